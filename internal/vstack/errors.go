@@ -1,0 +1,100 @@
+package vstack
+
+import "errors"
+
+// Code is the stable name of an error, the same in Go, in problem+json and in the docs.
+type Code string
+
+// Sentinel is an error with a stable code. Wrap it with fmt.Errorf("…: %w", …) and
+// branch on it with errors.Is; internal/wire gives each code its HTTP status.
+type Sentinel struct {
+	code Code
+	text string
+}
+
+func (e *Sentinel) Error() string { return e.text }
+
+// Code returns the stable name.
+func (e *Sentinel) Code() Code { return e.code }
+
+// all collects the sentinels for AllErrors; filled by sentinel during package
+// variable initialisation only.
+var all []*Sentinel
+
+func sentinel(code Code, text string) *Sentinel {
+	e := &Sentinel{code: code, text: text}
+	all = append(all, e)
+	return e
+}
+
+// The sentinels. A new one also needs a row in internal/wire and in docs/errors.md.
+var (
+	ErrInvalid         = sentinel("INVALID_ARGUMENT", "invalid argument")
+	ErrNotFound        = sentinel("NOT_FOUND", "not found")
+	ErrAlreadyExists   = sentinel("ALREADY_EXISTS", "already exists")
+	ErrUnauthenticated = sentinel("UNAUTHENTICATED", "client certificate required")
+	ErrForbidden       = sentinel("FORBIDDEN", "not allowed")
+	ErrTooLarge        = sentinel("TOO_LARGE", "larger than the limit")
+	ErrTimeout         = sentinel("TIMEOUT", "timed out")
+	ErrUnavailable     = sentinel("UNAVAILABLE", "unavailable, try again")
+	ErrInternal        = sentinel("INTERNAL", "internal error")
+
+	// Metastore.
+	ErrNoLeader        = sentinel("NO_LEADER", "no leader")
+	ErrOutcomeUnknown  = sentinel("OUTCOME_UNKNOWN", "leadership lost: outcome unknown")
+	ErrNotReady        = sentinel("NOT_READY", "placement is not assigned yet: too few stores")
+	ErrUploadNotLive   = sentinel("UPLOAD_NOT_LIVE", "upload is not live")
+	ErrManifestInvalid = sentinel("MANIFEST_INVALID", "manifest is not valid")
+
+	// ChunkPaxos.
+	ErrBallotStale    = sentinel("BALLOT_STALE", "a higher ballot was promised")
+	ErrBallotReused   = sentinel("BALLOT_REUSED", "ballot was already used for another value")
+	ErrSlotConflict   = sentinel("SLOT_CONFLICT", "slot holds another chunk")
+	ErrEpochStale     = sentinel("EPOCH_STALE", "placement epoch does not match")
+	ErrNotAcceptor    = sentinel("NOT_ACCEPTOR", "store is not an acceptor of this slot")
+	ErrNotOwner       = sentinel("NOT_OWNER", "round 0 belongs to the upload's owner")
+	ErrAmnesic        = sentinel("AMNESIC", "store may have forgotten votes and does not vote")
+	ErrNoQuorum       = sentinel("NO_QUORUM", "no majority of acceptors answered")
+	ErrHashMismatch   = sentinel("HASH_MISMATCH", "bytes do not hash to the chunk's name")
+	ErrFenced         = sentinel("FENCED", "superseded by a newer incarnation")
+	ErrBytesMissing   = sentinel("BYTES_MISSING", "chunk's bytes are not here")
+	ErrCatalogLagging = sentinel("CATALOG_LAGGING", "store has not caught up with the catalog")
+
+	// Stores.
+	ErrCorrupt      = sentinel("CORRUPT", "stored bytes fail their checksum")
+	ErrDiskFull     = sentinel("DISK_FULL", "disk is full")
+	ErrClosed       = sentinel("CLOSED", "closed")
+	ErrRangeInvalid = sentinel("RANGE_INVALID", "range is outside the chunk")
+
+	// Uploader.
+	ErrNotMedia       = sentinel("NOT_MEDIA", "not a media file that FFmpeg can read")
+	ErrNoStreams      = sentinel("NO_STREAMS", "no video or audio stream")
+	ErrMediaUnfit     = sentinel("MEDIA_UNFIT", "media is outside the supported limits")
+	ErrTruncated      = sentinel("TRUNCATED", "upload ended before its stated length")
+	ErrFormInvalid    = sentinel("FORM_INVALID", "form fields are not as documented")
+	ErrTranscode      = sentinel("TRANSCODE_FAILED", "FFmpeg could not convert the file")
+	ErrCanceled       = sentinel("CANCELED", "canceled")
+	ErrTooManyUploads = sentinel("TOO_MANY_UPLOADS", "too many uploads at once, try again")
+)
+
+// AllErrors returns every sentinel, for the tables that must cover them all.
+func AllErrors() []*Sentinel { return append([]*Sentinel(nil), all...) }
+
+// SentinelOf returns the outermost sentinel in err's chain, or ErrInternal.
+func SentinelOf(err error) *Sentinel {
+	var s *Sentinel
+	if errors.As(err, &s) {
+		return s
+	}
+	return ErrInternal
+}
+
+// SentinelFor returns the sentinel with a code, or nil.
+func SentinelFor(code Code) *Sentinel {
+	for _, s := range all {
+		if s.code == code {
+			return s
+		}
+	}
+	return nil
+}

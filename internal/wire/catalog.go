@@ -1,0 +1,170 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// OpenUploadRequest is the body of POST /v1/uploads. It creates the video and its
+// first incarnation.
+type OpenUploadRequest struct {
+	Title  string             `json:"title"`
+	Policy vstack.ClassPolicy `json:"policy,omitempty"` // default auto
+	Owner  vstack.ProposerID  `json:"owner"`
+	Source vstack.Source      `json:"source"`
+}
+
+// ResumeUploadRequest is the body of POST /v1/uploads/{id}/resume. It issues a fresh
+// incarnation to Owner and fences every earlier one.
+type ResumeUploadRequest struct {
+	Owner vstack.ProposerID `json:"owner"`
+}
+
+// PublishRequest is the body of PUT /v1/uploads/{id}/publish. It is one Raft entry;
+// a repeat with the same manifest answers the same.
+type PublishRequest struct {
+	Incarnation vstack.Incarnation `json:"incarnation"`
+	Manifest    vstack.Manifest    `json:"manifest"`
+}
+
+// VideoPatch is the body of PATCH /v1/videos/{id}.
+type VideoPatch struct {
+	Title *string `json:"title,omitempty"`
+}
+
+// ClassRequest is the body of PUT /v1/videos/{id}/class.
+type ClassRequest struct {
+	Policy vstack.ClassPolicy `json:"policy"`
+}
+
+// ViewsRequest is the body of POST /v1/videos/{id}/views.
+type ViewsRequest struct {
+	Count int64 `json:"count"` // 1 to 1,000
+}
+
+// List is the envelope of a listing. Next is the cursor of the next page, empty at the end.
+type List[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+// SlotPlacement says where one slot of a video lives; GET /v1/videos/{id}/placement.
+type SlotPlacement struct {
+	Slot    vstack.Slot      `json:"slot"`
+	Chunk   vstack.ChunkRef  `json:"chunk"`
+	PG      vstack.PG        `json:"pg"`
+	Epoch   vstack.Epoch     `json:"epoch"`
+	Holders []vstack.StoreID `json:"holders"`
+}
+
+// VideoPlacement answers GET /v1/videos/{id}/placement. HostsCanFail and
+// StoresCanFail are computed from the actual placement: how many of them, chosen
+// worst, may be lost with every chunk still readable.
+type VideoPlacement struct {
+	Video         vstack.VideoID  `json:"video"`
+	HostsCanFail  int             `json:"hosts_can_fail"`
+	StoresCanFail int             `json:"stores_can_fail"`
+	Slots         []SlotPlacement `json:"slots"`
+}
+
+// StoreReport is one store's part of a heartbeat.
+type StoreReport struct {
+	ID       vstack.StoreID `json:"id"`
+	Addr     string         `json:"addr"`
+	Capacity int64          `json:"capacity"` // bytes the store may use
+	Used     int64          `json:"used"`     // bytes on disk
+	Chunks   int64          `json:"chunks"`
+	Missing  int64          `json:"missing"`    // chunks it should hold and does not yet
+	Corrupt  int64          `json:"corrupt"`    // chunks found damaged and not healed yet
+	LSN      vstack.LSN     `json:"lsn"`        // last durable record
+	Applied  uint64         `json:"applied"`    // catalog index that the store follows
+	ReadP99  float64        `json:"read_p99"`   // seconds, open to first byte, last minute
+	Reads    int64          `json:"reads"`      // requests served since start
+	ReadSize int64          `json:"read_bytes"` // bytes served since start
+	Writes   int64          `json:"writes"`     // chunks accepted since start
+	Started  time.Time      `json:"started"`
+	Full     bool           `json:"full"` // refuses writes for lack of space
+}
+
+// Heartbeat is the body of POST /v1/heartbeats: one host's datanode, every second.
+type Heartbeat struct {
+	Host    vstack.HostID `json:"host"`
+	Version string        `json:"version"`
+	Stores  []StoreReport `json:"stores"`
+}
+
+// HeartbeatReply answers a heartbeat. Echo is the highest LSN that the catalog ever
+// saw of each store: a store that recovers below its echo has forgotten votes.
+type HeartbeatReply struct {
+	Index uint64                        `json:"index"` // the catalog's, to catch up with
+	Echo  map[vstack.StoreID]vstack.LSN `json:"echo"`
+}
+
+// Node is one host as GET /v1/nodes lists it.
+type Node struct {
+	Host     vstack.HostID     `json:"host"`
+	State    vstack.StoreState `json:"state"` // the worst of its stores
+	LastSeen time.Time         `json:"last_seen"`
+	Version  string            `json:"version"`
+	Stores   []NodeStore       `json:"stores"`
+}
+
+// NodeStore is a registered store with its last report.
+type NodeStore struct {
+	vstack.Store
+	Report *StoreReport `json:"report,omitempty"`
+}
+
+// FeedPage answers GET /v1/feed?since=INDEX: every object whose last change is after
+// since, in index order, up to a page; the client asks again with Index until Index
+// stops growing, then the server holds the request until something changes.
+// The feed carries state, not history: two changes of one object show as one.
+type FeedPage struct {
+	Index     uint64               `json:"index"` // ask again with this
+	More      bool                 `json:"more"`  // another page is ready now
+	Videos    []FeedVideo          `json:"videos,omitempty"`
+	Uploads   []vstack.Upload      `json:"uploads,omitempty"`
+	Placement *vstack.PlacementMap `json:"placement,omitempty"`
+}
+
+// FeedVideo is a video with its manifest once it is published. A deleted video stays
+// in the feed, without a manifest.
+type FeedVideo struct {
+	Video    vstack.Video     `json:"video"`
+	Manifest *vstack.Manifest `json:"manifest,omitempty"`
+}
+
+// RaftPeer is a member as one member sees it.
+type RaftPeer struct {
+	ID      string `json:"id"`
+	Raft    string `json:"raft"` // HOST:PORT of Raft
+	API     string `json:"api"`  // HOST:PORT of the REST API
+	Voter   bool   `json:"voter"`
+	Leader  bool   `json:"leader"`
+	Reached bool   `json:"reached"` // answered the member that was asked
+	// State, Term, LastIndex, Commit and Applied are the peer's own answer, when Reached.
+	State     string `json:"state,omitempty"`
+	Term      uint64 `json:"term,omitempty"`
+	LastIndex uint64 `json:"last_index,omitempty"`
+	Commit    uint64 `json:"commit,omitempty"`
+	Applied   uint64 `json:"applied,omitempty"`
+	// LastContact is seconds since the peer heard from a leader; 0 on the leader.
+	LastContact float64 `json:"last_contact"`
+}
+
+// RaftStatus answers GET /v1/raft/status.
+type RaftStatus struct {
+	Node     string     `json:"node"`
+	Leader   string     `json:"leader"` // empty when none is known
+	Term     uint64     `json:"term"`
+	Checksum string     `json:"checksum"` // of the catalog at Applied
+	Applied  uint64     `json:"applied"`
+	CanFail  int        `json:"can_fail"` // members that can be lost now with a majority left
+	Peers    []RaftPeer `json:"peers"`
+}
+
+// TransferRequest is the body of POST /v1/raft/transfer; an empty To lets Raft choose.
+type TransferRequest struct {
+	To string `json:"to,omitempty"`
+}
