@@ -1,0 +1,57 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+
+	"github.com/quic-go/quic-go/http3"
+)
+
+// ServeBare is the baseline of the read benchmarks: one chunk-sized body of random
+// bytes, held in memory, answered by quic-go's http3.Server on UDP and net/http on
+// TCP at the same address with nothing in between. It runs in a process of its own,
+// as a host does, and returns when ctx is done.
+func ServeBare(ctx context.Context, addr string, size int, conf *tls.Config, ready func()) error {
+	body := make([]byte, size)
+	if _, err := rand.Read(body); err != nil {
+		return fmt.Errorf("fill body: %w", err)
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write(body) // the client judges what arrived
+	})
+	tcp, err := tls.Listen("tcp", addr, conf)
+	if err != nil {
+		return fmt.Errorf("listen tcp %s: %w", addr, err)
+	}
+	udp, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen udp %s: %w", addr, err), tcp.Close())
+	}
+	h1 := &http.Server{Handler: handler}
+	h3 := &http3.Server{Handler: handler, TLSConfig: http3.ConfigureTLSConfig(conf)}
+	done := make(chan error, 2)
+	go func() { done <- h1.Serve(tcp) }()
+	go func() { done <- h3.Serve(udp) }()
+	ready()
+	var serveErr error
+	select {
+	case <-ctx.Done():
+	case serveErr = <-done:
+		done <- nil
+	}
+	closeErr := errors.Join(h1.Close(), h3.Close(), udp.Close())
+	<-done
+	<-done
+	if serveErr != nil {
+		return fmt.Errorf("serve %s: %w", addr, serveErr)
+	}
+	return closeErr
+}
