@@ -1,0 +1,66 @@
+package metaclient
+
+import (
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// Client calls the metastore. It is safe for concurrent use.
+type Client struct {
+	cfg  Config
+	http *http.Client
+
+	preferred atomic.Int64  // endpoint that answered last
+	seen      atomic.Uint64 // highest Vstack-Index of any answer
+	closed    atomic.Bool
+
+	placementMu sync.Mutex // held across the request: one refresh at a time
+	placement   *vstack.PlacementMap
+	etag        string
+	checked     time.Time
+}
+
+// New makes a client; it connects when first used.
+func New(cfg Config) (*Client, error) {
+	cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: cfg.DialTimeout, KeepAlive: 5 * time.Second}
+	transport := &http.Transport{
+		DialContext:           dialer.DialContext,
+		TLSClientConfig:       cfg.TLS.Clone(),
+		TLSHandshakeTimeout:   2 * cfg.DialTimeout,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   8,
+		IdleConnTimeout:       90 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		// A member that was paused or cut off must not be trusted for minutes because
+		// its connection still looks open.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 3 * time.Second, PingTimeout: 2 * time.Second},
+	}
+	return &Client{cfg: cfg, http: &http.Client{Transport: transport}}, nil
+}
+
+// Close drops idle connections; calls made after it answer ErrClosed.
+func (c *Client) Close() {
+	c.closed.Store(true)
+	c.http.CloseIdleConnections()
+}
+
+// Index is the highest catalog index that any answer carried.
+func (c *Client) Index() uint64 { return c.seen.Load() }
+
+func (c *Client) observe(index uint64) {
+	for {
+		old := c.seen.Load()
+		if index <= old || c.seen.CompareAndSwap(old, index) {
+			return
+		}
+	}
+}

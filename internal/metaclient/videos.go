@@ -1,0 +1,89 @@
+package metaclient
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// ListOptions selects a page of videos, newest first.
+type ListOptions struct {
+	State  vstack.VideoState // empty: all but deleted
+	Cursor string            // List.Next of the page before
+	Limit  int               // 0: the server's default of 100; at most 1,000
+}
+
+// Videos lists one page.
+func (c *Client) Videos(ctx context.Context, opt ListOptions) (wire.List[vstack.Video], error) {
+	q := url.Values{}
+	if opt.State != "" {
+		q.Set("state", string(opt.State))
+	}
+	if opt.Cursor != "" {
+		q.Set("cursor", opt.Cursor)
+	}
+	if opt.Limit != 0 {
+		q.Set("limit", strconv.Itoa(opt.Limit))
+	}
+	var out wire.List[vstack.Video]
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/videos", query: q, out: &out})
+	return out, err
+}
+
+// Video gets one video; ErrNotFound for an id that never was. A deleted video is
+// answered with its state.
+func (c *Client) Video(ctx context.Context, id vstack.VideoID) (vstack.Video, error) {
+	var out vstack.Video
+	_, err := c.do(ctx, call{method: http.MethodGet, path: videoPath(id, ""), out: &out})
+	return out, err
+}
+
+// PatchVideo changes what the patch names.
+func (c *Client) PatchVideo(ctx context.Context, id vstack.VideoID, patch wire.VideoPatch) (vstack.Video, error) {
+	var out vstack.Video
+	_, err := c.do(ctx, call{method: http.MethodPatch, path: videoPath(id, ""), body: patch, out: &out, write: true})
+	return out, err
+}
+
+// DeleteVideo makes the video unreadable for ever; its id is never reused.
+func (c *Client) DeleteVideo(ctx context.Context, id vstack.VideoID) error {
+	_, err := c.do(ctx, call{method: http.MethodDelete, path: videoPath(id, ""), write: true})
+	return err
+}
+
+// SetClass sets the storage policy.
+func (c *Client) SetClass(ctx context.Context, id vstack.VideoID, p vstack.ClassPolicy) (vstack.Video, error) {
+	var out vstack.Video
+	_, err := c.do(ctx, call{method: http.MethodPut, path: videoPath(id, "/class"), body: wire.ClassRequest{Policy: p}, out: &out, write: true})
+	return out, err
+}
+
+// AddViews counts n views, 1 to 1,000. The member that answers commits them within
+// a second: if it dies before, they are lost; if its answer is lost, the retry
+// counts them twice.
+func (c *Client) AddViews(ctx context.Context, id vstack.VideoID, n int64) error {
+	_, err := c.do(ctx, call{method: http.MethodPost, path: videoPath(id, "/views"), body: wire.ViewsRequest{Count: n}, write: true})
+	return err
+}
+
+// Manifest gets the manifest of a published video from any member.
+func (c *Client) Manifest(ctx context.Context, id vstack.VideoID) (*vstack.Manifest, error) {
+	var out vstack.Manifest
+	if _, err := c.do(ctx, call{method: http.MethodGet, path: videoPath(id, "/manifest"), out: &out, limit: maxManifestBody}); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// VideoPlacement says where each slot of a published video lives and what may fail.
+func (c *Client) VideoPlacement(ctx context.Context, id vstack.VideoID) (wire.VideoPlacement, error) {
+	var out wire.VideoPlacement
+	_, err := c.do(ctx, call{method: http.MethodGet, path: videoPath(id, "/placement"), out: &out, limit: maxFeedBody})
+	return out, err
+}
+
+func videoPath(id vstack.VideoID, rest string) string { return "/v1/videos/" + id.String() + rest }
