@@ -1,0 +1,237 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// The roles of one host.
+const (
+	RoleMeta   = "meta"   // metastore: Raft and the catalog
+	RoleData   = "data"   // datanode: the stores
+	RoleIngest = "ingest" // uploader
+)
+
+// Roles lists every role.
+func Roles() []string { return []string{RoleMeta, RoleData, RoleIngest} }
+
+// Server is the configuration of one host.
+type Server struct {
+	// Host is the failure domain that the stores of this process belong to.
+	Host string `yaml:"host"`
+	// Roles are what this process runs; default all.
+	Roles []string `yaml:"roles"`
+	// TLS is the directory of ca.crt, tls.crt and tls.key.
+	TLS string `yaml:"tls"`
+	// Meta is the metadata cluster; every host lists the same peers, so that hosts
+	// without the role know whom to ask.
+	Meta Meta `yaml:"meta"`
+	// Data is the datanode.
+	Data Data `yaml:"data"`
+	// Ingest is the uploader.
+	Ingest Ingest `yaml:"ingest"`
+	// WriteTransport carries chunk writes: tcp or quic.
+	WriteTransport string `yaml:"write_transport"`
+	Log            Log    `yaml:"log"`
+	// Debug is a loopback HOST:PORT for /debug/pprof; empty serves none.
+	Debug string `yaml:"debug"`
+	// Grace bounds an orderly shutdown after SIGTERM.
+	Grace time.Duration `yaml:"grace"`
+}
+
+// Meta configures the metastore.
+type Meta struct {
+	Dir   string `yaml:"dir"` // Raft log, snapshots
+	Peers []Peer `yaml:"peers"`
+}
+
+// Peer is one member of the metadata cluster; the one whose ID is the host's is this one.
+type Peer struct {
+	ID   string `yaml:"id"`
+	Raft string `yaml:"raft"` // HOST:PORT
+	API  string `yaml:"api"`  // HOST:PORT
+}
+
+// Data configures the datanode.
+type Data struct {
+	Stores []Store `yaml:"stores"`
+	// Superblock is the size of one append-only file.
+	Superblock Size `yaml:"superblock"`
+}
+
+// Store is one data directory and the address that serves it.
+type Store struct {
+	Dir      string `yaml:"dir"`
+	Addr     string `yaml:"addr"`     // HOST:PORT, UDP and TCP
+	Capacity Size   `yaml:"capacity"` // bytes it may use; 0 means the disk's
+}
+
+// Ingest configures the uploader.
+type Ingest struct {
+	Addr      string `yaml:"addr"`       // HOST:PORT
+	Dir       string `yaml:"dir"`        // received files and job records
+	MaxUpload Size   `yaml:"max_upload"` // larger files are refused
+	MaxJobs   int    `yaml:"max_jobs"`   // jobs that run at once; 0 means the uploader's default
+	InFlight  int    `yaml:"in_flight"`  // chunks being committed at once a job; 0 means the uploader's default
+	FFmpeg    string `yaml:"ffmpeg"`     // program, looked up in PATH
+	FFprobe   string `yaml:"ffprobe"`
+}
+
+// Log configures the process's log on standard error.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info, warn, error
+	Format string `yaml:"format"` // text or json
+}
+
+// DefaultServer is what a file's missing keys mean.
+func DefaultServer() Server {
+	return Server{
+		Roles:  Roles(),
+		TLS:    "tls",
+		Meta:   Meta{Dir: "meta"},
+		Data:   Data{Superblock: 1 << 30},
+		Ingest: Ingest{Dir: "spool", MaxUpload: 64 << 30, FFmpeg: "ffmpeg", FFprobe: "ffprobe"},
+		// docs/adr has the measurement behind the default.
+		WriteTransport: "tcp",
+		Log:            Log{Level: "info", Format: "text"},
+		Grace:          10 * time.Second,
+	}
+}
+
+// Has reports whether the process runs a role.
+func (s *Server) Has(role string) bool { return slices.Contains(s.Roles, role) }
+
+// Self is the host's own peer entry.
+func (s *Server) Self() (Peer, bool) {
+	i := slices.IndexFunc(s.Meta.Peers, func(p Peer) bool { return p.ID == s.Host })
+	if i < 0 {
+		return Peer{}, false
+	}
+	return s.Meta.Peers[i], true
+}
+
+// APIs are the metastore addresses to ask, the host's own first.
+func (s *Server) APIs() []string {
+	var out []string
+	for _, p := range s.Meta.Peers {
+		if p.ID == s.Host {
+			out = append([]string{p.API}, out...)
+		} else {
+			out = append(out, p.API)
+		}
+	}
+	return out
+}
+
+// Validate reports everything that is wrong, each with its key.
+func (s *Server) Validate() error {
+	var errs []error
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %w: %s", key, vstack.ErrInvalid, fmt.Sprintf(format, args...)))
+	}
+	if _, err := vstack.ParseHostID(s.Host); err != nil {
+		errs = append(errs, fmt.Errorf("host: %w", err))
+	}
+	if len(s.Roles) == 0 {
+		bad("roles", "want some of %s", strings.Join(Roles(), ", "))
+	}
+	for _, r := range s.Roles {
+		if !slices.Contains(Roles(), r) {
+			bad("roles", "%q is none of %s", r, strings.Join(Roles(), ", "))
+		}
+	}
+	s.validatePeers(bad)
+	if s.Has(RoleData) {
+		s.validateStores(bad)
+	}
+	if s.Has(RoleIngest) {
+		checkAddr(bad, "ingest.addr", s.Ingest.Addr)
+		if s.Ingest.MaxUpload <= 0 {
+			bad("ingest.max_upload", "want more than 0")
+		}
+		if s.Ingest.MaxJobs < 0 || s.Ingest.InFlight < 0 {
+			bad("ingest", "max_jobs and in_flight are 0 or more")
+		}
+	}
+	if s.WriteTransport != "tcp" && s.WriteTransport != "quic" {
+		bad("write_transport", "%q is neither tcp nor quic", s.WriteTransport)
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, s.Log.Level) {
+		bad("log.level", "%q is none of debug, info, warn, error", s.Log.Level)
+	}
+	if s.Log.Format != "text" && s.Log.Format != "json" {
+		bad("log.format", "%q is neither text nor json", s.Log.Format)
+	}
+	if s.Debug != "" && !loopback(s.Debug) {
+		bad("debug", "%q is not a loopback HOST:PORT: profiles show memory, so they are not served to the network", s.Debug)
+	}
+	if s.Grace <= 0 {
+		bad("grace", "want more than 0")
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Server) validatePeers(bad func(key, format string, args ...any)) {
+	if len(s.Meta.Peers) == 0 {
+		bad("meta.peers", "want at least one")
+	}
+	seen := map[string]bool{}
+	for i, p := range s.Meta.Peers {
+		key := fmt.Sprintf("meta.peers[%d]", i)
+		if p.ID == "" || seen[p.ID] {
+			bad(key+".id", "%q is empty or listed twice", p.ID)
+		}
+		seen[p.ID] = true
+		checkAddr(bad, key+".raft", p.Raft)
+		checkAddr(bad, key+".api", p.API)
+	}
+	if _, ok := s.Self(); s.Has(RoleMeta) && !ok {
+		bad("meta.peers", "host %q has the role meta and is not in the list", s.Host)
+	}
+}
+
+func (s *Server) validateStores(bad func(key, format string, args ...any)) {
+	if len(s.Data.Stores) == 0 {
+		bad("data.stores", "the role data wants at least one store")
+	}
+	dirs, addrs := map[string]bool{}, map[string]bool{}
+	for i, st := range s.Data.Stores {
+		key := fmt.Sprintf("data.stores[%d]", i)
+		if st.Dir == "" || dirs[filepath.Clean(st.Dir)] {
+			bad(key+".dir", "%q is empty or used twice", st.Dir)
+		}
+		if addrs[st.Addr] {
+			bad(key+".addr", "%q is used twice", st.Addr)
+		}
+		dirs[filepath.Clean(st.Dir)], addrs[st.Addr] = true, true
+		checkAddr(bad, key+".addr", st.Addr)
+		if st.Capacity < 0 {
+			bad(key+".capacity", "want 0 or more")
+		}
+	}
+	if s.Data.Superblock < 16<<20 {
+		bad("data.superblock", "want 16MiB or more, so that a chunk of %d bytes fits", vstack.MaxChunkSize)
+	}
+}
+
+func checkAddr(bad func(key, format string, args ...any), key, addr string) {
+	if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
+		bad(key, "%q is not HOST:PORT with the address that others dial", addr)
+	}
+}
+
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
