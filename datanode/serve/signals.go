@@ -1,0 +1,94 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// signalsKey finds a connection's *signals in a request's context.
+type signalsKey struct{}
+
+// signals is what the server knows of one QUIC connection.
+type signals struct {
+	conn *quic.Conn
+
+	mu         sync.Mutex // guards sent and lost
+	sent, lost uint64     // at the previous header
+}
+
+// withSignals is http3.Server's ConnContext.
+func withSignals(ctx context.Context, conn *quic.Conn) context.Context {
+	return context.WithValue(ctx, signalsKey{}, &signals{conn: conn})
+}
+
+func (s *signals) handshaken(r *http.Request) error {
+	select {
+	case <-s.conn.HandshakeComplete():
+		state := s.conn.ConnectionState().TLS
+		r.TLS = &state
+		return nil
+	case <-r.Context().Done():
+		return fmt.Errorf("wait for the QUIC handshake: %w", vstack.ErrTimeout)
+	}
+}
+
+// response is the timing of one answer.
+type response struct {
+	signals    *signals // nil without QUIC
+	busy       int
+	disk       time.Duration
+	sent, lost uint64 // at the header
+}
+
+func startResponse(ctx context.Context, busy int, disk time.Duration) response {
+	s, _ := ctx.Value(signalsKey{}).(*signals)
+	return response{signals: s, busy: busy, disk: disk}
+}
+
+// header describes the connection before the body leaves.
+func (t *response) header() string {
+	out := wire.ServerTiming{Busy: t.busy, Disk: t.disk}
+	if t.signals != nil {
+		stats := t.signals.conn.ConnectionStats()
+		t.sent, t.lost = stats.PacketsSent, stats.PacketsLost
+		out.RTT, out.Cwnd = stats.SmoothedRTT, stats.CongestionWindow
+		t.signals.mu.Lock()
+		out.Sent, out.Lost = since(t.sent, t.signals.sent), since(t.lost, t.signals.lost)
+		t.signals.sent, t.signals.lost = t.sent, t.lost
+		t.signals.mu.Unlock()
+	}
+	return out.String()
+}
+
+// trailer describes the connection during this response; empty without QUIC.
+func (t *response) trailer(busy int) string {
+	if t.signals == nil {
+		return ""
+	}
+	stats := t.signals.conn.ConnectionStats()
+	return wire.ServerTiming{
+		RTT: stats.SmoothedRTT, Cwnd: stats.CongestionWindow,
+		Sent: since(stats.PacketsSent, t.sent), Lost: since(stats.PacketsLost, t.lost),
+		Busy: busy, Disk: t.disk,
+	}.String()
+}
+
+// since is a difference of counters, of which quic-go's losses may also go back when
+// a packet believed lost arrives.
+func since(now, then uint64) uint64 {
+	if now < then {
+		return 0
+	}
+	return now - then
+}
+
+// trailerKey announces a trailer after the header left, on HTTP/2 and HTTP/3.
+const trailerKey = http.TrailerPrefix + wire.HeaderServerTiming
