@@ -1,0 +1,163 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/term"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// Format is how a listing is printed.
+type Format string
+
+const (
+	FormatTable Format = "table"
+	FormatJSON  Format = "json"
+	FormatYAML  Format = "yaml"
+)
+
+// ParseFormat checks -o.
+func ParseFormat(s string) (Format, error) {
+	switch f := Format(s); f {
+	case FormatTable, FormatJSON, FormatYAML:
+		return f, nil
+	}
+	return "", fmt.Errorf("-o %q: %w: want table, json or yaml", s, vstack.ErrInvalid)
+}
+
+// Table is a listing for people.
+type Table struct {
+	Head  []string
+	Rows  [][]any
+	Right []int  // columns aligned to the right, from 0
+	Empty string // said on standard error in place of a table without rows
+}
+
+// Printer writes a command's results.
+type Printer struct {
+	Out    io.Writer // data
+	Err    io.Writer // for people
+	Format Format
+}
+
+// Print writes v as JSON or YAML, or the table made of it.
+func (p *Printer) Print(v any, asTable func() Table) error {
+	switch p.Format {
+	case FormatJSON:
+		enc := json.NewEncoder(p.Out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(v)
+	case FormatYAML:
+		body, err := toYAML(v)
+		if err != nil {
+			return fmt.Errorf("print YAML: %w", err)
+		}
+		_, err = p.Out.Write(body)
+		return err
+	}
+	return p.table(asTable())
+}
+
+// Say writes a line for people; with -o json or yaml it is silent only where data says
+// the same.
+func (p *Printer) Say(format string, args ...any) {
+	fmt.Fprintf(p.Err, format+"\n", args...)
+}
+
+func (p *Printer) table(t Table) error {
+	if len(t.Rows) == 0 && t.Empty != "" {
+		p.Say("%s", t.Empty)
+		return nil
+	}
+	w := table.NewWriter()
+	style := table.StyleLight
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
+	style.Format.Header = text.FormatUpper
+	w.SetStyle(style)
+	w.SuppressTrailingSpaces()
+	head := make(table.Row, len(t.Head))
+	for i, h := range t.Head {
+		head[i] = h
+	}
+	if len(head) > 0 {
+		w.AppendHeader(head)
+	}
+	for _, r := range t.Rows {
+		w.AppendRow(r)
+	}
+	var cols []table.ColumnConfig
+	for _, c := range t.Right {
+		cols = append(cols, table.ColumnConfig{Number: c + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	w.SetColumnConfigs(cols)
+	_, err := fmt.Fprintln(p.Out, w.Render())
+	return err
+}
+
+// toYAML goes through JSON, so that both have the same keys and text forms, and keeps
+// the order of fields.
+func toYAML(v any) ([]byte, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var node yaml.Node // JSON is YAML; a node keeps the order
+	if err := yaml.Unmarshal(body, &node); err != nil {
+		return nil, err
+	}
+	plain(&node)
+	var out bytes.Buffer
+	enc := yaml.NewEncoder(&out)
+	enc.SetIndent(2)
+	if err := enc.Encode(&node); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), enc.Close()
+}
+
+// bare are the words that need no quotes in any version of YAML, unless boolish.
+var (
+	bare    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_/-]*( [A-Za-z0-9_/-]+)*$`)
+	boolish = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null)$`)
+)
+
+// plain drops JSON's braces, and the quotes of words that every YAML reader takes for
+// strings: YAML 1.1 reads yes and 1:20 as something else.
+func plain(n *yaml.Node) {
+	if n.Kind != yaml.ScalarNode || n.Tag != "!!str" || bare.MatchString(n.Value) && !boolish.MatchString(n.Value) {
+		n.Style = 0
+	}
+	for _, c := range n.Content {
+		plain(c)
+	}
+}
+
+// IsTerminal reports whether f is one.
+func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// Painter colours words on a terminal and leaves them alone elsewhere.
+type Painter struct{ On bool }
+
+func (p Painter) paint(code, s string) string {
+	if !p.On {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+func (p Painter) Bold(s string) string   { return p.paint("1", s) }
+func (p Painter) Dim(s string) string    { return p.paint("2", s) }
+func (p Painter) Good(s string) string   { return p.paint("32", s) }
+func (p Painter) Warn(s string) string   { return p.paint("33", s) }
+func (p Painter) Bad(s string) string    { return p.paint("31", s) }
+func (p Painter) Accent(s string) string { return p.paint("36", s) }
