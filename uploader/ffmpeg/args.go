@@ -1,0 +1,142 @@
+package ffmpeg
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// threads is the number of threads of each encoder. It is a constant and not the
+// number of cores: x264 gives other bytes for another number, and an upload resumed on
+// another host must give the same.
+const threads = "2"
+
+// Fragments end at a keyframe, after a second, or at a million bytes, so that one
+// (a megabyte, or a single larger frame) fits a chunk.
+const (
+	fragmentMicros = "1000000"
+	fragmentBytes  = "1000000"
+)
+
+// firstPipe is the descriptor of the first track's pipe in the child; progress comes
+// on the one before it.
+const firstPipe = 4
+
+// args is the whole command line of a plan.
+func (p Plan) args(file string) ([]string, error) {
+	in, err := inputArgs(file)
+	if err != nil {
+		return nil, err
+	}
+	out := []string{"-hide_banner", "-nostdin", "-nostats", "-v", "error", "-max_alloc", maxAlloc,
+		"-stats_period", "0.5", "-progress", "pipe:" + strconv.Itoa(firstPipe-1), "-threads", threads}
+	out = append(out, in...)
+	for i, t := range p.Tracks {
+		out = append(out, t.args()...)
+		out = append(out, "pipe:"+strconv.Itoa(firstPipe+i))
+	}
+	return out, checkArgs(out, "file:")
+}
+
+// args is one output: which stream, how it is coded, how it is muxed.
+func (t Track) args() []string {
+	a := []string{"-map", "0:" + strconv.Itoa(t.Stream.Index), "-map_metadata", "-1", "-map_chapters", "-1"}
+	switch {
+	case t.Copy:
+		a = append(a, "-c", "copy")
+	case t.Kind == vstack.TrackVideo:
+		a = append(a, t.encodeVideo()...)
+	default:
+		a = append(a, t.encodeAudio()...)
+	}
+	if t.Language != "" {
+		a = append(a, "-metadata:s:0", "language="+t.Language)
+	}
+	flags := "+empty_moov+delay_moov+default_base_moof+skip_trailer+frag_discont"
+	if t.Kind == vstack.TrackVideo {
+		flags += "+frag_keyframe"
+	}
+	// frag_discont writes true decode times; with the shift none is below zero, so no
+	// output moves its own zero and tracks stay in sync.
+	return append(a, "-fflags", "+bitexact", "-flags", "+bitexact", "-strict", "experimental",
+		"-avoid_negative_ts", "disabled", "-output_ts_offset", strconv.Itoa(Shift), "-max_muxing_queue_size", "1024",
+		"-f", "mp4", "-use_editlist", "0", "-movflags", flags,
+		"-frag_duration", fragmentMicros, "-frag_size", fragmentBytes)
+}
+
+// encodeVideo is H.264 with a keyframe every two seconds. Frame times are kept as they
+// are (vfr, and the input's own time base), so variable frame rates stay variable.
+func (t Track) encodeVideo() []string {
+	return []string{"-c:v", "libx264", "-preset", "veryfast", "-crf", "21", "-profile:v", "high", "-threads", threads,
+		"-force_key_frames", "expr:gte(t,n_forced*2)", "-fps_mode", "vfr", "-enc_time_base", "-1",
+		"-vf", fmt.Sprintf("scale=%d:%d,setsar=1,format=yuv420p", t.Width, t.Height)}
+}
+
+// encodeAudio is AAC LC, 64 kbit/s a channel; gaps in the source's times become silence
+// instead of moving what follows.
+func (t Track) encodeAudio() []string {
+	channels := min(t.Stream.Channels, 6)
+	rate := t.Stream.SampleRate
+	if rate > 48000 || rate < 8000 {
+		rate = 48000
+	}
+	return []string{"-c:a", "aac", "-b:a", strconv.Itoa(64000 * max(channels, 2)), "-ac", strconv.Itoa(channels), "-ar", strconv.Itoa(aacRate(rate)),
+		"-threads", "1", "-af", "aresample=async=1:min_hard_comp=0.1"}
+}
+
+// aacRate rounds up to a rate that AAC has.
+func aacRate(rate int) int {
+	for _, r := range []int{8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100} {
+		if rate <= r {
+			return r
+		}
+	}
+	return 48000
+}
+
+// flags are all options that may stand on a command line, each with the form of its
+// value; nil takes none.
+var flags = func() map[string]*regexp.Regexp {
+	word, num := regexp.MustCompile(`^[a-z0-9_+,.]+$`), regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
+	return map[string]*regexp.Regexp{
+		"-hide_banner": nil, "-nostdin": nil, "-nostats": nil, "-copyts": nil, "-y": nil,
+		"-v": word, "-max_alloc": num, "-stats_period": num, "-progress": regexp.MustCompile(`^pipe:[0-9]+$`),
+		"-threads": num, "-protocol_whitelist": word, "-format_whitelist": word, "-i": nil,
+		"-map": regexp.MustCompile(`^[0-9]+(:[0-9]+)?$`), "-map_metadata": num, "-map_chapters": num, "-c": word, "-c:v": word, "-c:a": word,
+		"-preset": word, "-crf": num, "-profile:v": word, "-force_key_frames": regexp.MustCompile(`^expr:[a-z0-9_(),*]+$`),
+		"-fps_mode": word, "-enc_time_base": num, "-vf": regexp.MustCompile(`^[a-z0-9_=:,]+$`), "-af": regexp.MustCompile(`^[a-z0-9_=:.]+$`),
+		"-b:a": num, "-ac": num, "-ar": num, "-metadata:s:0": regexp.MustCompile(`^language=[a-z]{2,3}$`),
+		"-fflags": word, "-flags": word, "-strict": word, "-avoid_negative_ts": word, "-output_ts_offset": num,
+		"-max_muxing_queue_size": num, "-f": word, "-use_editlist": num, "-movflags": word, "-frag_duration": num, "-frag_size": num,
+	}
+}()
+
+// checkArgs refuses a command line that is not made of the known options: the last
+// fence between a file's contents and a process. Files must begin with filePrefix.
+func checkArgs(args []string, filePrefix string) error {
+	bad := func(arg string) error {
+		return fmt.Errorf("argument %q is not on the list: %w", arg, vstack.ErrInternal)
+	}
+	isFile := func(s string) bool {
+		return len(s) > len(filePrefix) && s[:len(filePrefix)] == filePrefix || flags["-progress"].MatchString(s)
+	}
+	for i := 0; i < len(args); i++ {
+		form, known := flags[args[i]]
+		switch {
+		case !known && isFile(args[i]): // an output
+		case !known:
+			return bad(args[i])
+		case args[i] == "-i":
+			if i++; i >= len(args) || !isFile(args[i]) {
+				return bad("-i")
+			}
+		case form != nil:
+			if i++; i >= len(args) || !form.MatchString(args[i]) {
+				return bad(args[i-1])
+			}
+		}
+	}
+	return nil
+}
