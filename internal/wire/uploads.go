@@ -12,6 +12,7 @@ type JobState string
 const (
 	JobReceiving   JobState = "receiving"
 	JobProbing     JobState = "probing"
+	JobQueued      JobState = "queued"  // received and accepted, waits for its turn
 	JobRunning     JobState = "running" // ffmpeg runs, chunks are committed
 	JobPublishing  JobState = "publishing"
 	JobPublished   JobState = "published"
