@@ -1,0 +1,136 @@
+package chunkpaxos
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// Restore puts back one record that the log recovered. All of them come before the
+// first Step, in any order.
+func (a *Acceptor) Restore(d Durable) {
+	a.high = max(a.high, d.LSN)
+	switch d.Kind {
+	case DurableVote:
+		s := a.add(a.volume(d.Upload, d.Slot.Video), a.group(d.Slot.PG()), d.Slot)
+		s.promised = maxBallot(s.promised, d.Ballot)
+		if s.epoch < d.Epoch || s.epoch == d.Epoch && s.accepted.Less(d.Ballot) {
+			s.accepted, s.value, s.epoch, s.lsn = d.Ballot, d.Value, d.Epoch, d.LSN
+		}
+	case DurablePromise:
+		s := a.add(a.volume(d.Upload, d.Slot.Video), a.group(d.Slot.PG()), d.Slot)
+		s.promised = maxBallot(s.promised, d.Ballot)
+	case DurableMinimum:
+		v := a.volume(d.Upload, d.Slot.Video)
+		v.minimum = maxBallot(v.minimum, d.Ballot)
+	case DurableSeal:
+		g := a.group(d.PG)
+		g.sealed = max(g.sealed, d.Epoch)
+	case DurableAmnesia:
+		g := a.group(d.PG)
+		g.amnesic = max(g.amnesic, d.Epoch)
+	case DurableInstall:
+		a.group(d.PG).restage(d)
+	case DurableForget: // the log dropped what it covers
+	}
+}
+
+// restage puts one staged vote, or the completion of an attempt, back.
+func (g *group) restage(d Durable) {
+	s := &g.staged
+	if d.Epoch < s.epoch || d.Epoch == s.epoch && d.Ballot.Round < s.attempt {
+		return
+	}
+	if !s.is(d.Epoch, d.Ballot.Round) {
+		*s = staging{epoch: d.Epoch, attempt: d.Ballot.Round, votes: make(map[vstack.Slot]Vote)}
+	}
+	if d.Slot.Video.IsZero() {
+		s.complete = true
+		return
+	}
+	s.votes[d.Slot] = Vote{Slot: d.Slot, Upload: d.Upload, Epoch: d.Epoch, Ballot: d.Ballot, Value: d.Value}
+}
+
+// catalog follows the feed.
+func (a *Acceptor) catalog(c CatalogChange) {
+	for _, up := range c.Uploads {
+		switch {
+		case up.State != vstack.UploadOpen:
+			a.end(up.ID, up.Video)
+		case up.Incarnation >= a.uploads[up.ID].Incarnation:
+			a.uploads[up.ID], a.open[up.Video] = up, up.ID
+		}
+	}
+	for _, video := range c.Deleted {
+		a.end(a.open[video], video)
+	}
+	for _, c := range c.Groups {
+		g := a.group(c.PG)
+		if c.Epoch < g.epoch {
+			continue // an older answer of the catalog
+		}
+		g.epoch, g.attempt, g.member = c.Epoch, c.Attempt, slices.Contains(c.Acceptors, a.cfg.Store)
+		a.activate(g)
+	}
+	a.applied = max(a.applied, c.Applied)
+	a.caughtUp()
+}
+
+// end forgets an upload that is published, aborted or deleted.
+func (a *Acceptor) end(id vstack.UploadID, video vstack.VideoID) {
+	delete(a.uploads, id)
+	if a.open[video] == id {
+		delete(a.open, video)
+	}
+	a.forget(video)
+}
+
+// echo: "Acknowledgements carry (UUID, lsn); peers echo the highest lsn they saw; a
+// store that recovers below its echo does not vote until its PGs moved epoch".
+func (a *Acceptor) echo(e Echo) {
+	if !a.echoed {
+		a.echoed, a.start = true, e.Index
+	}
+	a.high = max(a.high, e.Current)
+	if e.LSN > a.high && !a.mutant.ignoreEcho {
+		a.forgot(e.LSN)
+	}
+	a.caughtUp()
+}
+
+// forgot remembers that others saw more of this store than it recovered. Its groups
+// are barred as soon as their epochs are known; until then nothing is judged.
+func (a *Acceptor) forgot(echo vstack.LSN) {
+	a.out = append(a.out, Alarm{
+		Reason: vstack.ErrAmnesic,
+		Detail: fmt.Sprintf("store %s holds records up to %d, others saw %d acknowledged", a.cfg.Store, a.high, echo),
+	})
+	a.high, a.lost = echo, true
+	a.bar()
+}
+
+// caughtUp runs what waited for the catalog.
+func (a *Acceptor) caughtUp() {
+	a.bar()
+	a.wake()
+}
+
+// bar makes the amnesia of each group durable: later records raise the LSN above the
+// echo again, and a restart would no longer see it.
+func (a *Acceptor) bar() {
+	if !a.lost || !a.echoed || a.applied < a.start {
+		return
+	}
+	a.lost = false
+	var records []Durable
+	for pg := range vstack.PG(vstack.PlacementGroups) {
+		if g := a.groups[pg]; g != nil && g.member && g.amnesic < g.epoch {
+			g.amnesic = g.epoch
+			records = append(records, Durable{Kind: DurableAmnesia, PG: pg, Epoch: g.epoch})
+		}
+	}
+	if len(records) > 0 {
+		a.out = append(a.out, Append{Records: records})
+	}
+}
