@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,6 +43,15 @@ type process struct {
 
 // Log is the file that collects the host's standard error over all its runs.
 func (h *Host) Log() string { return filepath.Join(h.Dir, "log") }
+
+// Addr is the address that others dial, without a port.
+func (h *Host) Addr() string {
+	addr, _, err := net.SplitHostPort(h.Config.Ingest.Addr)
+	if err != nil {
+		return h.Config.Ingest.Addr
+	}
+	return addr
+}
 
 // Pid is the process id, or 0 when the host does not run.
 func (h *Host) Pid() int {

@@ -1,0 +1,277 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/identity"
+)
+
+const (
+	// expiresSoon is when a certificate is called near its end.
+	expiresSoon = 30 * 24 * time.Hour
+	// syncs is how many fdatasync of syncSize bytes a disk is measured with.
+	syncs    = 15
+	syncSize = 4 << 10
+	// slowSync is a median above which commits are slow; heartbeats of the metadata
+	// cluster must exceed the worst.
+	slowSync = 25 * time.Millisecond
+	// lowSpace is the free space below which a disk is called full.
+	lowSpace = 1 << 30
+	// maxSkew between two hosts' clocks.
+	maxSkew = 2 * time.Second
+	// maxVersion bounds an answer of /version.
+	maxVersion = 64 << 10
+)
+
+// certificate checks what a handshake would, and how long it will go on working.
+func certificate(h *config.Server) Finding {
+	check := "certificate " + h.Host
+	fix := "vstack lab init --hosts … --out DIR, then vstack lab join BUNDLE"
+	id, err := identity.Load(h.TLS)
+	if err != nil {
+		return finding(check, Fail, fix, "%v", err)
+	}
+	if p := id.Peer(); p.Role != identity.RoleHost || p.ID != h.Host {
+		return finding(check, Fail, fix, "%s is that of %s %q, the configuration says host %q", h.TLS, p.Role, p.ID, h.Host)
+	}
+	if left := time.Until(id.NotAfter()); left < expiresSoon {
+		return finding(check, Warn, fix, "expires in %d days", int(left.Hours()/24))
+	}
+	return finding(check, OK, "", "valid until %s", id.NotAfter().Format(time.DateOnly))
+}
+
+// listener is one address that a host serves.
+type listener struct {
+	addr string
+	udp  bool // besides TCP
+	raft bool // answers no HTTP
+}
+
+func listeners(h *config.Server) []listener {
+	var out []listener
+	if self, ok := h.Self(); ok && h.Has(config.RoleMeta) {
+		out = append(out, listener{addr: self.API}, listener{addr: self.Raft, raft: true})
+	}
+	if h.Has(config.RoleData) {
+		for _, s := range h.Data.Stores {
+			out = append(out, listener{addr: s.Addr, udp: true})
+		}
+	}
+	if h.Has(config.RoleIngest) {
+		out = append(out, listener{addr: h.Ingest.Addr})
+	}
+	return out
+}
+
+// ports checks that every address is free, or served by this very host.
+func ports(ctx context.Context, h *config.Server) Finding {
+	check := "ports " + h.Host
+	ours, free := 0, 0
+	for _, l := range listeners(h) {
+		err := bindable(l)
+		if err == nil {
+			free++
+			continue
+		}
+		_, port, _ := net.SplitHostPort(l.addr)
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return finding(check, Fail, "ip -brief address", "%s: %v", l.addr, err)
+		}
+		// Raft speaks no HTTP: it is ours if the API beside it is.
+		if host := servedBy(ctx, h, l.addr); host == h.Host || l.raft && ours > 0 {
+			ours++
+			continue
+		}
+		return finding(check, Fail, "ss -tulpn sport = :"+port, "%s is used by another program", l.addr)
+	}
+	if ours > 0 {
+		return finding(check, OK, "", "this host runs and serves %d of %d", ours, ours+free)
+	}
+	return finding(check, OK, "", "%d free", free)
+}
+
+func bindable(l listener) error {
+	tcp, err := net.Listen("tcp", l.addr)
+	if err != nil {
+		return err
+	}
+	defer tcp.Close()
+	if !l.udp {
+		return nil
+	}
+	udp, err := net.ListenPacket("udp", l.addr)
+	if err != nil {
+		return err
+	}
+	return udp.Close()
+}
+
+// servedBy asks an address for the V-Stack host that it belongs to; "" for none.
+func servedBy(ctx context.Context, h *config.Server, addr string) string {
+	id, err := identity.Load(h.TLS)
+	if err != nil {
+		return ""
+	}
+	resp, err := ask(ctx, id.ClientTLS(), addr)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	var v struct {
+		Host string `json:"host"`
+	}
+	if json.NewDecoder(io.LimitReader(resp.Body, maxVersion)).Decode(&v) != nil {
+		return ""
+	}
+	return v.Host
+}
+
+func ask(ctx context.Context, conf *tls.Config, addr string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr+"/version", nil)
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true}}
+	return client.Do(req)
+}
+
+// dataDir is a directory that a host writes to.
+type dataDir struct {
+	path  string
+	holds string
+	want  int64 // bytes that it was promised, 0 when open
+}
+
+func hostDirs(h *config.Server) []dataDir {
+	var out []dataDir
+	if h.Has(config.RoleMeta) {
+		out = append(out, dataDir{path: h.Meta.Dir, holds: "catalog"})
+	}
+	if h.Has(config.RoleData) {
+		for _, s := range h.Data.Stores {
+			out = append(out, dataDir{path: s.Dir, holds: "store", want: int64(s.Capacity)})
+		}
+	}
+	if h.Has(config.RoleIngest) {
+		out = append(out, dataDir{path: h.Ingest.Dir, holds: "spool"})
+	}
+	return out
+}
+
+// disk measures fdatasync and space where the directory is or would be made.
+func disk(d dataDir) Finding {
+	check := "disk " + d.path
+	dir := d.path
+	for {
+		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return finding(check, Fail, "mkdir -p "+d.path, "%v", err)
+	}
+	free := int64(fs.Bavail) * fs.Bsize
+	p50, worst, err := syncLatency(dir)
+	if err != nil {
+		return finding(check, Fail, "sudo chown -R $(id -un) "+dir, "%v", err)
+	}
+	text := fmt.Sprintf("%s: %d GiB free, fdatasync p50 %s, max %s", d.holds, free>>30, p50.Round(10*time.Microsecond), worst.Round(10*time.Microsecond))
+	switch {
+	case free < lowSpace:
+		return finding(check, Warn, "df -h "+dir, "%s: less than 1 GiB", text)
+	case d.want > free+used(d.path):
+		return finding(check, Warn, "df -h "+dir, "%s: the store may use %d GiB", text, d.want>>30)
+	case p50 > slowSync:
+		return finding(check, Warn, "use a disk with a write cache that survives power loss", "%s: slow", text)
+	}
+	return finding(check, OK, "", "%s", text)
+}
+
+// used is what the directory's own files take.
+func used(dir string) int64 {
+	var sum int64
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0 // not made yet
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+			sum += info.Size()
+		}
+	}
+	return sum
+}
+
+func syncLatency(dir string) (p50, worst time.Duration, err error) {
+	f, err := os.CreateTemp(dir, ".doctor-")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	block := make([]byte, syncSize)
+	var took []time.Duration
+	for i := range syncs {
+		if _, err := f.WriteAt(block, int64(i)*syncSize); err != nil {
+			return 0, 0, err
+		}
+		start := time.Now()
+		if err := unix.Fdatasync(int(f.Fd())); err != nil {
+			return 0, 0, fmt.Errorf("fdatasync: %w", err)
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	return took[len(took)/2], took[len(took)-1], nil
+}
+
+// skew compares this clock with that of other hosts, by the Date header.
+func skew(ctx context.Context, peers []string, tlsDir string) []Finding {
+	id, err := identity.LoadRoots(filepath.Join(tlsDir, "ca.crt"))
+	if err != nil {
+		return []Finding{finding("cluster", Fail, "", "%v", err)}
+	}
+	var out []Finding
+	for _, addr := range peers {
+		check := "host " + addr
+		resp, err := ask(ctx, id.ClientTLS(), addr)
+		if err != nil {
+			text := err.Error()
+			if i := strings.LastIndex(text, ": "); i > 0 {
+				text = text[i+2:]
+			}
+			out = append(out, finding(check, Warn, "vstack node ls", "no answer: %s", text))
+			continue
+		}
+		_ = resp.Body.Close() // only its header matters
+		date, err := http.ParseTime(resp.Header.Get("Date"))
+		if err != nil {
+			out = append(out, finding(check, OK, "", "answers"))
+			continue
+		}
+		// The header is cut to whole seconds: half a second is the best guess.
+		if off := time.Since(date.Add(500 * time.Millisecond)).Round(time.Second); off.Abs() > maxSkew {
+			out = append(out, finding(check, Warn, "sudo timedatectl set-ntp true", "its clock is %s away from this one", off.Abs()))
+			continue
+		}
+		out = append(out, finding(check, OK, "", "answers, clocks agree"))
+	}
+	return out
+}
