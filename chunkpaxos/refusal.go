@@ -21,13 +21,8 @@ func (p *Proposer) refusal(n Nack) error {
 	if n.Reason == nil {
 		n.Reason = vstack.ErrInternal
 	}
-	e := &refusalError{nack: n}
-	switch n.Reason {
-	case vstack.ErrUploadNotLive, vstack.ErrFenced, vstack.ErrNotAcceptor, vstack.ErrBallotReused,
-		vstack.ErrHashMismatch, vstack.ErrInvalid, vstack.ErrTooLarge, vstack.ErrDiskFull,
-		vstack.ErrUnauthenticated, vstack.ErrForbidden:
-		e.final = true
-	case vstack.ErrEpochStale:
+	e := &refusalError{nack: n, final: hopeless(n.Reason)}
+	if n.Reason == vstack.ErrEpochStale {
 		// An acceptor that is behind the map catches up; one that is ahead or sealed
 		// needs a newer map, and that is the caller's to get.
 		e.final = n.Epoch >= p.cfg.Epoch
@@ -35,12 +30,31 @@ func (p *Proposer) refusal(n Nack) error {
 	return e
 }
 
+// hopeless reports whether a refusal for this reason stands however often one asks.
+func hopeless(reason *vstack.Sentinel) bool {
+	switch reason {
+	case vstack.ErrUploadNotLive, vstack.ErrFenced, vstack.ErrNotAcceptor, vstack.ErrBallotReused,
+		vstack.ErrHashMismatch, vstack.ErrInvalid, vstack.ErrTooLarge, vstack.ErrDiskFull,
+		vstack.ErrUnauthenticated, vstack.ErrForbidden:
+		return true
+	}
+	return false
+}
+
 // final returns why asking again cannot help, or nil.
 func (p *Proposer) final() error {
 	for _, a := range p.cfg.Acceptors { // in order, so that a schedule replays exactly
+		err := p.refusals[a]
+		if err == nil {
+			continue
+		}
 		var r *refusalError
-		if errors.As(p.refusals[a], &r) && r.final {
-			return r
+		if errors.As(err, &r) {
+			if r.final {
+				return r
+			}
+		} else if hopeless(vstack.SentinelOf(err)) { // refused before the acceptor saw it
+			return err
 		}
 	}
 	return nil
