@@ -43,6 +43,18 @@ type ViewsRequest struct {
 	Count int64 `json:"count"` // 1 to 1,000
 }
 
+// VideoViews is a number of views of one video.
+type VideoViews struct {
+	Video vstack.VideoID `json:"video"`
+	Count int64          `json:"count"`
+}
+
+// ViewsBatch is the body of POST /v1/views: what one member counted in one interval,
+// for the leader to commit as one entry.
+type ViewsBatch struct {
+	Views []VideoViews `json:"views"`
+}
+
 // List is the envelope of a listing. Next is the cursor of the next page, empty at the end.
 type List[T any] struct {
 	Items []T    `json:"items"`
@@ -60,7 +72,8 @@ type SlotPlacement struct {
 
 // VideoPlacement answers GET /v1/videos/{id}/placement. HostsCanFail and
 // StoresCanFail are computed from the actual placement: how many of them, chosen
-// worst, may be lost with every chunk still readable.
+// worst, may be lost from now with every chunk still readable; stores that are down
+// count as lost already, and -1 says that some chunk cannot be read now.
 type VideoPlacement struct {
 	Video         vstack.VideoID  `json:"video"`
 	HostsCanFail  int             `json:"hosts_can_fail"`
@@ -149,6 +162,8 @@ type RaftPeer struct {
 	LastIndex uint64 `json:"last_index,omitempty"`
 	Commit    uint64 `json:"commit,omitempty"`
 	Applied   uint64 `json:"applied,omitempty"`
+	// Checksum is of the peer's catalog at Applied; peers at one index have one checksum.
+	Checksum string `json:"checksum,omitempty"`
 	// LastContact is seconds since the peer heard from a leader; 0 on the leader.
 	LastContact float64 `json:"last_contact"`
 }

@@ -1,0 +1,183 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-memdb"
+	"github.com/hashicorp/raft"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// Config is what a Catalog needs from outside.
+type Config struct {
+	// Fatal is told once when the log holds something that this member cannot apply;
+	// the process must exit. After it the catalog refuses every command. Required.
+	Fatal func(error)
+	// Logger. Default slog.Default().
+	Logger *slog.Logger
+	// Registry takes the metrics; nil for none.
+	Registry prometheus.Registerer
+}
+
+// Validate reports the first field that cannot work.
+func (c *Config) Validate() error {
+	if c.Fatal == nil {
+		return fmt.Errorf("catalog: %w: Fatal is required", vstack.ErrInvalid)
+	}
+	return nil
+}
+
+// Catalog implements raft.BatchingFSM. Reads go through View and are safe at any
+// time; Apply, Snapshot and Restore are called by Raft alone.
+type Catalog struct {
+	cfg     Config
+	db      atomic.Pointer[memdb.MemDB] // replaced by Restore
+	halted  error                       // set by the Raft goroutine only
+	metrics *metrics
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced when Applied grows
+}
+
+var _ raft.BatchingFSM = (*Catalog)(nil)
+
+// New makes an empty catalog.
+func New(cfg Config) (*Catalog, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	m, err := newMetrics(cfg.Registry)
+	if err != nil {
+		return nil, err
+	}
+	c := &Catalog{cfg: cfg, changed: make(chan struct{}), metrics: m}
+	db, err := newDB()
+	if err != nil {
+		return nil, err
+	}
+	c.db.Store(db)
+	return c, nil
+}
+
+// Apply applies one entry; its answer is a *Result.
+func (c *Catalog) Apply(l *raft.Log) any { return c.ApplyBatch([]*raft.Log{l})[0] }
+
+// ApplyBatch applies committed entries in one transaction; readers see all or none of
+// them. The answers are *Result.
+func (c *Catalog) ApplyBatch(logs []*raft.Log) []any {
+	start := time.Now() // for the metric only
+	out := make([]any, len(logs))
+	txn := c.db.Load().Txn(true)
+	defer txn.Abort()
+	a, err := begin(txn)
+	for i, l := range logs {
+		if c.halted == nil && err == nil && l.Type == raft.LogCommand {
+			var res *Result
+			var cmd Command
+			if cmd, err = Decode(l.Data); err == nil {
+				res, err = a.apply(cmd, l.Index)
+				out[i] = res
+				c.metrics.observe(cmd.Type, res)
+			}
+			if err != nil {
+				err = fmt.Errorf("apply entry %d: %w", l.Index, err)
+			}
+		}
+		if c.halted != nil || err != nil {
+			out[i] = &Result{Index: l.Index, Code: vstack.ErrInternal.Code(), Detail: "this member's catalog has halted"}
+		}
+	}
+	if err == nil {
+		err = a.finish()
+	}
+	if err != nil && c.halted == nil {
+		c.halt(err)
+	}
+	if c.halted != nil {
+		return out
+	}
+	txn.Commit()
+	c.broadcast()
+	c.metrics.applied(a.meta, time.Since(start))
+	return out
+}
+
+func (c *Catalog) halt(err error) {
+	c.halted = err
+	c.cfg.Logger.Error("catalog halted: going on would fork it", "err", err)
+	c.cfg.Fatal(err)
+}
+
+// broadcast wakes everybody who waits for a change.
+func (c *Catalog) broadcast() {
+	c.mu.Lock()
+	close(c.changed)
+	c.changed = make(chan struct{})
+	c.mu.Unlock()
+}
+
+// Changed returns a channel that is closed by the next change. Take it before the
+// View that you judge by.
+func (c *Catalog) Changed() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
+}
+
+// WaitFor blocks until done says true of a view, or ctx ends.
+func (c *Catalog) WaitFor(ctx context.Context, done func(*View) bool) error {
+	for {
+		changed := c.Changed()
+		if done(c.View()) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// WaitApplied blocks until the catalog has applied index; ErrCatalogLagging when ctx
+// ends first.
+func (c *Catalog) WaitApplied(ctx context.Context, index uint64) error {
+	err := c.WaitFor(ctx, func(v *View) bool { return v.Applied() >= index })
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("wait for index %d: %w: at %d", index, vstack.ErrCatalogLagging, c.View().Applied())
+	}
+	return err
+}
+
+// View takes a consistent snapshot.
+func (c *Catalog) View() *View {
+	txn := c.db.Load().Txn(false)
+	v := &View{txn: txn}
+	// The row is inserted with the tables and never deleted.
+	v.meta = get[*metaRow](txn, tableMeta, []byte{1})
+	return v
+}
+
+// get reads one row by id; the zero R when there is none. memdb's only errors here are
+// unknown tables and indexes, which the tests of the schema rule out.
+func get[R any](txn *memdb.Txn, table string, key []byte) (r R) {
+	o, err := txn.First(table, byID, key)
+	if err != nil {
+		panic(fmt.Sprintf("catalog: read %s: %v", table, err))
+	}
+	if o != nil {
+		r = o.(R)
+	}
+	return r
+}

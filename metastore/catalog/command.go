@@ -1,0 +1,211 @@
+package catalog
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// Type names a command. Types are never renamed or reused.
+type Type string
+
+// The commands of version 1; docs/metastore.md has the table.
+const (
+	OpenUpload      Type = "open_upload"
+	ResumeUpload    Type = "resume_upload"
+	Publish         Type = "publish"
+	AbortUpload     Type = "abort_upload"
+	DeleteVideo     Type = "delete_video"
+	PatchVideo      Type = "patch_video"
+	SetPolicy       Type = "set_policy"
+	AddViews        Type = "add_views"
+	RegisterStores  Type = "register_stores"
+	SetLiveness     Type = "set_liveness"
+	AssignPlacement Type = "assign_placement"
+)
+
+// commandVersion is the version of every payload below.
+const commandVersion = 1
+
+// MaxCommand bounds one encoded command, a manifest of MaxManifestChunks included.
+const MaxCommand = 24 << 20
+
+// Command is one log entry.
+type Command struct {
+	Type      Type            `json:"type"`
+	Version   int             `json:"version"`
+	Payload   json.RawMessage `json:"payload"`
+	RequestID string          `json:"request_id,omitempty"`
+	Time      time.Time       `json:"time"` // the proposer's clock, UTC
+}
+
+// The payloads. Identifiers are made by the proposer, so that Apply needs no randomness.
+type (
+	// OpenUploadPayload creates a video and the first incarnation of its upload.
+	OpenUploadPayload struct {
+		Upload vstack.UploadID    `json:"upload"`
+		Video  vstack.VideoID     `json:"video"`
+		Title  string             `json:"title"`
+		Policy vstack.ClassPolicy `json:"policy"`
+		Owner  vstack.ProposerID  `json:"owner"`
+		Source vstack.Source      `json:"source"`
+	}
+	// ResumeUploadPayload issues a fresh incarnation to Owner.
+	ResumeUploadPayload struct {
+		Upload vstack.UploadID   `json:"upload"`
+		Owner  vstack.ProposerID `json:"owner"`
+	}
+	// PublishPayload makes the upload's video playable.
+	PublishPayload struct {
+		Upload      vstack.UploadID    `json:"upload"`
+		Incarnation vstack.Incarnation `json:"incarnation"`
+		Manifest    *vstack.Manifest   `json:"manifest"`
+	}
+	// AbortUploadPayload ends an upload; Incarnation 0 means whichever is current.
+	AbortUploadPayload struct {
+		Upload      vstack.UploadID    `json:"upload"`
+		Incarnation vstack.Incarnation `json:"incarnation"`
+	}
+	// DeleteVideoPayload leaves a tombstone.
+	DeleteVideoPayload struct {
+		Video vstack.VideoID `json:"video"`
+	}
+	// PatchVideoPayload changes what a person may edit.
+	PatchVideoPayload struct {
+		Video vstack.VideoID `json:"video"`
+		Title *string        `json:"title,omitempty"`
+	}
+	// SetPolicyPayload changes the storage policy.
+	SetPolicyPayload struct {
+		Video  vstack.VideoID     `json:"video"`
+		Policy vstack.ClassPolicy `json:"policy"`
+	}
+	// AddViewsPayload is what one member counted in one interval, ordered by video.
+	AddViewsPayload struct {
+		Views []VideoViews `json:"views"`
+	}
+	// VideoViews is a number of views of one video.
+	VideoViews struct {
+		Video vstack.VideoID `json:"video"`
+		Count int64          `json:"count"`
+	}
+	// RegisterStoresPayload makes a host's stores known, or changes their address or
+	// capacity.
+	RegisterStoresPayload struct {
+		Host   vstack.HostID       `json:"host"`
+		Stores []StoreRegistration `json:"stores"`
+	}
+	// StoreRegistration is one store of it.
+	StoreRegistration struct {
+		ID       vstack.StoreID `json:"id"`
+		Addr     string         `json:"addr"`
+		Capacity int64          `json:"capacity"`
+	}
+	// SetLivenessPayload carries the leader's judgement of stores and the highest LSNs
+	// that it saw. Unknown stores are skipped; LSNs only raise what is recorded.
+	SetLivenessPayload struct {
+		States []StoreLiveness `json:"states,omitempty"`
+		Echoes []StoreEcho     `json:"echoes,omitempty"`
+	}
+	// StoreLiveness is a transition of one store.
+	StoreLiveness struct {
+		ID    vstack.StoreID    `json:"id"`
+		State vstack.StoreState `json:"state"`
+	}
+	// StoreEcho is the highest LSN seen of one store.
+	StoreEcho struct {
+		ID  vstack.StoreID `json:"id"`
+		LSN vstack.LSN     `json:"lsn"`
+	}
+	// AssignPlacementPayload is a plan over exactly the registered stores of Base, the
+	// placement version that it was made from.
+	AssignPlacementPayload struct {
+		Base   uint64             `json:"base"`
+		Groups [][]vstack.StoreID `json:"groups"`
+	}
+)
+
+// Encode makes a log entry.
+func Encode(t Type, payload any, requestID string, now time.Time) ([]byte, error) {
+	p, err := json.Marshal(payload)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s payload: %w", t, err)
+	}
+	b, err := json.Marshal(Command{Type: t, Version: commandVersion, Payload: p, RequestID: requestID, Time: now.UTC()})
+	if err != nil {
+		return nil, fmt.Errorf("encode %s command: %w", t, err)
+	}
+	if len(b) > MaxCommand {
+		return nil, fmt.Errorf("encode %s command: %w: %d bytes, at most %d", t, vstack.ErrTooLarge, len(b), MaxCommand)
+	}
+	return b, nil
+}
+
+// Decode reads a log entry's envelope.
+func Decode(b []byte) (Command, error) {
+	var c Command
+	if len(b) > MaxCommand {
+		return c, fmt.Errorf("decode command: %w: %d bytes, at most %d", vstack.ErrTooLarge, len(b), MaxCommand)
+	}
+	if err := strict(b, &c); err != nil {
+		return c, fmt.Errorf("decode command: %w", err)
+	}
+	if c.Version != commandVersion {
+		return c, fmt.Errorf("decode command %q: %w: version %d, this member knows %d", c.Type, vstack.ErrInvalid, c.Version, commandVersion)
+	}
+	return c, nil
+}
+
+func payloadOf[T any](c Command) (T, error) {
+	var p T
+	if err := strict(c.Payload, &p); err != nil {
+		return p, fmt.Errorf("decode %s payload: %w", c.Type, err)
+	}
+	return p, nil
+}
+
+// strict refuses fields that this member does not know: skipping one would let
+// members of two versions build two catalogs from one log.
+func strict(b []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return fmt.Errorf("%w: %v", vstack.ErrInvalid, err)
+	}
+	if d.More() {
+		return fmt.Errorf("%w: data after the value", vstack.ErrInvalid)
+	}
+	return nil
+}
+
+// Result is what a command leaves for its proposer, and for a repeat of its request.
+type Result struct {
+	Index  uint64         `json:"index"` // of the entry that was applied first
+	Code   vstack.Code    `json:"code,omitempty"`
+	Detail string         `json:"detail,omitempty"`
+	Video  *vstack.Video  `json:"video,omitempty"`
+	Upload *vstack.Upload `json:"upload,omitempty"`
+}
+
+// Err is nil, or an error of the sentinel that refused the command.
+func (r *Result) Err() error {
+	if r.Code == "" {
+		return nil
+	}
+	s := vstack.SentinelFor(r.Code)
+	if s == nil {
+		s = vstack.ErrInternal
+	}
+	return &refusal{detail: r.Detail, sentinel: s}
+}
+
+type refusal struct {
+	detail   string
+	sentinel *vstack.Sentinel
+}
+
+func (r *refusal) Error() string { return r.detail }
+func (r *refusal) Unwrap() error { return r.sentinel }

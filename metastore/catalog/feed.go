@@ -1,0 +1,74 @@
+package catalog
+
+import (
+	"fmt"
+
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// A page of the feed holds about this many objects and chunk references, and always
+// at least one change.
+const (
+	feedObjects = 500
+	feedChunks  = 20000
+)
+
+// Feed answers what changed after since: whole changes in index order, up to a page.
+// An empty page means that nothing did.
+func (v *View) Feed(since uint64) wire.FeedPage {
+	page := wire.FeedPage{Index: since}
+	if since >= v.meta.Feed {
+		return page
+	}
+	videos := v.changes(tableVideos, since+1)
+	uploads := v.changes(tableUploads, since+1)
+	objects, chunks := 0, 0
+	video, upload := videos(), uploads()
+	for video != nil || upload != nil {
+		// All rows of one index go together, or a reader could see half a change.
+		at := min(changedAt(video), changedAt(upload))
+		if objects >= feedObjects || chunks >= feedChunks {
+			page.More = true
+			break
+		}
+		for ; video != nil && changedAt(video) == at; video = videos() {
+			r := video.(*videoRow)
+			page.Videos = append(page.Videos, wire.FeedVideo{Video: withViews(v.txn, r), Manifest: r.Manifest})
+			objects++
+			chunks += r.Video.Chunks
+		}
+		for ; upload != nil && changedAt(upload) == at; upload = uploads() {
+			page.Uploads = append(page.Uploads, upload.(*uploadRow).Upload)
+			objects++
+		}
+		page.Index = at
+	}
+	if !page.More {
+		page.Index = v.meta.Feed
+	}
+	// The map comes in the page that passes its last change.
+	if v.meta.Placement > since && v.meta.Placement <= page.Index {
+		page.Placement = v.Placement()
+	}
+	return page
+}
+
+// changes iterates a table's rows from a change index on.
+func (v *View) changes(table string, from uint64) func() any {
+	it, err := v.txn.LowerBound(table, byChanged, u64(from))
+	if err != nil {
+		panic(fmt.Sprintf("catalog: feed of %s: %v", table, err))
+	}
+	return it.Next
+}
+
+// changedAt is the change index of a row, and the end of time for none.
+func changedAt(o any) uint64 {
+	switch r := o.(type) {
+	case *videoRow:
+		return r.Video.Index
+	case *uploadRow:
+		return r.Changed
+	}
+	return 1<<64 - 1
+}

@@ -1,0 +1,138 @@
+package catalog
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// Limits of a manifest.
+const (
+	// MaxManifestChunks bounds the chunks of all tracks together; at 2 MiB each it is
+	// 128 GiB of video.
+	MaxManifestChunks = 65536
+	maxTrackText      = 128     // bytes of codec, name and language, each
+	maxDuration       = 2 << 20 // seconds, 24 days
+	maxTimescale      = 1 << 30 // ticks a second
+	maxTicks          = 1 << 60 // of a start or duration; sums stay below 2^63
+	maxDimension      = 1 << 16
+)
+
+// ManifestStats is what a video's listing says of its manifest.
+type ManifestStats struct {
+	Size   int64 // bytes of all chunks, init chunks included
+	Chunks int   // init chunks included
+}
+
+// CheckManifest reports the first rule that a manifest of the video breaks, as
+// ErrManifestInvalid.
+func CheckManifest(m *vstack.Manifest, video vstack.VideoID) (ManifestStats, error) {
+	var s ManifestStats
+	switch {
+	case m.Version != 1:
+		return s, invalid("version %d, want 1", m.Version)
+	case m.Video != video:
+		return s, invalid("it is of video %s, the upload is of %s", m.Video, video)
+	case len(m.Tracks) == 0 || len(m.Tracks) > vstack.MaxTracks:
+		return s, invalid("%d tracks, want 1 to %d", len(m.Tracks), vstack.MaxTracks)
+	case !(m.Duration >= 0) || m.Duration > maxDuration:
+		return s, invalid("duration %g s, want 0 to %d", m.Duration, maxDuration)
+	}
+	numbers := make(map[uint16]bool, len(m.Tracks))
+	sizes := map[vstack.ChunkID]uint32{}
+	playable := false
+	for i := range m.Tracks {
+		t := &m.Tracks[i]
+		if numbers[t.Number] {
+			return s, invalid("track number %d is used twice", t.Number)
+		}
+		numbers[t.Number] = true
+		playable = playable || t.Kind != vstack.TrackOriginal
+		if err := checkTrack(t); err != nil {
+			return s, err
+		}
+	}
+	if !playable {
+		return s, invalid("no video or audio track")
+	}
+	for slot, c := range m.Slots {
+		if s.Chunks++; s.Chunks > MaxManifestChunks {
+			return s, invalid("more than %d chunks", MaxManifestChunks)
+		}
+		if size, ok := sizes[c.ID]; ok && size != c.Size {
+			return s, invalid("slot %s: chunk %s has %d bytes here and %d before", slot, c.ID.Short(), c.Size, size)
+		}
+		sizes[c.ID] = c.Size
+		s.Size += int64(c.Size)
+	}
+	return s, nil
+}
+
+func checkTrack(t *vstack.Track) error {
+	switch {
+	case t.Kind != vstack.TrackVideo && t.Kind != vstack.TrackAudio && t.Kind != vstack.TrackOriginal:
+		return invalid("track %d: kind %.40q", t.Number, t.Kind)
+	case len(t.Codec) > maxTrackText || len(t.Name) > maxTrackText || len(t.Language) > maxTrackText:
+		return invalid("track %d: codec, name or language over %d bytes", t.Number, maxTrackText)
+	case len(t.Chunks) == 0:
+		return invalid("track %d: no chunks", t.Number)
+	case t.Width < 0 || t.Width > maxDimension || t.Height < 0 || t.Height > maxDimension:
+		return invalid("track %d: %d × %d pixels", t.Number, t.Width, t.Height)
+	case t.Bitrate < 0 || t.SampleRate < 0 || t.Channels < 0 || !(t.FrameRate >= 0) || math.IsInf(t.FrameRate, 0):
+		return invalid("track %d: negative rate", t.Number)
+	}
+	if t.Kind == vstack.TrackOriginal {
+		if t.Init != (vstack.ChunkRef{}) {
+			return invalid("track %d: an original has no init chunk", t.Number)
+		}
+	} else {
+		if t.Timescale == 0 || t.Timescale > maxTimescale {
+			return invalid("track %d: timescale %d, want 1 to %d", t.Number, t.Timescale, maxTimescale)
+		}
+		if t.Init.Seq != 0 {
+			return invalid("track %d: init chunk has sequence %d, want 0", t.Number, t.Init.Seq)
+		}
+		if err := checkRef(t, t.Init); err != nil {
+			return err
+		}
+	}
+	return checkRefs(t)
+}
+
+func checkRefs(t *vstack.Track) error {
+	var end int64 = math.MinInt64
+	for i, c := range t.Chunks {
+		if uint64(c.Seq) != uint64(i)+1 {
+			return invalid("track %d: chunk %d of the list has sequence %d, want %d", t.Number, i, c.Seq, i+1)
+		}
+		if err := checkRef(t, c); err != nil {
+			return err
+		}
+		if t.Kind == vstack.TrackOriginal {
+			continue // bytes of a file have no times
+		}
+		switch {
+		case c.Start < -maxTicks || c.Start > maxTicks || c.Duration < 0 || c.Duration > maxTicks:
+			return invalid("track %d: chunk %d: start %d or duration %d is out of range", t.Number, c.Seq, c.Start, c.Duration)
+		case c.Start < end:
+			return invalid("track %d: chunk %d starts at %d, before the end %d of the one before", t.Number, c.Seq, c.Start, end)
+		}
+		end = c.Start + c.Duration
+	}
+	return nil
+}
+
+func checkRef(t *vstack.Track, c vstack.ChunkRef) error {
+	switch {
+	case c.ID.IsZero():
+		return invalid("track %d: chunk %d has no id", t.Number, c.Seq)
+	case c.Size == 0 || c.Size > vstack.MaxChunkSize:
+		return invalid("track %d: chunk %d has %d bytes, want 1 to %d", t.Number, c.Seq, c.Size, vstack.MaxChunkSize)
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("manifest: "+format+": %w", append(args, vstack.ErrManifestInvalid)...)
+}

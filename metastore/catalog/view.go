@@ -1,0 +1,170 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/go-memdb"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// View is a consistent read of the catalog at one applied index. What it returns is
+// shared and must not be changed.
+type View struct {
+	txn  *memdb.Txn
+	meta *metaRow
+}
+
+// Applied is the Raft index of the last command in this view.
+func (v *View) Applied() uint64 { return v.meta.Applied }
+
+// FeedIndex is the index of the last change that the feed shows.
+func (v *View) FeedIndex() uint64 { return v.meta.Feed }
+
+// Frozen reports whether an upload was ever opened: placement then changes by epoch only.
+func (v *View) Frozen() bool { return v.meta.Uploads > 0 }
+
+// Checksum covers everything at Applied; members at one index have one checksum.
+func (v *View) Checksum() (string, error) {
+	s, err := sumOf(tableMeta, v.meta, nil)
+	if err != nil {
+		return "", err
+	}
+	return s.plus(v.meta.Sum).String(), nil
+}
+
+// Video looks one video up, tombstones included.
+func (v *View) Video(id vstack.VideoID) (vstack.Video, error) {
+	r := get[*videoRow](v.txn, tableVideos, id[:])
+	if r == nil {
+		return vstack.Video{}, fmt.Errorf("video %s: %w", id, vstack.ErrNotFound)
+	}
+	return withViews(v.txn, r), nil
+}
+
+// Manifest returns a published video's manifest and its digest, which serves as ETag.
+func (v *View) Manifest(id vstack.VideoID) (*vstack.Manifest, vstack.ChunkID, error) {
+	r := get[*videoRow](v.txn, tableVideos, id[:])
+	if r == nil || r.Manifest == nil {
+		return nil, vstack.ChunkID{}, fmt.Errorf("manifest of video %s: %w", id, vstack.ErrNotFound)
+	}
+	return r.Manifest, r.digest, nil
+}
+
+// Videos lists a page, newest first: at most limit videos created before the Raft
+// index before (0: the newest), in the given state (empty: all but deleted). next is
+// the before of the next page, 0 at the end.
+func (v *View) Videos(state vstack.VideoState, before uint64, limit int) (page []vstack.Video, next uint64) {
+	newestFirst(v.txn, tableVideos, before, func(r *videoRow) bool {
+		if r.Video.State != state && (state != "" || r.Video.State == vstack.VideoDeleted) {
+			return true
+		}
+		if len(page) == limit {
+			return false
+		}
+		page, next = append(page, withViews(v.txn, r)), r.Created
+		return true
+	}, &next)
+	return page, next
+}
+
+// newestFirst walks rows by descending creation index, and zeroes next if it came to
+// the end.
+func newestFirst[R any](txn *memdb.Txn, table string, before uint64, yield func(R) bool, next *uint64) {
+	if before == 0 {
+		before = 1<<64 - 1
+	}
+	it, err := txn.ReverseLowerBound(table, byCreated, u64(before-1))
+	if err != nil {
+		panic(fmt.Sprintf("catalog: list %s: %v", table, err))
+	}
+	for o := it.Next(); o != nil; o = it.Next() {
+		if !yield(o.(R)) {
+			return
+		}
+	}
+	*next = 0
+}
+
+// Upload looks one upload up.
+func (v *View) Upload(id vstack.UploadID) (vstack.Upload, error) {
+	r := get[*uploadRow](v.txn, tableUploads, id[:])
+	if r == nil {
+		return vstack.Upload{}, fmt.Errorf("upload %s: %w", id, vstack.ErrNotFound)
+	}
+	return r.Upload, nil
+}
+
+// Uploads lists a page, newest first, as Videos does. A zero source selects all.
+func (v *View) Uploads(state vstack.UploadState, source vstack.ChunkID, before uint64, limit int) (page []vstack.Upload, next uint64) {
+	take := func(r *uploadRow) bool {
+		if (state != "" && r.Upload.State != state) || (before != 0 && r.Created >= before) {
+			return true
+		}
+		if len(page) == limit {
+			return false
+		}
+		page, next = append(page, r.Upload), r.Created
+		return true
+	}
+	if source.IsZero() {
+		newestFirst(v.txn, tableUploads, before, take, &next)
+		return page, next
+	}
+	// Few uploads share a source, so they are sorted here.
+	var rows []*uploadRow
+	each(v.txn, tableUploads, bySource, func(r *uploadRow) { rows = append(rows, r) }, source[:])
+	slices.SortFunc(rows, func(a, b *uploadRow) int { return int(int64(b.Created) - int64(a.Created)) })
+	for _, r := range rows {
+		if !take(r) {
+			return page, next
+		}
+	}
+	return page, 0
+}
+
+// each walks rows in the order of an index.
+func each[R any](txn *memdb.Txn, table, index string, f func(R), args ...any) {
+	it, err := txn.Get(table, index, args...)
+	if err != nil {
+		panic(fmt.Sprintf("catalog: walk %s by %s: %v", table, index, err))
+	}
+	for o := it.Next(); o != nil; o = it.Next() {
+		f(o.(R))
+	}
+}
+
+// Store is a registered store with its committed echo.
+type Store struct {
+	vstack.Store
+	Echo vstack.LSN
+}
+
+// Stores lists every store, by id.
+func (v *View) Stores() (stores []Store) {
+	each(v.txn, tableStores, byID, func(r *storeRow) { stores = append(stores, Store{r.Store, r.Echo}) })
+	return stores
+}
+
+// Store looks one store up.
+func (v *View) Store(id vstack.StoreID) (Store, bool) {
+	r := get[*storeRow](v.txn, tableStores, id[:])
+	if r == nil {
+		return Store{}, false
+	}
+	return Store{r.Store, r.Echo}, true
+}
+
+// PlacementVersion is the Raft index of the last change of the placement map.
+func (v *View) PlacementVersion() uint64 { return v.meta.Placement }
+
+// Placement assembles the placement map.
+func (v *View) Placement() *vstack.PlacementMap {
+	m := &vstack.PlacementMap{Version: v.meta.Placement, Groups: []vstack.PGTargets{}, Stores: []vstack.Store{}}
+	if g := get[*groupsRow](v.txn, tableGroups, []byte{1}); g != nil {
+		m.Groups = g.Groups
+	}
+	each(v.txn, tableStores, byID, func(r *storeRow) { m.Stores = append(m.Stores, r.Store) })
+	return m
+}

@@ -1,0 +1,133 @@
+package raftnode
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// MaxPeers bounds a cluster.
+const MaxPeers = 9
+
+// Peer is a member of the bootstrap configuration.
+type Peer struct {
+	ID   string
+	Addr string // HOST:PORT of its Raft listener
+}
+
+// Config is all that a Node needs.
+type Config struct {
+	// ID is this member's; it must be among Peers, or in the stored configuration of
+	// a directory with state.
+	ID string
+	// Dir keeps the log, the vote and the snapshots. Required.
+	Dir string
+	// Peers is the whole cluster, identical on all members. Required; it is used when
+	// Dir is empty, and checked against the list that Dir was made with.
+	Peers []Peer
+	// Listen is where Raft listens. Default: the address of this member in Peers.
+	Listen string
+	// ServerTLS makes the listener's configuration for an ALPN protocol, and requires
+	// client certificates. Required.
+	ServerTLS func(proto string) *tls.Config
+	// ClientTLS dials other members. Required.
+	ClientTLS *tls.Config
+	// Admit judges the verified other end of a connection. Required.
+	Admit func(*tls.ConnectionState) error
+	// FSM is the catalog. Required.
+	FSM raft.FSM
+	// Fatal is told once of what the process must not survive; it must end the
+	// process soon. Required.
+	Fatal func(error)
+	// Logger. Default slog.Default().
+	Logger *slog.Logger
+	// Registry takes the metrics; nil for none.
+	Registry prometheus.Registerer
+
+	// Heartbeat and Election are how long a follower goes without a leader, and a
+	// candidate without a majority. Default 250 ms.
+	Heartbeat, Election time.Duration
+	// Lease is how long a leader goes without a majority; it must exceed the worst
+	// fsync of the followers and not exceed Heartbeat. Default 200 ms.
+	Lease time.Duration
+	// Commit is how long followers may wait, with no other traffic, to hear that an
+	// entry is committed. Default 25 ms.
+	Commit time.Duration
+	// DiskTimeout ends a member whose log write takes longer. Default 3 s.
+	DiskTimeout time.Duration
+	// ApplyTimeout bounds entering the leader's queue. Default 5 s.
+	ApplyTimeout time.Duration
+	// RPCTimeout bounds one exchange between members. Default 5 s.
+	RPCTimeout time.Duration
+	// SnapshotEntries and SnapshotEvery: a snapshot is taken when so many entries
+	// were applied since the last, looked at so often. Default 8,192 and 30 s.
+	SnapshotEntries uint64
+	SnapshotEvery   time.Duration
+	// TrailingLogs stay behind a snapshot, for followers a little behind. Default 10,240.
+	TrailingLogs uint64
+	// WrapLog wraps the store under the guard; for fault injection. Default none.
+	WrapLog func(LogStable) LogStable
+}
+
+func orDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+func (c *Config) withDefaults() {
+	orDefault(&c.Logger, slog.Default())
+	orDefault(&c.Heartbeat, 250*time.Millisecond)
+	orDefault(&c.Election, 250*time.Millisecond)
+	orDefault(&c.Lease, min(200*time.Millisecond, c.Heartbeat))
+	orDefault(&c.Commit, 25*time.Millisecond)
+	orDefault(&c.DiskTimeout, 3*time.Second)
+	orDefault(&c.ApplyTimeout, 5*time.Second)
+	orDefault(&c.RPCTimeout, 5*time.Second)
+	orDefault(&c.SnapshotEntries, 8192)
+	orDefault(&c.SnapshotEvery, 30*time.Second)
+	orDefault(&c.TrailingLogs, 10240)
+	for _, p := range c.Peers {
+		if p.ID == c.ID {
+			orDefault(&c.Listen, p.Addr)
+		}
+	}
+}
+
+// Validate reports the first field that cannot work.
+func (c *Config) Validate() error {
+	if c.Dir == "" || c.ServerTLS == nil || c.ClientTLS == nil || c.Admit == nil || c.FSM == nil || c.Fatal == nil {
+		return fmt.Errorf("raft: %w: Dir, ServerTLS, ClientTLS, Admit, FSM and Fatal are required", vstack.ErrInvalid)
+	}
+	if len(c.Peers) == 0 || len(c.Peers) > MaxPeers {
+		return fmt.Errorf("raft: %d peers: %w: want the whole cluster, 1 to %d", len(c.Peers), vstack.ErrInvalid, MaxPeers)
+	}
+	ids, addrs := map[string]bool{}, map[string]bool{}
+	for _, p := range c.Peers {
+		if _, err := vstack.ParseHostID(p.ID); err != nil {
+			return fmt.Errorf("raft: peer: %w", err)
+		}
+		if _, _, err := net.SplitHostPort(p.Addr); err != nil {
+			return fmt.Errorf("raft: peer %s: address %q: %w: %v", p.ID, p.Addr, vstack.ErrInvalid, err)
+		}
+		if ids[p.ID] || addrs[p.Addr] {
+			return fmt.Errorf("raft: peer %s at %s: %w: id or address is listed twice", p.ID, p.Addr, vstack.ErrInvalid)
+		}
+		ids[p.ID], addrs[p.Addr] = true, true
+	}
+	if !ids[c.ID] {
+		return fmt.Errorf("raft: member %q: %w: not among the peers", c.ID, vstack.ErrInvalid)
+	}
+	if c.Lease > c.Heartbeat {
+		return fmt.Errorf("raft: lease %s: %w: above the heartbeat timeout %s", c.Lease, vstack.ErrInvalid, c.Heartbeat)
+	}
+	return nil
+}

@@ -1,0 +1,31 @@
+// Package raftnode runs hashicorp/raft with the defences that its use needs.
+//
+// Words: the FSM is the catalog; established is a leader whose barrier has been
+// applied, so that its catalog holds everything committed before it.
+//
+//	raft ── log cache ── guard ── bbolt      (raft.db: log, term, vote)
+//	     ── votes ────── guard ──┘
+//	     ── file snapshots                   (snapshots/)
+//	     ── transport ── streams ── mutual TLS
+//
+// What the wrappers are for:
+//
+//   - guard: a write that errors or takes longer than DiskTimeout ends the process. A
+//     leader whose disk hangs would otherwise go on sending heartbeats and stall the
+//     cluster for ever, and after a failed fsync nobody knows what is on the disk.
+//   - votes: term and candidate of a vote become durable in one write, not in two
+//     with a crash between them.
+//   - transport: heartbeats take the main loop. The library's fast path raises the
+//     term on the I/O goroutine while the leader loop writes, and logs can diverge.
+//   - streams: TLS 1.3 both ways, only hosts, and only of the same bootstrap: the ALPN
+//     protocol carries a hash of the peer list that the cluster was made from, so
+//     that members with different lists never exchange a message.
+//   - leadership: NotifyCh is buffered and drained at once; writes are refused until
+//     the barrier of the new term is applied.
+//   - read index: a linearizable read asks a majority for their terms after it began;
+//     the library's VerifyLeader can be satisfied by a reply that is older.
+//
+// Invariants: a member bootstraps only from an explicit peer list and never where
+// state exists; a directory belongs to one member id and one peer list for ever;
+// after Fatal nothing is acknowledged.
+package raftnode

@@ -1,0 +1,131 @@
+package raftnode
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// barrierTimeout bounds entering the queue; the barrier itself ends with leadership.
+const barrierTimeout = 5 * time.Second
+
+// follow drains NotifyCh, which blocks Raft when full, and establishes leadership.
+func (n *Node) follow() {
+	defer n.wg.Done()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case leads := <-n.notify:
+			n.established.Store(nil)
+			n.transferSince.Store(0)
+			if leads {
+				n.wg.Add(1)
+				go n.establish(n.raft.CurrentTerm())
+			}
+			n.announce()
+		}
+	}
+}
+
+// establish waits until this member's catalog holds all that was committed before its
+// term, and then lets writes in.
+func (n *Node) establish(term uint64) {
+	defer n.wg.Done()
+	for {
+		err := n.raft.Barrier(barrierTimeout).Error()
+		if n.ctx.Err() != nil || n.raft.State() != raft.Leader || n.raft.CurrentTerm() != term {
+			return // led no more; the next term has its own establish
+		}
+		if err == nil {
+			n.established.Store(&Leadership{Term: term, Since: time.Now()})
+			n.announce()
+			return
+		}
+		if !errors.Is(err, raft.ErrEnqueueTimeout) {
+			return
+		}
+	}
+}
+
+// announce wakes everybody who waits for a change of leadership.
+func (n *Node) announce() {
+	n.changedMu.Lock()
+	close(n.changed)
+	n.changed = make(chan struct{})
+	n.changedMu.Unlock()
+}
+
+// Changed returns a channel that the next change of this member's leadership closes.
+func (n *Node) Changed() <-chan struct{} {
+	n.changedMu.Lock()
+	defer n.changedMu.Unlock()
+	return n.changed
+}
+
+// Leading reports whether this member leads, established, as far as it knows: it may
+// be deposed and not have heard yet. After a pause of the process that can be long ago.
+func (n *Node) Leading() (Leadership, bool) {
+	l := n.established.Load()
+	if l == nil || n.raft.State() != raft.Leader || n.raft.CurrentTerm() != l.Term {
+		return Leadership{}, false
+	}
+	return *l, true
+}
+
+// Leader is the id of the member that this one follows, empty when there is none.
+func (n *Node) Leader() string {
+	_, id := n.raft.LeaderWithID()
+	return string(id)
+}
+
+// Voters are the ids of the voting members.
+func (n *Node) Voters() []string {
+	var ids []string
+	for _, s := range n.servers() {
+		if s.Suffrage == raft.Voter {
+			ids = append(ids, string(s.ID))
+		}
+	}
+	return ids
+}
+
+func (n *Node) servers() []raft.Server {
+	f := n.raft.GetConfiguration()
+	if f.Error() != nil {
+		return nil
+	}
+	return f.Configuration().Servers
+}
+
+// Transfer hands leadership to a member, or to the most up to date for an empty id.
+func (n *Node) Transfer(to string) error {
+	if _, ok := n.Leading(); !ok {
+		return fmt.Errorf("transfer leadership: %w: %s does not lead", vstack.ErrNoLeader, n.cfg.ID)
+	}
+	if to == n.cfg.ID {
+		return nil
+	}
+	var f raft.Future
+	if to == "" {
+		f = n.raft.LeadershipTransfer()
+	} else {
+		found := false
+		for _, s := range n.servers() {
+			if string(s.ID) == to && s.Suffrage == raft.Voter {
+				f, found = n.raft.LeadershipTransferToServer(s.ID, s.Address), true
+			}
+		}
+		if !found {
+			return fmt.Errorf("transfer leadership: voter %q: %w", to, vstack.ErrNotFound)
+		}
+	}
+	if err := f.Error(); err != nil {
+		return fmt.Errorf("transfer leadership to %q: %w: %v", to, vstack.ErrUnavailable, err)
+	}
+	return nil
+}

@@ -1,0 +1,234 @@
+package raftnode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+const (
+	maxInFlight    = 4096 // writes that wait for their commit
+	maxAppend      = 512  // entries of one AppendEntries
+	logCacheSize   = 512
+	keptSnapshots  = 2
+	connectionPool = 3
+)
+
+// Node is one running Raft member.
+type Node struct {
+	cfg       Config
+	raft      *raft.Raft
+	log       raft.LogStore
+	bolt      *raftboltdb.BoltStore
+	guard     *guard
+	transport transport
+	streams   *streams
+
+	slots         chan struct{}
+	notify        chan bool
+	established   atomic.Pointer[Leadership]
+	changed       chan struct{} // closed and replaced with leadership
+	changedMu     sync.Mutex
+	transferSince atomic.Int64 // unix nanoseconds of the first refusal in a row
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	closed sync.Once
+}
+
+// Leadership is a term that this member leads and whose barrier is applied.
+type Leadership struct {
+	Term  uint64
+	Since time.Time
+}
+
+// Open recovers the member's state, or bootstraps it, and starts Raft.
+func Open(cfg Config) (*Node, error) {
+	cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make raft directory: %w", err)
+	}
+	from, err := claim(cfg)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, slots: make(chan struct{}, maxInFlight), notify: make(chan bool, 64), changed: make(chan struct{})}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	if err := n.open(from); err != nil {
+		n.release()
+		return nil, err
+	}
+	n.wg.Add(1)
+	go n.follow()
+	return n, nil
+}
+
+func (n *Node) open(from origin) error {
+	var err error
+	n.bolt, err = raftboltdb.New(raftboltdb.Options{
+		Path: filepath.Join(n.cfg.Dir, "raft.db"),
+		// Without the timeout a second process on the directory would wait for ever.
+		BoltOptions: &bbolt.Options{Timeout: time.Second, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType},
+	})
+	if err != nil {
+		return fmt.Errorf("open raft log %s: %w", n.cfg.Dir, err)
+	}
+	var store LogStable = n.bolt
+	if n.cfg.WrapLog != nil {
+		store = n.cfg.WrapLog(store)
+	}
+	n.guard = newGuard(store, n.cfg.DiskTimeout, n.fatal)
+	if n.log, err = raft.NewLogCache(logCacheSize, n.guard); err != nil {
+		return fmt.Errorf("make raft log cache: %w", err)
+	}
+	hlog := newLogger(n.cfg.Logger)
+	snaps, err := raft.NewFileSnapshotStoreWithLogger(n.cfg.Dir, keptSnapshots, hlog)
+	if err != nil {
+		return fmt.Errorf("open raft snapshots: %w", err)
+	}
+	if n.streams, err = listen(n.cfg, "vstack-raft/1-"+clusterHash(from.Peers)); err != nil {
+		return err
+	}
+	n.transport = transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: n.streams, MaxPool: connectionPool, Timeout: n.cfg.RPCTimeout, Logger: hlog,
+	})}
+	conf := n.raftConfig()
+	conf.Logger = hlog
+	stable := &votes{StableStore: n.guard}
+	if err := bootstrap(conf, n.log, stable, snaps, n.transport, from.Peers); err != nil {
+		return err
+	}
+	if n.raft, err = raft.NewRaft(conf, n.cfg.FSM, n.log, stable, snaps, n.transport); err != nil {
+		return fmt.Errorf("start raft: %w", err)
+	}
+	return n.register()
+}
+
+func (n *Node) raftConfig() *raft.Config {
+	c := raft.DefaultConfig()
+	c.LocalID = raft.ServerID(n.cfg.ID)
+	c.HeartbeatTimeout = n.cfg.Heartbeat
+	c.ElectionTimeout = n.cfg.Election
+	c.LeaderLeaseTimeout = n.cfg.Lease
+	c.CommitTimeout = n.cfg.Commit
+	c.MaxAppendEntries = maxAppend
+	c.BatchApplyCh = true
+	c.SnapshotThreshold = n.cfg.SnapshotEntries
+	c.SnapshotInterval = n.cfg.SnapshotEvery
+	c.TrailingLogs = n.cfg.TrailingLogs
+	c.NotifyCh = n.notify
+	c.NoLegacyTelemetry = true
+	return c
+}
+
+// fatal passes on what the process must not survive.
+func (n *Node) fatal(err error) {
+	n.cfg.Logger.Error("raft member cannot go on", "member", n.cfg.ID, "err", err)
+	n.established.Store(nil)
+	n.cfg.Fatal(err)
+}
+
+// Apply commits one entry and returns what the FSM answered. Errors: ErrNoLeader
+// (nothing happened), ErrOutcomeUnknown (it may have), ErrUnavailable (queue is full).
+func (n *Node) Apply(ctx context.Context, entry []byte) (any, error) {
+	if _, ok := n.Leading(); !ok {
+		return nil, fmt.Errorf("commit: %w: %s does not lead", vstack.ErrNoLeader, n.cfg.ID)
+	}
+	select {
+	case n.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("commit: %w: waiting for a place in the queue", vstack.ErrUnavailable)
+	}
+	defer func() { <-n.slots }()
+	f := n.raft.Apply(entry, n.cfg.ApplyTimeout)
+	// The future always answers: on commit, on losing leadership, on shutdown.
+	if err := f.Error(); err != nil {
+		return nil, n.explain(err)
+	}
+	n.transferSince.Store(0)
+	return f.Response(), nil
+}
+
+// explain maps the library's errors; the table of what is known to have happened.
+func (n *Node) explain(err error) error {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader):
+		return fmt.Errorf("commit: %w: %v", vstack.ErrNoLeader, err)
+	case errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		n.watchTransfer()
+		return fmt.Errorf("commit: %w: %v", vstack.ErrNoLeader, err)
+	case errors.Is(err, raft.ErrEnqueueTimeout):
+		return fmt.Errorf("commit: %w: %v", vstack.ErrUnavailable, err)
+	case errors.Is(err, raft.ErrRaftShutdown):
+		// Entries in flight at shutdown may be committed by the next leader.
+		return fmt.Errorf("commit: %w: %v", vstack.ErrOutcomeUnknown, err)
+	default: // ErrLeadershipLost, ErrAbortedByRestore, a failed log write
+		return fmt.Errorf("commit: %w: %v", vstack.ErrOutcomeUnknown, err)
+	}
+}
+
+// watchTransfer ends a leader that refuses writes for a transfer that never ends: the
+// library does not always recover from one that failed.
+func (n *Node) watchTransfer() {
+	now := time.Now().UnixNano()
+	if n.transferSince.CompareAndSwap(0, now) {
+		return
+	}
+	stuck := time.Duration(now - n.transferSince.Load())
+	if limit := max(2*n.cfg.Election, time.Second); stuck > limit && n.raft.State() == raft.Leader {
+		n.fatal(fmt.Errorf("leadership transfer: %w: still in progress after %s", vstack.ErrTimeout, stuck))
+	}
+}
+
+// Close hands leadership over if it can, stops Raft and waits for everything.
+func (n *Node) Close() error {
+	n.closed.Do(func() {
+		if _, ok := n.Leading(); ok && len(n.Voters()) > 1 {
+			if err := n.Transfer(""); err != nil {
+				n.cfg.Logger.Info("leadership was not handed over before stopping", "err", err)
+			}
+		}
+		n.release()
+	})
+	return nil
+}
+
+// release stops what open started, in the order of use.
+func (n *Node) release() {
+	n.cancel()
+	if n.raft != nil {
+		if err := n.raft.Shutdown().Error(); err != nil {
+			n.cfg.Logger.Warn("stop raft", "err", err)
+		}
+	}
+	if n.transport.NetworkTransport != nil {
+		n.transport.CloseStreams()
+		_ = n.transport.Close() // closes the streams; their listener has nobody left
+	} else if n.streams != nil {
+		_ = n.streams.Close()
+	}
+	n.wg.Wait()
+	if n.guard != nil {
+		n.guard.close()
+	}
+	if n.bolt != nil {
+		if err := n.bolt.Close(); err != nil {
+			n.cfg.Logger.Warn("close raft log", "err", err)
+		}
+	}
+}

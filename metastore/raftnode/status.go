@@ -1,0 +1,87 @@
+package raftnode
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Member is one entry of the configuration.
+type Member struct {
+	ID    string
+	Addr  string
+	Voter bool
+}
+
+// Status is what this member knows of itself.
+type Status struct {
+	State       string // "leader", "follower", "candidate", "shutdown"
+	Term        uint64
+	LastIndex   uint64
+	Commit      uint64
+	LastContact time.Duration // since a leader was heard; 0 on the leader, -1 if never
+	Members     []Member
+}
+
+// Status reads the member's state.
+func (n *Node) Status() Status {
+	s := Status{Term: n.raft.CurrentTerm(), LastIndex: n.raft.LastIndex(), Commit: n.raft.CommitIndex()}
+	switch n.raft.State() {
+	case raft.Leader:
+		s.State = "leader"
+	case raft.Follower:
+		s.State = "follower"
+	case raft.Candidate:
+		s.State = "candidate"
+	default:
+		s.State = "shutdown"
+	}
+	if s.State != "leader" {
+		if last := n.raft.LastContact(); last.IsZero() {
+			s.LastContact = -1
+		} else {
+			s.LastContact = time.Since(last)
+		}
+	}
+	for _, m := range n.servers() {
+		s.Members = append(s.Members, Member{ID: string(m.ID), Addr: string(m.Address), Voter: m.Suffrage == raft.Voter})
+	}
+	return s
+}
+
+// Snapshot takes a snapshot now, if anything was applied since the last.
+func (n *Node) Snapshot() error {
+	if err := n.raft.Snapshot().Error(); err != nil && err != raft.ErrNothingNewToSnapshot {
+		return fmt.Errorf("take a raft snapshot: %w", err)
+	}
+	return nil
+}
+
+func (n *Node) register() error {
+	if n.cfg.Registry == nil {
+		return nil
+	}
+	gauge := func(name, help string, f func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
+	}
+	for _, c := range []prometheus.Collector{
+		gauge("vstack_raftnode_leader", "1 while this member leads, established.", func() float64 {
+			if _, ok := n.Leading(); ok {
+				return 1
+			}
+			return 0
+		}),
+		gauge("vstack_raftnode_term", "Current term.", func() float64 { return float64(n.raft.CurrentTerm()) }),
+		gauge("vstack_raftnode_last_index", "Index of the last entry in the log.", func() float64 { return float64(n.raft.LastIndex()) }),
+		gauge("vstack_raftnode_commit_index", "Index up to which entries are committed.", func() float64 { return float64(n.raft.CommitIndex()) }),
+		gauge("vstack_raftnode_last_contact_seconds", "Time since a leader was heard; 0 on the leader.", func() float64 { return max(0, n.Status().LastContact.Seconds()) }),
+		gauge("vstack_raftnode_inflight_count", "Writes that wait for their commit.", func() float64 { return float64(len(n.slots)) }),
+	} {
+		if err := n.cfg.Registry.Register(c); err != nil {
+			return fmt.Errorf("register raft metrics: %w", err)
+		}
+	}
+	return nil
+}
