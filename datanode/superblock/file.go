@@ -1,0 +1,178 @@
+package superblock
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/vstack/vstack/internal/vfs"
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+const (
+	fileSuffix   = ".vsb"
+	tempSuffix   = ".tmp"
+	identityName = "STORE"
+	lockName     = "LOCK"
+)
+
+func fileName(id uint32) string { return fmt.Sprintf("%08x%s", id, fileSuffix) }
+
+// fileID reads fileName's form.
+func fileID(name string) (uint32, bool) {
+	hex, ok := strings.CutSuffix(name, fileSuffix)
+	if !ok || len(hex) != 8 {
+		return 0, false
+	}
+	id, err := strconv.ParseUint(hex, 16, 32)
+	return uint32(id), err == nil && name == fileName(uint32(id))
+}
+
+// superblock is one open file. It starts with one reference, the store's; whoever
+// reads takes another, so that compaction may unlink the file while it is being read.
+type superblock struct {
+	id   uint32
+	f    vfs.File
+	path string
+	salt uint64
+	base vstack.LSN
+	refs atomic.Int64
+
+	// Written by the owner of the file's tail (recovery, then the writer) under the
+	// index's lock once the store is open; read under it.
+	size    int64 // bytes the file takes on disk
+	end     int64 // end of the last record
+	count   int
+	first   vstack.LSN
+	last    vstack.LSN
+	entries []byte // footer entries; nil once sealed
+	sealed  bool
+	damaged bool // records of it are lost: kept as it is, for ever
+	rewrite bool // footer, header or padding is rotten, all records are there: compaction renews it
+
+	// Under the index's lock.
+	live  int64 // bytes of records that count
+	tombs int64 // bytes of Forget and Drop records
+}
+
+func newSuperblock(f vfs.File, path string, h fileHeader) *superblock {
+	b := &superblock{id: h.id, f: f, path: path, salt: h.salt, base: h.base, end: fileHeaderLen}
+	b.refs.Store(1)
+	return b
+}
+
+// acquire takes a reference; the caller holds the index's lock, so the store's own
+// reference is still there.
+func (b *superblock) acquire() *superblock {
+	b.refs.Add(1)
+	return b
+}
+
+// release gives a reference back and closes the file with the last one.
+func (b *superblock) release() error {
+	if b.refs.Add(-1) > 0 {
+		return nil
+	}
+	if err := b.f.Close(); err != nil {
+		return fmt.Errorf("close superblock %s: %w", b.path, err)
+	}
+	return nil
+}
+
+// add accounts for a record whose encoded header is given and that starts at off.
+func (b *superblock) add(encoded []byte, h *header, off int64) {
+	b.entries = appendEntry(b.entries, encoded, off)
+	b.note(h, off)
+}
+
+// note is add for a record whose entry is on disk already.
+func (b *superblock) note(h *header, off int64) {
+	b.count++
+	b.end = max(b.end, off+recordLen(h.dataLen))
+	if b.first == 0 || h.lsn < b.first {
+		b.first = h.lsn
+	}
+	b.last = max(b.last, h.lsn)
+}
+
+// footerLen is what a footer of n entries takes.
+func footerLen(n int) int64 { return int64(n)*entryLen + trailerLen }
+
+// fits reports whether n more records of size bytes, starting with the next group,
+// leave room for the footer and for keep bytes.
+func (b *superblock) fits(limit int64, pending int64, records int, keep int64) bool {
+	if b.count+records > maxEntries {
+		return false
+	}
+	end := align(align(b.end, groupAlign)+pending, groupAlign)
+	return end+footerLen(b.count+records)+keep <= limit
+}
+
+// seal writes the footer and trims the file. It needs the disk to take it: an error
+// leaves the file in an unknown state.
+func (b *superblock) seal() error {
+	footer := align(b.end, groupAlign)
+	t := trailer{id: b.id, count: uint32(b.count), footer: footer, salt: b.salt, first: b.first, last: b.last, entriesCRC: crc(b.entries)}
+	size := footer + footerLen(b.count)
+	if _, err := b.f.WritevAt([][]byte{b.entries, t.encode()}, footer); err != nil {
+		return fmt.Errorf("write footer of %s: %w", b.path, err)
+	}
+	if err := b.f.Truncate(size); err != nil {
+		return fmt.Errorf("trim %s: %w", b.path, err)
+	}
+	if err := b.f.Sync(); err != nil {
+		return fmt.Errorf("sync footer of %s: %w", b.path, err)
+	}
+	return nil
+}
+
+// create makes a superblock durably: no file of its name exists without a valid
+// header. The caller removes the temporary file after an error.
+func create(fsys vfs.FS, dir string, h fileHeader, size int64) (*superblock, error) {
+	path := filepath.Join(dir, fileName(h.id))
+	temp := path + tempSuffix
+	f, err := fsys.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("create %s: %w", temp, err)
+	}
+	if err := fillNew(f, h, size); err != nil {
+		_ = f.Close() // the first error is the one to tell
+		return nil, fmt.Errorf("create %s: %w", temp, err)
+	}
+	if err := fsys.Rename(temp, path); err != nil {
+		_ = f.Close() // as above
+		return nil, fmt.Errorf("create superblock: %w", err)
+	}
+	if err := fsys.SyncDir(dir); err != nil {
+		_ = f.Close() // as above
+		return nil, fmt.Errorf("create superblock %s: sync directory: %w", path, err)
+	}
+	b := newSuperblock(f, path, h)
+	b.size = size
+	return b, nil
+}
+
+// fillNew reserves the space and writes the header.
+func fillNew(f vfs.File, h fileHeader, size int64) error {
+	if err := preallocate(f, size); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(h.encode(), 0); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// preallocate reserves size bytes, so that a sync need not journal the file's growth;
+// where the file system cannot, the file is as long but sparse.
+func preallocate(f vfs.File, size int64) error {
+	err := f.Preallocate(size)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return f.Truncate(size)
+	}
+	return err
+}

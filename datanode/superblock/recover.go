@@ -1,0 +1,334 @@
+package superblock
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vstack/vstack/internal/vfs"
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// footersAtOnce is how many files are read in parallel; footers of that many are in
+// memory at a time.
+const footersAtOnce = 16
+
+// recover locks the directory and brings the index to what the files say.
+func (s *Store) recover(ctx context.Context) (err error) {
+	fsys, dir := s.cfg.FS, s.cfg.Dir
+	if err := fsys.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	if s.lock, err = fsys.Lock(filepath.Join(dir, lockName)); err != nil {
+		return fmt.Errorf("another process may have the store open: %w", err)
+	}
+	ids, err := s.listFiles()
+	if err != nil {
+		return err
+	}
+	if err := s.identify(ids); err != nil {
+		return err
+	}
+	s.metrics = newMetrics(s.cfg.Registry, s.id)
+	if err := s.metrics.register(); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
+	var open []*superblock // not sealed, ascending
+	for len(ids) > 0 {
+		n := min(len(ids), footersAtOnce)
+		loaded, err := s.loadAll(ctx, ids[:n])
+		if err != nil {
+			return err
+		}
+		for _, b := range loaded {
+			if b != nil && !b.sealed {
+				open = append(open, b)
+			}
+		}
+		ids = ids[n:]
+	}
+	if err := s.recoverTails(open); err != nil {
+		return err
+	}
+	s.ix.settle()
+	s.restoreLSN()
+	return nil
+}
+
+// listFiles lists the superblocks, ascending, and removes what creating one left behind.
+func (s *Store) listFiles() ([]uint32, error) {
+	names, err := s.cfg.FS.ReadDir(s.cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("list directory: %w", err)
+	}
+	var ids []uint32
+	for _, name := range names {
+		if strings.HasSuffix(name, tempSuffix) {
+			if err := s.cfg.FS.Remove(filepath.Join(s.cfg.Dir, name)); err != nil {
+				return nil, fmt.Errorf("remove leftover: %w", err)
+			}
+		}
+		if id, ok := fileID(name); ok {
+			ids = append(ids, id)
+			s.nextID = max(s.nextID, id+1)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// loadAll opens files and takes the footers of the sealed ones into the index. The
+// result holds nil for a file whose header is rotten.
+func (s *Store) loadAll(ctx context.Context, ids []uint32) ([]*superblock, error) {
+	loaded := make([]*superblock, len(ids))
+	footers := make([][]byte, len(ids))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, id := range ids {
+		g.Go(func() (err error) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			loaded[i], footers[i], err = s.loadFile(id)
+			return err
+		})
+	}
+	err := g.Wait()
+	for i, b := range loaded {
+		if b == nil {
+			continue
+		}
+		s.ix.files[b.id] = b // also after an error: releaseAll closes them
+		if err == nil && b.sealed {
+			err = s.applyFooter(b, footers[i])
+		}
+	}
+	return loaded, err
+}
+
+// loadFile opens one file and reads its footer, if it is sealed.
+func (s *Store) loadFile(id uint32) (*superblock, []byte, error) {
+	path := filepath.Join(s.cfg.Dir, fileName(id))
+	f, err := s.cfg.FS.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open superblock: %w", err)
+	}
+	b, footer, err := s.readEnds(f, id, path)
+	if err != nil || b == nil {
+		err = errors.Join(err, f.Close())
+	}
+	return b, footer, err
+}
+
+// readEnds reads a file's header and, if it is sealed, its footer. A sealed file whose
+// footer is rotten comes back as not sealed, with rewrite set.
+func (s *Store) readEnds(f vfs.File, id uint32, path string) (*superblock, []byte, error) {
+	size, err := f.Size()
+	if err != nil {
+		return nil, nil, fmt.Errorf("size of %s: %w", path, err)
+	}
+	var h fileHeader
+	var b [64]byte
+	if size >= fileHeaderLen {
+		if _, err := f.ReadAt(b[:], 0); err != nil {
+			return nil, nil, fmt.Errorf("read header of %s: %w", path, err)
+		}
+	}
+	switch err := h.decode(b[:]); {
+	case errors.Is(err, errors.ErrUnsupported):
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	case err != nil:
+		s.found(Finding{Kind: FindLostRecords, File: path, Length: size, Err: err})
+		return nil, nil, nil
+	case h.id != id || h.store != s.id:
+		return nil, nil, fmt.Errorf("%s is file %d of store %s, this is store %s: %w", path, h.id, h.store, s.id, vstack.ErrInvalid)
+	}
+	sb := newSuperblock(f, path, h)
+	sb.size = size
+	if size < fileHeaderLen+trailerLen {
+		return sb, nil, nil
+	}
+	if _, err := f.ReadAt(b[:], size-trailerLen); err != nil {
+		return nil, nil, fmt.Errorf("read trailer of %s: %w", path, err)
+	}
+	var t trailer
+	if t.decode(b[:], size) != nil || t.salt != h.salt || t.id != id {
+		return sb, nil, nil
+	}
+	footer := make([]byte, int(t.count)*entryLen)
+	if _, err := f.ReadAt(footer, t.footer); err != nil {
+		return nil, nil, fmt.Errorf("read footer of %s: %w", path, err)
+	}
+	if crc(footer) != t.entriesCRC {
+		sb.rewrite = true
+		return sb, nil, nil
+	}
+	sb.sealed, sb.first, sb.last = true, t.first, t.last
+	return sb, footer, nil
+}
+
+// applyFooter takes a sealed file's records into the index.
+func (s *Store) applyFooter(b *superblock, footer []byte) error {
+	var h header
+	for i := range len(footer) / entryLen {
+		off, err := decodeEntry(footer, i, &h)
+		if err != nil { // its CRC was right: not rot, but a program's mistake
+			return fmt.Errorf("%s: %w", b.path, err)
+		}
+		b.note(&h, off)
+		s.ix.apply(&h, b, off)
+	}
+	return nil
+}
+
+// recoverTails scans the files without a footer, newest first since what a newer one
+// holds says how to judge an older. The newest of all goes on as the active one.
+func (s *Store) recoverTails(open []*superblock) error {
+	var newest uint32
+	records := map[uint32]bool{}
+	for id, b := range s.ix.files {
+		newest = max(newest, id)
+		records[id] = b.sealed
+	}
+	for _, b := range slices.Backward(open) {
+		later := b.rewrite
+		for id, has := range records {
+			later = later || (id > b.id && has)
+		}
+		if err := s.recoverTail(b, later); err != nil {
+			return err
+		}
+		records[b.id] = b.count > 0
+		switch {
+		case b.damaged: // kept as it is, and found again by every Open
+		case b.id == newest && !b.rewrite && b.size <= s.cfg.SuperblockSize:
+			if err := s.continueFile(b); err != nil {
+				return err
+			}
+		default:
+			if err := b.seal(); err != nil {
+				return err
+			}
+			b.size = align(b.end, groupAlign) + footerLen(b.count)
+			b.sealed, b.entries = true, nil
+		}
+	}
+	return nil
+}
+
+// recoverTail takes in the records of a file without a footer and cuts off its torn
+// tail. It works on what the disk holds: a process that died of a failed sync may have
+// left pages in memory that the disk never took.
+func (s *Store) recoverTail(b *superblock, later bool) error {
+	if err := b.f.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", b.path, err)
+	}
+	if err := b.f.Evict(); err != nil {
+		return fmt.Errorf("evict %s: %w", b.path, err)
+	}
+	sc, err := b.scan(b.size)
+	if err != nil {
+		return err
+	}
+	if (later || b.rewrite) && sc.dirty {
+		if sc.dirty, err = b.footerMissing(sc); err != nil {
+			return err
+		}
+		if !sc.dirty {
+			s.found(Finding{Kind: FindRot, File: b.path, Offset: b.size - trailerLen, Length: trailerLen, Err: errFormat})
+		}
+	}
+	v, err := b.judge(sc, later)
+	if err != nil {
+		return err
+	}
+	for _, g := range v.lost {
+		b.damaged = true
+		s.found(Finding{Kind: FindLostRecords, File: b.path, Offset: g.from, Length: g.to - g.from, Err: errFormat})
+	}
+	if v.cut > 0 {
+		s.found(Finding{Kind: FindTornTail, File: b.path, Offset: v.cut, Length: b.size - v.cut, Err: errFormat})
+		if err := b.cutTail(v.cut); err != nil {
+			return err
+		}
+	}
+	var h header
+	for i := range sc.recs[:v.keep] {
+		rec := &sc.recs[i]
+		if err := h.decodeFixed(rec.entry[:]); err != nil {
+			return err
+		}
+		b.add(rec.entry[:], &h, rec.off)
+		s.ix.apply(&h, b, rec.off)
+	}
+	return nil
+}
+
+// footerMissing reports whether what lies behind the records is anything but the
+// footer that they should have.
+func (b *superblock) footerMissing(sc *scanned) (bool, error) {
+	var want []byte
+	end := int64(fileHeaderLen)
+	for i := range sc.recs {
+		want = appendEntry(want, sc.recs[i].entry[:], sc.recs[i].off)
+		end = sc.recs[i].off + sc.recs[i].len()
+	}
+	end = align(end, groupAlign)
+	if end+footerLen(len(sc.recs)) != b.size {
+		return true, nil
+	}
+	got := make([]byte, len(want))
+	if err := readFull(b, got, end); err != nil {
+		return true, fmt.Errorf("read footer of %s: %w", b.path, err)
+	}
+	// Rot in the entries or in the trailer, but in a footer of the right length for
+	// records that are all there.
+	return !b.rewrite && !bytes.Equal(got, want), nil
+}
+
+// cutTail removes a torn tail durably, before anything is written in its place.
+func (b *superblock) cutTail(at int64) error {
+	if err := b.f.Truncate(at); err != nil {
+		return fmt.Errorf("cut torn tail of %s: %w", b.path, err)
+	}
+	if err := b.f.Sync(); err != nil {
+		return fmt.Errorf("sync %s after cutting its tail: %w", b.path, err)
+	}
+	b.size = at
+	return nil
+}
+
+// continueFile makes an unsealed file the active one.
+func (s *Store) continueFile(b *superblock) error {
+	if b.size < s.cfg.SuperblockSize {
+		err := preallocate(b.f, s.cfg.SuperblockSize)
+		if errors.Is(err, syscall.ENOSPC) {
+			return nil // reads go on; the next append makes a file or tells that the disk is full
+		}
+		if err != nil {
+			return fmt.Errorf("reserve space for %s: %w", b.path, err)
+		}
+		if err := b.f.Sync(); err != nil {
+			return fmt.Errorf("sync %s: %w", b.path, err)
+		}
+		b.size = s.cfg.SuperblockSize
+	}
+	s.active = b
+	return nil
+}
+
+// restoreLSN finds the last LSN: every file's base counts too, since compaction may
+// have removed the record that held it.
+func (s *Store) restoreLSN() {
+	var last vstack.LSN
+	for _, b := range s.ix.files {
+		last = max(last, b.base, b.last)
+	}
+	s.lsn.Store(uint64(last))
+}

@@ -1,0 +1,175 @@
+package superblock
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// State calls yield with every consensus record that counts (votes, promises,
+// minimums, seals), without Data, in no particular order, until yield returns false.
+// A vote that came with bytes is yielded as KindVote. The records are read from the
+// files' footers, which are verified again; one that cannot be read is a finding, and
+// LostRecords tells.
+func (s *Store) State(yield func(Record, vstack.LSN) bool) {
+	s.maintain.Lock()
+	defer s.maintain.Unlock()
+	for _, b := range s.filesByID() {
+		more, err := s.eachEntry(b, func(h *header, _ int64) bool {
+			s.ix.mu.RLock()
+			counts := s.ix.liveIn(h, b).state
+			s.ix.mu.RUnlock()
+			if !counts {
+				return true
+			}
+			rec := h.Record
+			if rec.Kind == KindChunk || rec.Kind == KindVote {
+				rec.Kind, rec.Voted = KindVote, true
+			}
+			return yield(rec, h.lsn)
+		})
+		// A file that was only read loses nothing by a failed close.
+		_ = b.release()
+		if err != nil {
+			s.found(Finding{Kind: FindLostRecords, File: b.path, Err: err})
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+// filesByID takes a reference to every file, ascending.
+func (s *Store) filesByID() []*superblock {
+	s.ix.mu.RLock()
+	defer s.ix.mu.RUnlock()
+	files := slices.SortedFunc(maps.Values(s.ix.files), func(a, b *superblock) int { return cmp.Compare(a.id, b.id) })
+	for _, b := range files {
+		b.acquire()
+	}
+	return files
+}
+
+// eachEntry calls visit with each record header of a file and its offset, until visit
+// returns false; it returns whether visit always returned true.
+func (s *Store) eachEntry(b *superblock, visit func(h *header, off int64) bool) (bool, error) {
+	entries, err := s.entriesOf(b)
+	if err != nil {
+		return true, err
+	}
+	var h header
+	for i := range len(entries) / entryLen {
+		off, err := decodeEntry(entries, i, &h)
+		if err != nil {
+			return true, fmt.Errorf("%s: %w", b.path, err)
+		}
+		if !visit(&h, off) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// entriesOf returns a file's footer entries: from memory while it is not sealed, else
+// from the file, checked. Entries in memory are only ever appended to.
+func (s *Store) entriesOf(b *superblock) ([]byte, error) {
+	s.ix.mu.RLock()
+	sealed, entries, size := b.sealed, b.entries, b.size
+	s.ix.mu.RUnlock()
+	if !sealed {
+		return entries, nil
+	}
+	var buf [trailerLen]byte
+	if err := readFull(b, buf[:], size-trailerLen); err != nil {
+		return nil, fmt.Errorf("read trailer of %s: %w", b.path, err)
+	}
+	var t trailer
+	if err := t.decode(buf[:], size); err != nil {
+		return nil, fmt.Errorf("%s: %w", b.path, err)
+	}
+	entries = make([]byte, int(t.count)*entryLen)
+	if err := readFull(b, entries, t.footer); err != nil {
+		return nil, fmt.Errorf("read footer of %s: %w", b.path, err)
+	}
+	if crc(entries) != t.entriesCRC || t.salt != b.salt {
+		return nil, fmt.Errorf("footer of %s: %w: CRC or salt", b.path, errFormat)
+	}
+	return entries, nil
+}
+
+// Inventory lists chunks in order of their ids, bad ones included, beginning behind
+// after (zero: at the beginning), at most limit.
+func (s *Store) Inventory(after vstack.ChunkID, limit int) []Info {
+	var out []Info
+	for shard := int(after[0]); shard < len(s.ix.shards) && len(out) < limit; shard++ {
+		page := s.shardPage(shard, after)
+		out = append(out, page[:min(len(page), limit-len(out))]...)
+	}
+	return out
+}
+
+// shardPage lists one shard's chunks behind after.
+func (s *Store) shardPage(shard int, after vstack.ChunkID) []Info {
+	s.ix.mu.RLock()
+	defer s.ix.mu.RUnlock()
+	var page []Info
+	for id, e := range s.ix.shards[shard] {
+		if slices.Compare(id[:], after[:]) > 0 {
+			page = append(page, e.info(id))
+		}
+	}
+	slices.SortFunc(page, func(a, b Info) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	return page
+}
+
+// Stats is a store's state in figures. Bytes are of files unless said otherwise.
+type Stats struct {
+	Chunks      int   `json:"chunks"`
+	BadChunks   int   `json:"bad_chunks"`
+	Slots       int   `json:"slots"`       // with a vote or promise
+	ChunkBytes  int64 `json:"chunk_bytes"` // of the chunks themselves
+	Superblocks int   `json:"superblocks"`
+	Used        int64 `json:"used"`    // what the files take, space reserved ahead included
+	Written     int64 `json:"written"` // of it, behind which no record will go any more or yet did
+	Live        int64 `json:"live"`    // of Written, records that count
+	Garbage     int64 `json:"garbage"` // of Written, what compaction could free
+	Capacity    int64 `json:"capacity"`
+	// Free is what chunks may still take: space reserved ahead included, the reserve not.
+	Free        int64      `json:"free"`
+	LSN         vstack.LSN `json:"lsn"`
+	LostRecords bool       `json:"lost_records"`
+	Findings    int        `json:"findings"`
+}
+
+// Stats sums up; it takes time in proportion to the number of files.
+func (s *Store) Stats() Stats {
+	s.ix.mu.RLock()
+	st := Stats{Chunks: s.ix.chunks, BadChunks: s.ix.bad, Slots: s.ix.slots, ChunkBytes: s.ix.bytes, Superblocks: len(s.ix.files)}
+	var ahead int64
+	for _, b := range s.ix.files {
+		st.Used += b.size
+		if b.sealed {
+			st.Written += b.size
+		} else {
+			st.Written += b.end
+			ahead = max(ahead, b.size-b.end-s.tailReserve()-footerLen(b.count))
+		}
+		st.Live += min(b.live+b.tombs, b.size)
+	}
+	s.ix.mu.RUnlock()
+	st.Garbage = max(0, st.Written-st.Live)
+	free, err := s.cfg.FS.Free(s.cfg.Dir)
+	if err != nil {
+		free = 0
+	}
+	st.Capacity = s.cfg.Capacity
+	if st.Capacity == 0 {
+		st.Capacity = st.Used + free
+	}
+	st.Free = max(0, ahead) + max(0, min(free, st.Capacity-st.Used)-s.cfg.Reserve)
+	st.LSN, st.LostRecords, st.Findings = s.LSN(), s.LostRecords(), len(s.Findings())
+	return st
+}

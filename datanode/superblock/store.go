@@ -1,0 +1,177 @@
+package superblock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// Store is one open data directory. Its methods may be called concurrently.
+type Store struct {
+	cfg     Config
+	id      vstack.StoreID
+	ix      *index
+	lock    io.Closer
+	metrics *metrics
+
+	// gate lets Close wait for senders: they hold it shared while they queue.
+	gate   sync.RWMutex
+	closed bool
+	queue  chan *request
+	done   chan struct{} // closed when the writer has ended
+
+	lsn    atomic.Uint64
+	failed atomic.Pointer[error] // the I/O error after which nothing is acknowledged
+
+	// Of the writer's goroutine alone, once it runs.
+	active *superblock
+	nextID uint32
+
+	maintain sync.Mutex // one of State, Compact and Scrub at a time: files do not vanish under it
+
+	findMu   sync.Mutex
+	findings []Finding
+	lost     atomic.Bool
+}
+
+// Open locks the directory, recovers what it holds and starts the writer. An empty or
+// absent directory becomes a new store. The caller owns the Store and must Close it.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	s := &Store{cfg: cfg, ix: newIndex(), queue: make(chan *request, cfg.QueueLength), done: make(chan struct{}), nextID: 1}
+	if err := s.recover(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", cfg.Dir, err), s.releaseAll())
+	}
+	go s.write()
+	return s, nil
+}
+
+// ID is the store's identity, made with its directory.
+func (s *Store) ID() vstack.StoreID { return s.id }
+
+// LSN is the highest durable log position; 0 for a store that never held a record.
+func (s *Store) LSN() vstack.LSN { return vstack.LSN(s.lsn.Load()) }
+
+// Close stops the writer after the appends that have been queued, and frees the
+// directory. Reads in progress finish; later calls give ErrClosed.
+func (s *Store) Close() error {
+	s.gate.Lock()
+	if s.closed {
+		s.gate.Unlock()
+		<-s.done
+		return nil
+	}
+	s.closed = true
+	close(s.queue)
+	s.gate.Unlock()
+	<-s.done
+	s.maintain.Lock() // wait for State, Compact or Scrub to notice
+	defer s.maintain.Unlock()
+	return s.releaseAll()
+}
+
+// isClosed reports whether Close was called.
+func (s *Store) isClosed() bool {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	return s.closed
+}
+
+// releaseAll gives up the files and the directory.
+func (s *Store) releaseAll() error {
+	s.ix.mu.Lock()
+	files := s.ix.files
+	s.ix.files = map[uint32]*superblock{}
+	s.ix.mu.Unlock()
+	var errs []error
+	for _, b := range files {
+		errs = append(errs, b.release())
+	}
+	if s.metrics != nil {
+		s.metrics.unregister()
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// fail stops the store for good after an I/O error; the first one counts.
+func (s *Store) fail(err error) {
+	if s.failed.CompareAndSwap(nil, &err) {
+		s.cfg.Logger.Error("store stopped: an I/O error leaves the disk's content unknown", "store", s.id, "err", err)
+		s.cfg.Fatal(fmt.Errorf("store %s at %s: %w", s.id, s.cfg.Dir, err))
+	}
+}
+
+// failure is the error of everything after fail.
+func (s *Store) failure() error {
+	if p := s.failed.Load(); p != nil {
+		return fmt.Errorf("store %s stopped after an I/O error: %w (%w)", s.id, vstack.ErrUnavailable, *p)
+	}
+	return nil
+}
+
+// FindingKind names what recovery, a read or a scrub found wrong.
+type FindingKind string
+
+const (
+	// FindTornTail is the end of the log after a crash, cut off: nothing acknowledged.
+	FindTornTail FindingKind = "torn_tail"
+	// FindLostRecords is rot where records were: votes may be forgotten, and the store
+	// must not vote until its placement groups have moved on.
+	FindLostRecords FindingKind = "lost_records"
+	// FindChunk is a chunk whose bytes fail their checksum.
+	FindChunk FindingKind = "chunk"
+	// FindRot is damage that lost nothing: a footer, padding or a record of no account.
+	FindRot FindingKind = "rot"
+)
+
+// Finding is one thing found wrong.
+type Finding struct {
+	Kind   FindingKind
+	File   string
+	Offset int64
+	Length int64
+	Chunk  vstack.ChunkID // FindChunk
+	Err    error
+}
+
+// maxFindings bounds the findings kept; the metric counts all.
+const maxFindings = 1000
+
+// found reports a finding to log, metric and Findings.
+func (s *Store) found(f Finding) {
+	if f.Kind == FindLostRecords {
+		s.lost.Store(true)
+	}
+	if s.metrics != nil {
+		s.metrics.findings.WithLabelValues(string(f.Kind)).Inc()
+	}
+	s.cfg.Logger.Warn("store damage", "store", s.id, "kind", f.Kind, "file", f.File, "offset", f.Offset,
+		"length", f.Length, "chunk", f.Chunk, "err", f.Err)
+	s.findMu.Lock()
+	defer s.findMu.Unlock()
+	if len(s.findings) < maxFindings {
+		s.findings = append(s.findings, f)
+	}
+}
+
+// Findings lists what was found wrong since Open, oldest first, at most 1,000.
+func (s *Store) Findings() []Finding {
+	s.findMu.Lock()
+	defer s.findMu.Unlock()
+	return append([]Finding(nil), s.findings...)
+}
+
+// LostRecords reports whether records that had been acknowledged are lost to rot: the
+// store may have forgotten votes.
+func (s *Store) LostRecords() bool { return s.lost.Load() }
