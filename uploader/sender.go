@@ -1,0 +1,127 @@
+package uploader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// sender commits the chunks of one attempt, several at once. The server's window is
+// shared by all attempts: send blocks while it is full, and that is the back-pressure
+// that reaches ffmpeg.
+type sender struct {
+	srv    *Server
+	job    *job
+	up     vstack.Upload
+	chosen map[vstack.Slot]vstack.Value // before this attempt; not changed
+	g      *errgroup.Group
+	ctx    context.Context
+}
+
+func newSender(ctx context.Context, s *Server, j *job, up vstack.Upload, chosen map[vstack.Slot]vstack.Value) *sender {
+	g, ctx := errgroup.WithContext(ctx)
+	return &sender{srv: s, job: j, up: up, chosen: chosen, g: g, ctx: ctx}
+}
+
+// send takes over data and returns as soon as its commit has begun. The error of a
+// commit ends all sends that follow, and wait returns it.
+func (s *sender) send(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef, data []byte) error {
+	want := vstack.Value{Chunk: ref.ID, Size: ref.Size}
+	if have, ok := s.chosen[slot]; ok {
+		if have != want {
+			return conflict(slot, have, want)
+		}
+		s.job.chunkDone(slot.Track, len(data), false)
+		s.srv.metrics.chunks.WithLabelValues("reused").Inc()
+		return nil
+	}
+	// Weighed by bytes; a chunk larger than the window waits for all of it.
+	weight := min(int64(len(data)), s.srv.windowSize)
+	if err := s.srv.window.Acquire(ctx, weight); err != nil {
+		return s.cause(ctx)
+	}
+	if s.ctx.Err() != nil {
+		s.srv.window.Release(weight)
+		return s.cause(s.ctx)
+	}
+	s.g.Go(func() error {
+		defer s.srv.window.Release(weight)
+		return s.commit(slot, want, data)
+	})
+	return nil
+}
+
+// cause says why a context ended.
+func (s *sender) cause(ctx context.Context) error {
+	if s.ctx.Err() != nil {
+		ctx = s.ctx
+	}
+	return fmt.Errorf("send chunks: %w", context.Cause(ctx))
+}
+
+// wait returns once no commit is on its way.
+func (s *sender) wait() error { return s.g.Wait() }
+
+// commit tries one chunk until it is chosen, for at most CommitTimeout. Trying again
+// with the same bytes under the same incarnation is the same proposal.
+func (s *sender) commit(slot vstack.Slot, want vstack.Value, data []byte) error {
+	ctx, cancel := context.WithTimeout(s.ctx, s.srv.cfg.CommitTimeout)
+	defer cancel()
+	began := time.Now()
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+		got, err := s.srv.cfg.Chunks.Commit(ctx, s.up, slot, data)
+		if err == nil && got.Value != want {
+			err = conflict(slot, got.Value, want)
+		}
+		if err == nil {
+			s.srv.metrics.committed(len(data), got.Sent, time.Since(began))
+			s.job.chunkDone(slot.Track, len(data), true)
+			return nil
+		}
+		err = fmt.Errorf("commit %s: %w", slot, err)
+		if !transient(err) || s.ctx.Err() != nil {
+			return err
+		}
+		s.srv.metrics.chunks.WithLabelValues("retried").Inc()
+		if !sleep(ctx, pause/2+rand.N(pause/2)) {
+			return err
+		}
+	}
+}
+
+func conflict(slot vstack.Slot, have, want vstack.Value) error {
+	return fmt.Errorf("slot %s holds chunk %s of %d bytes, this cut has %s of %d: %w: the file was cut differently before; upload it anew",
+		slot, have.Chunk.Short(), have.Size, want.Chunk.Short(), want.Size, vstack.ErrSlotConflict)
+}
+
+// transient says that the cluster may be able to do later what it cannot do now.
+func transient(err error) bool {
+	for _, s := range []error{
+		vstack.ErrNoQuorum, vstack.ErrUnavailable, vstack.ErrTimeout, vstack.ErrNoLeader, vstack.ErrOutcomeUnknown,
+		vstack.ErrNotReady, vstack.ErrCatalogLagging, vstack.ErrEpochStale, vstack.ErrNotAcceptor, vstack.ErrAmnesic,
+		vstack.ErrBallotStale, vstack.ErrClosed, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// sleep returns false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

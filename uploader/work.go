@@ -1,0 +1,224 @@
+package uploader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+const (
+	maxRetryWait = time.Minute
+	abortTimeout = 30 * time.Second
+	maxAborts    = 5
+)
+
+// errPublished says that the video is out already: an earlier publish had arrived
+// although its answer had not.
+var errPublished = errors.New("published already")
+
+// work runs a job's attempts until it has ended or the server stops.
+func (s *Server) work(ctx context.Context, j *job, resume bool) {
+	log := s.log.With("upload", j.id.String())
+	for pause := s.cfg.RetryWait; ; pause = min(2*pause, maxRetryWait) {
+		err := s.turn(ctx, j, resume)
+		resume = true
+		switch {
+		case err == nil || errors.Is(err, errPublished):
+			s.conclude(j, wire.JobPublished, nil)
+			return
+		case errors.Is(context.Cause(ctx), errStopping):
+			log.Info("job interrupted: the uploader stops")
+			s.interrupt(j, err)
+			return
+		case errors.Is(context.Cause(ctx), errCanceledByClient):
+			s.abort(j)
+			s.conclude(j, wire.JobCanceled, errCanceledByClient)
+			return
+		case superseded(err):
+			log.Warn("job ends: the upload is not this process's any more", "err", err)
+			s.conclude(j, wire.JobFailed, err)
+			return
+		case transient(err) && time.Since(j.record().Job.Started) < s.cfg.RetryFor:
+			log.Warn("job interrupted, will try again", "err", err, "in", pause)
+			s.interrupt(j, err)
+			if !sleep(ctx, pause) {
+				continue // the next turn ends at once, for the context's cause
+			}
+		default:
+			log.Warn("job failed", "err", err)
+			s.abort(j)
+			s.conclude(j, wire.JobFailed, err)
+			return
+		}
+	}
+}
+
+// superseded says that the upload belongs to another process or to nobody.
+func superseded(err error) bool {
+	return errors.Is(err, vstack.ErrFenced) || errors.Is(err, vstack.ErrNotOwner) ||
+		errors.Is(err, vstack.ErrUploadNotLive) || errors.Is(err, vstack.ErrNotFound)
+}
+
+// turn waits until the job may run and makes one attempt.
+func (s *Server) turn(ctx context.Context, j *job, resume bool) error {
+	j.update(func(r *record) {
+		if r.Job.State != wire.JobInterrupted {
+			r.Job.State = wire.JobQueued
+		}
+	})
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("wait for a turn: %w", context.Cause(ctx))
+	case s.turns <- struct{}{}:
+	}
+	defer func() { <-s.turns }()
+	s.metrics.running.Inc()
+	defer s.metrics.running.Dec()
+	return s.attempt(ctx, j, resume)
+}
+
+// attempt cuts and publishes under one incarnation. A fresh upload uses the one that it
+// was opened with; everything later asks for its own.
+func (s *Server) attempt(ctx context.Context, j *job, resume bool) error {
+	var chosen map[vstack.Slot]vstack.Value
+	if resume {
+		if err := s.resume(ctx, j); err != nil {
+			return err
+		}
+	}
+	rec := j.record()
+	if resume || rec.Job.Resumed > 0 {
+		var err error
+		if chosen, err = s.cfg.Chunks.Chosen(ctx, rec.Upload); err != nil {
+			return fmt.Errorf("ask what is chosen: %w", err)
+		}
+	}
+	source := s.spool.source(j.id)
+	if info, err := os.Stat(source); err != nil || info.Size() != rec.Upload.Source.Size {
+		return fmt.Errorf("spool: %w: the file is gone or not whole", vstack.ErrInternal)
+	}
+	plan, err := s.plan(ctx, source, rec.Options.Renditions)
+	if err != nil {
+		return err
+	}
+	c := &cut{srv: s, job: j, up: rec.Upload, plan: plan, source: source}
+	m, err := c.run(ctx, rec.Options.KeepOriginal, chosen)
+	if err != nil {
+		return err
+	}
+	j.update(func(r *record) { r.Job.State = wire.JobPublishing })
+	_, err = s.cfg.Catalog.Publish(ctx, j.id, wire.PublishRequest{Incarnation: rec.Upload.Incarnation, Manifest: m})
+	if err != nil {
+		return fmt.Errorf("publish: %w", s.publishedBefore(ctx, j.id, err))
+	}
+	return nil
+}
+
+// resume asks the catalog for a fresh incarnation, unless another process did since.
+func (s *Server) resume(ctx context.Context, j *job) error {
+	rec := j.record()
+	now, err := s.cfg.Catalog.Upload(ctx, j.id)
+	if err != nil {
+		return fmt.Errorf("resume: %w", err)
+	}
+	switch {
+	case now.State == vstack.UploadPublished:
+		return errPublished
+	case now.State != vstack.UploadOpen:
+		return fmt.Errorf("resume: %w: it is %s", vstack.ErrUploadNotLive, now.State)
+	case now.Owner != rec.Upload.Owner && now.Owner != rec.NextOwner:
+		return fmt.Errorf("resume: %w: incarnation %d belongs to another process", vstack.ErrFenced, now.Incarnation)
+	}
+	owner := newOwner()
+	j.update(func(r *record) { r.Upload, r.NextOwner = now, owner })
+	if err := s.spool.save(j.record()); err != nil {
+		return fmt.Errorf("resume: %w", err)
+	}
+	up, err := s.cfg.Catalog.ResumeUpload(ctx, j.id, wire.ResumeUploadRequest{Owner: owner})
+	if err != nil {
+		return fmt.Errorf("resume: %w", s.publishedBefore(ctx, j.id, err))
+	}
+	j.update(func(r *record) {
+		r.Upload = up
+		r.Job.Resumed++
+	})
+	if err := s.spool.save(j.record()); err != nil {
+		return fmt.Errorf("resume: %w", err)
+	}
+	return nil
+}
+
+// publishedBefore turns "not live" into errPublished where that is the reason.
+func (s *Server) publishedBefore(ctx context.Context, id vstack.UploadID, err error) error {
+	if !errors.Is(err, vstack.ErrUploadNotLive) {
+		return err
+	}
+	if up, e := s.cfg.Catalog.Upload(ctx, id); e == nil && up.State == vstack.UploadPublished {
+		return errPublished
+	}
+	return err
+}
+
+func newOwner() vstack.ProposerID { return vstack.ProposerID(uuid.New()) }
+
+// interrupt writes down that the job waits to be continued, and why.
+func (s *Server) interrupt(j *job, cause error) {
+	j.update(func(r *record) {
+		r.Job.State = wire.JobInterrupted
+		if cause != nil && !errors.Is(cause, errStopping) && !errors.Is(cause, context.Canceled) {
+			p := wire.ProblemOf(cause)
+			r.Job.Error = &p
+		}
+	})
+	if err := s.spool.save(j.record()); err != nil {
+		s.log.Warn("save interrupted job", "upload", j.id.String(), "err", err)
+	}
+}
+
+// abort tells the catalog that the upload is over. What cannot be told now is of no
+// harm: an open upload is visible to nobody and can be resumed or aborted by hand.
+func (s *Server) abort(j *job) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), abortTimeout)
+	defer cancel()
+	rec := j.record()
+	for try, pause := 1, 100*time.Millisecond; ; try, pause = try+1, 2*pause {
+		err := s.cfg.Catalog.AbortUpload(ctx, j.id, rec.Upload.Incarnation)
+		if err == nil || superseded(err) {
+			return
+		}
+		if try == maxAborts || !transient(err) || !sleep(ctx, pause) {
+			s.log.Warn("abort upload", "upload", j.id.String(), "err", err)
+			j.warn("the catalog could not be told that the upload was aborted: " + err.Error())
+			return
+		}
+	}
+}
+
+// conclude ends a job: its last state is on disk before its file goes.
+func (s *Server) conclude(j *job, state wire.JobState, cause error) {
+	j.update(func(r *record) {
+		r.Job.State, r.Job.Error = state, nil
+		if state == wire.JobPublished {
+			r.Job.Position = max(r.Job.Position, r.Job.Duration)
+		}
+		if cause != nil {
+			p := wire.ProblemOf(cause)
+			r.Job.Error = &p
+		}
+	})
+	rec := j.record()
+	if err := s.spool.finish(rec); err != nil {
+		s.log.Error("remove an ended job's file", "upload", j.id.String(), "err", err)
+	}
+	s.endJob(j, rec.Job)
+	s.metrics.jobs.WithLabelValues(string(state)).Inc()
+	s.log.Info("job ended", "upload", j.id.String(), "video", rec.Upload.Video.String(), "state", state,
+		"chunks", rec.Job.Chunks, "reused", rec.Job.Reused, "bytes", rec.Job.Bytes)
+}
