@@ -53,7 +53,7 @@ func readForm(r *http.Request, body io.Reader) (*form, error) {
 		}
 		name := part.FormName()
 		if f.seen[name] {
-			return nil, fmt.Errorf("form: %w: field %q twice", vstack.ErrFormInvalid, clip(name))
+			return nil, fmt.Errorf("form: %w: field %q twice", vstack.ErrFormInvalid, short(name))
 		}
 		f.seen[name] = true
 		if name == "video" {
@@ -79,7 +79,7 @@ func (f *form) field(name string, part *multipart.Part) error {
 		return bodyError(err)
 	}
 	bad := func(why string) error {
-		return fmt.Errorf("form: %w: field %q %s", vstack.ErrFormInvalid, clip(name), why)
+		return fmt.Errorf("form: %w: field %q %s", vstack.ErrFormInvalid, short(name), why)
 	}
 	value := string(b)
 	switch {
@@ -131,7 +131,7 @@ func (f *form) end() error {
 	if err != nil {
 		return bodyError(err)
 	}
-	return fmt.Errorf("form: %w: field %q after the file, which must be last", vstack.ErrFormInvalid, clip(part.FormName()))
+	return fmt.Errorf("form: %w: field %q after the file, which must be last", vstack.ErrFormInvalid, short(part.FormName()))
 }
 
 // bodyError gives what package multipart says the right code: the guard's errors keep
@@ -172,7 +172,7 @@ func titleOf(name string) string {
 	return title
 }
 
-func clip(s string) string {
+func short(s string) string {
 	if len(s) > 80 {
 		return strings.ToValidUTF8(s[:80], "") + "…"
 	}

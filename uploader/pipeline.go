@@ -39,11 +39,9 @@ type cut struct {
 // run cuts the whole file and returns once every chunk is chosen, or once nothing of
 // the attempt is left.
 func (c *cut) run(ctx context.Context, keepOriginal bool, chosen map[vstack.Slot]vstack.Value) (vstack.Manifest, error) {
-	// The commits outlive the cutting; an error of either ends both.
-	outer, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c.sender = newSender(outer, c.srv, c.job, c.up, chosen)
-	g, ctx := errgroup.WithContext(outer)
+	c.sender = newSender(ctx, cancel, c.srv, c.job, c.up, chosen)
 	proc, err := c.srv.cfg.tools().Start(ctx, c.plan, c.source, c.srv.cfg.Stall)
 	if err != nil {
 		return vstack.Manifest{}, err
@@ -51,34 +49,40 @@ func (c *cut) run(ctx context.Context, keepOriginal bool, chosen map[vstack.Slot
 	c.job.begin(jobTracks(c.plan, keepOriginal), c.plan.Warnings, func() float64 { return proc.Progress().Speed })
 	defer c.job.end()
 	c.tracks = make([]*vstack.Track, len(c.plan.Tracks)+1)
+	var g errgroup.Group
+	// The first error of any part ends all others: ffmpeg, and with it the pipes.
+	part := func(run func() error) {
+		g.Go(func() error {
+			err := run()
+			if err != nil {
+				cancel(err)
+			}
+			return err
+		})
+	}
 	for i, t := range c.plan.Tracks {
-		g.Go(func() error { return c.cutTrack(ctx, i, t, proc.Pipe(i)) })
+		part(func() error { return c.cutTrack(i, t, proc.Pipe(i)) })
 	}
 	if keepOriginal {
-		g.Go(func() error { return c.cutOriginal(ctx) })
+		part(func() error { return c.cutOriginal() })
 	}
 	err = g.Wait()
-	if err != nil {
-		cancel(err)
-	}
 	ended := proc.Wait()
 	sent := c.sender.wait()
+	cause := context.Cause(ctx)
 	switch {
 	case errors.Is(ended, vstack.ErrTranscode):
-		err = ended // a torn pipe is only its echo
-	case err == nil:
-		err = errors.Join(sent, ended)
-	case sent != nil:
-		err = sent
-	}
-	if err != nil {
-		return vstack.Manifest{}, err
+		return vstack.Manifest{}, ended // a torn pipe is only its echo
+	case cause != nil:
+		return vstack.Manifest{}, cause // whatever came first; the rest are its echoes
+	case err != nil || sent != nil || ended != nil:
+		return vstack.Manifest{}, errors.Join(err, sent, ended)
 	}
 	return c.manifest(proc.Said())
 }
 
 // cutTrack reads one pipe to its end. A track without frames is left out.
-func (c *cut) cutTrack(ctx context.Context, i int, plan ffmpeg.Track, pipe io.Reader) error {
+func (c *cut) cutTrack(i int, plan ffmpeg.Track, pipe io.Reader) error {
 	defer c.job.cutEnded(plan.Number)
 	r := fmp4.NewReader(pipe, ffmpeg.Shift)
 	in, err := r.Init()
@@ -91,7 +95,7 @@ func (c *cut) cutTrack(ctx context.Context, i int, plan ffmpeg.Track, pipe io.Re
 	}
 	c.job.named(plan.Number, in.Codec)
 	t := describe(plan, in)
-	if t.Init, err = c.send(ctx, t.Number, 0, fmp4.Chunk{Data: in.Data, Keyframe: true}); err != nil {
+	if t.Init, err = c.send(t.Number, 0, fmp4.Chunk{Data: in.Data, Keyframe: true}); err != nil {
 		return err
 	}
 	cutter := fmp4.NewCutter(in.Timescale)
@@ -103,12 +107,12 @@ func (c *cut) cutTrack(ctx context.Context, i int, plan ffmpeg.Track, pipe io.Re
 		if err != nil {
 			return fmt.Errorf("track %d: %w", plan.Number, err)
 		}
-		if err := c.sendAll(ctx, t, cutter.Add(f)); err != nil {
+		if err := c.sendAll(t, cutter.Add(f)); err != nil {
 			return err
 		}
 	}
 	if last, ok := cutter.Flush(); ok {
-		if err := c.sendAll(ctx, t, []fmp4.Chunk{last}); err != nil {
+		if err := c.sendAll(t, []fmp4.Chunk{last}); err != nil {
 			return err
 		}
 	}
@@ -116,9 +120,9 @@ func (c *cut) cutTrack(ctx context.Context, i int, plan ffmpeg.Track, pipe io.Re
 	return nil
 }
 
-func (c *cut) sendAll(ctx context.Context, t *vstack.Track, chunks []fmp4.Chunk) error {
+func (c *cut) sendAll(t *vstack.Track, chunks []fmp4.Chunk) error {
 	for _, k := range chunks {
-		ref, err := c.send(ctx, t.Number, uint32(len(t.Chunks)+1), k)
+		ref, err := c.send(t.Number, uint32(len(t.Chunks)+1), k)
 		if err != nil {
 			return err
 		}
@@ -133,7 +137,7 @@ func (c *cut) sendAll(ctx context.Context, t *vstack.Track, chunks []fmp4.Chunk)
 }
 
 // send names a chunk and gives it to the sender, which waits for a free place.
-func (c *cut) send(ctx context.Context, track uint16, seq uint32, k fmp4.Chunk) (vstack.ChunkRef, error) {
+func (c *cut) send(track uint16, seq uint32, k fmp4.Chunk) (vstack.ChunkRef, error) {
 	if c.made.Add(1) > maxChunks {
 		return vstack.ChunkRef{}, fmt.Errorf("cut: %w: more than %d chunks", vstack.ErrMediaUnfit, maxChunks)
 	}
@@ -142,7 +146,7 @@ func (c *cut) send(ctx context.Context, track uint16, seq uint32, k fmp4.Chunk) 
 		Start: k.Start, Duration: k.Duration, Keyframe: k.Keyframe,
 	}
 	slot := vstack.Slot{Video: c.up.Video, Track: track, Seq: seq}
-	if err := c.sender.send(ctx, slot, ref, k.Data); err != nil {
+	if err := c.sender.send(slot, ref, k.Data); err != nil {
 		return ref, err
 	}
 	return ref, nil
@@ -150,7 +154,7 @@ func (c *cut) send(ctx context.Context, track uint16, seq uint32, k fmp4.Chunk) 
 
 // cutOriginal keeps the uploaded bytes as a track of their own, in chunks of
 // vstack.ChunkSize.
-func (c *cut) cutOriginal(ctx context.Context) error {
+func (c *cut) cutOriginal() error {
 	f, err := os.Open(c.source)
 	if err != nil {
 		return fmt.Errorf("original: %w", err)
@@ -161,7 +165,7 @@ func (c *cut) cutOriginal(ctx context.Context) error {
 		data := make([]byte, vstack.ChunkSize)
 		n, err := io.ReadFull(f, data)
 		if n > 0 {
-			ref, err := c.send(ctx, t.Number, uint32(len(t.Chunks)+1), fmp4.Chunk{Data: data[:n]})
+			ref, err := c.send(t.Number, uint32(len(t.Chunks)+1), fmp4.Chunk{Data: data[:n]})
 			if err != nil {
 				return err
 			}

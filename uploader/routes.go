@@ -171,7 +171,7 @@ func parseWait(q string) (time.Duration, error) {
 		d, err = time.ParseDuration(q + "s")
 	}
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("wait %q: %w: want seconds", clip(q), vstack.ErrInvalid)
+		return 0, fmt.Errorf("wait %q: %w: want seconds", short(q), vstack.ErrInvalid)
 	}
 	return min(d, maxWait), nil
 }

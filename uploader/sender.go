@@ -20,18 +20,19 @@ type sender struct {
 	job    *job
 	up     vstack.Upload
 	chosen map[vstack.Slot]vstack.Value // before this attempt; not changed
-	g      *errgroup.Group
-	ctx    context.Context
+	g      errgroup.Group
+	ctx    context.Context // of the attempt
+	fail   context.CancelCauseFunc
 }
 
-func newSender(ctx context.Context, s *Server, j *job, up vstack.Upload, chosen map[vstack.Slot]vstack.Value) *sender {
-	g, ctx := errgroup.WithContext(ctx)
-	return &sender{srv: s, job: j, up: up, chosen: chosen, g: g, ctx: ctx}
+// newSender makes the sender of an attempt; fail ends the attempt's context.
+func newSender(ctx context.Context, fail context.CancelCauseFunc, s *Server, j *job, up vstack.Upload, chosen map[vstack.Slot]vstack.Value) *sender {
+	return &sender{srv: s, job: j, up: up, chosen: chosen, ctx: ctx, fail: fail}
 }
 
 // send takes over data and returns as soon as its commit has begun. The error of a
-// commit ends all sends that follow, and wait returns it.
-func (s *sender) send(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef, data []byte) error {
+// commit ends the attempt, and wait returns it.
+func (s *sender) send(slot vstack.Slot, ref vstack.ChunkRef, data []byte) error {
 	want := vstack.Value{Chunk: ref.ID, Size: ref.Size}
 	if have, ok := s.chosen[slot]; ok {
 		if have != want {
@@ -43,26 +44,18 @@ func (s *sender) send(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef
 	}
 	// Weighed by bytes; a chunk larger than the window waits for all of it.
 	weight := min(int64(len(data)), s.srv.windowSize)
-	if err := s.srv.window.Acquire(ctx, weight); err != nil {
-		return s.cause(ctx)
-	}
-	if s.ctx.Err() != nil {
-		s.srv.window.Release(weight)
-		return s.cause(s.ctx)
+	if err := s.srv.window.Acquire(s.ctx, weight); err != nil {
+		return fmt.Errorf("send chunks: %w", context.Cause(s.ctx))
 	}
 	s.g.Go(func() error {
 		defer s.srv.window.Release(weight)
-		return s.commit(slot, want, data)
+		err := s.commit(slot, want, data)
+		if err != nil {
+			s.fail(err)
+		}
+		return err
 	})
 	return nil
-}
-
-// cause says why a context ended.
-func (s *sender) cause(ctx context.Context) error {
-	if s.ctx.Err() != nil {
-		ctx = s.ctx
-	}
-	return fmt.Errorf("send chunks: %w", context.Cause(ctx))
 }
 
 // wait returns once no commit is on its way.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -144,19 +145,22 @@ func (p *Process) Wait() error {
 	cause := context.Cause(p.ctx)
 	p.cancel(nil)
 	p.wg.Wait()
+	var exit *exec.ExitError
 	switch {
 	case p.err == nil:
 		return nil
-	case errors.Is(cause, errHung):
-		return fmt.Errorf("ffmpeg: %w: %w", vstack.ErrTranscode, cause)
-	case cause != nil:
-		return fmt.Errorf("ffmpeg: %w", cause)
-	case isExit(p.err):
+	case errors.As(p.err, &exit) && exit.Exited(): // by itself, whatever happened after
 		said := p.stderr.text(p.file)
 		if said == "" {
 			said = p.err.Error()
 		}
 		return fmt.Errorf("ffmpeg: %w: %s", vstack.ErrTranscode, said)
+	case errors.Is(cause, errHung):
+		return fmt.Errorf("ffmpeg: %w: %w", vstack.ErrTranscode, cause)
+	case cause != nil:
+		return fmt.Errorf("ffmpeg: %w", cause)
+	case exit != nil:
+		return fmt.Errorf("ffmpeg: %w: ended by a signal: %w", vstack.ErrTranscode, p.err)
 	}
 	return fmt.Errorf("ffmpeg: %w: %w", vstack.ErrInternal, p.err)
 }
