@@ -1,6 +1,7 @@
 package raftnode
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -51,9 +52,12 @@ func (n *Node) Status() Status {
 	return s
 }
 
+// Term is the member's current term.
+func (n *Node) Term() uint64 { return n.raft.CurrentTerm() }
+
 // Snapshot takes a snapshot now, if anything was applied since the last.
 func (n *Node) Snapshot() error {
-	if err := n.raft.Snapshot().Error(); err != nil && err != raft.ErrNothingNewToSnapshot {
+	if err := n.raft.Snapshot().Error(); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
 		return fmt.Errorf("take a raft snapshot: %w", err)
 	}
 	return nil

@@ -1,0 +1,141 @@
+package metastore
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/catalog"
+)
+
+func (s *Server) getPlacement(c echo.Context) error {
+	if err := s.catchUp(c); err != nil {
+		return err
+	}
+	view := s.catalog.View()
+	if done, err := notModified(c, `"`+strconv.FormatUint(view.PlacementVersion(), 10)+`"`); done {
+		return err
+	}
+	return answer(c, view.Placement())
+}
+
+// getFeed answers at once if something changed after since, else when something does.
+func (s *Server) getFeed(c echo.Context) error {
+	since, err := queryUint(c, "since")
+	if err != nil {
+		return err
+	}
+	hold := s.cfg.FeedHold
+	if v := c.QueryParam("wait"); v != "" {
+		seconds, err := strconv.ParseFloat(v, 64)
+		if err != nil || !(seconds >= 0 && seconds <= 30) {
+			return fmt.Errorf("parameter wait=%.40q: %w: want 0 to 30 seconds", v, vstack.ErrInvalid)
+		}
+		hold = time.Duration(seconds * float64(time.Second))
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), hold)
+	defer cancel()
+	stop := context.AfterFunc(s.ctx, cancel) // a member that closes lets its readers go
+	defer stop()
+	var p wire.FeedPage
+	_ = s.catalog.WaitFor(ctx, func(v *catalog.View) bool { // an end of waiting is an empty page
+		p = v.Feed(since)
+		return p.Index > since
+	})
+	s.sign(c, s.catalog.View().Applied())
+	return answer(c, p)
+}
+
+func (s *Server) listNodes(c echo.Context) error {
+	return answer(c, wire.List[wire.Node]{Items: s.monitor.nodes(s.catalog.View().Stores())})
+}
+
+func (s *Server) getNode(c echo.Context) error {
+	host, err := vstack.ParseHostID(c.Param("id"))
+	if err != nil {
+		return err
+	}
+	for _, n := range s.monitor.nodes(s.catalog.View().Stores()) {
+		if n.Host == host {
+			return answer(c, n)
+		}
+	}
+	return fmt.Errorf("host %s: %w", host, vstack.ErrNotFound)
+}
+
+// heartbeat takes a host's report. It registers stores that are new or have moved, and
+// answers only after that is committed.
+func (s *Server) heartbeat(c echo.Context) error {
+	var hb wire.Heartbeat
+	if err := decode(c, &hb, true); err != nil {
+		return err
+	}
+	if err := s.checkReporter(c.Request(), hb.Host); err != nil {
+		return err
+	}
+	if len(hb.Version) > 128 {
+		return fmt.Errorf("heartbeat of host %s: %w: version of %d bytes", hb.Host, vstack.ErrInvalid, len(hb.Version))
+	}
+	reg := catalog.RegisterStoresPayload{Host: hb.Host}
+	for _, r := range hb.Stores {
+		reg.Stores = append(reg.Stores, catalog.StoreRegistration{ID: r.ID, Addr: r.Addr, Capacity: r.Capacity})
+	}
+	if err := catalog.CheckRegistration(reg); err != nil {
+		return err
+	}
+	if !s.registered(reg) {
+		if _, err := s.commit(c, catalog.RegisterStores, reg); err != nil {
+			return err
+		}
+		s.cfg.Logger.Info("stores registered", "host", hb.Host, "stores", len(reg.Stores))
+	}
+	l, leads := s.node.Leading()
+	if !leads {
+		return fmt.Errorf("heartbeat of host %s: %w", hb.Host, vstack.ErrNoLeader)
+	}
+	s.monitor.record(l, hb, time.Now())
+	view := s.catalog.View()
+	reply := wire.HeartbeatReply{Index: view.FeedIndex(), Echo: make(map[vstack.StoreID]vstack.LSN, len(hb.Stores))}
+	for _, r := range hb.Stores {
+		st, _ := view.Store(r.ID)
+		reply.Echo[r.ID] = s.monitor.echo(r.ID, st.Echo)
+	}
+	return answer(c, reply)
+}
+
+// checkReporter lets a host speak for itself only. A member that forwards has checked
+// the host and presents its own certificate.
+func (s *Server) checkReporter(r *http.Request, host vstack.HostID) error {
+	p, err := identity.RequirePeer(r, identity.RoleHost)
+	if err != nil {
+		return err
+	}
+	if p.ID == string(host) {
+		return nil
+	}
+	if by := r.Header.Get(wire.HeaderForwarded); by != "" && by == p.ID {
+		if _, member := s.cfg.peer(by); member {
+			return nil
+		}
+	}
+	return fmt.Errorf("heartbeat of host %s: %w: the certificate is of %q", host, vstack.ErrForbidden, p.ID)
+}
+
+// registered reports whether the catalog already says all that a registration would.
+func (s *Server) registered(reg catalog.RegisterStoresPayload) bool {
+	view := s.catalog.View()
+	for _, r := range reg.Stores {
+		st, ok := view.Store(r.ID)
+		if !ok || st.Host != reg.Host || st.Addr != r.Addr || st.Capacity != r.Capacity {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,131 @@
+package metastore
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/raftnode"
+)
+
+// PeerConfig is one member of the cluster.
+type PeerConfig struct {
+	ID   string
+	Raft string // HOST:PORT of Raft
+	API  string // HOST:PORT of the REST API
+}
+
+// Config is all that a member needs.
+type Config struct {
+	// ID is this member's, among Peers. Required.
+	ID string
+	// Dir keeps the Raft log and snapshots. Required.
+	Dir string
+	// Peers is the whole cluster, identical on all members. Required.
+	Peers []PeerConfig
+	// Identity proves this member to the others and to clients. Required.
+	Identity *identity.Identity
+	// Version answers GET /version.
+	Version wire.Version
+	// Registry takes the metrics and serves /metrics. Default a new one.
+	Registry *prometheus.Registry
+	// Logger. Default slog.Default().
+	Logger *slog.Logger
+	// Fatal is told what the process must not survive. Default: log and exit(1).
+	Fatal func(error)
+
+	// HeartbeatTimeout, ElectionTimeout and LeaseTimeout are Raft's. Default 250, 250
+	// and 200 ms.
+	HeartbeatTimeout, ElectionTimeout, LeaseTimeout time.Duration
+	// DiskTimeout ends a member whose log write hangs. Default 3 s.
+	DiskTimeout time.Duration
+	// SnapshotEntries and SnapshotEvery: see raftnode.Config.
+	SnapshotEntries uint64
+	SnapshotEvery   time.Duration
+
+	// SuspectAfter and DownAfter are a store's silence before it is suspect and down.
+	// Default 3 s and 10 s.
+	SuspectAfter, DownAfter time.Duration
+	// Tick is how often the leader judges stores. Default 250 ms.
+	Tick time.Duration
+	// EchoEvery is how often the highest LSNs of stores are committed. Default 30 s.
+	EchoEvery time.Duration
+	// SettleAfter is how long registrations must have been quiet before the first
+	// placement, so that it spreads over all hosts of a cluster that is starting.
+	// Default 1.5 s.
+	SettleAfter time.Duration
+	// ViewsEvery is how often a member commits the views that it counted. Default 500 ms.
+	ViewsEvery time.Duration
+	// FeedHold is how long a feed request waits for a change, at most 30 s. Default 25 s.
+	FeedHold time.Duration
+
+	// WrapLog injects faults under the Raft log; see raftnode.Config.
+	WrapLog func(raftnode.LogStable) raftnode.LogStable
+}
+
+func orDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+func (c *Config) withDefaults() {
+	orDefault(&c.Logger, slog.Default())
+	orDefault(&c.Registry, prometheus.NewRegistry())
+	if c.Fatal == nil {
+		logger := c.Logger
+		c.Fatal = func(err error) {
+			logger.Error("metastore exits", "err", err)
+			os.Exit(1)
+		}
+	}
+	orDefault(&c.SuspectAfter, 3*time.Second)
+	orDefault(&c.DownAfter, 10*time.Second)
+	orDefault(&c.Tick, 250*time.Millisecond)
+	orDefault(&c.EchoEvery, 30*time.Second)
+	orDefault(&c.SettleAfter, 1500*time.Millisecond)
+	orDefault(&c.ViewsEvery, 500*time.Millisecond)
+	orDefault(&c.FeedHold, 25*time.Second)
+	if c.Version.Host == "" {
+		c.Version.Host = vstack.HostID(c.ID)
+	}
+}
+
+// Validate reports the first field that cannot work; raftnode checks what is Raft's.
+func (c *Config) Validate() error {
+	if c.Identity == nil || c.Dir == "" {
+		return fmt.Errorf("metastore: %w: Identity and Dir are required", vstack.ErrInvalid)
+	}
+	if _, ok := c.peer(c.ID); !ok {
+		return fmt.Errorf("metastore: member %q: %w: not among the peers", c.ID, vstack.ErrInvalid)
+	}
+	for _, p := range c.Peers {
+		if _, _, err := net.SplitHostPort(p.API); err != nil {
+			return fmt.Errorf("metastore: peer %s: API address %q: %w: %v", p.ID, p.API, vstack.ErrInvalid, err)
+		}
+	}
+	if c.SuspectAfter > c.DownAfter || c.Tick > c.SuspectAfter {
+		return fmt.Errorf("metastore: %w: want Tick ≤ SuspectAfter ≤ DownAfter, have %s, %s, %s", vstack.ErrInvalid, c.Tick, c.SuspectAfter, c.DownAfter)
+	}
+	if c.FeedHold > 30*time.Second {
+		return fmt.Errorf("metastore: feed hold %s: %w: at most 30 s", c.FeedHold, vstack.ErrInvalid)
+	}
+	return nil
+}
+
+func (c *Config) peer(id string) (PeerConfig, bool) {
+	for _, p := range c.Peers {
+		if p.ID == id {
+			return p, true
+		}
+	}
+	return PeerConfig{}, false
+}

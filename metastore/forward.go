@@ -1,0 +1,124 @@
+package metastore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+const (
+	forwardTimeout = 15 * time.Second
+	maxPeerBody    = 1 << 20
+)
+
+// peerClient talks to the APIs of other members.
+func peerClient(id *identity.Identity) *http.Client {
+	d := &net.Dialer{Timeout: time.Second}
+	return &http.Client{Transport: &http.Transport{
+		DialContext: d.DialContext, TLSClientConfig: id.ClientTLS(), TLSHandshakeTimeout: 2 * time.Second,
+		ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second,
+		HTTP2: &http.HTTP2Config{SendPingTimeout: time.Second, PingTimeout: time.Second},
+	}}
+}
+
+// leaderAPI is where the leader serves, as far as this member knows.
+func (s *Server) leaderAPI() (string, error) {
+	id := s.node.Leader()
+	p, ok := s.cfg.peer(id)
+	if !ok || id == s.cfg.ID {
+		// Ourselves: elected, and not established yet.
+		return "", fmt.Errorf("member %s: %w is known", s.cfg.ID, vstack.ErrNoLeader)
+	}
+	return p.API, nil
+}
+
+// forward passes the request to the leader, once.
+func (s *Server) forward(c echo.Context) error {
+	req := c.Request()
+	if by := req.Header.Get(wire.HeaderForwarded); by != "" {
+		return fmt.Errorf("forwarded by %.63q to %s, which does not lead: %w", by, s.cfg.ID, vstack.ErrNoLeader)
+	}
+	api, err := s.leaderAPI()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), forwardTimeout)
+	defer cancel()
+	u := *req.URL
+	u.Scheme, u.Host = "https", api
+	out, err := http.NewRequestWithContext(ctx, req.Method, u.String(), req.Body)
+	if err != nil {
+		return fmt.Errorf("forward to %s: %w: %v", api, vstack.ErrInvalid, err)
+	}
+	if out.ContentLength = req.ContentLength; out.ContentLength == 0 {
+		out.Body = http.NoBody
+	}
+	for _, h := range []string{"Content-Type", "If-None-Match", wire.HeaderRequestID} {
+		if v := req.Header.Get(h); v != "" {
+			out.Header.Set(h, v)
+		}
+	}
+	out.Header.Set(wire.HeaderForwarded, s.cfg.ID)
+	resp, err := s.peers.Do(out)
+	if err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return fmt.Errorf("request body: %w: more than %d bytes", vstack.ErrTooLarge, large.Limit)
+		}
+		if req.Method == http.MethodGet {
+			return fmt.Errorf("forward to leader at %s: %w: %v", api, vstack.ErrUnavailable, err)
+		}
+		// It may have arrived before the connection broke.
+		return fmt.Errorf("forward to leader at %s: %w: %v", api, vstack.ErrOutcomeUnknown, err)
+	}
+	defer resp.Body.Close()
+	return relay(c, resp)
+}
+
+// relay copies the leader's answer.
+func relay(c echo.Context, resp *http.Response) error {
+	h := c.Response().Header()
+	for _, name := range []string{"Content-Type", "ETag", "Cache-Control", "Retry-After", wire.HeaderNode, wire.HeaderTerm, wire.HeaderIndex} {
+		if v := resp.Header.Get(name); v != "" {
+			h.Set(name, v)
+		}
+	}
+	c.Response().WriteHeader(resp.StatusCode)
+	_, err := io.Copy(c.Response(), resp.Body)
+	return err // the status is out: writeError leaves it alone
+}
+
+// ask gets JSON from another member.
+func (s *Server) ask(ctx context.Context, id, path string, v any) error {
+	p, ok := s.cfg.peer(id)
+	if !ok {
+		return fmt.Errorf("ask member %q: %w", id, vstack.ErrNotFound)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+p.API+path, nil)
+	if err != nil {
+		return fmt.Errorf("ask member %s: %w: %v", id, vstack.ErrInvalid, err)
+	}
+	resp, err := s.peers.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask member %s: %w: %v", id, vstack.ErrUnavailable, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return wire.ReadError(resp)
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxPeerBody)).Decode(v); err != nil {
+		return fmt.Errorf("ask member %s: %w: %v", id, vstack.ErrUnavailable, err)
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package metastore
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// place says which member may answer a route.
+type place int
+
+const (
+	anywhere place = iota // the member that was asked, by itself
+	readable              // as ?consistency says: the leader unless stale
+	leader                // the leader; others forward
+)
+
+// route joins a documented route to its handler.
+type route struct {
+	wire.Route
+	place place
+	// body bounds the request's body in bytes; 0 allows none.
+	body   int64
+	handle func(*Server, echo.Context) error
+}
+
+const (
+	smallBody   = 64 << 10
+	publishBody = 16 << 20
+	beatBody    = 1 << 20
+)
+
+// Routes lists every route of the metastore but those of internal/ops.
+func Routes() []wire.Route {
+	var out []wire.Route
+	for _, r := range routes() {
+		out = append(out, r.Route)
+	}
+	return out
+}
+
+// Parameters that several routes share.
+func consistency() []wire.Param {
+	return []wire.Param{
+		{Name: "consistency", In: "query", Doc: "default (the leader's view), stale (this member's) or linearizable (confirmed by a majority)"},
+		{Name: "min_index", In: "query", Doc: "wait until this Raft index is applied, to read one's own writes"},
+	}
+}
+
+func paging(more ...wire.Param) []wire.Param {
+	return append(append(consistency(),
+		wire.Param{Name: "cursor", In: "query", Doc: "next of the page before"},
+		wire.Param{Name: "limit", In: "query", Doc: "items a page, 1 to 1,000; default 100"}), more...)
+}
+
+func requestID() []wire.Param {
+	return []wire.Param{{Name: wire.HeaderRequestID, In: "header", Doc: "makes a retry idempotent; at most 64 printable characters"}}
+}
+
+// Errors that several routes share.
+func readErrors(more ...*vstack.Sentinel) []*vstack.Sentinel {
+	return append(more, vstack.ErrInvalid, vstack.ErrNoLeader, vstack.ErrUnavailable, vstack.ErrCatalogLagging)
+}
+
+func writeErrors(more ...*vstack.Sentinel) []*vstack.Sentinel {
+	return append(more, vstack.ErrInvalid, vstack.ErrUnauthenticated, vstack.ErrTooLarge, vstack.ErrNoLeader, vstack.ErrOutcomeUnknown, vstack.ErrUnavailable)
+}
+
+func get(path, summary string, p place, params []wire.Param, response any, errs []*vstack.Sentinel, h func(*Server, echo.Context) error) route {
+	return route{wire.Route{Method: http.MethodGet, Path: path, Summary: summary, Params: params, Response: response, Errors: errs}, p, 0, h}
+}
+
+func write(method, path, summary string, body int64, request, response any, errs []*vstack.Sentinel, h func(*Server, echo.Context) error) route {
+	return route{wire.Route{Method: method, Path: path, Summary: summary, Params: requestID(), Request: request, Response: response, Errors: errs, Mutual: true}, leader, body, h}
+}
+
+// routes is the single table that is served, documented and tested.
+func routes() []route {
+	return append(append(videoRoutes(), uploadRoutes()...), clusterRoutes()...)
+}
+
+func videoRoutes() []route {
+	notFound := vstack.ErrNotFound
+	return []route{
+		get("/v1/videos", "List videos, newest first", readable,
+			paging(wire.Param{Name: "state", In: "query", Doc: "only videos in this state; default all but deleted"}),
+			wire.List[vstack.Video]{}, readErrors(), (*Server).listVideos),
+		get("/v1/videos/{id}", "Get a video", readable, consistency(), vstack.Video{}, readErrors(notFound), (*Server).getVideo),
+		get("/v1/videos/{id}/manifest", "Get the manifest of a published video, from any member", anywhere,
+			consistency(), vstack.Manifest{}, readErrors(notFound), (*Server).getManifest),
+		get("/v1/videos/{id}/placement", "Say where each chunk of a published video lives and what may fail", readable,
+			consistency(), wire.VideoPlacement{}, readErrors(notFound, vstack.ErrNotReady), (*Server).getVideoPlacement),
+		write(http.MethodPatch, "/v1/videos/{id}", "Change the title", smallBody, wire.VideoPatch{}, vstack.Video{}, writeErrors(notFound), (*Server).patchVideo),
+		write(http.MethodDelete, "/v1/videos/{id}", "Delete a video; its id is never reused", 0, nil, vstack.Video{}, writeErrors(notFound), (*Server).deleteVideo),
+		write(http.MethodPut, "/v1/videos/{id}/class", "Set the storage policy", smallBody, wire.ClassRequest{}, vstack.Video{}, writeErrors(notFound), (*Server).setClass),
+		{wire.Route{Method: http.MethodPost, Path: "/v1/videos/{id}/views", Summary: "Count views; committed within a second",
+			Request: wire.ViewsRequest{}, Errors: readErrors(notFound)}, anywhere, smallBody, (*Server).addViews},
+		write(http.MethodPost, "/v1/views", "Commit the views that a member counted", beatBody, wire.ViewsBatch{}, nil, writeErrors(), (*Server).commitViews),
+	}
+}
+
+func uploadRoutes() []route {
+	notFound, notLive, fenced := vstack.ErrNotFound, vstack.ErrUploadNotLive, vstack.ErrFenced
+	return []route{
+		get("/v1/uploads", "List uploads, newest first", readable,
+			paging(wire.Param{Name: "state", In: "query", Doc: "open, published or aborted"},
+				wire.Param{Name: "source_sha256", In: "query", Doc: "only uploads of the file with this hash"}),
+			wire.List[vstack.Upload]{}, readErrors(), (*Server).listUploads),
+		get("/v1/uploads/{id}", "Get an upload", readable, consistency(), vstack.Upload{}, readErrors(notFound), (*Server).getUpload),
+		write(http.MethodPost, "/v1/uploads", "Create a video and open its upload", smallBody, wire.OpenUploadRequest{}, vstack.Upload{},
+			writeErrors(vstack.ErrNotReady, vstack.ErrTooManyUploads), (*Server).openUpload),
+		write(http.MethodPost, "/v1/uploads/{id}/resume", "Issue a fresh incarnation, fencing all before it", smallBody, wire.ResumeUploadRequest{}, vstack.Upload{},
+			writeErrors(notFound, notLive), (*Server).resumeUpload),
+		write(http.MethodPut, "/v1/uploads/{id}/publish", "Publish the manifest; idempotent", publishBody, wire.PublishRequest{}, vstack.Video{},
+			writeErrors(notFound, notLive, fenced, vstack.ErrManifestInvalid), (*Server).publish),
+		{wire.Route{Method: http.MethodDelete, Path: "/v1/uploads/{id}", Summary: "Abort an upload", Mutual: true, Response: vstack.Upload{},
+			Params: append(requestID(), wire.Param{Name: "incarnation", In: "query", Doc: "abort only if this is the current one; default whichever is"}),
+			Errors: writeErrors(notFound, notLive, fenced)}, leader, 0, (*Server).abortUpload},
+	}
+}
+
+func clusterRoutes() []route {
+	return []route{
+		get("/v1/placement", "Get the placement map, from any member", anywhere, consistency()[1:], vstack.PlacementMap{}, readErrors(), (*Server).getPlacement),
+		get("/v1/feed", "Get what changed, from any member, waiting for a change", anywhere,
+			[]wire.Param{{Name: "since", In: "query", Doc: "index of the page before; default 0"},
+				{Name: "wait", In: "query", Doc: "seconds to wait for a change, 0 to 30; default 25"}},
+			wire.FeedPage{}, readErrors(), (*Server).getFeed),
+		get("/v1/nodes", "List hosts with their stores", readable, consistency(), wire.List[wire.Node]{}, readErrors(), (*Server).listNodes),
+		get("/v1/nodes/{id}", "Get a host with its stores", readable, consistency(), wire.Node{}, readErrors(vstack.ErrNotFound), (*Server).getNode),
+		{wire.Route{Method: http.MethodPost, Path: "/v1/heartbeats", Summary: "Report a host's stores, every second; registers new ones", Mutual: true,
+			Request: wire.Heartbeat{}, Response: wire.HeartbeatReply{}, Errors: writeErrors(vstack.ErrForbidden, vstack.ErrAlreadyExists)},
+			leader, beatBody, (*Server).heartbeat},
+		get("/v1/raft/status", "Get the cluster as this member sees it", anywhere, nil, wire.RaftStatus{}, nil, (*Server).raftStatus),
+		get("/v1/raft/self", "Get this member's own Raft state", anywhere, nil, wire.RaftPeer{}, nil, (*Server).raftSelf),
+		write(http.MethodPost, "/v1/raft/transfer", "Hand leadership to another member", smallBody, wire.TransferRequest{}, nil,
+			writeErrors(vstack.ErrNotFound), (*Server).transfer),
+	}
+}

@@ -1,0 +1,172 @@
+package metastore
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/raftnode"
+)
+
+const (
+	maxConnections = 4096
+	maxHeader      = 32 << 10
+	maxPublishes   = 8 // decoded at a time
+	drainTime      = 5 * time.Second
+)
+
+// Server is one running member.
+type Server struct {
+	cfg     Config
+	catalog *catalog.Catalog
+	node    *raftnode.Node
+	monitor *monitor
+	views   *views
+	peers   *http.Client // to other members
+	http    *http.Server
+	api     net.Listener
+
+	publishes chan struct{}
+	readIndex *readIndex
+
+	ctx      context.Context // ends with Close; request handlers that wait end with it
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+	closing  sync.Once
+	closeErr error
+}
+
+// Open recovers the member's state, joins the cluster and claims the API's address;
+// Run serves it.
+func Open(ctx context.Context, cfg Config) (*Server, error) {
+	cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, publishes: make(chan struct{}, maxPublishes)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.readIndex = newReadIndex()
+	var err error
+	if s.catalog, err = catalog.New(catalog.Config{Fatal: cfg.Fatal, Logger: cfg.Logger, Registry: cfg.Registry}); err != nil {
+		return nil, err
+	}
+	s.monitor = newMonitor(cfg)
+	s.views = newViews()
+	s.peers = peerClient(cfg.Identity)
+	self, _ := cfg.peer(cfg.ID)
+	listener, err := net.Listen("tcp", self.API)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the metastore API: %w", err)
+	}
+	s.api = netutil.LimitListener(listener, maxConnections)
+	if s.node, err = raftnode.Open(s.raftConfig()); err != nil {
+		return nil, errors.Join(err, s.api.Close())
+	}
+	s.http = &http.Server{
+		Handler:           s.handler(),
+		TLSConfig:         cfg.Identity.ServerTLS(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       60 * time.Second,
+		WriteTimeout:      2 * time.Minute, // the longest: a feed that is held, then sent
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          quietLog(cfg.Logger),
+	}
+	return s, nil
+}
+
+func (s *Server) raftConfig() raftnode.Config {
+	c := s.cfg
+	rc := raftnode.Config{
+		ID: c.ID, Dir: filepath.Join(c.Dir, "raft"),
+		ServerTLS: func(proto string) *tls.Config { return c.Identity.MutualTLS(proto) },
+		ClientTLS: c.Identity.ClientTLS(),
+		Admit:     admitHost,
+		FSM:       s.catalog, Fatal: c.Fatal, Logger: c.Logger, Registry: c.Registry,
+		Heartbeat: c.HeartbeatTimeout, Election: c.ElectionTimeout, Lease: c.LeaseTimeout,
+		DiskTimeout: c.DiskTimeout, SnapshotEntries: c.SnapshotEntries, SnapshotEvery: c.SnapshotEvery,
+		WrapLog: c.WrapLog,
+	}
+	for _, p := range c.Peers {
+		rc.Peers = append(rc.Peers, raftnode.Peer{ID: p.ID, Addr: p.Raft})
+	}
+	return rc
+}
+
+// admitHost lets only hosts speak Raft: an administrator's certificate is not enough.
+func admitHost(cs *tls.ConnectionState) error {
+	p, ok := identity.PeerOf(cs)
+	if !ok || p.Role != identity.RoleHost {
+		return fmt.Errorf("%w: %q with role %q is not a host", vstack.ErrForbidden, p.ID, p.Role)
+	}
+	return nil
+}
+
+// Run serves until ctx ends and then closes the member.
+func (s *Server) Run(ctx context.Context) error {
+	for _, duty := range []func(context.Context){s.runMonitor, s.runPlacement, s.runViews} {
+		s.wg.Add(1)
+		go func() {
+			defer s.wg.Done()
+			duty(s.ctx)
+		}()
+	}
+	served := make(chan error, 1)
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		served <- s.http.ServeTLS(s.api, "", "")
+	}()
+	select {
+	case <-ctx.Done():
+		return s.Close()
+	case err := <-served:
+		if errors.Is(err, http.ErrServerClosed) {
+			return s.Close()
+		}
+		return errors.Join(fmt.Errorf("serve the metastore API: %w", err), s.Close())
+	}
+}
+
+// Close hands leadership over, lets requests finish and stops the member.
+func (s *Server) Close() error {
+	s.closing.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+		defer cancel()
+		s.flushViews(ctx)
+		if _, leads := s.node.Leading(); leads && len(s.node.Voters()) > 1 {
+			if err := s.node.Transfer(""); err != nil {
+				s.cfg.Logger.Info("leadership was not handed over", "err", err)
+			}
+		}
+		s.cancel() // wakes the requests that wait
+		if err := s.http.Shutdown(ctx); err != nil {
+			s.closeErr = errors.Join(s.http.Close(), fmt.Errorf("drain the metastore API: %w", err))
+		}
+		_ = s.api.Close() // when Run never served it
+		s.wg.Wait()
+		s.closeErr = errors.Join(s.closeErr, s.node.Close())
+		s.peers.CloseIdleConnections()
+	})
+	return s.closeErr
+}
+
+// Leading reports whether this member leads.
+func (s *Server) Leading() bool {
+	_, ok := s.node.Leading()
+	return ok
+}
