@@ -65,7 +65,7 @@ func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("read %s: %w: make it with `vstack lab init`", path, vstack.ErrNotFound)
+		return nil, fmt.Errorf("%w (%w): make it with `vstack lab init`", vstack.ErrNotFound, err)
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	case info.Size() > maxPEM:

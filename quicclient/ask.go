@@ -1,0 +1,80 @@
+package quicclient
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/quicclient/stores"
+)
+
+// ask sends one message of ChunkPaxos and reads its answer. chunk is nil for a message
+// without bytes. An error means that nobody knows whether the message took effect.
+func (c *Client) ask(ctx context.Context, p *stores.Peer, msg chunkpaxos.Message, chunk []byte) (chunkpaxos.Reply, error) {
+	req, err := wire.NewPaxosRequest(ctx, "https://"+p.Addr, msg, p.Echo(), chunk)
+	if err != nil {
+		return nil, err
+	}
+	// Every message may arrive twice, so the pool may repeat one that met a connection
+	// which the store had closed. The empty value keeps the header off the wire.
+	req.Header["Idempotency-Key"] = []string{}
+	kind := kindOf(msg, chunk)
+	m := c.metrics
+	m.messages.WithLabelValues(kind, sent).Inc()
+	m.bytes.WithLabelValues(kind, sent).Add(float64(max(req.ContentLength, 0)))
+	how := stores.TCP
+	if c.cfg.WriteTransport == WriteQUIC {
+		how = stores.Auto
+	}
+	resp, proto, err := p.RoundTrip(req, how)
+	if err != nil {
+		return nil, fmt.Errorf("%s to %s over %s: %w: %w", kind, p.Addr, proto, vstack.ErrUnavailable, err)
+	}
+	defer resp.Body.Close()
+	reply, err := wire.ReadReply(resp, msg)
+	if err != nil {
+		return nil, fmt.Errorf("%s to %s over %s: %w", kind, p.Addr, proto, err)
+	}
+	m.messages.WithLabelValues(kind, received).Inc()
+	// What ReadReply left, at most a line break, stands between this connection and
+	// its next request.
+	_, _ = io.CopyN(io.Discard, resp.Body, 512)
+	store, lsn := answerOf(reply)
+	if store != p.ID {
+		return nil, fmt.Errorf("%s to %s: %w: store %s answered, want %s", kind, p.Addr, vstack.ErrUnavailable, store, p.ID)
+	}
+	p.Heard(lsn)
+	return reply, nil
+}
+
+func kindOf(msg chunkpaxos.Message, chunk []byte) string {
+	switch msg.(type) {
+	case chunkpaxos.Prepare:
+		return kindPrepare
+	case chunkpaxos.PrepareUpload:
+		return kindSurvey
+	}
+	if chunk != nil {
+		return kindPut
+	}
+	return kindAccept
+}
+
+// answerOf is who answered, and up to which record its answer is durable; a refusal
+// makes nothing durable.
+func answerOf(reply chunkpaxos.Reply) (vstack.StoreID, vstack.LSN) {
+	switch r := reply.(type) {
+	case chunkpaxos.Accepted:
+		return r.Store, r.LSN
+	case chunkpaxos.Promise:
+		return r.Store, r.LSN
+	case chunkpaxos.UploadPromise:
+		return r.Store, r.LSN
+	case chunkpaxos.Nack:
+		return r.Store, 0
+	}
+	return vstack.StoreID{}, 0
+}

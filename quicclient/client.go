@@ -1,0 +1,72 @@
+package quicclient
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/vstack/vstack/quicclient/stores"
+)
+
+// Client reads chunks from stores and has chunks chosen by them. It is safe for
+// concurrent use.
+type Client struct {
+	cfg     Config
+	metrics *metrics
+	pool    *stores.Pool
+	buffers bufferPool
+	sched   scheduler
+	commits commits
+
+	closing sync.Once
+	err     error // of Close
+}
+
+// New makes a client. It dials nothing until something is read or written.
+func New(cfg Config) (*Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(cfg.Registry)
+	if err != nil {
+		return nil, fmt.Errorf("quicclient: register metrics: %w", err)
+	}
+	c := &Client{cfg: cfg, metrics: m}
+	c.pool = stores.NewPool(stores.Config{
+		TLS: cfg.TLS, Placement: cfg.Placement, PlacementMaxAge: cfg.PlacementMaxAge,
+		HandshakeTimeout: cfg.HandshakeTimeout, IdleTimeout: cfg.IdleTimeout, FallbackAfter: cfg.FallbackAfter,
+		TCPConns: cfg.WriteConns, NoQUIC: cfg.ReadTransport == ReadTCP,
+		Logger: cfg.Logger, Dials: m.dials,
+	})
+	c.sched.init(c)
+	c.commits.init(c)
+	c.pool.Spawn(c.sched.run)
+	return c, nil
+}
+
+// Close ends every request and connection and waits for them. Straggling PUTs may
+// finish within StragglerTimeout first.
+func (c *Client) Close() error {
+	c.closing.Do(func() {
+		c.commits.drain()
+		c.err = c.pool.Close()
+	})
+	return c.err
+}
+
+// Stores returns the live signals of every store in the placement map, ordered by id;
+// nothing before the map was needed for the first time.
+func (c *Client) Stores() []StoreSignals { return c.pool.Signals() }
+
+// sleep waits, or returns ctx's error.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,250 @@
+package quicclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/quicclient/stores"
+)
+
+const (
+	// maxEpochs bounds how often one Commit follows its placement group to a new epoch.
+	maxEpochs = 5
+	// maxEvents bounds the answers that wait for the proposer: every message that it
+	// can send in all its attempts.
+	maxEvents = 16 * 2 * vstack.Acceptors
+)
+
+// Committed is what became of one chunk.
+type Committed struct {
+	Value vstack.Value
+	Acks  int   // stores known to hold the bytes durably, at least a majority
+	Sent  int64 // bytes of bodies put on the wire
+}
+
+// ConflictError says that a slot holds another chunk, for ever. It is an
+// ErrSlotConflict.
+type ConflictError struct {
+	Slot  vstack.Slot
+	Value vstack.Value // what the slot holds
+}
+
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("slot %s holds chunk %s of %d bytes: %v", e.Slot, e.Value.Chunk.Short(), e.Value.Size, vstack.ErrSlotConflict)
+}
+
+// Unwrap is ErrSlotConflict.
+func (e *ConflictError) Unwrap() error { return vstack.ErrSlotConflict }
+
+// Commit has data chosen for slot by its acceptors. When it returns without an error, a
+// majority holds the verified bytes durably; the third copy was awaited a little, and a
+// PUT that was late runs on for at most StragglerTimeout. For that reason data must not
+// be changed after the call either.
+//
+// The first Commit of an incarnation asks every acceptor what it holds of the upload
+// (one ranged prepare a store), which is what makes round 0 safe after a resume.
+//
+// Errors: *ConflictError with the chunk that was chosen instead; ErrFenced for an
+// incarnation that was superseded; ErrUploadNotLive; ErrNoQuorum with each store's
+// reason; ErrDiskFull; ErrEpochStale if no newer placement map could be had;
+// ErrUnauthenticated or ErrForbidden without a host's certificate; ErrInvalid;
+// ErrNotReady; ErrClosed; ctx's error. After ErrNoQuorum and the like the chunk may yet
+// be chosen: calling again is safe, and the only way to know.
+func (c *Client) Commit(ctx context.Context, up vstack.Upload, slot vstack.Slot, data []byte) (Committed, error) {
+	began := time.Now()
+	done, err := c.commit(ctx, up, slot, data)
+	result := "ok"
+	if err != nil {
+		err = fmt.Errorf("commit slot %s: %w", slot, err)
+		result = string(vstack.SentinelOf(err).Code())
+	} else {
+		c.metrics.commitSec.Observe(time.Since(began).Seconds())
+	}
+	c.metrics.commits.WithLabelValues(result).Inc()
+	return done, err
+}
+
+func (c *Client) commit(ctx context.Context, up vstack.Upload, slot vstack.Slot, data []byte) (Committed, error) {
+	if len(data) == 0 || len(data) > vstack.MaxChunkSize || slot.Video != up.Video {
+		return Committed{}, fmt.Errorf("%w: %d bytes for upload %s", vstack.ErrInvalid, len(data), up.ID)
+	}
+	value := vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))}
+	m, err := c.pool.Placement(ctx)
+	if err != nil {
+		return Committed{}, err
+	}
+	st, err := c.commits.open(up)
+	if err != nil {
+		return Committed{}, err
+	}
+	defer c.commits.close(st)
+	if err := st.lock(ctx, slot); err != nil {
+		return Committed{}, err
+	}
+	defer st.unlock(slot)
+
+	var sent int64
+	for epochs := 1; ; epochs++ {
+		if err := st.surveyed(ctx, m); err != nil {
+			return Committed{}, err
+		}
+		group, _ := m.Group(slot)
+		r := &round{c: c, targets: c.pool.Targets(m, group.Acceptors()), data: data}
+		done, err := r.propose(ctx, st, chunkpaxos.ProposerConfig{
+			Slot: slot, Epoch: group.Epoch, Acceptors: group.Acceptors(), Upload: up, Value: value,
+			Fast: st.fast(slot, group.Epoch), After: st.usedBallot(slot),
+			Rand:         rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+			PhaseTimeout: c.cfg.PhaseTimeout, AwaitLast: c.cfg.AwaitLast,
+		})
+		sent += r.sent
+		done.Sent = sent
+		stale := errors.Is(err, vstack.ErrEpochStale) || errors.Is(err, vstack.ErrNotAcceptor)
+		if !stale || epochs == maxEpochs {
+			return done, err
+		}
+		newer, nerr := c.pool.Newer(ctx, m.Version)
+		if nerr != nil {
+			return done, errors.Join(err, nerr)
+		}
+		m = newer
+	}
+}
+
+// round runs the effects of one Proposer.
+type round struct {
+	c       *Client
+	targets []stores.Target
+	data    []byte
+	sent    int64 // bytes
+
+	events chan chunkpaxos.Event
+	calls  map[chunkpaxos.Call]*call // that have no answer yet
+}
+
+// call is one message under way.
+type call struct {
+	cancel context.CancelFunc
+	bytes  bool // it carries the chunk
+	done   chan struct{}
+}
+
+// propose drives the step machine until it knows the slot's fate.
+func (r *round) propose(ctx context.Context, st *uploadState, cfg chunkpaxos.ProposerConfig) (Committed, error) {
+	p, err := chunkpaxos.NewProposer(cfg)
+	if err != nil {
+		return Committed{}, err
+	}
+	r.events = make(chan chunkpaxos.Event, maxEvents)
+	r.calls = make(map[chunkpaxos.Call]*call)
+	defer func() { st.use(cfg.Slot, p.Used()) }()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	var token chunkpaxos.Token
+	var event chunkpaxos.Event = chunkpaxos.Start{}
+	for {
+		for _, act := range p.Step(event) {
+			switch act := act.(type) {
+			case chunkpaxos.Send:
+				// Before the message leaves: should this goroutine die with it under way, the
+				// ballot still counts as used.
+				st.use(cfg.Slot, act.Call.Ballot)
+				r.send(act)
+			case chunkpaxos.SetTimer:
+				token = act.Token
+				timer.Reset(act.After)
+			case chunkpaxos.Chosen:
+				r.leave(true)
+				return Committed{Value: act.Value, Acks: len(act.Acks)}, nil
+			case chunkpaxos.Conflict:
+				r.leave(false)
+				return Committed{Value: act.Value, Acks: len(act.Acks)}, &ConflictError{Slot: cfg.Slot, Value: act.Value}
+			case chunkpaxos.Failed:
+				r.leave(false)
+				return Committed{}, act.Err
+			}
+		}
+		select {
+		case event = <-r.events:
+			r.answered(event)
+		case <-timer.C:
+			event = chunkpaxos.Timeout{Token: token}
+		case <-ctx.Done():
+			r.leave(false)
+			return Committed{}, ctx.Err()
+		case <-r.c.pool.Context().Done():
+			r.leave(false)
+			return Committed{}, vstack.ErrClosed
+		}
+	}
+}
+
+// send carries a message out in a goroutine of its own. Messages of an earlier ballot
+// or phase are given up: their answers count no more.
+func (r *round) send(act chunkpaxos.Send) {
+	for id, old := range r.calls {
+		if id.Ballot != act.Call.Ballot || id.Accept != act.Call.Accept {
+			old.cancel()
+		}
+	}
+	fail := func(err error) { r.events <- chunkpaxos.Unreachable{Call: act.Call, Err: err} }
+	var to *stores.Target
+	for i := range r.targets {
+		if r.targets[i].Store.ID == act.Call.To {
+			to = &r.targets[i]
+		}
+	}
+	if to == nil {
+		fail(fmt.Errorf("%w: the placement map has no address for it", vstack.ErrUnavailable))
+		return
+	}
+	ctx, cancel := context.WithCancel(r.c.pool.Context())
+	cl := &call{cancel: cancel, bytes: act.WithBytes, done: make(chan struct{})}
+	var chunk []byte
+	if act.WithBytes {
+		chunk = r.data
+		r.sent += int64(len(chunk))
+	}
+	r.calls[act.Call] = cl
+	events, peer, c := r.events, to.Peer, r.c
+	started := r.c.pool.Spawn(func(context.Context) {
+		defer close(cl.done)
+		defer cancel()
+		reply, err := c.ask(ctx, peer, act.Msg, chunk)
+		if err != nil {
+			events <- chunkpaxos.Unreachable{Call: act.Call, Err: err}
+			return
+		}
+		events <- chunkpaxos.Answer{Call: act.Call, Reply: reply}
+	})
+	if !started {
+		cancel()
+		delete(r.calls, act.Call)
+		fail(vstack.ErrClosed)
+	}
+}
+
+// answered forgets the call that an event ends.
+func (r *round) answered(e chunkpaxos.Event) {
+	switch e := e.(type) {
+	case chunkpaxos.Answer:
+		delete(r.calls, e.Call)
+	case chunkpaxos.Unreachable:
+		delete(r.calls, e.Call)
+	}
+}
+
+// leave gives up what has no answer yet, or, once the chunk is chosen, lets the PUTs of
+// its last copies run on as far as the bounds allow.
+func (r *round) leave(chosen bool) {
+	for _, cl := range r.calls {
+		if chosen && cl.bytes && r.c.commits.straggle(cl, int64(len(r.data))) {
+			continue
+		}
+		cl.cancel()
+	}
+}

@@ -1,0 +1,132 @@
+package playback
+
+import "time"
+
+// model is the arithmetic of a player's buffer: the position in the media, what each
+// track has delivered without a gap, and when playback started, stalled and went on.
+// It is pure; times are on one monotonic clock that begins with the playback.
+type model struct {
+	speed float64 // media seconds a second; 0 plays whatever is there at once
+	media time.Duration
+	ends  map[uint16]time.Duration // delivered up to here, by track; absent: nothing yet
+	done  map[uint16]bool          // everything delivered, by track
+
+	state   playState
+	since   time.Duration // when state began
+	head    time.Duration // media position then
+	startup time.Duration
+	stalls  int
+	stalled time.Duration // in all, the current stall excluded
+}
+
+type playState uint8
+
+const (
+	playWaiting playState = iota // for the first playable chunk of every track
+	playPlaying
+	playStalled
+	playEnded
+)
+
+func newModel(speed float64, start, media time.Duration) *model {
+	return &model{speed: speed, media: media, head: start, ends: make(map[uint16]time.Duration), done: make(map[uint16]bool)}
+}
+
+// expect names a track that playback cannot start without.
+func (b *model) expect(track uint16) { b.done[track] = false }
+
+// delivered notes that a track is there without a gap up to end, and whether that was
+// all of it.
+func (b *model) delivered(now time.Duration, track uint16, end time.Duration, last bool) {
+	b.advance(now)
+	b.ends[track], b.done[track] = max(b.ends[track], end), last
+	switch b.state {
+	case playWaiting:
+		if len(b.ends) == len(b.done) {
+			b.startup = now
+			b.enter(playPlaying, now)
+		}
+	case playStalled:
+		if b.end() > b.head {
+			b.stalled += now - b.since
+			b.enter(playPlaying, now)
+		}
+	}
+	b.advance(now)
+}
+
+// advance moves the position to now. A stall begins at the moment when the buffer ran
+// out, which is before now.
+func (b *model) advance(now time.Duration) {
+	if b.state != playPlaying {
+		return
+	}
+	end := b.end()
+	at := b.exhausted()
+	if b.speed > 0 && now < at {
+		return
+	}
+	if b.speed == 0 {
+		at = now
+	}
+	b.head = end
+	switch {
+	case end >= b.media:
+		b.enter(playEnded, at)
+	case b.speed > 0:
+		b.stalls++
+		b.enter(playStalled, at)
+	default:
+		b.since = now
+	}
+}
+
+func (b *model) enter(s playState, now time.Duration) { b.state, b.since = s, now }
+
+// position is the media position at now, which advance has seen.
+func (b *model) position(now time.Duration) time.Duration {
+	if b.state != playPlaying || b.speed == 0 {
+		return b.head
+	}
+	return min(b.end(), b.head+time.Duration(float64(now-b.since)*b.speed))
+}
+
+// end is how far every track is there; tracks that are complete hold nobody up.
+func (b *model) end() time.Duration {
+	end := b.media
+	for track, done := range b.done {
+		if !done {
+			end = min(end, b.ends[track])
+		}
+	}
+	return max(end, b.head)
+}
+
+// exhausted is when playback, if nothing more is delivered, has played what is there.
+func (b *model) exhausted() time.Duration {
+	return b.since + b.wall(b.end()-b.head)
+}
+
+// wall is how long media takes to play.
+func (b *model) wall(media time.Duration) time.Duration {
+	if b.speed == 0 {
+		return 0
+	}
+	return time.Duration(float64(media) / b.speed)
+}
+
+// dueAt is when the position reaches at, if playback does not stall again.
+func (b *model) dueAt(now, at time.Duration) time.Duration {
+	if b.speed == 0 || b.state != playPlaying {
+		return now
+	}
+	return max(now, b.since+b.wall(at-b.head))
+}
+
+// stallTime is the time spent in stalls up to now.
+func (b *model) stallTime(now time.Duration) time.Duration {
+	if b.state == playStalled {
+		return b.stalled + now - b.since
+	}
+	return b.stalled
+}
