@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/datanode/superblock/index"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -54,15 +56,16 @@ func (s *Store) compactable(ctx context.Context) error {
 
 // garbageFiles lists the files worth compacting, worst first.
 func (s *Store) garbageFiles() []uint32 {
-	s.ix.mu.RLock()
-	defer s.ix.mu.RUnlock()
+	s.ix.RLock()
+	defer s.ix.RUnlock()
 	type candidate struct {
 		id   uint32
 		live float64
 	}
 	var found []candidate
-	for id, b := range s.ix.files {
-		live := float64(b.live+b.tombs) / float64(b.size)
+	for id, b := range s.files {
+		u := s.ix.Usage(id)
+		live := float64(u.Live+u.Tombs) / float64(b.size)
 		if b.sealed && !b.damaged && (b.rewrite || 1-live >= s.cfg.GarbageRatio) {
 			found = append(found, candidate{id, live})
 		}
@@ -77,12 +80,9 @@ func (s *Store) garbageFiles() []uint32 {
 
 // compactFile moves what counts out of one file and removes it.
 func (s *Store) compactFile(ctx context.Context, id uint32, report *CompactReport) error {
-	s.ix.mu.RLock()
-	b, err := s.ix.fileOf(id)
-	s.ix.mu.RUnlock()
-	if err != nil {
-		return err
-	}
+	s.ix.RLock()
+	b := s.files[id].acquire() // only Compact removes files, one at a time
+	s.ix.RUnlock()
 	defer b.release() //nolint:errcheck // a file about to be removed loses nothing by a failed close
 	keepers, err := s.buryingTombstones(b)
 	if err != nil {
@@ -90,7 +90,7 @@ func (s *Store) compactFile(ctx context.Context, id uint32, report *CompactRepor
 	}
 	mv := &mover{s: s, b: b}
 	var moveErr error
-	_, err = s.eachEntry(b, func(h *header, off int64) bool {
+	_, err = s.eachEntry(b, func(h *format.Header, off int64) bool {
 		if moveErr = s.compactable(ctx); moveErr == nil {
 			moveErr = mv.consider(ctx, h, off, keepers)
 		}
@@ -119,9 +119,10 @@ func (s *Store) compactFile(ctx context.Context, id uint32, report *CompactRepor
 // reference go on. The removal is durable before another file is compacted, which may
 // give up tombstones that only this file needed.
 func (s *Store) removeFile(b *superblock) error {
-	s.ix.mu.Lock()
-	delete(s.ix.files, b.id)
-	s.ix.mu.Unlock()
+	s.ix.Lock()
+	delete(s.files, b.id)
+	s.ix.Remove(b.id)
+	s.ix.Unlock()
 	err := s.cfg.FS.Remove(b.path)
 	if err == nil {
 		err = s.cfg.FS.SyncDir(s.cfg.Dir)
@@ -147,36 +148,36 @@ type mover struct {
 const maxSmall = 128
 
 // consider moves what counts of one record.
-func (m *mover) consider(ctx context.Context, h *header, off int64, keepers map[vstack.LSN]bool) error {
-	m.s.ix.mu.RLock()
-	p := m.s.ix.liveIn(h, m.b)
-	bad := p.bytes && m.s.ix.shards[h.Value.Chunk[0]][h.Value.Chunk].isBad()
-	m.s.ix.mu.RUnlock()
+func (m *mover) consider(ctx context.Context, h *format.Header, off int64, keepers map[vstack.LSN]bool) error {
+	m.s.ix.RLock()
+	p := m.s.ix.Live(h, m.b.id)
+	e, _ := m.s.ix.Chunk(h.Value.Chunk)
+	m.s.ix.RUnlock()
 	rec := h.Record
 	switch {
-	case bad:
+	case p.Bytes && e.Bad():
 		m.bad = true
 		return nil
-	case p.bytes:
-		rec.Voted = p.state
+	case p.Bytes:
+		rec.Voted = p.State
 		return m.moveChunk(ctx, rec, h, off)
-	case p.state && h.Kind == KindChunk:
+	case p.State && h.Kind == KindChunk:
 		rec.Kind, rec.Voted = KindVote, false
-	case !p.state && !keepers[h.lsn]:
+	case !p.State && !keepers[h.LSN]:
 		return nil
 	}
-	m.small, m.lsns = append(m.small, rec), append(m.lsns, h.lsn)
+	m.small, m.lsns = append(m.small, rec), append(m.lsns, h.LSN)
 	if len(m.small) < maxSmall {
 		return nil
 	}
 	return m.flush(ctx)
 }
 
-func (m *mover) moveChunk(ctx context.Context, rec Record, h *header, off int64) error {
-	r := &chunkReader{id: h.Value.Chunk, b: m.b, entry: chunkEntry{lsn: h.lsn, file: m.b.id, off: uint32(off / recordAlign), size: h.dataLen}}
+func (m *mover) moveChunk(ctx context.Context, rec Record, h *format.Header, off int64) error {
+	r := &chunkReader{id: h.Value.Chunk, b: m.b, entry: index.NewEntry(h.LSN, m.b.id, off, h.DataLen)}
 	defer r.putTable()
-	data := make([]byte, 0, h.dataLen)
-	err := r.verify(make([]byte, min(int64(h.dataLen), readStep)), func(p []byte) error {
+	data := make([]byte, 0, h.DataLen)
+	err := r.verify(make([]byte, min(int64(h.DataLen), readStep)), func(p []byte) error {
 		data = append(data, p...)
 		return nil
 	})
@@ -186,7 +187,7 @@ func (m *mover) moveChunk(ctx context.Context, rec Record, h *header, off int64)
 		return nil
 	}
 	rec.Data = data
-	return m.submit(ctx, []Record{rec}, []vstack.LSN{h.lsn})
+	return m.submit(ctx, []Record{rec}, []vstack.LSN{h.LSN})
 }
 
 func (m *mover) flush(ctx context.Context) error {
@@ -213,11 +214,11 @@ func (m *mover) submit(ctx context.Context, recs []Record, lsns []vstack.LSN) er
 // buryingTombstones returns the LSNs of b's tombstones that still bury a record in
 // another file.
 func (s *Store) buryingTombstones(b *superblock) (map[vstack.LSN]bool, error) {
-	g := graves{map[vstack.ChunkID]vstack.LSN{}, map[vstack.Slot]vstack.LSN{}, map[vstack.UploadID]vstack.LSN{}}
+	g := index.NewGraves()
 	var newest vstack.LSN
-	_, err := s.eachEntry(b, func(h *header, _ int64) bool {
-		if g.add(h) {
-			newest = max(newest, h.lsn)
+	_, err := s.eachEntry(b, func(h *format.Header, _ int64) bool {
+		if g.Add(h) {
+			newest = max(newest, h.LSN)
 		}
 		return true
 	})
@@ -226,48 +227,16 @@ func (s *Store) buryingTombstones(b *superblock) (map[vstack.LSN]bool, error) {
 		return needed, err
 	}
 	for _, other := range s.filesByID() {
-		s.ix.mu.RLock()
+		s.ix.RLock()
 		old := other.first < newest
-		s.ix.mu.RUnlock()
+		s.ix.RUnlock()
 		if err == nil && old && other != b {
-			_, err = s.eachEntry(other, func(h *header, _ int64) bool {
-				g.mark(h, needed)
+			_, err = s.eachEntry(other, func(h *format.Header, _ int64) bool {
+				g.Mark(h, needed)
 				return true
 			})
 		}
 		_ = other.release() // it was only read
 	}
 	return needed, err
-}
-
-// add takes a tombstone in, the newest for each thing it buries.
-func (g *graves) add(h *header) bool {
-	switch {
-	case h.Kind == KindDrop:
-		g.chunks[h.Value.Chunk] = max(g.chunks[h.Value.Chunk], h.lsn)
-	case h.Kind == KindForget && !h.Slot.Video.IsZero():
-		g.slots[h.Slot] = max(g.slots[h.Slot], h.lsn)
-	case h.Kind == KindForget:
-		g.uploads[h.Upload] = max(g.uploads[h.Upload], h.lsn)
-	default:
-		return false
-	}
-	return true
-}
-
-// mark notes the tombstones that bury the record h.
-func (g *graves) mark(h *header, needed map[vstack.LSN]bool) {
-	note := func(lsn vstack.LSN) {
-		if lsn > h.lsn {
-			needed[lsn] = true
-		}
-	}
-	switch h.Kind {
-	case KindChunk:
-		note(g.chunks[h.Value.Chunk])
-	case KindForget, KindDrop, KindSeal:
-		return
-	}
-	note(g.slots[h.Slot])
-	note(g.uploads[h.Upload])
 }

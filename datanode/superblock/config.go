@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -90,9 +91,9 @@ func (c Config) Validate() error {
 	switch {
 	case c.Dir == "":
 		return fmt.Errorf("superblock config: %w: Dir is empty", vstack.ErrInvalid)
-	case c.SuperblockSize < minSuperblock || c.SuperblockSize > maxSuperblock || c.SuperblockSize%groupAlign != 0:
+	case c.SuperblockSize < format.MinFile || c.SuperblockSize > format.MaxFile || c.SuperblockSize%format.GroupAlign != 0:
 		return fmt.Errorf("superblock config: %w: SuperblockSize %d, want a multiple of %d from %d to %d",
-			vstack.ErrInvalid, c.SuperblockSize, groupAlign, minSuperblock, int64(maxSuperblock))
+			vstack.ErrInvalid, c.SuperblockSize, format.GroupAlign, format.MinFile, int64(format.MaxFile))
 	case c.Reserve < 0 || c.Capacity < 0:
 		return fmt.Errorf("superblock config: %w: Capacity %d, Reserve %d, want none negative", vstack.ErrInvalid, c.Capacity, c.Reserve)
 	case c.Capacity > 0 && c.Capacity < c.SuperblockSize+c.Reserve:

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -53,14 +54,10 @@ type superblock struct {
 	sealed  bool
 	damaged bool // records of it are lost: kept as it is, for ever
 	rewrite bool // footer, header or padding is rotten, all records are there: compaction renews it
-
-	// Under the index's lock.
-	live  int64 // bytes of records that count
-	tombs int64 // bytes of Forget and Drop records
 }
 
-func newSuperblock(f vfs.File, path string, h fileHeader) *superblock {
-	b := &superblock{id: h.id, f: f, path: path, salt: h.salt, base: h.base, end: fileHeaderLen}
+func newSuperblock(f vfs.File, path string, h format.FileHeader) *superblock {
+	b := &superblock{id: h.ID, f: f, path: path, salt: h.Salt, base: h.Base, end: format.FileHeaderLen}
 	b.refs.Store(1)
 	return b
 }
@@ -84,41 +81,41 @@ func (b *superblock) release() error {
 }
 
 // add accounts for a record whose encoded header is given and that starts at off.
-func (b *superblock) add(encoded []byte, h *header, off int64) {
-	b.entries = appendEntry(b.entries, encoded, off)
+func (b *superblock) add(encoded []byte, h *format.Header, off int64) {
+	b.entries = format.AppendEntry(b.entries, encoded, off)
 	b.note(h, off)
 }
 
 // note is add for a record whose entry is on disk already.
-func (b *superblock) note(h *header, off int64) {
+func (b *superblock) note(h *format.Header, off int64) {
 	b.count++
-	b.end = max(b.end, off+recordLen(h.dataLen))
-	if b.first == 0 || h.lsn < b.first {
-		b.first = h.lsn
+	b.end = max(b.end, off+format.RecordLen(h.DataLen))
+	if b.first == 0 || h.LSN < b.first {
+		b.first = h.LSN
 	}
-	b.last = max(b.last, h.lsn)
+	b.last = max(b.last, h.LSN)
 }
-
-// footerLen is what a footer of n entries takes.
-func footerLen(n int) int64 { return int64(n)*entryLen + trailerLen }
 
 // fits reports whether n more records of size bytes, starting with the next group,
 // leave room for the footer and for keep bytes.
 func (b *superblock) fits(limit int64, pending int64, records int, keep int64) bool {
-	if b.count+records > maxEntries {
+	if b.count+records > format.MaxEntries {
 		return false
 	}
-	end := align(align(b.end, groupAlign)+pending, groupAlign)
-	return end+footerLen(b.count+records)+keep <= limit
+	end := format.Align(format.Align(b.end, format.GroupAlign)+pending, format.GroupAlign)
+	return end+format.FooterLen(b.count+records)+keep <= limit
 }
 
 // seal writes the footer and trims the file. It needs the disk to take it: an error
 // leaves the file in an unknown state.
 func (b *superblock) seal() error {
-	footer := align(b.end, groupAlign)
-	t := trailer{id: b.id, count: uint32(b.count), footer: footer, salt: b.salt, first: b.first, last: b.last, entriesCRC: crc(b.entries)}
-	size := footer + footerLen(b.count)
-	if _, err := b.f.WritevAt([][]byte{b.entries, t.encode()}, footer); err != nil {
+	footer := format.Align(b.end, format.GroupAlign)
+	t := format.Trailer{
+		ID: b.id, Count: uint32(b.count), Footer: footer, Salt: b.salt,
+		First: b.first, Last: b.last, EntriesCRC: format.CRC(b.entries),
+	}
+	size := footer + format.FooterLen(b.count)
+	if _, err := b.f.WritevAt([][]byte{b.entries, t.Encode()}, footer); err != nil {
 		return fmt.Errorf("write footer of %s: %w", b.path, err)
 	}
 	if err := b.f.Truncate(size); err != nil {
@@ -132,8 +129,8 @@ func (b *superblock) seal() error {
 
 // create makes a superblock durably: no file of its name exists without a valid
 // header. The caller removes the temporary file after an error.
-func create(fsys vfs.FS, dir string, h fileHeader, size int64) (*superblock, error) {
-	path := filepath.Join(dir, fileName(h.id))
+func create(fsys vfs.FS, dir string, h format.FileHeader, size int64) (*superblock, error) {
+	path := filepath.Join(dir, fileName(h.ID))
 	temp := path + tempSuffix
 	f, err := fsys.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
 	if err != nil {
@@ -157,11 +154,11 @@ func create(fsys vfs.FS, dir string, h fileHeader, size int64) (*superblock, err
 }
 
 // fillNew reserves the space and writes the header.
-func fillNew(f vfs.File, h fileHeader, size int64) error {
+func fillNew(f vfs.File, h format.FileHeader, size int64) error {
 	if err := preallocate(f, size); err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(h.encode(), 0); err != nil {
+	if _, err := f.WriteAt(h.Encode(), 0); err != nil {
 		return err
 	}
 	return f.Sync()

@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 
+	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/datanode/superblock/index"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -28,17 +30,17 @@ type Info struct {
 // Lookup tells from memory whether a chunk's bytes are here and not known to be bad.
 // For a bad chunk it returns false with Info filled and Info.Bad set.
 func (s *Store) Lookup(id vstack.ChunkID) (Info, bool) {
-	s.ix.mu.RLock()
-	defer s.ix.mu.RUnlock()
-	e, ok := s.ix.shards[id[0]][id]
+	s.ix.RLock()
+	defer s.ix.RUnlock()
+	e, ok := s.ix.Chunk(id)
 	if !ok {
 		return Info{}, false
 	}
-	return e.info(id), !e.isBad()
+	return infoOf(id, e), !e.Bad()
 }
 
-func (e chunkEntry) info(id vstack.ChunkID) Info {
-	return Info{ID: id, Size: e.bytes(), LSN: e.lsn, Bad: e.isBad()}
+func infoOf(id vstack.ChunkID, e index.Entry) Info {
+	return Info{ID: id, Size: e.Size(), LSN: e.LSN, Bad: e.Bad()}
 }
 
 // ReadAt reads from a chunk at off into p. Every 64 KiB block that it touches has
@@ -64,22 +66,22 @@ func (s *Store) ReadAt(ctx context.Context, id vstack.ChunkID, p []byte, off int
 // chunkReader holds a file reference and the checked header of one chunk.
 type chunkReader struct {
 	id    vstack.ChunkID
-	entry chunkEntry
+	entry index.Entry
 	b     *superblock
 	table *[vstack.BlockSize]byte // the encoded header, from the pool
 }
 
 // openChunk finds a chunk and takes a reference to its file.
 func (s *Store) openChunk(id vstack.ChunkID) (*chunkReader, error) {
-	s.ix.mu.RLock()
-	e, ok := s.ix.shards[id[0]][id]
+	s.ix.RLock()
+	e, ok := s.ix.Chunk(id)
 	var b *superblock
 	if ok {
-		if b = s.ix.files[e.file]; b != nil {
+		if b = s.files[e.File]; b != nil {
 			b.acquire()
 		}
 	}
-	s.ix.mu.RUnlock()
+	s.ix.RUnlock()
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("chunk %s: %w", id.Short(), vstack.ErrNotFound)
@@ -87,7 +89,7 @@ func (s *Store) openChunk(id vstack.ChunkID) (*chunkReader, error) {
 		return nil, fmt.Errorf("chunk %s: %w", id.Short(), vstack.ErrClosed)
 	}
 	r := &chunkReader{id: id, entry: e, b: b}
-	if e.isBad() {
+	if e.Bad() {
 		r.close()
 		return nil, fmt.Errorf("chunk %s: marked bad before: %w", id.Short(), vstack.ErrCorrupt)
 	}
@@ -111,28 +113,28 @@ func (r *chunkReader) close() {
 // corrupt wraps what was found wrong with the chunk. An unreadable sector is as bad
 // as a wrong one.
 func (r *chunkReader) corrupt(what string, err error) error {
-	return fmt.Errorf("chunk %s in %s at %d: %s: %w: %w", r.id.Short(), r.b.path, r.entry.offset(), what, vstack.ErrCorrupt, err)
+	return fmt.Errorf("chunk %s in %s at %d: %s: %w: %w", r.id.Short(), r.b.path, r.entry.Offset(), what, vstack.ErrCorrupt, err)
 }
 
 // loadTable reads and checks the header with its block CRCs.
 func (r *chunkReader) loadTable() error {
 	r.table = edges.Get().(*[vstack.BlockSize]byte)
-	b := r.table[:headerLen(r.entry.bytes())]
-	if err := readFull(r.b, b, r.entry.offset()); err != nil {
+	b := r.table[:format.HeaderLen(r.entry.Size())]
+	if err := readFull(r.b, b, r.entry.Offset()); err != nil {
 		return r.corrupt("read header", err)
 	}
-	var h header
-	if err := h.decode(b, r.b.salt); err != nil {
+	var h format.Header
+	if err := h.Decode(b, r.b.salt); err != nil {
 		return r.corrupt("header", err)
 	}
-	if h.Value.Chunk != r.id || h.dataLen != r.entry.bytes() || h.lsn != r.entry.lsn {
-		return r.corrupt("header", fmt.Errorf("%w: it is of chunk %s, %d bytes, LSN %d", errFormat, h.Value.Chunk.Short(), h.dataLen, h.lsn))
+	if h.Value.Chunk != r.id || h.DataLen != r.entry.Size() || h.LSN != r.entry.LSN {
+		return r.corrupt("header", fmt.Errorf("%w: it is of chunk %s, %d bytes, LSN %d", format.ErrMalformed, h.Value.Chunk.Short(), h.DataLen, h.LSN))
 	}
 	return nil
 }
 
 func (r *chunkReader) readAt(ctx context.Context, p []byte, off int64) (int, error) {
-	size := int64(r.entry.bytes())
+	size := int64(r.entry.Size())
 	if off < 0 || off > size || (off == size && len(p) > 0) {
 		return 0, fmt.Errorf("chunk %s of %d bytes: read at %d: %w", r.id.Short(), size, off, vstack.ErrRangeInvalid)
 	}
@@ -189,14 +191,14 @@ func wholeBlocks(n, off, size int64) int64 {
 
 // readBlocks reads whole blocks from number first on and checks each.
 func (r *chunkReader) readBlocks(p []byte, first int) error {
-	data := r.entry.offset() + headerLen(r.entry.bytes())
+	data := r.entry.Offset() + format.HeaderLen(r.entry.Size())
 	if err := readFull(r.b, p, data+int64(first)*vstack.BlockSize); err != nil {
 		return r.corrupt(fmt.Sprintf("read block %d", first), err)
 	}
 	for i := first; len(p) > 0; i++ {
 		n := min(len(p), vstack.BlockSize)
-		if got, want := crc(p[:n]), blockCRC(r.table[:], i); got != want {
-			return r.corrupt(fmt.Sprintf("block %d", i), fmt.Errorf("%w: CRC %08x, want %08x", errFormat, got, want))
+		if got, want := format.CRC(p[:n]), format.BlockCRC(r.table[:], i); got != want {
+			return r.corrupt(fmt.Sprintf("block %d", i), fmt.Errorf("%w: CRC %08x, want %08x", format.ErrMalformed, got, want))
 		}
 		p = p[n:]
 	}
@@ -208,7 +210,7 @@ func (r *chunkReader) verify(buf []byte, use func([]byte) error) error {
 	if err := r.loadTable(); err != nil {
 		return err
 	}
-	size := int64(r.entry.bytes())
+	size := int64(r.entry.Size())
 	for off := int64(0); off < size; {
 		p := buf[:min(int64(len(buf)), size-off)]
 		if err := r.readBlocks(p, int(off/vstack.BlockSize)); err != nil {
@@ -240,17 +242,10 @@ func readFull(b *superblock, p []byte, off int64) error {
 // markBad keeps a chunk from being served or voted for again, until it is stored anew.
 func (s *Store) markBad(r *chunkReader, err error) {
 	s.metrics.crcFailed.Inc()
-	s.ix.mu.Lock()
-	shard := s.ix.shards[r.id[0]]
-	e, ok := shard[r.id]
-	first := ok && e.lsn == r.entry.lsn && e.file == r.entry.file && !e.isBad()
+	s.ix.Lock()
+	first := s.ix.MarkBad(r.id, r.entry)
+	s.ix.Unlock()
 	if first {
-		e.size |= badBit
-		shard[r.id] = e
-		s.ix.bad++
-	}
-	s.ix.mu.Unlock()
-	if first {
-		s.found(Finding{Kind: FindChunk, File: r.b.path, Offset: r.entry.offset(), Length: recordLen(r.entry.bytes()), Chunk: r.id, Err: err})
+		s.found(Finding{Kind: FindChunk, File: r.b.path, Offset: r.entry.Offset(), Length: format.RecordLen(r.entry.Size()), Chunk: r.id, Err: err})
 	}
 }

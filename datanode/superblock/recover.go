@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -57,7 +58,7 @@ func (s *Store) recover(ctx context.Context) (err error) {
 	if err := s.recoverTails(open); err != nil {
 		return err
 	}
-	s.ix.settle()
+	s.ix.Settle()
 	s.restoreLSN()
 	return nil
 }
@@ -104,7 +105,7 @@ func (s *Store) loadAll(ctx context.Context, ids []uint32) ([]*superblock, error
 		if b == nil {
 			continue
 		}
-		s.ix.files[b.id] = b // also after an error: releaseAll closes them
+		s.files[b.id] = b // also after an error: releaseAll closes them
 		if err == nil && b.sealed {
 			err = s.applyFooter(b, footers[i])
 		}
@@ -133,56 +134,56 @@ func (s *Store) readEnds(f vfs.File, id uint32, path string) (*superblock, []byt
 	if err != nil {
 		return nil, nil, fmt.Errorf("size of %s: %w", path, err)
 	}
-	var h fileHeader
+	var h format.FileHeader
 	var b [64]byte
-	if size >= fileHeaderLen {
+	if size >= format.FileHeaderLen {
 		if _, err := f.ReadAt(b[:], 0); err != nil {
 			return nil, nil, fmt.Errorf("read header of %s: %w", path, err)
 		}
 	}
-	switch err := h.decode(b[:]); {
+	switch err := h.Decode(b[:]); {
 	case errors.Is(err, errors.ErrUnsupported):
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	case err != nil:
 		s.found(Finding{Kind: FindLostRecords, File: path, Length: size, Err: err})
 		return nil, nil, nil
-	case h.id != id || h.store != s.id:
-		return nil, nil, fmt.Errorf("%s is file %d of store %s, this is store %s: %w", path, h.id, h.store, s.id, vstack.ErrInvalid)
+	case h.ID != id || h.Store != s.id:
+		return nil, nil, fmt.Errorf("%s is file %d of store %s, this is store %s: %w", path, h.ID, h.Store, s.id, vstack.ErrInvalid)
 	}
 	sb := newSuperblock(f, path, h)
 	sb.size = size
-	if size < fileHeaderLen+trailerLen {
+	if size < format.FileHeaderLen+format.TrailerLen {
 		return sb, nil, nil
 	}
-	if _, err := f.ReadAt(b[:], size-trailerLen); err != nil {
+	if _, err := f.ReadAt(b[:], size-format.TrailerLen); err != nil {
 		return nil, nil, fmt.Errorf("read trailer of %s: %w", path, err)
 	}
-	var t trailer
-	if t.decode(b[:], size) != nil || t.salt != h.salt || t.id != id {
+	var t format.Trailer
+	if t.Decode(b[:], size) != nil || t.Salt != h.Salt || t.ID != id {
 		return sb, nil, nil
 	}
-	footer := make([]byte, int(t.count)*entryLen)
-	if _, err := f.ReadAt(footer, t.footer); err != nil {
+	footer := make([]byte, int(t.Count)*format.EntryLen)
+	if _, err := f.ReadAt(footer, t.Footer); err != nil {
 		return nil, nil, fmt.Errorf("read footer of %s: %w", path, err)
 	}
-	if crc(footer) != t.entriesCRC {
+	if format.CRC(footer) != t.EntriesCRC {
 		sb.rewrite = true
 		return sb, nil, nil
 	}
-	sb.sealed, sb.first, sb.last = true, t.first, t.last
+	sb.sealed, sb.first, sb.last = true, t.First, t.Last
 	return sb, footer, nil
 }
 
 // applyFooter takes a sealed file's records into the index.
 func (s *Store) applyFooter(b *superblock, footer []byte) error {
-	var h header
-	for i := range len(footer) / entryLen {
-		off, err := decodeEntry(footer, i, &h)
+	var h format.Header
+	for i := range len(footer) / format.EntryLen {
+		off, err := format.DecodeEntry(footer, i, &h)
 		if err != nil { // its CRC was right: not rot, but a program's mistake
 			return fmt.Errorf("%s: %w", b.path, err)
 		}
 		b.note(&h, off)
-		s.ix.apply(&h, b, off)
+		s.ix.Apply(&h, b.id, off)
 	}
 	return nil
 }
@@ -192,7 +193,7 @@ func (s *Store) applyFooter(b *superblock, footer []byte) error {
 func (s *Store) recoverTails(open []*superblock) error {
 	var newest uint32
 	records := map[uint32]bool{}
-	for id, b := range s.ix.files {
+	for id, b := range s.files {
 		newest = max(newest, id)
 		records[id] = b.sealed
 	}
@@ -215,7 +216,7 @@ func (s *Store) recoverTails(open []*superblock) error {
 			if err := b.seal(); err != nil {
 				return err
 			}
-			b.size = align(b.end, groupAlign) + footerLen(b.count)
+			b.size = format.Align(b.end, format.GroupAlign) + format.FooterLen(b.count)
 			b.sealed, b.entries = true, nil
 		}
 	}
@@ -241,7 +242,7 @@ func (s *Store) recoverTail(b *superblock, later bool) error {
 			return err
 		}
 		if !sc.dirty {
-			s.found(Finding{Kind: FindRot, File: b.path, Offset: b.size - trailerLen, Length: trailerLen, Err: errFormat})
+			s.found(Finding{Kind: FindRot, File: b.path, Offset: b.size - format.TrailerLen, Length: format.TrailerLen, Err: format.ErrMalformed})
 		}
 	}
 	v, err := b.judge(sc, later)
@@ -250,22 +251,22 @@ func (s *Store) recoverTail(b *superblock, later bool) error {
 	}
 	for _, g := range v.lost {
 		b.damaged = true
-		s.found(Finding{Kind: FindLostRecords, File: b.path, Offset: g.from, Length: g.to - g.from, Err: errFormat})
+		s.found(Finding{Kind: FindLostRecords, File: b.path, Offset: g.from, Length: g.to - g.from, Err: format.ErrMalformed})
 	}
 	if v.cut > 0 {
-		s.found(Finding{Kind: FindTornTail, File: b.path, Offset: v.cut, Length: b.size - v.cut, Err: errFormat})
+		s.found(Finding{Kind: FindTornTail, File: b.path, Offset: v.cut, Length: b.size - v.cut, Err: format.ErrMalformed})
 		if err := b.cutTail(v.cut); err != nil {
 			return err
 		}
 	}
-	var h header
+	var h format.Header
 	for i := range sc.recs[:v.keep] {
 		rec := &sc.recs[i]
-		if err := h.decodeFixed(rec.entry[:]); err != nil {
+		if err := h.DecodeFixed(rec.entry[:]); err != nil {
 			return err
 		}
 		b.add(rec.entry[:], &h, rec.off)
-		s.ix.apply(&h, b, rec.off)
+		s.ix.Apply(&h, b.id, rec.off)
 	}
 	return nil
 }
@@ -274,13 +275,13 @@ func (s *Store) recoverTail(b *superblock, later bool) error {
 // footer that they should have.
 func (b *superblock) footerMissing(sc *scanned) (bool, error) {
 	var want []byte
-	end := int64(fileHeaderLen)
+	end := int64(format.FileHeaderLen)
 	for i := range sc.recs {
-		want = appendEntry(want, sc.recs[i].entry[:], sc.recs[i].off)
+		want = format.AppendEntry(want, sc.recs[i].entry[:], sc.recs[i].off)
 		end = sc.recs[i].off + sc.recs[i].len()
 	}
-	end = align(end, groupAlign)
-	if end+footerLen(len(sc.recs)) != b.size {
+	end = format.Align(end, format.GroupAlign)
+	if end+format.FooterLen(len(sc.recs)) != b.size {
 		return true, nil
 	}
 	got := make([]byte, len(want))
@@ -327,7 +328,7 @@ func (s *Store) continueFile(b *superblock) error {
 // have removed the record that held it.
 func (s *Store) restoreLSN() {
 	var last vstack.LSN
-	for _, b := range s.ix.files {
+	for _, b := range s.files {
 		last = max(last, b.base, b.last)
 	}
 	s.lsn.Store(uint64(last))

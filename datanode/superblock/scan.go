@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/datanode/superblock/index"
 )
 
 // scanned is what a walk over a file's records finds.
@@ -17,9 +20,9 @@ type scanned struct {
 }
 
 // foundRecord is a record whose header is right. Its encoded header goes on as the
-// footer entry that it will be, so that memory is bounded by maxEntries.
+// footer entry that it will be, so that memory is bounded by format.MaxEntries.
 type foundRecord struct {
-	entry [fixedLen]byte
+	entry [format.FixedLen]byte
 	off   int64
 	group int64
 	end   bool // last of its group
@@ -32,23 +35,20 @@ type gap struct{ from, to int64 }
 type scanner struct {
 	b     *superblock
 	limit int64
-	buf   [maxHeaderLen]byte
+	buf   [format.MaxHeaderLen]byte
 }
-
-// maxHeaderLen is headerLen of the largest chunk.
-const maxHeaderLen = 704
 
 // scan walks a file. Only I/O errors are errors.
 func (b *superblock) scan(limit int64) (*scanned, error) {
 	sc := &scanner{b: b, limit: limit}
 	out := &scanned{}
-	p, group := int64(fileHeaderLen), int64(0) // group 0: a new one must start at p
-	for p+fixedLen <= limit {
+	p, group := int64(format.FileHeaderLen), int64(0) // group 0: a new one must start at p
+	for p+format.FixedLen <= limit {
 		h, ok, err := sc.header(p)
 		if err != nil {
 			return nil, err
 		}
-		if !ok || (group == 0 && h.group != p) || (group != 0 && h.group != group) {
+		if !ok || (group == 0 && h.Group != p) || (group != 0 && h.Group != group) {
 			next, dirty, err := sc.search(p)
 			if err != nil {
 				return nil, err
@@ -63,15 +63,15 @@ func (b *superblock) scan(limit int64) (*scanned, error) {
 			}
 			p = next
 		}
-		rec := foundRecord{off: p, group: h.group, end: h.flags&flagGroupEnd != 0}
+		rec := foundRecord{off: p, group: h.Group, end: h.Flags&format.FlagGroupEnd != 0}
 		copy(rec.entry[:], sc.buf[:])
 		out.recs = append(out.recs, rec)
-		if len(out.recs) > maxEntries {
-			return nil, fmt.Errorf("scan %s: more than %d records: %w", b.path, maxEntries, errFormat)
+		if len(out.recs) > format.MaxEntries {
+			return nil, fmt.Errorf("scan %s: more than %d records: %w", b.path, format.MaxEntries, format.ErrMalformed)
 		}
-		p, group = p+recordLen(h.dataLen), h.group
+		p, group = p+format.RecordLen(h.DataLen), h.Group
 		if rec.end {
-			p, group = align(p, groupAlign), 0
+			p, group = format.Align(p, format.GroupAlign), 0
 		}
 	}
 	return out, nil
@@ -79,12 +79,12 @@ func (b *superblock) scan(limit int64) (*scanned, error) {
 
 // header reads the record header at off; false if there is none that is right. The
 // header lies in buf then.
-func (sc *scanner) header(off int64) (h header, ok bool, err error) {
-	b := sc.buf[:min(maxHeaderLen, sc.limit-off)]
+func (sc *scanner) header(off int64) (h format.Header, ok bool, err error) {
+	b := sc.buf[:min(format.MaxHeaderLen, sc.limit-off)]
 	if err := readFull(sc.b, b, off); err != nil {
 		return h, false, fmt.Errorf("read %s at %d: %w", sc.b.path, off, err)
 	}
-	if h.decode(b, sc.b.salt) != nil || h.group > off || off+recordLen(h.dataLen) > sc.limit {
+	if h.Decode(b, sc.b.salt) != nil || h.Group > off || off+format.RecordLen(h.DataLen) > sc.limit {
 		return h, false, nil
 	}
 	return h, true, nil
@@ -96,13 +96,13 @@ func (sc *scanner) search(from int64) (next int64, dirty bool, err error) {
 	const window = 1 << 20
 	buf := make([]byte, min(window, sc.limit-from))
 	var magic [4]byte
-	binary.LittleEndian.PutUint32(magic[:], recordMagic)
+	binary.LittleEndian.PutUint32(magic[:], format.RecordMagic)
 	for p := from; p < sc.limit; {
 		data, err := sc.b.f.NextData(p)
 		if err != nil {
 			return 0, false, fmt.Errorf("search %s: %w", sc.b.path, err)
 		}
-		p = max(p, data/recordAlign*recordAlign)
+		p = max(p, data/format.RecordAlign*format.RecordAlign)
 		if p >= sc.limit {
 			break
 		}
@@ -111,15 +111,15 @@ func (sc *scanner) search(from int64) (next int64, dirty bool, err error) {
 			return 0, false, fmt.Errorf("search %s at %d: %w", sc.b.path, p, err)
 		}
 		dirty = dirty || !allZero(w)
-		for i := 0; i+len(magic) <= len(w); i += recordAlign {
-			if p+int64(i) == from || !bytes.Equal(w[i:i+len(magic)], magic[:]) || sc.limit-p-int64(i) < fixedLen {
+		for i := 0; i+len(magic) <= len(w); i += format.RecordAlign {
+			if p+int64(i) == from || !bytes.Equal(w[i:i+len(magic)], magic[:]) || sc.limit-p-int64(i) < format.FixedLen {
 				continue
 			}
 			if _, ok, err := sc.header(p + int64(i)); err != nil || ok {
 				return p + int64(i), dirty, err
 			}
 		}
-		p += align(int64(len(w)), recordAlign)
+		p += format.Align(int64(len(w)), format.RecordAlign)
 	}
 	return -1, dirty, nil
 }
@@ -147,7 +147,7 @@ type verdict struct {
 // hold records, is rot; damage in the last group is what a crash leaves.
 func (b *superblock) judge(sc *scanned, later bool) (v verdict, err error) {
 	v.keep = len(sc.recs)
-	lastGroup, end := int64(fileHeaderLen), int64(fileHeaderLen)
+	lastGroup, end := int64(format.FileHeaderLen), int64(format.FileHeaderLen)
 	if n := len(sc.recs); n > 0 {
 		last := sc.recs[n-1]
 		lastGroup = last.group
@@ -163,7 +163,7 @@ func (b *superblock) judge(sc *scanned, later bool) (v verdict, err error) {
 	}
 	if later {
 		if sc.dirty {
-			v.lost = append(v.lost, gap{align(end, groupAlign), b.size})
+			v.lost = append(v.lost, gap{format.Align(end, format.GroupAlign), b.size})
 		}
 		return v, nil
 	}
@@ -180,8 +180,8 @@ func (b *superblock) judgeTail(sc *scanned, v *verdict, lastGroup, torn, end int
 	whole := first // records up to here belong to whole batches
 	for i := first; i < len(sc.recs); i++ {
 		rec := &sc.recs[i]
-		var h header
-		if err := h.decodeFixed(rec.entry[:]); err != nil {
+		var h format.Header
+		if err := h.DecodeFixed(rec.entry[:]); err != nil {
 			return err
 		}
 		ok, err := b.dataRight(rec, &h)
@@ -189,10 +189,10 @@ func (b *superblock) judgeTail(sc *scanned, v *verdict, lastGroup, torn, end int
 			return err
 		}
 		expected := i - whole
-		if !ok || (torn != 0 && rec.off > torn) || int(h.batchIndex) != expected {
+		if !ok || (torn != 0 && rec.off > torn) || int(h.BatchIndex) != expected {
 			break
 		}
-		if h.batchIndex+1 == h.batchCount {
+		if h.BatchIndex+1 == h.BatchCount {
 			whole = i + 1
 		}
 	}
@@ -201,7 +201,7 @@ func (b *superblock) judgeTail(sc *scanned, v *verdict, lastGroup, torn, end int
 		return nil
 	}
 	v.keep = whole
-	v.cut = fileHeaderLen
+	v.cut = format.FileHeaderLen
 	switch {
 	case whole == len(sc.recs):
 		v.cut = max(v.cut, end)
@@ -213,17 +213,17 @@ func (b *superblock) judgeTail(sc *scanned, v *verdict, lastGroup, torn, end int
 }
 
 func (r *foundRecord) dataLen() uint32 { return binary.LittleEndian.Uint32(r.entry[140:]) }
-func (r *foundRecord) len() int64      { return recordLen(r.dataLen()) }
+func (r *foundRecord) len() int64      { return format.RecordLen(r.dataLen()) }
 
 // dataRight checks a record's data against its table.
-func (b *superblock) dataRight(rec *foundRecord, h *header) (bool, error) {
-	if h.dataLen == 0 {
+func (b *superblock) dataRight(rec *foundRecord, h *format.Header) (bool, error) {
+	if h.DataLen == 0 {
 		return true, nil
 	}
-	r := &chunkReader{id: h.Value.Chunk, b: b, entry: chunkEntry{lsn: h.lsn, off: uint32(rec.off / recordAlign), size: h.dataLen}}
-	err := r.verify(make([]byte, min(int64(h.dataLen), readStep)), nil)
+	r := &chunkReader{id: h.Value.Chunk, b: b, entry: index.NewEntry(h.LSN, b.id, rec.off, h.DataLen)}
+	err := r.verify(make([]byte, min(int64(h.DataLen), readStep)), nil)
 	r.putTable()
-	if errors.Is(err, errFormat) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, format.ErrMalformed) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return false, nil
 	}
 	return err == nil, err

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/datanode/superblock/index"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -18,10 +20,10 @@ func (s *Store) State(yield func(Record, vstack.LSN) bool) {
 	s.maintain.Lock()
 	defer s.maintain.Unlock()
 	for _, b := range s.filesByID() {
-		more, err := s.eachEntry(b, func(h *header, _ int64) bool {
-			s.ix.mu.RLock()
-			counts := s.ix.liveIn(h, b).state
-			s.ix.mu.RUnlock()
+		more, err := s.eachEntry(b, func(h *format.Header, _ int64) bool {
+			s.ix.RLock()
+			counts := s.ix.Live(h, b.id).State
+			s.ix.RUnlock()
 			if !counts {
 				return true
 			}
@@ -29,7 +31,7 @@ func (s *Store) State(yield func(Record, vstack.LSN) bool) {
 			if rec.Kind == KindChunk || rec.Kind == KindVote {
 				rec.Kind, rec.Voted = KindVote, true
 			}
-			return yield(rec, h.lsn)
+			return yield(rec, h.LSN)
 		})
 		// A file that was only read loses nothing by a failed close.
 		_ = b.release()
@@ -44,9 +46,9 @@ func (s *Store) State(yield func(Record, vstack.LSN) bool) {
 
 // filesByID takes a reference to every file, ascending.
 func (s *Store) filesByID() []*superblock {
-	s.ix.mu.RLock()
-	defer s.ix.mu.RUnlock()
-	files := slices.SortedFunc(maps.Values(s.ix.files), func(a, b *superblock) int { return cmp.Compare(a.id, b.id) })
+	s.ix.RLock()
+	defer s.ix.RUnlock()
+	files := slices.SortedFunc(maps.Values(s.files), func(a, b *superblock) int { return cmp.Compare(a.id, b.id) })
 	for _, b := range files {
 		b.acquire()
 	}
@@ -55,14 +57,14 @@ func (s *Store) filesByID() []*superblock {
 
 // eachEntry calls visit with each record header of a file and its offset, until visit
 // returns false; it returns whether visit always returned true.
-func (s *Store) eachEntry(b *superblock, visit func(h *header, off int64) bool) (bool, error) {
+func (s *Store) eachEntry(b *superblock, visit func(h *format.Header, off int64) bool) (bool, error) {
 	entries, err := s.entriesOf(b)
 	if err != nil {
 		return true, err
 	}
-	var h header
-	for i := range len(entries) / entryLen {
-		off, err := decodeEntry(entries, i, &h)
+	var h format.Header
+	for i := range len(entries) / format.EntryLen {
+		off, err := format.DecodeEntry(entries, i, &h)
 		if err != nil {
 			return true, fmt.Errorf("%s: %w", b.path, err)
 		}
@@ -76,26 +78,26 @@ func (s *Store) eachEntry(b *superblock, visit func(h *header, off int64) bool) 
 // entriesOf returns a file's footer entries: from memory while it is not sealed, else
 // from the file, checked. Entries in memory are only ever appended to.
 func (s *Store) entriesOf(b *superblock) ([]byte, error) {
-	s.ix.mu.RLock()
+	s.ix.RLock()
 	sealed, entries, size := b.sealed, b.entries, b.size
-	s.ix.mu.RUnlock()
+	s.ix.RUnlock()
 	if !sealed {
 		return entries, nil
 	}
-	var buf [trailerLen]byte
-	if err := readFull(b, buf[:], size-trailerLen); err != nil {
+	var buf [format.TrailerLen]byte
+	if err := readFull(b, buf[:], size-format.TrailerLen); err != nil {
 		return nil, fmt.Errorf("read trailer of %s: %w", b.path, err)
 	}
-	var t trailer
-	if err := t.decode(buf[:], size); err != nil {
+	var t format.Trailer
+	if err := t.Decode(buf[:], size); err != nil {
 		return nil, fmt.Errorf("%s: %w", b.path, err)
 	}
-	entries = make([]byte, int(t.count)*entryLen)
-	if err := readFull(b, entries, t.footer); err != nil {
+	entries = make([]byte, int(t.Count)*format.EntryLen)
+	if err := readFull(b, entries, t.Footer); err != nil {
 		return nil, fmt.Errorf("read footer of %s: %w", b.path, err)
 	}
-	if crc(entries) != t.entriesCRC || t.salt != b.salt {
-		return nil, fmt.Errorf("footer of %s: %w: CRC or salt", b.path, errFormat)
+	if format.CRC(entries) != t.EntriesCRC || t.Salt != b.salt {
+		return nil, fmt.Errorf("footer of %s: %w: CRC or salt", b.path, format.ErrMalformed)
 	}
 	return entries, nil
 }
@@ -104,25 +106,16 @@ func (s *Store) entriesOf(b *superblock) ([]byte, error) {
 // after (zero: at the beginning), at most limit.
 func (s *Store) Inventory(after vstack.ChunkID, limit int) []Info {
 	var out []Info
-	for shard := int(after[0]); shard < len(s.ix.shards) && len(out) < limit; shard++ {
-		page := s.shardPage(shard, after)
-		out = append(out, page[:min(len(page), limit-len(out))]...)
+	for shard := int(after[0]); shard < index.Shards && len(out) < limit; shard++ {
+		s.ix.RLock()
+		s.ix.Page(shard, after, func(id vstack.ChunkID, e index.Entry) {
+			if len(out) < limit {
+				out = append(out, infoOf(id, e))
+			}
+		})
+		s.ix.RUnlock()
 	}
 	return out
-}
-
-// shardPage lists one shard's chunks behind after.
-func (s *Store) shardPage(shard int, after vstack.ChunkID) []Info {
-	s.ix.mu.RLock()
-	defer s.ix.mu.RUnlock()
-	var page []Info
-	for id, e := range s.ix.shards[shard] {
-		if slices.Compare(id[:], after[:]) > 0 {
-			page = append(page, e.info(id))
-		}
-	}
-	slices.SortFunc(page, func(a, b Info) int { return slices.Compare(a.ID[:], b.ID[:]) })
-	return page
 }
 
 // Stats is a store's state in figures. Bytes are of files unless said otherwise.
@@ -146,20 +139,22 @@ type Stats struct {
 
 // Stats sums up; it takes time in proportion to the number of files.
 func (s *Store) Stats() Stats {
-	s.ix.mu.RLock()
-	st := Stats{Chunks: s.ix.chunks, BadChunks: s.ix.bad, Slots: s.ix.slots, ChunkBytes: s.ix.bytes, Superblocks: len(s.ix.files)}
+	s.ix.RLock()
+	t := s.ix.Totals()
+	st := Stats{Chunks: t.Chunks, BadChunks: t.Bad, Slots: t.Slots, ChunkBytes: t.Bytes, Superblocks: len(s.files)}
 	var ahead int64
-	for _, b := range s.ix.files {
+	for _, b := range s.files {
 		st.Used += b.size
 		if b.sealed {
 			st.Written += b.size
 		} else {
 			st.Written += b.end
-			ahead = max(ahead, b.size-b.end-s.tailReserve()-footerLen(b.count))
+			ahead = max(ahead, b.size-b.end-s.tailReserve()-format.FooterLen(b.count))
 		}
-		st.Live += min(b.live+b.tombs, b.size)
+		u := s.ix.Usage(b.id)
+		st.Live += min(u.Live+u.Tombs, b.size)
 	}
-	s.ix.mu.RUnlock()
+	s.ix.RUnlock()
 	st.Garbage = max(0, st.Written-st.Live)
 	free, err := s.cfg.FS.Free(s.cfg.Dir)
 	if err != nil {

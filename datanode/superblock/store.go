@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/vstack/vstack/datanode/superblock/index"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -15,7 +16,8 @@ import (
 type Store struct {
 	cfg     Config
 	id      vstack.StoreID
-	ix      *index
+	ix      *index.Index
+	files   map[uint32]*superblock // under ix's lock
 	lock    io.Closer
 	metrics *metrics
 
@@ -46,7 +48,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	s := &Store{cfg: cfg, ix: newIndex(), queue: make(chan *request, cfg.QueueLength), done: make(chan struct{}), nextID: 1}
+	s := &Store{cfg: cfg, ix: index.New(), files: map[uint32]*superblock{}, queue: make(chan *request, cfg.QueueLength), done: make(chan struct{}), nextID: 1}
 	if err := s.recover(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", cfg.Dir, err), s.releaseAll())
 	}
@@ -87,10 +89,10 @@ func (s *Store) isClosed() bool {
 
 // releaseAll gives up the files and the directory.
 func (s *Store) releaseAll() error {
-	s.ix.mu.Lock()
-	files := s.ix.files
-	s.ix.files = map[uint32]*superblock{}
-	s.ix.mu.Unlock()
+	s.ix.Lock()
+	files := s.files
+	s.files = map[uint32]*superblock{}
+	s.ix.Unlock()
 	var errs []error
 	for _, b := range files {
 		errs = append(errs, b.release())

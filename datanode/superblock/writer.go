@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -34,7 +35,7 @@ type request struct {
 
 // staged is a record with all that can be computed before its place is known.
 type staged struct {
-	h      header
+	h      format.Header
 	buf    []byte // the encoded header
 	blocks []uint32
 	data   []byte
@@ -42,7 +43,7 @@ type staged struct {
 }
 
 // zeros pads records and groups.
-var zeros [groupAlign]byte
+var zeros [format.GroupAlign]byte
 
 // Append writes recs as one atomic batch and returns the LSN of the last one when it
 // is durable. Appends that wait at the same time share one write and one fdatasync.
@@ -52,12 +53,12 @@ var zeros [groupAlign]byte
 // and tombstones go on), ErrBytesMissing (a vote for bytes that are not here),
 // ErrClosed, ErrUnavailable after an I/O error: the batch may or may not be on disk.
 func (s *Store) Append(ctx context.Context, recs ...Record) (vstack.LSN, error) {
-	if len(recs) == 0 || len(recs) > maxBatch {
-		return 0, fmt.Errorf("append: %w: %d records, want 1 to %d", vstack.ErrInvalid, len(recs), maxBatch)
+	if len(recs) == 0 || len(recs) > format.MaxBatch {
+		return 0, fmt.Errorf("append: %w: %d records, want 1 to %d", vstack.ErrInvalid, len(recs), format.MaxBatch)
 	}
 	r := &request{recs: make([]staged, len(recs)), class: classState, ready: make(chan struct{})}
 	for i := range recs {
-		if err := recs[i].validate(); err != nil {
+		if err := recs[i].Validate(); err != nil {
 			return 0, fmt.Errorf("append: %w", err)
 		}
 		if recs[i].Kind == KindChunk {
@@ -75,16 +76,16 @@ func (s *Store) Append(ctx context.Context, recs ...Record) (vstack.LSN, error) 
 func (r *request) stage(i int, rec Record, lsn vstack.LSN) {
 	st := &r.recs[i]
 	st.data = rec.Data
-	st.h = header{Record: rec, dataLen: uint32(len(rec.Data)), lsn: lsn, batchIndex: uint16(i), batchCount: uint16(len(r.recs))}
+	st.h = format.Header{Record: rec, DataLen: uint32(len(rec.Data)), LSN: lsn, BatchIndex: uint16(i), BatchCount: uint16(len(r.recs))}
 	st.h.Data = nil
-	st.buf = make([]byte, headerLen(st.h.dataLen))
-	st.blocks = blockCRCs(rec.Data)
-	r.len += recordLen(st.h.dataLen)
+	st.buf = make([]byte, format.HeaderLen(st.h.DataLen))
+	st.blocks = format.BlockCRCs(rec.Data)
+	r.len += format.RecordLen(st.h.DataLen)
 }
 
 // submit queues r and waits for its outcome.
 func (s *Store) submit(ctx context.Context, r *request) error {
-	if align(fileHeaderLen+r.len, groupAlign)+footerLen(len(r.recs))+s.tailReserve() > s.cfg.SuperblockSize {
+	if format.Align(format.FileHeaderLen+r.len, format.GroupAlign)+format.FooterLen(len(r.recs))+s.tailReserve() > s.cfg.SuperblockSize {
 		return fmt.Errorf("batch of %d bytes in superblocks of %d: %w", r.len, s.cfg.SuperblockSize, vstack.ErrTooLarge)
 	}
 	if err := s.enqueue(ctx, r); err != nil {
@@ -196,8 +197,8 @@ func (s *Store) admit(r *request, bytes int64, records int, overlay map[vstack.C
 
 // checkBytes holds a request to "no vote without bytes".
 func (s *Store) checkBytes(r *request, overlay map[vstack.ChunkID]bool) error {
-	s.ix.mu.RLock()
-	defer s.ix.mu.RUnlock()
+	s.ix.RLock()
+	defer s.ix.RUnlock()
 	own := map[vstack.ChunkID]bool{} // counts for the group only if all of r does
 	for i := range r.recs {
 		h := &r.recs[i].h
@@ -212,7 +213,8 @@ func (s *Store) checkBytes(r *request, overlay map[vstack.ChunkID]bool) error {
 				here, known = overlay[h.Value.Chunk]
 			}
 			if !known {
-				here = s.ix.hasBytes(h.Value.Chunk)
+				e, ok := s.ix.Chunk(h.Value.Chunk)
+				here = ok && !e.Bad()
 			}
 			if !here {
 				return fmt.Errorf("vote for %s: %w", h.Value.Chunk.Short(), vstack.ErrBytesMissing)
@@ -225,7 +227,7 @@ func (s *Store) checkBytes(r *request, overlay map[vstack.ChunkID]bool) error {
 
 // tailReserve is the end of each superblock that chunks leave to smaller records, so
 // that tombstones find room when no further file can be made.
-func (s *Store) tailReserve() int64 { return align(s.cfg.SuperblockSize/256, groupAlign) }
+func (s *Store) tailReserve() int64 { return format.Align(s.cfg.SuperblockSize/256, format.GroupAlign) }
 
 // hasRoom reports whether r fits into the active file behind a group so far.
 func (s *Store) hasRoom(r *request, bytes int64, records int) bool {
@@ -253,10 +255,10 @@ func (s *Store) roll(r *request) error {
 			s.fail(err)
 			return s.failure()
 		}
-		s.ix.mu.Lock()
+		s.ix.Lock()
 		s.active.sealed, s.active.entries = true, nil
-		s.active.size = align(s.active.end, groupAlign) + footerLen(s.active.count)
-		s.ix.mu.Unlock()
+		s.active.size = format.Align(s.active.end, format.GroupAlign) + format.FooterLen(s.active.count)
+		s.ix.Unlock()
 	}
 	s.adopt(next)
 	s.active = next
@@ -264,9 +266,9 @@ func (s *Store) roll(r *request) error {
 }
 
 func (s *Store) adopt(b *superblock) {
-	s.ix.mu.Lock()
-	s.ix.files[b.id] = b
-	s.ix.mu.Unlock()
+	s.ix.Lock()
+	s.files[b.id] = b
+	s.ix.Unlock()
 	s.nextID = b.id + 1
 }
 
@@ -286,8 +288,8 @@ func (s *Store) newFile(c class) (*superblock, error) {
 	if free < need {
 		return nil, fmt.Errorf("%d bytes free, %d wanted: %w", free, need, vstack.ErrDiskFull)
 	}
-	h := fileHeader{id: s.nextID, store: s.id, base: s.LSN()}
-	if h.salt, err = s.random64(); err != nil {
+	h := format.FileHeader{ID: s.nextID, Store: s.id, Base: s.LSN()}
+	if h.Salt, err = s.random64(); err != nil {
 		return nil, err
 	}
 	b, err := create(s.cfg.FS, s.cfg.Dir, h, s.cfg.SuperblockSize)
@@ -296,7 +298,7 @@ func (s *Store) newFile(c class) (*superblock, error) {
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		// Nothing was acknowledged in it; what cannot be removed is overwritten next time.
-		_ = s.cfg.FS.Remove(filepath.Join(s.cfg.Dir, fileName(h.id)) + tempSuffix)
+		_ = s.cfg.FS.Remove(filepath.Join(s.cfg.Dir, fileName(h.ID)) + tempSuffix)
 		return nil, fmt.Errorf("%w: %w", vstack.ErrDiskFull, err)
 	}
 	s.fail(err)
@@ -305,10 +307,10 @@ func (s *Store) newFile(c class) (*superblock, error) {
 
 // used is the bytes that all files take.
 func (s *Store) used() int64 {
-	s.ix.mu.RLock()
-	defer s.ix.mu.RUnlock()
+	s.ix.RLock()
+	defer s.ix.RUnlock()
 	var n int64
-	for _, b := range s.ix.files {
+	for _, b := range s.files {
 		n += b.size
 	}
 	return n
@@ -317,7 +319,7 @@ func (s *Store) used() int64 {
 // commit writes a group, makes it durable, lets readers see it, and answers.
 func (s *Store) commit(group []*request) {
 	bufs, bytes := s.place(group)
-	start := align(s.active.end, groupAlign)
+	start := format.Align(s.active.end, format.GroupAlign)
 	_, err := s.active.f.WritevAt(bufs, start)
 	if err == nil {
 		s.metrics.fdatasyncs.Inc()
@@ -340,54 +342,54 @@ func (s *Store) commit(group []*request) {
 
 // place gives every record its LSN and offset and returns what is to be written.
 func (s *Store) place(group []*request) (bufs [][]byte, bytes int64) {
-	start := align(s.active.end, groupAlign)
+	start := format.Align(s.active.end, format.GroupAlign)
 	off := start
 	lsn := s.LSN()
 	for gi, r := range group {
 		for i := range r.recs {
 			st := &r.recs[i]
-			st.off, st.h.group, st.h.salt = off, start, s.active.salt
+			st.off, st.h.Group, st.h.Salt = off, start, s.active.salt
 			if r.class == classMove {
-				st.h.flags |= flagMoved
+				st.h.Flags |= format.FlagMoved
 			} else {
 				lsn++
-				st.h.lsn = lsn
+				st.h.LSN = lsn
 			}
 			if gi == len(group)-1 && i == len(r.recs)-1 {
-				st.h.flags |= flagGroupEnd
+				st.h.Flags |= format.FlagGroupEnd
 			}
-			st.h.encode(st.buf, st.blocks)
+			st.h.Encode(st.buf, st.blocks)
 			bufs = append(bufs, st.buf)
 			if n := int64(len(st.data)); n > 0 {
 				bufs = append(bufs, st.data)
-				if pad := align(n, recordAlign) - n; pad > 0 {
+				if pad := format.Align(n, format.RecordAlign) - n; pad > 0 {
 					bufs = append(bufs, zeros[:pad])
 				}
 			}
-			off += recordLen(st.h.dataLen)
+			off += format.RecordLen(st.h.DataLen)
 		}
-		r.lsn = r.recs[len(r.recs)-1].h.lsn
+		r.lsn = r.recs[len(r.recs)-1].h.LSN
 	}
-	if pad := align(off, groupAlign) - off; pad > 0 {
+	if pad := format.Align(off, format.GroupAlign) - off; pad > 0 {
 		bufs = append(bufs, zeros[:pad])
 	}
-	return bufs, align(off, groupAlign) - start
+	return bufs, format.Align(off, format.GroupAlign) - start
 }
 
 // publish takes a durable group into the index.
 func (s *Store) publish(group []*request) (records int) {
-	s.ix.mu.Lock()
-	defer s.ix.mu.Unlock()
+	s.ix.Lock()
+	defer s.ix.Unlock()
 	for _, r := range group {
 		for i := range r.recs {
 			st := &r.recs[i]
 			s.active.add(st.buf, &st.h, st.off)
 			if r.class == classMove {
-				s.ix.move(&st.h, r.from, s.active, st.off)
+				s.ix.Move(&st.h, r.from, s.active.id, st.off)
 				continue
 			}
-			s.ix.apply(&st.h, s.active, st.off)
-			s.lsn.Store(uint64(st.h.lsn))
+			s.ix.Apply(&st.h, s.active.id, st.off)
+			s.lsn.Store(uint64(st.h.LSN))
 		}
 		records += len(r.recs)
 	}

@@ -1,0 +1,104 @@
+package format
+
+import (
+	"fmt"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// Kind says what a record is about.
+type Kind uint8
+
+const (
+	// KindChunk is a chunk's bytes; with Voted also the vote for them.
+	KindChunk Kind = 1 + iota
+	// KindVote is a vote for bytes that are already here.
+	KindVote
+	// KindPromise is the ballot below which a slot takes no accept any more.
+	KindPromise
+	// KindMinimum is KindPromise for every slot of an upload (the ranged prepare).
+	KindMinimum
+	// KindSeal freezes a placement group's epoch.
+	KindSeal
+	// KindForget drops what is kept for a slot (Slot set), or for an upload and all its
+	// slots (Slot zero, Upload set). All slots of one video belong to one upload.
+	KindForget
+	// KindDrop removes the bytes of chunk Value.Chunk; votes for it stay.
+	KindDrop
+
+	kindEnd
+)
+
+var kindNames = [...]string{"", "chunk", "vote", "promise", "minimum", "seal", "forget", "drop"}
+
+func (k Kind) String() string {
+	if k == 0 || k >= kindEnd {
+		return fmt.Sprintf("kind(%d)", uint8(k))
+	}
+	return kindNames[k]
+}
+
+// MaxBatch bounds the records of one Append.
+const MaxBatch = 4096
+
+// Record is one entry of the log. Which fields count depends on Kind:
+//
+//	KindChunk    Value, Data; if Voted also Slot, PG, Epoch, Upload, Ballot
+//	KindVote     Value, Slot, PG, Epoch, Upload, Ballot
+//	KindPromise  Slot, PG, Epoch, Upload, Ballot
+//	KindMinimum  Upload, Ballot (PG and Epoch are kept as given)
+//	KindSeal     PG, Epoch
+//	KindForget   Slot, or Upload
+//	KindDrop     Value.Chunk
+type Record struct {
+	Kind   Kind
+	Slot   vstack.Slot
+	PG     vstack.PG
+	Epoch  vstack.Epoch
+	Upload vstack.UploadID
+	Ballot vstack.Ballot
+	Value  vstack.Value
+	Voted  bool
+	Data   []byte
+}
+
+// validate refuses what could not be read back as it was meant.
+func (r *Record) Validate() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%s record: %w: %s", r.Kind, vstack.ErrInvalid, fmt.Sprintf(format, args...))
+	}
+	if r.Kind == 0 || r.Kind >= kindEnd {
+		return bad("unknown kind")
+	}
+	if r.Kind != KindChunk && len(r.Data) != 0 {
+		return bad("%d bytes of data, want none", len(r.Data))
+	}
+	if r.Kind == KindChunk {
+		switch {
+		case len(r.Data) == 0 || len(r.Data) > vstack.MaxChunkSize:
+			return bad("%d bytes of data, want 1 to %d", len(r.Data), vstack.MaxChunkSize)
+		case int(r.Value.Size) != len(r.Data):
+			return bad("value says %d bytes, data has %d", r.Value.Size, len(r.Data))
+		}
+	}
+	hasValue := r.Kind == KindChunk || r.Kind == KindVote || r.Kind == KindDrop
+	if hasValue && r.Value.Chunk.IsZero() {
+		return bad("no chunk id")
+	}
+	if (r.Votes() || r.Kind == KindPromise) && r.Slot.Video.IsZero() {
+		return bad("no slot")
+	}
+	if r.Votes() && r.Ballot.IsZero() {
+		return bad("no ballot")
+	}
+	if r.Kind == KindMinimum && r.Upload.IsZero() {
+		return bad("no upload")
+	}
+	if r.Kind == KindForget && r.Slot.Video.IsZero() && r.Upload.IsZero() {
+		return bad("neither slot nor upload")
+	}
+	return nil
+}
+
+// votes reports whether the record carries a vote.
+func (r *Record) Votes() bool { return r.Kind == KindVote || (r.Kind == KindChunk && r.Voted) }

@@ -1,0 +1,94 @@
+package index
+
+import (
+	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// Graves remembers removals while the files are read in no particular order.
+type Graves struct {
+	chunks  map[vstack.ChunkID]vstack.LSN
+	slots   map[vstack.Slot]vstack.LSN
+	uploads map[vstack.UploadID]vstack.LSN
+}
+
+// NewGraves returns Graves that bury nothing.
+func NewGraves() *Graves {
+	return &Graves{map[vstack.ChunkID]vstack.LSN{}, map[vstack.Slot]vstack.LSN{}, map[vstack.UploadID]vstack.LSN{}}
+}
+
+// Add takes a tombstone in, the newest for each thing it buries.
+func (g *Graves) Add(h *format.Header) bool {
+	switch {
+	case h.Kind == format.KindDrop:
+		g.chunks[h.Value.Chunk] = max(g.chunks[h.Value.Chunk], h.LSN)
+	case h.Kind == format.KindForget && !h.Slot.Video.IsZero():
+		g.slots[h.Slot] = max(g.slots[h.Slot], h.LSN)
+	case h.Kind == format.KindForget:
+		g.uploads[h.Upload] = max(g.uploads[h.Upload], h.LSN)
+	default:
+		return false
+	}
+	return true
+}
+
+// Mark notes the tombstones that bury the record h.
+func (g *Graves) Mark(h *format.Header, needed map[vstack.LSN]bool) {
+	note := func(lsn vstack.LSN) {
+		if lsn > h.LSN {
+			needed[lsn] = true
+		}
+	}
+	switch h.Kind {
+	case format.KindChunk:
+		note(g.chunks[h.Value.Chunk])
+	case format.KindForget, format.KindDrop, format.KindSeal:
+		return
+	}
+	note(g.slots[h.Slot])
+	note(g.uploads[h.Upload])
+}
+func (ix *Index) drop(h *format.Header) {
+	if ix.graves != nil {
+		ix.graves.chunks[h.Value.Chunk] = max(ix.graves.chunks[h.Value.Chunk], h.LSN)
+		return
+	}
+	ix.removeChunk(h.Value.Chunk, h.LSN)
+}
+
+// removeChunk removes a chunk whose record is older than lsn.
+func (ix *Index) removeChunk(id vstack.ChunkID, lsn vstack.LSN) {
+	shard := ix.shards[id[0]]
+	if e, ok := shard[id]; ok && e.LSN < lsn {
+		ix.uncount(e)
+		delete(shard, id)
+	}
+}
+
+func (ix *Index) forget(h *format.Header) {
+	switch {
+	case ix.graves != nil && !h.Slot.Video.IsZero():
+		ix.graves.slots[h.Slot] = max(ix.graves.slots[h.Slot], h.LSN)
+	case ix.graves != nil:
+		ix.graves.uploads[h.Upload] = max(ix.graves.uploads[h.Upload], h.LSN)
+	case !h.Slot.Video.IsZero():
+		ix.forgetSlot(h.Slot, h.LSN)
+	default:
+		ix.forgetUpload(h.Upload, h.LSN)
+	}
+}
+
+// Settle ends recovery: removals take effect, whatever order they were read in.
+func (ix *Index) Settle() {
+	g := ix.graves
+	ix.graves = nil
+	for id, lsn := range g.chunks {
+		ix.removeChunk(id, lsn)
+	}
+	for slot, lsn := range g.slots {
+		ix.forgetSlot(slot, lsn)
+	}
+	for upload, lsn := range g.uploads {
+		ix.forgetUpload(upload, lsn)
+	}
+}

@@ -1,0 +1,83 @@
+package index
+
+import (
+	"github.com/vstack/vstack/datanode/superblock/format"
+)
+
+// Part says what of a record counts now.
+type Part struct {
+	Bytes bool // its data is the chunk's
+	State bool // its vote, promise, minimum or seal is the current one
+}
+
+// Live says what of the record h in a file counts.
+func (ix *Index) Live(h *format.Header, file uint32) (p Part) {
+	switch h.Kind {
+	case format.KindChunk:
+		e, ok := ix.shards[h.Value.Chunk[0]][h.Value.Chunk]
+		p.Bytes = ok && e.LSN == h.LSN && e.File == file
+		p.State = h.Voted && ix.voteIs(h, file)
+	case format.KindVote:
+		p.State = ix.voteIs(h, file)
+	case format.KindPromise:
+		if v := ix.videos[h.Slot.Video]; v != nil {
+			e := v.slots[slotKey(h.Slot)]
+			p.State = e.promise == h.LSN && e.promiseFile == file
+		}
+	case format.KindMinimum:
+		m := ix.minimums[h.Upload]
+		p.State = m.lsn == h.LSN && m.file == file
+	case format.KindSeal:
+		m := ix.seals[h.PG]
+		p.State = m.lsn == h.LSN && m.file == file
+	}
+	return p
+}
+
+func (ix *Index) voteIs(h *format.Header, file uint32) bool {
+	v := ix.videos[h.Slot.Video]
+	if v == nil {
+		return false
+	}
+	e := v.slots[slotKey(h.Slot)]
+	return e.vote == h.LSN && e.voteFile == file
+}
+
+// Move points what counts of the record h in file from at its copy in file to, at off.
+func (ix *Index) Move(h *format.Header, from, to uint32, off int64) {
+	src, dst := ix.usage(from), ix.usage(to)
+	if h.Kind == format.KindForget || h.Kind == format.KindDrop {
+		dst.Tombs += slotCost
+		return
+	}
+	p := ix.Live(h, from)
+	if p.Bytes {
+		shard := ix.shards[h.Value.Chunk[0]]
+		e := shard[h.Value.Chunk]
+		e.File, e.off = to, uint32(off/format.RecordAlign)
+		shard[h.Value.Chunk] = e
+		src.Live -= format.RecordLen(h.DataLen)
+		dst.Live += format.RecordLen(h.DataLen)
+	}
+	if !p.State {
+		return
+	}
+	src.Live -= slotCost
+	dst.Live += slotCost
+	switch h.Kind {
+	case format.KindChunk, format.KindVote:
+		v := ix.videos[h.Slot.Video]
+		e := v.slots[slotKey(h.Slot)]
+		e.voteFile = to
+		v.slots[slotKey(h.Slot)] = e
+	case format.KindPromise:
+		v := ix.videos[h.Slot.Video]
+		e := v.slots[slotKey(h.Slot)]
+		e.promiseFile = to
+		v.slots[slotKey(h.Slot)] = e
+	case format.KindMinimum:
+		ix.minimums[h.Upload] = stamped{ix.minimums[h.Upload].rec, h.LSN, to}
+	case format.KindSeal:
+		ix.seals[h.PG] = stamped{ix.seals[h.PG].rec, h.LSN, to}
+	}
+}
