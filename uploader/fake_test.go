@@ -3,6 +3,8 @@ package uploader
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/google/uuid"
@@ -228,4 +230,25 @@ func (c *cluster) sent() int {
 		n += k
 	}
 	return n
+}
+
+// upload is the catalog's entry.
+func (c *cluster) upload(id vstack.UploadID) vstack.Upload {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.uploads[id]
+}
+
+// all returns every upload of the catalog.
+func (c *cluster) all() []vstack.Upload {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Values(c.uploads))
+}
+
+// sends is how often each slot's bytes were sent.
+func (c *cluster) sends() map[vstack.Slot]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.commits)
 }

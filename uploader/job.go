@@ -39,9 +39,10 @@ var (
 	errStopping         = errors.New("the uploader stops")
 )
 
-// job is the work on one upload. Its fields are guarded by mu, but for id and cancel.
+// job is the work on one upload. Its fields are guarded by mu, but for the first three.
 type job struct {
 	id     vstack.UploadID
+	ctx    context.Context // set by startJob
 	cancel context.CancelCauseFunc
 
 	mu      sync.Mutex

@@ -47,8 +47,12 @@ const picture, tone = "testsrc2=s=320x180:r=25:d=3", "sine=f=440:d=3"
 
 // recipes are ffmpeg arguments before the output's name.
 var recipes = map[string][]string{
-	"h264.mp4": {"-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone, "-c:v", "libx264", "-g", "25", "-bf", "2", "-pix_fmt", "yuv420p", "-c:a", "aac"},
-	"vp8.webm": {"-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone, "-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libvorbis"},
+	"h264.mp4":      {"-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone, "-c:v", "libx264", "-g", "25", "-bf", "2", "-pix_fmt", "yuv420p", "-c:a", "aac"},
+	"vp8.webm":      {"-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone, "-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libvorbis"},
+	"faststart.mp4": {"-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", "+faststart"},
+	"wide.mkv":      {"-f", "lavfi", "-i", "color=s=16384x16:r=5:d=0.4", "-c:v", "ffv1"},
+	"tone.m4a":      {"-f", "lavfi", "-i", "sine=d=5:r=8000", "-c:a", "aac", "-b:a", "12k"},
+	"subtitles.mp4": {"-f", "srt", "-i", "data:text/plain,1%0A00:00:01,000%20-->%2000:00:02,000%0AHello%0A%0A", "-c:s", "mov_text"},
 	// Noise at 6 Mbit/s: several chunks a second apart.
 	"large.mp4": {"-f", "lavfi", "-i", "testsrc2=s=640x360:r=25:d=12,noise=alls=60:allf=t", "-f", "lavfi", "-i", "sine=d=12", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-b:v", "8M", "-pix_fmt", "yuv420p", "-c:a", "aac"},
 }

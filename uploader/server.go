@@ -170,12 +170,11 @@ func (s *Server) startJob(j *job, resume bool) bool {
 	if s.closed || s.jobs[j.id] != nil || len(s.jobs) >= s.cfg.MaxQueued && !resume {
 		return false
 	}
-	ctx, cancel := context.WithCancelCause(s.ctx)
-	j.cancel = cancel
+	j.ctx, j.cancel = context.WithCancelCause(s.ctx)
 	s.jobs[j.id] = j
 	s.wg.Go(func() {
-		defer cancel(nil)
-		s.work(ctx, j, resume)
+		defer j.cancel(nil)
+		s.work(j.ctx, j, resume)
 	})
 	return true
 }

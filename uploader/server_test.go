@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -161,6 +162,9 @@ func files(t testing.TB, dir string) []string {
 	t.Helper()
 	var out []string
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // gone while we looked
+		}
 		rel, _ := filepath.Rel(dir, p)
 		switch rel {
 		case ".", fileLock, dirIncoming, dirJobs, dirDone:
@@ -212,7 +216,7 @@ func TestUploadIsPublishedWithItsOriginal(t *testing.T) {
 	if o.Kind != vstack.TrackOriginal || !bytes.Equal(c.bytesOf(o), data) {
 		t.Error("the original's bytes differ")
 	}
-	if up := c.uploads[acc.Upload]; up.Source.SHA256 != sha256.Sum256(data) || up.Source.Name != "h264.mp4" || up.Source.Container == "" {
+	if up := c.upload(acc.Upload); up.Source.SHA256 != sha256.Sum256(data) || up.Source.Name != "h264.mp4" || up.Source.Container == "" {
 		t.Errorf("source: %+v", up.Source)
 	}
 	wantEmptySpool(t, dir)
