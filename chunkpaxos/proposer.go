@@ -107,7 +107,7 @@ func (p *Proposer) prepare() {
 	}
 	p.phase, p.ballot, p.used = preparing, b, b
 	p.promises = make(map[vstack.StoreID]Promise, len(p.cfg.Acceptors))
-	p.refusals = nil
+	p.acks, p.refusals = nil, nil
 	for _, to := range p.cfg.Acceptors {
 		p.out = append(p.out, Send{Call: Call{Ballot: b, To: to}, Msg: Prepare{
 			Slot: p.cfg.Slot, Epoch: p.cfg.Epoch, Upload: p.cfg.Upload.ID, UploadIndex: p.cfg.Upload.Index, Ballot: b,
@@ -240,8 +240,8 @@ func (p *Proposer) timeout() {
 	case backingOff:
 		p.prepare()
 	case preparing, accepting:
-		for _, a := range p.cfg.Acceptors {
-			if _, promised := p.promises[a]; p.acks[a] || p.refusals[a] != nil || p.phase == preparing && promised {
+		for _, a := range p.cfg.Acceptors { // refuse passes over those that answered
+			if p.refusals[a] != nil {
 				continue
 			}
 			p.refuse(Call{Ballot: p.ballot, Accept: p.phase == accepting, To: a}, fmt.Errorf("store %s: %w", a, vstack.ErrTimeout))

@@ -1,0 +1,257 @@
+package chunkpaxos
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+var errIO = errors.New("input/output error")
+
+// simStore is a datanode's store: an Acceptor over a log that is durable only after
+// a flush, which all waiting appends share.
+type simStore struct {
+	w    *world
+	id   vstack.StoreID
+	name string
+	life int // counts the process's starts; what an earlier life had under way is gone
+
+	log   []Durable // durable, in order
+	lsn   vstack.LSN
+	bytes map[vstack.ChunkID]bool // durable
+
+	acc       *Acceptor // nil: the process is down
+	pending   []pendingAppend
+	tokens    Token
+	answers   map[Token]func(Reply)
+	carried   map[Token]vstack.Value // bytes that came with a request or were fetched
+	applied   uint64                 // catalog index told in this life
+	live      bool                   // what it was told of the upload
+	failNext  bool                   // the next flush meets an I/O error
+	failed    bool                   // it did, in this life
+	forgetful bool                   // it recovered less than it acknowledged
+}
+
+type pendingAppend struct {
+	token   Token
+	records []Durable
+	bytes   []vstack.ChunkID
+}
+
+// boot starts the process: recover the log, ask the catalog.
+func (s *simStore) boot() {
+	s.life++
+	acc, err := NewAcceptor(AcceptorConfig{Store: s.id, LSN: s.lsn, CatchUp: 10 * time.Millisecond})
+	if err != nil {
+		panic(err)
+	}
+	acc.mutant = s.w.plan.mutant.acceptor
+	s.acc, s.pending, s.tokens = acc, nil, 0
+	s.answers, s.carried = map[Token]func(Reply){}, map[Token]vstack.Value{}
+	s.applied, s.live, s.failed = 0, false, false
+	records := s.recover()
+	s.w.rnd.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
+	for _, d := range records {
+		acc.Restore(d)
+	}
+	life := s.life
+	s.w.cat.feedTo(s, life)
+	s.w.after(s.w.plan.delay(s.w.rnd), func() {
+		if s.life == life && s.acc != nil {
+			s.step(Echo{LSN: s.w.cat.echo[s.id], Current: s.lsn, Index: s.w.cat.index})
+		}
+	})
+}
+
+// recover is what the log gives back: everything but what a Forget covers.
+func (s *simStore) recover() []Durable {
+	var live []Durable
+	for _, d := range s.log {
+		if d.Kind == DurableForget {
+			live = slices.DeleteFunc(live, func(x Durable) bool { return x.Upload == d.Upload })
+			continue
+		}
+		live = append(live, d)
+	}
+	return live
+}
+
+// crash ends the process: of what was not flushed, any prefix may have reached the disk.
+func (s *simStore) crash(how string) {
+	if s.acc == nil {
+		return
+	}
+	kept := s.w.rnd.IntN(len(s.pending) + 1)
+	s.w.tell("%s  %s; of %d appends under way %d are on disk", s.name, how, len(s.pending), kept)
+	for _, p := range s.pending[:kept] {
+		s.persist(p)
+	}
+	s.acc, s.pending, s.lsn = nil, nil, s.lastDurable()
+	s.life++
+	s.w.after(s.w.plan.delay(s.w.rnd)*4, func() {
+		s.w.tell("%s  starts again with %d records", s.name, len(s.log))
+		s.boot()
+	})
+}
+
+// wipe loses the disk but keeps the store's identity: all of it, or back to an older
+// state. The catalog knew the last LSN by then: an LSN that no heartbeat carried yet
+// is beyond what an echo can protect.
+func (s *simStore) wipe(all bool) {
+	if s.acc == nil || len(s.log) == 0 {
+		return
+	}
+	s.w.cat.echo[s.id] = s.lastDurable()
+	keep := 0
+	if !all {
+		keep = s.w.rnd.IntN(len(s.log))
+	}
+	s.crash("loses its disk")
+	if keep < len(s.log) {
+		s.log = s.log[:keep:keep]
+		s.bytes = map[vstack.ChunkID]bool{}
+		for _, d := range s.log {
+			if d.Kind == DurableVote {
+				s.bytes[d.Value.Chunk] = true
+			}
+		}
+	}
+	s.lsn = s.lastDurable()
+	s.forgetful = s.lsn < s.w.cat.echo[s.id]
+}
+
+func (s *simStore) lastDurable() vstack.LSN {
+	if len(s.log) == 0 {
+		return 0
+	}
+	return s.log[len(s.log)-1].LSN
+}
+
+// request hands a message to the acceptor; answer gets its reply, if there is one.
+func (s *simStore) request(m Message, hasBytes bool, echo vstack.LSN, answer func(Reply)) bool {
+	if s.acc == nil {
+		return false
+	}
+	s.tokens++
+	t := s.tokens
+	s.answers[t] = answer
+	if acc, ok := m.(Accept); ok && hasBytes {
+		s.carried[t] = acc.Value
+	}
+	s.step(Request{Token: t, Msg: m, HasBytes: hasBytes, Echo: echo})
+	return true
+}
+
+func (s *simStore) step(in Input) {
+	life := s.life
+	for _, e := range s.acc.Step(in) {
+		if s.life != life {
+			return // it halted
+		}
+		s.effect(e)
+	}
+}
+
+func (s *simStore) effect(e Effect) {
+	w, life := s.w, s.life
+	alive := func(run func()) func() {
+		return func() {
+			if s.life == life && s.acc != nil {
+				run()
+			}
+		}
+	}
+	switch e := e.(type) {
+	case Append:
+		s.append(e, alive)
+	case FetchBytes:
+		w.after(w.plan.delay(w.rnd), alive(func() { s.fetch(e) }))
+	case Respond:
+		answer := s.answers[e.Token]
+		delete(s.answers, e.Token)
+		delete(s.carried, e.Token)
+		w.check.responded(s, e.Reply)
+		answer(e.Reply)
+	case SetTimer:
+		w.after(e.After, alive(func() { s.step(Timeout{Token: e.Token}) }))
+	case Alarm:
+		w.tell("%s  ALARM %s: %s", s.name, e.Reason.Code(), e.Detail)
+		w.check.alarmed(s, e)
+	case Halt:
+		s.crash("halts")
+	}
+}
+
+func (s *simStore) append(e Append, alive func(func()) func()) {
+	w := s.w
+	if e.Token != 0 && w.chance(w.plan.diskFull) {
+		w.after(0, alive(func() { s.step(AppendDone{Token: e.Token, Err: vstack.ErrDiskFull}) }))
+		return
+	}
+	p := pendingAppend{token: e.Token}
+	for _, d := range e.Records {
+		s.lsn++
+		d.LSN = s.lsn
+		p.records = append(p.records, d)
+	}
+	if v, ok := s.carried[e.Token]; ok && e.WithBytes {
+		p.bytes = append(p.bytes, v.Chunk)
+	}
+	s.pending = append(s.pending, p)
+	if len(s.pending) == 1 {
+		w.after(w.plan.delay(w.rnd)/2, alive(s.flush))
+	}
+}
+
+// flush makes every waiting append durable at once, or meets an error.
+func (s *simStore) flush() {
+	group := s.pending
+	if s.failNext {
+		s.failNext, s.failed = false, true
+		s.step(AppendDone{Token: group[0].token, Err: errIO})
+		return
+	}
+	s.pending = nil
+	for _, p := range group {
+		s.persist(p)
+	}
+	lsn, life := s.lsn, s.life
+	s.w.after(s.w.plan.delay(s.w.rnd)*2, func() { // a heartbeat
+		s.w.cat.echo[s.id] = max(s.w.cat.echo[s.id], lsn)
+	})
+	for _, p := range group {
+		if s.life == life {
+			s.step(AppendDone{Token: p.token, LSN: p.records[len(p.records)-1].LSN})
+		}
+	}
+}
+
+func (s *simStore) persist(p pendingAppend) {
+	for _, c := range p.bytes {
+		s.bytes[c] = true
+	}
+	for _, d := range p.records {
+		s.w.check.durable(s, d)
+		s.log = append(s.log, d)
+		s.lsn = max(s.lsn, d.LSN)
+	}
+}
+
+// fetch finds bytes here or at a peer that is up.
+func (s *simStore) fetch(e FetchBytes) {
+	if s.bytes[e.Values[0].Chunk] {
+		s.step(BytesReady{Token: e.Token, Stored: true})
+		return
+	}
+	for _, peer := range s.w.stores {
+		if peer.acc != nil && peer.bytes[e.Values[0].Chunk] && !s.w.chance(s.w.plan.noBytes) {
+			s.carried[e.Token] = e.Values[0]
+			s.step(BytesReady{Token: e.Token})
+			return
+		}
+	}
+	s.step(BytesReady{Token: e.Token, Err: fmt.Errorf("no peer has chunk %s", s.w.value(e.Values[0]))})
+}
