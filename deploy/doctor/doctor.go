@@ -23,6 +23,7 @@ type Finding struct {
 	State  State  `json:"state"`
 	Detail string `json:"detail"`
 	Fix    string `json:"fix,omitempty"` // the command that mends it
+	Served int    `json:"-"`             // addresses that the host itself serves now
 }
 
 // Config says what to look at.
@@ -49,7 +50,7 @@ func Run(ctx context.Context, cfg Config) []Finding {
 	}
 	dirs := map[string]bool{}
 	for _, h := range cfg.Hosts {
-		findings = append(findings, certificate(h), ports(ctx, h))
+		findings = append(findings, certificate(h), Ports(ctx, h))
 		for _, d := range hostDirs(h) {
 			if !dirs[d.path] {
 				dirs[d.path] = true

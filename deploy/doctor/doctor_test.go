@@ -100,7 +100,7 @@ func TestCertificate(t *testing.T) {
 
 func TestPorts(t *testing.T) {
 	h, _ := host(t)
-	if f := ports(t.Context(), h); f.State != OK || f.Detail != "5 free" {
+	if f := Ports(t.Context(), h); f.State != OK || f.Detail != "5 free" {
 		t.Errorf("free: %+v", f)
 	}
 	t.Run("a foreign program on a UDP port", func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestPorts(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if f := ports(t.Context(), h); f.State != Fail || !strings.Contains(f.Detail, h.Data.Stores[1].Addr) || !strings.Contains(f.Fix, "8082") {
+		if f := Ports(t.Context(), h); f.State != Fail || !strings.Contains(f.Detail, h.Data.Stores[1].Addr) || !strings.Contains(f.Fix, "8082") {
 			t.Errorf("got %+v", f)
 		}
 	})
@@ -127,12 +127,12 @@ func TestPorts(t *testing.T) {
 		srv.TLS = id.ServerTLS()
 		srv.StartTLS()
 		defer srv.Close()
-		if f := ports(t.Context(), h); f.State != OK || f.Detail != "this host runs and serves 1 of 5" {
+		if f := Ports(t.Context(), h); f.State != OK || f.Detail != "this host runs and serves 1 of 5" {
 			t.Errorf("got %+v", f)
 		}
 		h.Host = "h7" // as if another host of the cluster had its address
 		h.Meta.Peers[0].ID = "h7"
-		if f := ports(t.Context(), h); f.State != Fail {
+		if f := Ports(t.Context(), h); f.State != Fail {
 			t.Errorf("another host's process: %+v", f)
 		}
 	})

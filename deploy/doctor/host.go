@@ -79,8 +79,8 @@ func listeners(h *config.Server) []listener {
 	return out
 }
 
-// ports checks that every address is free, or served by this very host.
-func ports(ctx context.Context, h *config.Server) Finding {
+// Ports checks that every address is free, or served by this very host.
+func Ports(ctx context.Context, h *config.Server) Finding {
 	check := "ports " + h.Host
 	ours, free := 0, 0
 	for _, l := range listeners(h) {
@@ -101,7 +101,9 @@ func ports(ctx context.Context, h *config.Server) Finding {
 		return finding(check, Fail, "ss -tulpn sport = :"+port, "%s is used by another program", l.addr)
 	}
 	if ours > 0 {
-		return finding(check, OK, "", "this host runs and serves %d of %d", ours, ours+free)
+		f := finding(check, OK, "", "this host runs and serves %d of %d", ours, ours+free)
+		f.Served = ours
+		return f
 	}
 	return finding(check, OK, "", "%d free", free)
 }

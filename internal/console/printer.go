@@ -40,6 +40,7 @@ type Table struct {
 	Rows  [][]any
 	Right []int  // columns aligned to the right, from 0
 	Empty string // said on standard error in place of a table without rows
+	Foot  string // said on standard error below the table
 }
 
 // Printer writes a command's results.
@@ -100,8 +101,13 @@ func (p *Printer) table(t Table) error {
 		cols = append(cols, table.ColumnConfig{Number: c + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
 	w.SetColumnConfigs(cols)
-	_, err := fmt.Fprintln(p.Out, w.Render())
-	return err
+	if _, err := fmt.Fprintln(p.Out, w.Render()); err != nil {
+		return err
+	}
+	if t.Foot != "" {
+		p.Say("%s", t.Foot)
+	}
+	return nil
 }
 
 // toYAML goes through JSON, so that both have the same keys and text forms, and keeps

@@ -1,0 +1,50 @@
+# V-Stack. `make help` lists the targets.
+
+GO        ?= go
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT    ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+LDFLAGS   := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+# Time that `make test` gives each fuzz target; `make fuzz` gives FUZZLONG.
+FUZZTIME  ?= 3s
+FUZZLONG  ?= 60s
+# One package's tests may take this long, with -race on two slow cores.
+TESTTIME  ?= 5m
+# Arguments of `make demo`: make demo ARGS='film.mp4 --once'
+ARGS      ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint fuzz bench soak deps clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/vstack
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/vstack ./cmd/vstack
+
+demo: deps build ## Start three hosts here, store a video, play it back verified (ARGS='FILE --once')
+	@bin/vstack demo --dir lab $(ARGS)
+
+test: ## All tests with the race detector, then each fuzz target for FUZZTIME
+	$(GO) test -race -timeout $(TESTTIME) ./...
+	@FUZZTIME=$(FUZZTIME) .ci/fuzz
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w wanted:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+fuzz: ## Each fuzz target for FUZZLONG
+	@FUZZTIME=$(FUZZLONG) .ci/fuzz
+
+bench: ## Go benchmarks, each beside its baseline
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+
+soak: ## The tests that take long: VSTACK_SOAK=1
+	VSTACK_SOAK=1 $(GO) test -timeout 60m -count 1 ./...
+
+deps: ## Install what is missing to run and test: ffmpeg
+	@.ci/deps
+
+clean: ## Remove what was built; the lab directory stays
+	rm -rf bin out

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/cluster"
+	"github.com/vstack/vstack/internal/console"
+)
+
+const (
+	// defaultCluster is where `vstack demo --dir lab` and `vstack lab init` leave it.
+	defaultCluster = "lab/client"
+	// callTimeout suits commands that ask a few questions.
+	callTimeout = 20 * time.Second
+)
+
+// connect opens the client bundle that --cluster names. It makes no call yet.
+func (a *app) connect(cmd *cobra.Command) (*cluster.Cluster, error) {
+	dir := a.clusterDir
+	if _, err := os.Stat(filepath.Join(dir, config.File)); errors.Is(err, fs.ErrNotExist) {
+		dir = filepath.Join(dir, "client") // a lab directory will do
+	}
+	if _, err := os.Stat(filepath.Join(dir, config.File)); err != nil {
+		return nil, console.Hint(fmt.Errorf("find cluster: no client bundle in %s: %w", a.clusterDir, err),
+			"--cluster DIR or VSTACK_CLUSTER=DIR with the client directory of a lab, or `vstack demo` to start one")
+	}
+	cfg, err := config.LoadClient(dir, cmd.Flags(), config.FlagKeys{"output": "output", "timeout": "timeout"})
+	if err != nil {
+		return nil, err
+	}
+	a.format, a.timeout = cfg.Output, cfg.Timeout
+	return cluster.Open(cfg, nil)
+}
+
+// withCluster runs fn with a connected cluster, a printer and a deadline.
+func (a *app) withCluster(own time.Duration, fn func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := a.connect(cmd)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		p, err := a.printer()
+		if err != nil {
+			return err
+		}
+		ctx, cancel := a.deadline(cmd.Context(), own)
+		defer cancel()
+		return fn(ctx, c, p, args)
+	}
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/vstack/vstack/internal/cluster"
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/quicclient"
+)
+
+// demoResult is what `vstack demo -o json` prints.
+type demoResult struct {
+	Lab           string               `json:"lab"`
+	Videos        int                  `json:"videos"` // in the lab
+	Video         vstack.Video         `json:"video"`
+	Tracks        []vstack.Track       `json:"tracks"`
+	Found         bool                 `json:"found"` // stored by an earlier run
+	Upload        *wire.Job            `json:"upload,omitempty"`
+	UploadTook    float64              `json:"upload_took,omitempty"` // seconds
+	Playback      quicclient.Report    `json:"playback"`
+	Copies        cluster.VerifyReport `json:"copies"`
+	Raft          wire.RaftStatus      `json:"raft"`
+	HostsCanFail  int                  `json:"hosts_can_fail"`
+	StoresCanFail int                  `json:"stores_can_fail"`
+	Hosts         []demoHost           `json:"hosts"`
+}
+
+type demoHost struct {
+	ID   string `json:"id"`
+	Addr string `json:"addr"`
+	Pid  int    `json:"pid"`
+	Log  string `json:"log"`
+}
+
+// printSummary is the demo's table: what happened, who served, what to try.
+func (d *demo) printSummary(r *demoResult) {
+	paint := d.app.paint(d.app.out)
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(d.p.Out, "  %s %s\n", paint.Accent(fmt.Sprintf("%-10s", name)), fmt.Sprintf(format, args...))
+	}
+	fmt.Fprintln(d.p.Out)
+	line("video", "%s, %s, %s", paint.Bold(r.Video.Title), console.Clock(r.Video.Duration), console.Bytes(r.Video.Size))
+	for _, t := range r.Tracks {
+		line("", "%s", trackText(t))
+	}
+	if r.Found {
+		line("stored", "by an earlier start; %d video(s) in this lab", r.Videos)
+	} else {
+		line("stored", "%d chunks in %s", r.Upload.Chunks, console.Took(seconds(r.UploadTook)))
+	}
+	line("votes", "%s", votesText(r.Copies))
+	line("may fail", "any %d host(s) or any %d store(s), and every chunk can still be read", r.HostsCanFail, r.StoresCanFail)
+	line("metadata", "leader %s, term %d; %d of %d members may fail", paint.Bold(r.Raft.Leader), r.Raft.Term, r.Raft.CanFail, len(r.Raft.Peers))
+	line("played", "%s chunks verified by SHA-256, %s; first picture after %s, %d stalls",
+		paint.Good(fmt.Sprintf("%d of %d", r.Playback.Verified, r.Playback.Total)), protocols(r.Playback), console.Took(seconds(r.Playback.Startup)), r.Playback.Stalls)
+	for i, row := range shareRows(r.Playback) {
+		name := ""
+		if i == 0 {
+			name = "served by"
+		}
+		line(name, "%-20s %s %s", row[0], paint.Good(row[1]), row[2])
+	}
+	d.printNext(r, paint, line)
+}
+
+// votesText tells how many stores voted for each chunk. A store votes only for bytes
+// that it holds durably, and Verify has just read and hashed each copy.
+func votesText(v cluster.VerifyReport) string {
+	var parts []string
+	for copies := len(v.ByCopies) - 1; copies >= 0; copies-- {
+		if n := v.ByCopies[copies]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d chunks by %d stores", n, copies))
+		}
+	}
+	return fmt.Sprintf("%s; %d of %d copies read back and hashed", strings.Join(parts, ", "), v.Good, v.Copies)
+}
+
+func protocols(r quicclient.Report) string {
+	var parts []string
+	for p, n := range r.Protocols {
+		parts = append(parts, fmt.Sprintf("%d over %s", n, p))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (d *demo) printNext(r *demoResult, paint console.Painter, line func(name, format string, args ...any)) {
+	if d.once {
+		return
+	}
+	exe := os.Args[0]
+	client := d.lab.Client
+	fmt.Fprintln(d.p.Out)
+	for i, h := range r.Hosts {
+		name := ""
+		if i == 0 {
+			name = "hosts"
+		}
+		line(name, "%s at %s, process %d, log %s", h.ID, h.Addr, h.Pid, h.Log)
+	}
+	self, ok := d.lab.Hosts[0].Config.Self()
+	if ok {
+		line("look at", "curl --cacert %s/ca.crt https://%s/v1/videos", client, self.API)
+		line("", "curl --cacert %s/ca.crt https://%s/metrics", client, self.API)
+	}
+	fmt.Fprintln(d.p.Out)
+	run := exe + " --cluster " + client
+	line("try", "%s", paint.Bold(run+" video play "+r.Video.ID.String()+" --speed 1"))
+	line("", "%s video upload FILE", run)
+	line("", "%s video verify %s --deep", run, r.Video.ID)
+	line("", "%s raft status", run)
+	last := r.Hosts[len(r.Hosts)-1]
+	line("", "kill -9 %d   while it plays: %s is gone, the playback goes on, it comes back after %s", last.Pid, last.ID, reviveAfter.Round(time.Second))
+}

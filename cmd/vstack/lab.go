@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/deploy/lab"
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// labHost is one line of `vstack lab init`.
+type labHost struct {
+	Host   string   `json:"host"`
+	Addr   string   `json:"addr"`
+	Roles  []string `json:"roles"`
+	Dir    string   `json:"dir"`
+	Bundle string   `json:"bundle"`
+}
+
+func newLab(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "lab", Short: "Certificates and configuration for real hosts"}
+	cmd.AddCommand(newLabInit(a), newLabJoin(a))
+	return cmd
+}
+
+func newLabInit(a *app) *cobra.Command {
+	var spec lab.Spec
+	var hosts []string
+	cmd := &cobra.Command{
+		Use: "init --hosts a=10.0.0.1,b=10.0.0.2,c=10.0.0.3 --out DIR", Short: "Make an authority, a bundle for each host and one for you", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			p, err := a.printer()
+			if err != nil {
+				return err
+			}
+			if spec.Hosts, err = lab.ParseHosts(hosts); err != nil {
+				return err
+			}
+			l, err := lab.Init(spec)
+			if err != nil {
+				return err
+			}
+			rows, err := packBundles(l)
+			if err != nil {
+				return err
+			}
+			return p.Print(wire.List[labHost]{Items: rows}, func() console.Table {
+				t := console.Table{Head: []string{"host", "address", "roles", "bundle"}}
+				for _, r := range rows {
+					t.Rows = append(t.Rows, []any{r.Host, r.Addr, r.Roles, r.Bundle})
+				}
+				t.Foot = fmt.Sprintf("\nOn each host:  vstack lab join %s --dir /var/lib/vstack && vstack server --config /var/lib/vstack/vstack.yaml\n"+
+					"Here:          vstack --cluster %s node ls\nBundles and %s hold private keys: copy them over a safe channel, keep the authority offline.",
+					filepath.Base(rows[0].Bundle), l.Client, filepath.Join(l.Dir, "ca"))
+				return t
+			})
+		},
+	}
+	def := config.DefaultServer()
+	spec.Superblock = def.Data.Superblock
+	f := cmd.Flags()
+	f.StringSliceVar(&hosts, "hosts", nil, "hosts as name=address or address, separated by commas (none: a loopback lab)")
+	f.StringVar(&spec.Dir, "out", "lab", "directory to make")
+	f.IntVar(&spec.Stores, "stores", 2, "stores per host")
+	f.Var(&spec.Capacity, "capacity", "what each store may use (0: all that its disk has)")
+	f.Var(&spec.Superblock, "superblock", "size of one append-only file")
+	f.StringVar(&spec.FirstIP, "first-ip", "127.0.0.1", "address of the first host of a loopback lab")
+	f.StringVar(&spec.WriteTransport, "write-transport", def.WriteTransport, "what carries chunk writes: tcp or quic")
+	return cmd
+}
+
+func packBundles(l *lab.Lab) ([]labHost, error) {
+	dir := filepath.Join(l.Dir, "bundles")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make bundles: %w", err)
+	}
+	var rows []labHost
+	for _, h := range l.Hosts {
+		bundle := filepath.Join(dir, string(h.ID)+".tar.gz")
+		if err := h.Pack(bundle); err != nil {
+			return nil, err
+		}
+		rows = append(rows, labHost{string(h.ID), h.Addr(), h.Config.Roles, h.Dir, bundle})
+	}
+	return rows, nil
+}
+
+func newLabJoin(a *app) *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use: "join BUNDLE", Short: "Unpack a bundle on its host", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			p, err := a.printer()
+			if err != nil {
+				return err
+			}
+			c, err := lab.Join(args[0], dir)
+			if err != nil {
+				return err
+			}
+			file := filepath.Join(dir, config.File)
+			row := labHost{Host: c.Host, Addr: c.Ingest.Addr, Roles: c.Roles, Dir: dir, Bundle: args[0]}
+			return p.Print(row, func() console.Table {
+				return console.Table{
+					Head: []string{"host", "roles", "directory"}, Rows: [][]any{{c.Host, c.Roles, dir}},
+					Foot: fmt.Sprintf("\nNext:  vstack doctor --config %s\n       vstack server --config %s", file, file),
+				}
+			})
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", ".", "directory that becomes the host's")
+	return cmd
+}

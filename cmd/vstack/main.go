@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// Set by the linker (see Makefile); a plain `go build` leaves them empty.
+var version, commit string
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is main without the process, for tests.
+func run(args []string, out, errOut io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal asks for an orderly end; the second one ends the process.
+	context.AfterFunc(ctx, stop)
+	root := newRoot(&app{out: out, errOut: errOut})
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	console.PrintError(errOut, err)
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return 128 + int(syscall.SIGINT)
+	}
+	return console.ExitCode(err)
+}
+
+// app is what all commands share: where output goes and the global flags.
+type app struct {
+	out, errOut io.Writer
+
+	format     string
+	timeout    time.Duration
+	clusterDir string
+	progress   string
+	noColor    bool
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "vstack",
+		Short:         "Distributed video store: upload, keep three verified copies, stream from the best of them",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return fromEnvironment(cmd.Root().PersistentFlags())
+		},
+	}
+	root.SetOut(a.out)
+	root.SetErr(a.errOut)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return console.Hint(fmt.Errorf("%w: %w", console.ErrUsage, err), "%s --help", cmd.CommandPath())
+	})
+	f := root.PersistentFlags()
+	f.StringVarP(&a.format, "output", "o", "table", "format of listings: table, json or yaml")
+	f.DurationVar(&a.timeout, "timeout", 0, "give up after this long (0: what suits the command)")
+	f.StringVar(&a.clusterDir, "cluster", defaultCluster, "client bundle or lab directory of the cluster")
+	f.StringVar(&a.progress, "progress", "auto", "progress on standard error: auto, bar, plain, json or none")
+	f.BoolVar(&a.noColor, "no-color", false, "no colours, as NO_COLOR does")
+	root.AddCommand(
+		newDemo(a), newServer(a), newLab(a),
+		newVideo(a), newNode(a), newStore(a), newChunk(a), newRaft(a),
+		newDoctor(a), newConfig(a), newVersion(a),
+	)
+	wantKnownCommands(root)
+	return root
+}
+
+// fromEnvironment gives VSTACK_TIMEOUT and its like to the global flags that the
+// command line leaves out.
+func fromEnvironment(flags *pflag.FlagSet) error {
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := config.EnvName(f.Name)
+		value, ok := os.LookupEnv(name)
+		if !ok || f.Changed || err != nil {
+			return
+		}
+		if serr := flags.Set(f.Name, value); serr != nil {
+			err = fmt.Errorf("%w: %s: %w", console.ErrUsage, name, serr)
+		}
+	})
+	return err
+}
+
+// wantKnownCommands makes groups of commands refuse a word they do not know, and all
+// commands count wrong arguments as usage errors.
+func wantKnownCommands(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		wantKnownCommands(sub)
+	}
+	if !cmd.Runnable() && cmd.HasParent() {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unknown command %q", args[0])
+			}
+			return nil
+		}
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return console.Hint(fmt.Errorf("%w: %s: %w", console.ErrUsage, cmd.CommandPath(), err), "%s --help", cmd.CommandPath())
+			}
+			return nil
+		}
+	}
+}
+
+// printer makes the writer of results.
+func (a *app) printer() (*console.Printer, error) {
+	format, err := console.ParseFormat(a.format)
+	if err != nil {
+		return nil, err
+	}
+	return &console.Printer{Out: a.out, Err: a.errOut, Format: format}, nil
+}
+
+// paint colours text on out when that is a terminal and nobody objects.
+func (a *app) paint(out io.Writer) console.Painter {
+	return console.Painter{On: isTerminal(out) && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+func (a *app) newProgress() (*console.Progress, error) {
+	mode, err := console.ParseProgress(a.progress, isTerminal(a.errOut))
+	if err != nil {
+		return nil, err
+	}
+	return console.NewProgress(mode, a.errOut), nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && console.IsTerminal(f)
+}
+
+// deadline applies --timeout, or the command's own bound; 0 is none.
+func (a *app) deadline(ctx context.Context, own time.Duration) (context.Context, context.CancelFunc) {
+	if a.timeout > 0 {
+		own = a.timeout
+	}
+	if own == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, own)
+}
+
+// confirm refuses a destructive command without --yes.
+func confirm(yes bool, what string) error {
+	if yes {
+		return nil
+	}
+	return console.Hint(fmt.Errorf("%w: this will %s", console.ErrUsage, what), "the same command with --yes")
+}
+
+// buildVersion describes this binary.
+func buildVersion() wire.Version {
+	v := wire.Version{Version: version, Commit: commit, Go: runtime.Version()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && v.Commit == "" {
+			v.Commit = s.Value[:min(12, len(s.Value))]
+		}
+	}
+	if v.Version == "" {
+		v.Version = strings.Trim(info.Main.Version, "()")
+	}
+	return v
+}
+
+func newVersion(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Version and commit of this binary", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			p, err := a.printer()
+			if err != nil {
+				return err
+			}
+			v := buildVersion()
+			return p.Print(v, func() console.Table {
+				return console.Table{Head: []string{"version", "commit", "go"}, Rows: [][]any{{v.Version, v.Commit, v.Go}}}
+			})
+		},
+	}
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vstack/vstack/internal/cluster"
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+func newNode(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "node", Short: "Hosts of the cluster"}
+	cmd.AddCommand(&cobra.Command{
+		Use: "ls", Short: "List the hosts", Args: cobra.NoArgs,
+		RunE: a.withCluster(callTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, _ []string) error {
+			nodes, err := c.Meta.Nodes(ctx)
+			if err != nil {
+				return err
+			}
+			return p.Print(wire.List[wire.Node]{Items: nodes}, func() console.Table { return nodeTable(nodes, time.Now()) })
+		}),
+	}, &cobra.Command{
+		Use: "info HOST", Short: "One host and its stores", Args: cobra.ExactArgs(1),
+		RunE: a.withCluster(callTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
+			nodes, err := c.Meta.Nodes(ctx)
+			if err != nil {
+				return err
+			}
+			for _, n := range nodes {
+				if n.Host == vstack.HostID(args[0]) {
+					return p.Print(n, func() console.Table { return storeTable([]wire.Node{n}, time.Now()) })
+				}
+			}
+			return console.Hint(fmt.Errorf("host %s: %w", args[0], vstack.ErrNotFound), "vstack node ls")
+		}),
+	})
+	return cmd
+}
+
+func nodeTable(nodes []wire.Node, now time.Time) console.Table {
+	t := console.Table{
+		Head:  []string{"host", "state", "stores", "chunks", "used", "capacity", "missing", "seen", "version"},
+		Right: []int{2, 3, 4, 5, 6}, Empty: "no host has registered yet",
+	}
+	for _, n := range nodes {
+		var chunks, used, capacity, missing int64
+		for _, s := range n.Stores {
+			capacity += s.Capacity
+			if s.Report != nil {
+				chunks, used, missing = chunks+s.Report.Chunks, used+s.Report.Used, missing+s.Report.Missing
+			}
+		}
+		t.Rows = append(t.Rows, []any{n.Host, n.State, len(n.Stores), chunks, console.Bytes(used), console.Bytes(capacity), missing, console.Ago(n.LastSeen, now), n.Version})
+	}
+	return t
+}
+
+func storeTable(nodes []wire.Node, now time.Time) console.Table {
+	t := console.Table{
+		Head:  []string{"store", "host", "address", "state", "chunks", "used", "capacity", "missing", "corrupt", "reads", "served", "seen"},
+		Right: []int{4, 5, 6, 7, 8, 9, 10}, Empty: "no store has registered yet",
+	}
+	for _, n := range nodes {
+		for _, s := range n.Stores {
+			r := s.Report
+			if r == nil {
+				r = &wire.StoreReport{}
+			}
+			state := string(s.State)
+			if r.Full {
+				state += ", full"
+			}
+			t.Rows = append(t.Rows, []any{s.ID, s.Host, s.Addr, state, r.Chunks, console.Bytes(r.Used), console.Bytes(s.Capacity),
+				r.Missing, r.Corrupt, r.Reads, console.Bytes(r.ReadSize), console.Ago(n.LastSeen, now)})
+		}
+	}
+	return t
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+
+	"github.com/vstack/vstack/datanode"
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore"
+	"github.com/vstack/vstack/quicclient"
+	"github.com/vstack/vstack/uploader"
+)
+
+func (h *host) addMeta(ctx context.Context) error {
+	cfg := metastore.Config{
+		ID: h.cfg.Host, Dir: h.cfg.Meta.Dir, Identity: h.id,
+		Version: h.version, Registry: registry(), Logger: h.log.With("role", config.RoleMeta),
+	}
+	for _, p := range h.cfg.Meta.Peers {
+		cfg.Peers = append(cfg.Peers, metastore.PeerConfig{ID: p.ID, Raft: p.Raft, API: p.API})
+	}
+	srv, err := metastore.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	h.parts = append(h.parts, part{name: config.RoleMeta, run: srv.Run, close: srv.Close})
+	return nil
+}
+
+func (h *host) addData(ctx context.Context) error {
+	reg, log := registry(), h.log.With("role", config.RoleData)
+	peers, err := quicclient.New(quicclient.Config{
+		TLS: h.id.ClientTLS(), Placement: h.meta.Placement, Logger: log, Registry: reg,
+	})
+	if err != nil {
+		return err
+	}
+	h.parts = append(h.parts, part{name: "peer fetch", close: peers.Close})
+	cfg := datanode.Config{
+		Host: vstack.HostID(h.cfg.Host), Identity: h.id, Meta: h.meta, Fetch: peers,
+		SuperblockSize: int64(h.cfg.Data.Superblock), Grace: h.cfg.Grace / 2,
+		Version: h.version, Registry: reg, Logger: log,
+	}
+	for _, s := range h.cfg.Data.Stores {
+		cfg.Stores = append(cfg.Stores, datanode.StoreConfig{Dir: s.Dir, Addr: s.Addr, Capacity: int64(s.Capacity)})
+	}
+	srv, err := datanode.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	h.parts = append(h.parts, part{name: config.RoleData, run: srv.Run, close: srv.Close})
+	return nil
+}
+
+func (h *host) addIngest(ctx context.Context) error {
+	reg, log := registry(), h.log.With("role", config.RoleIngest)
+	chunks, err := quicclient.New(quicclient.Config{
+		TLS: h.id.ClientTLS(), Placement: h.meta.Placement, Logger: log, Registry: reg,
+		WriteTransport: quicclient.WriteTransport(h.cfg.WriteTransport),
+	})
+	if err != nil {
+		return err
+	}
+	h.parts = append(h.parts, part{name: "chunk writes", close: chunks.Close})
+	in := h.cfg.Ingest
+	srv, err := uploader.Open(ctx, uploader.Config{
+		Addr: in.Addr, Dir: in.Dir, Identity: h.id, Catalog: h.meta, Chunks: chunks,
+		FFmpeg: in.FFmpeg, FFprobe: in.FFprobe, MaxUpload: int64(in.MaxUpload), MaxJobs: in.MaxJobs, InFlight: in.InFlight,
+		Version: h.version, Registry: reg, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	h.parts = append(h.parts, part{name: config.RoleIngest, run: srv.Run, close: srv.Close})
+	return nil
+}

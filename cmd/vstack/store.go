@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vstack/vstack/internal/cluster"
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+func newStore(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "store", Short: "Stores: the data directories of the hosts"}
+	cmd.AddCommand(&cobra.Command{
+		Use: "ls", Short: "List the stores", Args: cobra.NoArgs,
+		RunE: a.withCluster(callTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, _ []string) error {
+			nodes, err := c.Meta.Nodes(ctx)
+			if err != nil {
+				return err
+			}
+			stores := []wire.NodeStore{}
+			for _, n := range nodes {
+				stores = append(stores, n.Stores...)
+			}
+			return p.Print(wire.List[wire.NodeStore]{Items: stores}, func() console.Table { return storeTable(nodes, time.Now()) })
+		}),
+	}, newScrub(a))
+	return cmd
+}
+
+func newScrub(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "scrub", Short: "Read every stored byte and check it"}
+	var rate int64
+	start := &cobra.Command{
+		Use: "start [STORE…]", Short: "Start a pass on the given stores, or on all",
+		RunE: a.withCluster(callTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
+			body := fmt.Sprintf(`{"rate":%d}`, rate)
+			return scrub(ctx, c, p, args, func(s vstack.Store) (wire.ScrubStatus, error) {
+				var st wire.ScrubStatus
+				return st, c.Call(ctx, http.MethodPost, s.Addr, "/v1/scrub", strings.NewReader(body), &st)
+			})
+		}),
+	}
+	start.Flags().Int64Var(&rate, "rate", 0, "bound in bytes a second (0: as the store is configured)")
+	cmd.AddCommand(start, &cobra.Command{
+		Use: "status [STORE…]", Short: "The running or last pass",
+		RunE: a.withCluster(callTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
+			return scrub(ctx, c, p, args, func(s vstack.Store) (wire.ScrubStatus, error) {
+				var st wire.StoreStatus
+				err := c.Get(ctx, s.Addr, "/v1/store", &st)
+				return st.Scrub, err
+			})
+		}),
+	})
+	return cmd
+}
+
+// scrubRow is one store's line of `vstack store scrub`.
+type scrubRow struct {
+	Store vstack.StoreID   `json:"store"`
+	Host  vstack.HostID    `json:"host"`
+	Addr  string           `json:"addr"`
+	Scrub wire.ScrubStatus `json:"scrub"`
+	Error string           `json:"error,omitempty"`
+}
+
+// scrub asks every selected store and prints what each says; a store that does not
+// answer makes the command fail after the others were shown.
+func scrub(ctx context.Context, c *cluster.Cluster, p *console.Printer, ids []string, ask func(vstack.Store) (wire.ScrubStatus, error)) error {
+	stores, err := selectStores(ctx, c, ids)
+	if err != nil {
+		return err
+	}
+	var rows []scrubRow
+	var errs []error
+	for _, s := range stores {
+		row := scrubRow{Store: s.ID, Host: s.Host, Addr: s.Addr}
+		if row.Scrub, err = ask(s); err != nil {
+			row.Error = err.Error()
+			errs = append(errs, fmt.Errorf("store %s: %w", s.Addr, err))
+		}
+		rows = append(rows, row)
+	}
+	now := time.Now()
+	err = p.Print(wire.List[scrubRow]{Items: rows}, func() console.Table {
+		t := console.Table{Head: []string{"store", "address", "state", "passes", "chunks", "read", "corrupt", "ended"}, Right: []int{3, 4, 5, 6}}
+		for _, r := range rows {
+			state := "idle"
+			switch {
+			case r.Error != "":
+				state = "no answer"
+			case r.Scrub.Running:
+				state = "running"
+			case r.Scrub.Error != "":
+				state = r.Scrub.Error
+			}
+			t.Rows = append(t.Rows, []any{r.Store, r.Addr, state, r.Scrub.Passes, r.Scrub.Chunks, console.Bytes(r.Scrub.Bytes), r.Scrub.Corrupt, console.Ago(r.Scrub.Ended, now)})
+		}
+		return t
+	})
+	return errors.Join(append(errs, err)...)
+}
+
+// selectStores returns the stores named by id or address, or all.
+func selectStores(ctx context.Context, c *cluster.Cluster, names []string) ([]vstack.Store, error) {
+	nodes, err := c.Meta.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wanted := map[string]bool{}
+	for _, n := range names {
+		wanted[n] = true
+	}
+	var out []vstack.Store
+	for _, n := range nodes {
+		for _, s := range n.Stores {
+			if len(names) == 0 || wanted[s.ID.String()] || wanted[s.Addr] {
+				delete(wanted, s.ID.String())
+				delete(wanted, s.Addr)
+				out = append(out, s.Store)
+			}
+		}
+	}
+	for name := range wanted {
+		return nil, console.Hint(fmt.Errorf("store %s: %w", name, vstack.ErrNotFound), "vstack store ls")
+	}
+	return out, nil
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vstack/vstack/internal/cluster"
+	"github.com/vstack/vstack/internal/console"
+)
+
+func newVideoExport(a *app) *cobra.Command {
+	var out string
+	var original bool
+	var tracks []uint
+	cmd := &cobra.Command{
+		Use: "export VIDEO -o FILE", Short: "Write a video back into one file", Args: cobra.ExactArgs(1),
+		Long: `Puts the stored tracks into FILE (.mp4, .mov, .mkv, .m4a, .mka) without touching a frame; of several
+renditions the first. --original gives back the very bytes that were uploaded with --keep-original, checked against
+their SHA-256.`,
+		RunE: a.withCluster(0, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
+			id, err := videoArg(args)
+			if err != nil {
+				return err
+			}
+			m, err := c.Meta.Manifest(ctx, id)
+			if err != nil {
+				return console.Hint(err, "vstack video ls")
+			}
+			prog, err := a.newProgress()
+			if err != nil {
+				return err
+			}
+			if original {
+				err = c.ExportOriginal(ctx, prog, m, out)
+			} else {
+				err = c.Export(ctx, prog, m, tracks, out)
+			}
+			prog.Close()
+			if err != nil {
+				return fmt.Errorf("export video %s: %w", id, err)
+			}
+			st, err := os.Stat(out)
+			if err != nil {
+				return err
+			}
+			p.Say("wrote %s, %s", out, console.Bytes(st.Size()))
+			return nil
+		}),
+	}
+	// -o is the file here: a listing's format has no meaning for this command.
+	f := cmd.Flags()
+	f.StringVarP(&out, "output", "o", "", "file to write")
+	f.BoolVar(&original, "original", false, "the uploaded file's very bytes")
+	f.UintSliceVar(&tracks, "track", nil, "tracks to export (default: the first rendition and every audio track)")
+	if err := cmd.MarkFlagRequired("output"); err != nil {
+		panic(err) // the flag is defined three lines above
+	}
+	return cmd
+}

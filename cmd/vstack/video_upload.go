@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vstack/vstack/internal/cluster"
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+func newVideoUpload(a *app) *cobra.Command {
+	var opt cluster.UploadOptions
+	var wait bool
+	cmd := &cobra.Command{
+		Use: "upload FILE…", Short: "Store video files", Args: cobra.MinimumNArgs(1),
+		RunE: a.withCluster(0, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
+			if opt.Title != "" && len(args) > 1 {
+				return fmt.Errorf("%w: --title with %d files", console.ErrUsage, len(args))
+			}
+			opt.NoWait = !wait
+			prog, err := a.newProgress()
+			if err != nil {
+				return err
+			}
+			var jobs []wire.Job
+			for _, file := range args {
+				job, err := c.Upload(ctx, prog, file, opt)
+				if err != nil {
+					prog.Close()
+					return fmt.Errorf("upload %s: %w", file, err)
+				}
+				jobs = append(jobs, job)
+			}
+			prog.Close()
+			return p.Print(wire.List[wire.Job]{Items: jobs}, func() console.Table { return jobTable(jobs) })
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVar(&opt.Title, "title", "", "title (default: the file's name)")
+	f.StringSliceVar(&opt.Renditions, "renditions", nil, "renditions to store: source,720p,480p (default: source)")
+	f.StringVar(&opt.Class, "class", "auto", "storage class: auto, hot or cold")
+	f.BoolVar(&opt.KeepOriginal, "keep-original", false, "also keep the file's very bytes")
+	f.BoolVar(&opt.Resume, "resume", false, "go on with the interrupted upload of the same file; what was stored is not sent again")
+	f.BoolVar(&wait, "wait", true, "wait until the video is published")
+	f.StringVar(&opt.Uploader, "uploader", "", "HOST:PORT of the uploader to use (default: any that is ready)")
+	return cmd
+}
+
+func jobTable(jobs []wire.Job) console.Table {
+	t := console.Table{Head: []string{"video", "title", "state", "length", "chunks", "sent", "reused"}, Right: []int{3, 4, 5, 6}}
+	for _, j := range jobs {
+		t.Rows = append(t.Rows, []any{j.Video, short(j.Title, 40), j.State, console.Clock(j.Duration), j.Chunks, console.Bytes(j.Bytes), j.Reused})
+		for _, w := range j.Warnings {
+			t.Rows = append(t.Rows, []any{"", "  note: " + w})
+		}
+	}
+	return t
+}

@@ -1,0 +1,136 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/quicclient"
+	"github.com/vstack/vstack/uploader/ffmpeg"
+)
+
+// PlayTo plays a video into nothing, into a file or into out.
+func (c *Cluster) PlayTo(ctx context.Context, prog *console.Progress, id vstack.VideoID, policy, file string, out io.Writer, opt quicclient.PlayOptions) (quicclient.Report, error) {
+	m, err := c.Meta.Manifest(ctx, id)
+	if err != nil {
+		return quicclient.Report{}, console.Hint(err, "vstack video ls")
+	}
+	switch file {
+	case "":
+	case "-":
+		if opt.Tracks, err = firstVideo(m); err != nil {
+			return quicclient.Report{}, err
+		}
+		opt.Sink = writerSink{out}
+	default:
+		parts, err := newTrackFiles(file)
+		if err != nil {
+			return quicclient.Report{}, err
+		}
+		defer parts.remove()
+		opt.Sink = parts
+		r, err := c.Play(ctx, prog, m, policy, opt)
+		if err != nil {
+			return r, err
+		}
+		return r, parts.mux(ctx, file)
+	}
+	return c.Play(ctx, prog, m, policy, opt)
+}
+
+func firstVideo(m *vstack.Manifest) ([]uint16, error) {
+	for _, t := range m.Tracks {
+		if t.Kind == vstack.TrackVideo {
+			return []uint16{t.Number}, nil
+		}
+	}
+	return nil, console.Hint(fmt.Errorf("video %s has no video track: %w", m.Video, vstack.ErrNotFound), "vstack video export %s -o FILE.mka", m.Video)
+}
+
+// Play runs the smart client and shows how it goes.
+func (c *Cluster) Play(ctx context.Context, prog *console.Progress, m *vstack.Manifest, policy string, opt quicclient.PlayOptions) (quicclient.Report, error) {
+	qc, err := c.Chunks(policy)
+	if err != nil {
+		return quicclient.Report{}, err
+	}
+	task := prog.Task("play", console.UnitCount, 0)
+	opt.OnEvent = func(e quicclient.Event) {
+		text := "as fast as it goes"
+		if opt.Speed > 0 {
+			text = fmt.Sprintf("%s  buffer %s %2.0f s", console.Clock(e.Position.Seconds()), console.Bar(e.Buffered.Seconds()/30, 15), e.Buffered.Seconds())
+		}
+		if e.Kind == quicclient.EventStall {
+			text = "stalled"
+		}
+		task.Set(int64(e.Done), int64(e.Total), text)
+	}
+	r, err := qc.Play(ctx, m, opt)
+	if err != nil {
+		task.Fail(err.Error())
+	} else {
+		task.End(fmt.Sprintf("%d chunks verified", r.Verified))
+	}
+	return r, errors.Join(err, qc.Close())
+}
+
+// writerSink writes the chunks of one track one after the other.
+type writerSink struct{ w io.Writer }
+
+func (s writerSink) Chunk(_ context.Context, _ vstack.Track, _ vstack.ChunkRef, data []byte) error {
+	_, err := s.w.Write(data)
+	return err
+}
+
+// trackFiles collects each track in a file of its own, for ffmpeg to put together.
+type trackFiles struct {
+	dir   string
+	order []uint16
+	files map[uint16]*os.File
+}
+
+// newTrackFiles makes a directory beside the file to be, so that it is on a disk with
+// room for it.
+func newTrackFiles(beside string) (*trackFiles, error) {
+	dir, err := os.MkdirTemp(dirOf(beside), ".vstack-tracks-")
+	if err != nil {
+		return nil, fmt.Errorf("make track files: %w", err)
+	}
+	return &trackFiles{dir: dir, files: map[uint16]*os.File{}}, nil
+}
+
+func (t *trackFiles) Chunk(_ context.Context, track vstack.Track, _ vstack.ChunkRef, data []byte) error {
+	f := t.files[track.Number]
+	if f == nil {
+		var err error
+		if f, err = os.Create(fmt.Sprintf("%s/%d.mp4", t.dir, track.Number)); err != nil {
+			return err
+		}
+		t.files[track.Number] = f
+		t.order = append(t.order, track.Number)
+	}
+	_, err := f.Write(data)
+	return err
+}
+
+// mux puts the tracks into one file without touching a frame.
+func (t *trackFiles) mux(ctx context.Context, out string) error {
+	var inputs []string
+	for _, n := range t.order {
+		inputs = append(inputs, t.files[n].Name())
+		if err := t.files[n].Close(); err != nil {
+			return err
+		}
+	}
+	return ffmpeg.Remux(ctx, inputs, out)
+}
+
+func (t *trackFiles) remove() {
+	for _, f := range t.files {
+		_ = f.Close() // closed already when mux ran
+	}
+	_ = os.RemoveAll(t.dir) // what is left is a temporary directory with a name that says so
+}

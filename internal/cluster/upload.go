@@ -1,0 +1,292 @@
+package cluster
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+const (
+	// pollJob is how often a job's progress is asked for.
+	pollJob = 150 * time.Millisecond
+	// jobSilence is how long an uploader may not answer before it is given up.
+	jobSilence = 15 * time.Second
+)
+
+// UploadOptions are the form fields of POST /v1/upload besides the file, and how to go
+// about it.
+type UploadOptions struct {
+	Title        string   // default: the file's name
+	Renditions   []string // default: the source only
+	Class        string   // auto, hot or cold
+	KeepOriginal bool
+	Resume       bool   // go on with the open upload of the same bytes
+	NoWait       bool   // return once the file was received
+	Uploader     string // HOST:PORT; default any that is ready
+}
+
+// Upload sends one file and, unless told otherwise, follows its job to the end.
+func (c *Cluster) Upload(ctx context.Context, prog *console.Progress, file string, opt UploadOptions) (wire.Job, error) {
+	var none wire.Job
+	f, err := os.Open(file)
+	if err != nil {
+		return none, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return none, err
+	}
+	if !st.Mode().IsRegular() {
+		return none, fmt.Errorf("%w: not a regular file", vstack.ErrInvalid)
+	}
+	var resume string
+	if opt.Resume {
+		id, err := c.openUploadOf(ctx, prog, f, st.Size())
+		if err != nil {
+			return none, err
+		}
+		resume = id.String()
+	}
+	addr, err := c.readyUploader(ctx, opt.Uploader)
+	if err != nil {
+		return none, err
+	}
+	acc, err := c.send(ctx, prog, addr, f, st.Size(), formFields(file, resume, opt))
+	if err != nil {
+		return none, console.Hint(err, "vstack video upload --resume %s", file)
+	}
+	if opt.NoWait {
+		return c.Job(ctx, addr, acc.Upload)
+	}
+	job, err := c.FollowJob(ctx, prog, addr, acc.Upload)
+	if err != nil && job.State != wire.JobFailed {
+		err = console.Hint(err, "vstack video upload --resume %s", file)
+	}
+	return job, err
+}
+
+// openUploadOf finds the open upload of the very same bytes in the catalog.
+func (c *Cluster) openUploadOf(ctx context.Context, prog *console.Progress, f *os.File, size int64) (vstack.UploadID, error) {
+	var none vstack.UploadID
+	sum, err := hashFile(ctx, prog, f, size)
+	if err != nil {
+		return none, err
+	}
+	list, err := c.Meta.Uploads(ctx, metaclient.UploadFilter{State: vstack.UploadOpen, SourceSHA256: sum})
+	if err != nil {
+		return none, err
+	}
+	if len(list) == 0 {
+		return none, console.Hint(fmt.Errorf("resume: open upload of SHA-256 %s: %w", sum.Short(), vstack.ErrNotFound), "the same command without --resume")
+	}
+	return list[0].ID, nil
+}
+
+// Hash is the SHA-256 by which the catalog knows a source file.
+func (c *Cluster) Hash(ctx context.Context, prog *console.Progress, file string) (vstack.ChunkID, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return vstack.ChunkID{}, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return vstack.ChunkID{}, err
+	}
+	return hashFile(ctx, prog, f, st.Size())
+}
+
+func hashFile(ctx context.Context, prog *console.Progress, f *os.File, size int64) (vstack.ChunkID, error) {
+	task := prog.Task("hashing", console.UnitBytes, size)
+	h := sha256.New()
+	if _, err := io.Copy(h, &countingReader{ctx: ctx, r: f, task: task, total: size}); err != nil {
+		task.Fail(err.Error())
+		return vstack.ChunkID{}, err
+	}
+	task.End("SHA-256 known")
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return vstack.ChunkID{}, err
+	}
+	return vstack.ChunkID(h.Sum(nil)), nil
+}
+
+func formFields(file, resume string, opt UploadOptions) [][2]string {
+	title := opt.Title
+	if title == "" {
+		title = strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	}
+	fields := [][2]string{{"title", title}, {"class", cmp.Or(opt.Class, string(vstack.PolicyAuto))}, {"keep_original", strconv.FormatBool(opt.KeepOriginal)}}
+	if len(opt.Renditions) > 0 {
+		fields = append(fields, [2]string{"renditions", strings.Join(opt.Renditions, ",")})
+	}
+	if resume != "" {
+		fields = append(fields, [2]string{"resume", resume})
+	}
+	return fields
+}
+
+// readyUploader picks one that answers /readyz, starting anywhere so that many people
+// do not all pick the first.
+func (c *Cluster) readyUploader(ctx context.Context, only string) (string, error) {
+	list := c.cfg.Uploaders
+	if only != "" {
+		list = []string{only}
+	}
+	if len(list) == 0 {
+		return "", fmt.Errorf("client bundle: uploaders: %w: none listed", vstack.ErrInvalid)
+	}
+	start := rand.IntN(len(list))
+	var errs []error
+	for i := range list {
+		addr := list[(start+i)%len(list)]
+		ask, cancel := context.WithTimeout(ctx, 2*time.Second)
+		err := c.Get(ask, addr, "/readyz", nil)
+		cancel()
+		if err == nil {
+			return addr, nil
+		}
+		errs = append(errs, err)
+	}
+	return "", fmt.Errorf("find an uploader that is ready: %w", errors.Join(errs...))
+}
+
+// send streams the multipart body with a known length: the form before the file and
+// the boundary after it are made aside.
+func (c *Cluster) send(ctx context.Context, prog *console.Progress, addr string, f *os.File, size int64, fields [][2]string) (wire.Accepted, error) {
+	var acc wire.Accepted
+	var form bytes.Buffer
+	mw := multipart.NewWriter(&form)
+	for _, kv := range fields {
+		if err := mw.WriteField(kv[0], kv[1]); err != nil {
+			return acc, err
+		}
+	}
+	if _, err := mw.CreateFormFile("video", filepath.Base(f.Name())); err != nil {
+		return acc, err
+	}
+	head := bytes.Clone(form.Bytes())
+	form.Reset()
+	if err := mw.Close(); err != nil {
+		return acc, err
+	}
+	tail := form.Bytes()
+	task := prog.Task("upload", console.UnitBytes, size)
+	counted := &countingReader{ctx: ctx, r: f, task: task, total: size}
+	body := io.MultiReader(bytes.NewReader(head), counted, bytes.NewReader(tail))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+addr+"/v1/upload", body)
+	if err != nil {
+		return acc, err
+	}
+	req.ContentLength = int64(len(head)) + size + int64(len(tail))
+	req.Header.Set("Content-Type", mw.FormDataContentType())
+	req.Header.Set("Expect", "100-continue")
+	resp, err := c.web.Do(req)
+	if err != nil {
+		task.Fail("connection lost")
+		return acc, fmt.Errorf("%w: %w", vstack.ErrUnavailable, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusAccepted {
+		task.Fail(resp.Status)
+		return acc, wire.ReadError(resp)
+	}
+	task.End("received by " + addr)
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&acc); err != nil {
+		return acc, fmt.Errorf("read answer of %s: %w", addr, err)
+	}
+	return acc, nil
+}
+
+// Job asks an uploader for a job.
+func (c *Cluster) Job(ctx context.Context, addr string, id vstack.UploadID) (wire.Job, error) {
+	var job wire.Job
+	return job, c.Get(ctx, addr, "/v1/jobs/"+id.String(), &job)
+}
+
+// FollowJob shows a job until it ends. A short silence of the uploader is borne: one
+// that was restarted goes on with its jobs.
+func (c *Cluster) FollowJob(ctx context.Context, prog *console.Progress, addr string, id vstack.UploadID) (wire.Job, error) {
+	task := prog.Task("store", console.UnitSeconds, 0)
+	tick := time.NewTicker(pollJob)
+	defer tick.Stop()
+	heard := time.Now()
+	var last wire.Job
+	for {
+		job, err := c.Job(ctx, addr, id)
+		switch {
+		case err != nil && (ctx.Err() != nil || time.Since(heard) > jobSilence || errors.Is(err, vstack.ErrNotFound)):
+			task.Fail("lost")
+			return last, fmt.Errorf("follow job at %s: %w", addr, err)
+		case err == nil:
+			heard, last = time.Now(), job
+			task.Set(int64(1000*job.Position), int64(1000*job.Duration), jobText(job))
+		}
+		switch {
+		case last.State == wire.JobPublished:
+			task.End(fmt.Sprintf("%d chunks, %s", last.Chunks, console.Bytes(last.Bytes+last.Skipped)))
+			return last, nil
+		case last.State.Done():
+			task.Fail(string(last.State))
+			return last, jobError(last)
+		}
+		select {
+		case <-ctx.Done():
+			task.Fail("left")
+			return last, fmt.Errorf("follow job at %s: %w", addr, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}
+
+func jobText(j wire.Job) string {
+	text := fmt.Sprintf("%s, %d chunks", j.State, j.Chunks)
+	if j.Speed > 0 {
+		text += fmt.Sprintf(", %.1f×", j.Speed)
+	}
+	return text
+}
+
+func jobError(j wire.Job) error {
+	if j.Error == nil {
+		return fmt.Errorf("job %s is %s: %w", j.ID, j.State, vstack.ErrUnavailable)
+	}
+	return &wire.RemoteError{Problem: *j.Error, URL: "job " + j.ID}
+}
+
+// countingReader moves a task as bytes pass, and ends with the context.
+type countingReader struct {
+	ctx   context.Context
+	r     io.Reader
+	task  *console.Task
+	done  int64
+	total int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := c.r.Read(p)
+	c.done += int64(n)
+	c.task.Set(c.done, c.total, "")
+	return n, err
+}
