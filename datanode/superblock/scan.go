@@ -9,6 +9,7 @@ import (
 
 	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/datanode/superblock/index"
+	"github.com/vstack/vstack/internal/vstack"
 )
 
 // scanned is what a walk over a file's records finds.
@@ -133,6 +134,24 @@ func allZero(b []byte) bool {
 		b = b[n:]
 	}
 	return true
+}
+
+// rebuildEntries makes a sealed file's footer entries anew from its records, if all of
+// them are still there.
+func (b *superblock) rebuildEntries() ([]byte, error) {
+	limit := format.Align(b.end, format.GroupAlign)
+	sc, err := b.scan(limit)
+	if err != nil {
+		return nil, err
+	}
+	if len(sc.recs) != b.count {
+		return nil, fmt.Errorf("%s has %d readable records and no readable footer, want %d records: %w", b.path, len(sc.recs), b.count, vstack.ErrCorrupt)
+	}
+	var entries []byte
+	for i := range sc.recs {
+		entries = format.AppendEntry(entries, sc.recs[i].entry[:], sc.recs[i].off)
+	}
+	return entries, nil
 }
 
 // verdict is what a scan means.

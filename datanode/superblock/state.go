@@ -2,6 +2,7 @@ package superblock
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -59,6 +60,9 @@ func (s *Store) filesByID() []*superblock {
 // returns false; it returns whether visit always returned true.
 func (s *Store) eachEntry(b *superblock, visit func(h *format.Header, off int64) bool) (bool, error) {
 	entries, err := s.entriesOf(b)
+	if errors.Is(err, format.ErrMalformed) {
+		entries, err = b.rebuildEntries()
+	}
 	if err != nil {
 		return true, err
 	}

@@ -1,0 +1,298 @@
+package superblock
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/internal/vfs"
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// smallStore fills a store with sealed files and an active one, and closes it.
+func smallStore(t *testing.T, fsys vfs.FS) (cfg Config, chunks [][]byte) {
+	t.Helper()
+	cfg = testConfig(t, fsys, "/store")
+	s := open(t, cfg)
+	for i := range 40 {
+		data := payload(uint64(i), 100+i*611)
+		chunks = append(chunks, data)
+		mustAppend(t, s, voted(data, slotOf(1, uint32(i)), 0))
+		if i%7 == 0 {
+			mustAppend(t, s, Record{Kind: KindPromise, Slot: slotOf(2, uint32(i)), Ballot: vstack.Ballot{Incarnation: 9}})
+		}
+	}
+	mustAppend(t, s, Record{Kind: KindSeal, PG: 7, Epoch: 3}, Record{Kind: KindMinimum, Upload: vstack.UploadID{3}, Ballot: vstack.Ballot{Incarnation: 4}})
+	closeStore(t, s)
+	return cfg, chunks
+}
+
+func flip(t *testing.T, fsys vfs.FS, path string, off int64, mask byte) {
+	t.Helper()
+	f, err := fsys.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b [1]byte
+	if _, err := f.ReadAt(b[:], off); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= mask
+	if _, err := f.WriteAt(b[:], off); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFlippedBytesAreNeverServed flips single bytes anywhere in a running store's
+// recorded bytes: reads give right bytes or ErrCorrupt, and a scrub finds each.
+func TestFlippedBytesAreNeverServed(t *testing.T) {
+	disk := vfs.NewCrash()
+	cfg, chunks := smallStore(t, disk)
+	rng := rand.New(rand.NewPCG(1, 2))
+	rounds := 300
+	if testing.Short() {
+		rounds = 60
+	}
+	for range rounds {
+		clone := disk.Clone()
+		cfg.FS = clone
+		s := open(t, cfg)
+		path, size := pickFile(s, rng)
+		off := rng.Int64N(size)
+		flip(t, clone, path, off, 1<<rng.IntN(8))
+		for _, c := range chunks {
+			got, err := readAll(t, s, vstack.ChunkIDOf(c))
+			if err == nil && !bytes.Equal(got, c) {
+				t.Fatalf("flip at %d of %s: wrong bytes served", off, path)
+			}
+			if err != nil && !errors.Is(err, vstack.ErrCorrupt) {
+				t.Fatalf("flip at %d of %s: %v", off, path, err)
+			}
+		}
+		var bad int
+		report, err := s.Scrub(context.Background(), 0, func(vstack.ChunkID, error) { bad++ })
+		if err != nil || report.Bad+report.Rot == 0 || bad != report.Bad || len(s.Findings()) == 0 {
+			t.Fatalf("flip at %d of %s: scrub %+v, error %v", off, path, report, err)
+		}
+		closeStore(t, s)
+	}
+}
+
+// pickFile picks a file in proportion to its recorded bytes, and tells how many it has.
+func pickFile(s *Store, rng *rand.Rand) (string, int64) {
+	s.ix.RLock()
+	defer s.ix.RUnlock()
+	var all []*superblock
+	for _, b := range s.files {
+		all = append(all, b)
+	}
+	b := all[rng.IntN(len(all))]
+	if b.sealed {
+		return b.path, b.size
+	}
+	return b.path, format.Align(b.end, format.GroupAlign)
+}
+
+// TestFlippedBytesAcrossOpen flips a byte while the store is closed. Open may refuse
+// (identity), or must serve nothing wrong and invent nothing.
+func TestFlippedBytesAcrossOpen(t *testing.T) {
+	disk := vfs.NewCrash()
+	cfg, chunks := smallStore(t, disk)
+	s := open(t, cfg)
+	want := stateOf(s)
+	var headers []int64 // of the active file
+	for at := 0; at < len(s.active.entries); at += format.EntryLen {
+		headers = append(headers, int64(binary.LittleEndian.Uint64(s.active.entries[at+format.FixedLen:])))
+	}
+	active := filepath.Base(s.active.path)
+	closeStore(t, s)
+	names, err := disk.ReadDir(cfg.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	outcomes := map[string]int{}
+	for range 400 {
+		clone := disk.Clone()
+		cfg.FS = clone
+		name := names[rng.IntN(len(names))]
+		path := filepath.Join(cfg.Dir, name)
+		info, err := clone.Stat(path)
+		if err != nil || info.Size() == 0 {
+			continue
+		}
+		off := rng.Int64N(info.Size())
+		if name == active {
+			off = headers[rng.IntN(len(headers))] + rng.Int64N(format.FixedLen)
+		}
+		flip(t, clone, path, off, 1<<rng.IntN(8))
+		s, err := Open(context.Background(), cfg)
+		if err != nil {
+			outcomes["refused"]++
+			if name != identityName {
+				t.Fatalf("flip at %d of %s: open: %v", off, name, err)
+			}
+			continue
+		}
+		missing := 0
+		for _, c := range chunks {
+			got, err := readAll(t, s, vstack.ChunkIDOf(c))
+			if err != nil {
+				missing++
+			} else if !bytes.Equal(got, c) {
+				t.Fatalf("flip at %d of %s: wrong bytes served", off, path)
+			}
+		}
+		have := stateOf(s)
+		for key, rec := range have {
+			if fmt.Sprint(want[key]) != fmt.Sprint(rec) {
+				t.Fatalf("flip at %d of %s: invented state %s", off, path, key)
+			}
+		}
+		lost := len(want) - len(have)
+		if (missing > 0 || lost > 0) && len(s.Findings()) == 0 {
+			t.Fatalf("flip at %d of %s: %d chunks and %d votes gone without a finding", off, path, missing, lost)
+		}
+		// Only in the last group can rot pass for a torn tail: nothing later proves it
+		// was whole. The echo of acknowledged LSNs covers that.
+		if lost > 2 && !s.LostRecords() {
+			t.Fatalf("flip at %d of %s: %d votes gone, LostRecords is false: %v", off, path, lost, s.Findings())
+		}
+		for _, f := range s.Findings() {
+			outcomes[string(f.Kind)]++
+		}
+		closeStore(t, s)
+	}
+	t.Logf("outcomes: %v", outcomes)
+	if outcomes["refused"] == 0 || outcomes[string(FindLostRecords)] == 0 || outcomes[string(FindRot)] == 0 {
+		t.Errorf("outcomes %v: want each kind at least once", outcomes)
+	}
+}
+
+func TestBadChunkIsReplacedByStoringItAnew(t *testing.T) {
+	disk := vfs.NewCrash()
+	cfg, chunks := smallStore(t, disk)
+	s := open(t, cfg)
+	c := chunks[30]
+	id := vstack.ChunkIDOf(c)
+	e, _ := s.ix.Chunk(id)
+	flip(t, disk, s.files[e.File].path, e.Offset()+format.HeaderLen(e.Size())+5, 0x10)
+	if _, err := readAll(t, s, id); !errors.Is(err, vstack.ErrCorrupt) {
+		t.Fatalf("read of a flipped chunk: %v", err)
+	}
+	info, ok := s.Lookup(id)
+	if ok || !info.Bad {
+		t.Fatalf("lookup of a bad chunk: %+v, %v", info, ok)
+	}
+	vote := voted(c, slotOf(5, 1), 1)
+	vote.Kind, vote.Voted, vote.Data = KindVote, false, nil
+	if _, err := s.Append(context.Background(), vote); !errors.Is(err, vstack.ErrBytesMissing) {
+		t.Fatalf("vote for bad bytes: %v", err)
+	}
+	mustAppend(t, s, stored(c))
+	wantChunk(t, s, c)
+	mustAppend(t, s, vote)
+	if got := s.Stats(); got.BadChunks != 0 {
+		t.Errorf("%d bad chunks after replacing", got.BadChunks)
+	}
+	closeStore(t, s)
+	s = open(t, cfg)
+	wantChunk(t, s, c)
+	closeStore(t, s)
+}
+
+func TestTornTailIsCutAndRotIsNot(t *testing.T) {
+	disk := vfs.NewCrash()
+	cfg := testConfig(t, disk, "/store")
+	s := open(t, cfg)
+	var chunks [][]byte
+	for i := range 5 {
+		chunks = append(chunks, payload(uint64(i), 6000))
+		mustAppend(t, s, stored(chunks[i]))
+	}
+	path := s.active.path
+	at := func(i int) int64 { e, _ := s.ix.Chunk(vstack.ChunkIDOf(chunks[i])); return e.Offset() }
+	first, last := at(1), at(4)
+	closeStore(t, s)
+
+	torn := disk.Clone()
+	flip(t, torn, path, last+300, 1) // in the last group's data
+	cfg.FS = torn
+	s = open(t, cfg)
+	if f := s.Findings(); len(f) != 1 || f[0].Kind != FindTornTail || s.LSN() != 4 || s.LostRecords() {
+		t.Errorf("damage in the last group: findings %v, LSN %d", f, s.LSN())
+	}
+	closeStore(t, s)
+
+	rot := disk.Clone()
+	flip(t, rot, path, first+20, 1) // in the second record's header
+	cfg.FS = rot
+	for i := range 2 { // it is found again by every Open
+		s = open(t, cfg)
+		if f := s.Findings(); len(f) != 1 || f[0].Kind != FindLostRecords || s.LSN() != vstack.LSN(5+i) || !s.LostRecords() {
+			t.Errorf("damage before a later group: findings %v, LSN %d", f, s.LSN())
+		}
+		for i, c := range chunks {
+			if i != 1 {
+				wantChunk(t, s, c)
+			}
+		}
+		mustAppend(t, s, stored(payload(99, 100))) // goes on, in a new file
+		closeStore(t, s)
+	}
+}
+
+func TestForeignDirectoriesAreRefused(t *testing.T) {
+	disk := vfs.NewCrash()
+	cfg, _ := smallStore(t, disk)
+	other := cfg
+	other.Dir = "/other"
+	s := open(t, other)
+	mustAppend(t, s, stored(payload(1, 10)))
+	theirs := s.active.path
+	closeStore(t, s)
+
+	t.Run("a superblock of another store", func(t *testing.T) {
+		clone := disk.Clone()
+		b, err := vfs.ReadFile(clone, theirs, 1<<30)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := vfs.WriteFile(clone, filepath.Join(cfg.Dir, fileName(77)), b, 0o640); err != nil {
+			t.Fatal(err)
+		}
+		c := cfg
+		c.FS = clone
+		if _, err := Open(context.Background(), c); !errors.Is(err, vstack.ErrInvalid) || !strings.Contains(err.Error(), "store") {
+			t.Errorf("open: %v", err)
+		}
+	})
+	t.Run("superblocks without an identity", func(t *testing.T) {
+		clone := disk.Clone()
+		if err := clone.Remove(filepath.Join(cfg.Dir, identityName)); err != nil {
+			t.Fatal(err)
+		}
+		c := cfg
+		c.FS = clone
+		if _, err := Open(context.Background(), c); !errors.Is(err, vstack.ErrCorrupt) {
+			t.Errorf("open: %v", err)
+		}
+	})
+	t.Run("a directory that is open already", func(t *testing.T) {
+		s := open(t, cfg)
+		defer closeStore(t, s)
+		if _, err := Open(context.Background(), cfg); !errors.Is(err, vfs.ErrLocked) {
+			t.Errorf("second open: %v", err)
+		}
+	})
+}
