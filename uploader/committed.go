@@ -1,10 +1,17 @@
 package uploader
 
-import "github.com/vstack/vstack/internal/vstack"
+import (
+	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/quicclient"
+)
 
 // Committed is what became of one chunk's commit.
-type Committed struct {
-	Value vstack.Value
-	Acks  int
-	Sent  int64 // bytes put on the wire
-}
+type Committed = quicclient.Committed
+
+// What a host gives its uploader.
+var (
+	_ Identity  = (*identity.Identity)(nil)
+	_ Catalog   = (*metaclient.Client)(nil)
+	_ Committer = (*quicclient.Client)(nil)
+)
