@@ -131,6 +131,10 @@ func (e *Endpoint) shutdown() {
 	if err := e.Close(); err != nil {
 		e.cfg.Logger.Debug("close endpoint", "addr", e.Addr(), "error", err)
 	}
+	// Handlers whose connections were cut notice soon: every wait of theirs is bounded.
+	last, cancelLast := context.WithTimeout(context.Background(), e.cfg.Grace)
+	defer cancelLast()
+	e.cfg.Gate.drained(last)
 }
 
 // bind takes the same port of TCP and UDP.

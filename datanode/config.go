@@ -1,0 +1,132 @@
+package datanode
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/vfs"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/quicclient"
+)
+
+// Metastore is what a datanode asks of the catalog; *metaclient.Client is one.
+type Metastore interface {
+	Heartbeat(ctx context.Context, hb wire.Heartbeat) (wire.HeartbeatReply, error)
+	Feed(ctx context.Context, since uint64) (wire.FeedPage, error)
+}
+
+// Fetcher brings chunks from peers, verified; *quicclient.Client is one.
+type Fetcher interface {
+	Fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef) (quicclient.Fetched, error)
+}
+
+// StoreConfig is one store of the host.
+type StoreConfig struct {
+	// Dir is the store's data directory; an empty one becomes a new store.
+	Dir string
+	// Addr is HOST:PORT of its listeners on UDP and TCP, and what clients dial.
+	Addr string
+	// Capacity bounds the bytes on disk; 0 is what the file system has.
+	Capacity int64
+}
+
+// Config is what a datanode needs. Zero values take the defaults of the comments.
+type Config struct {
+	Host     vstack.HostID
+	Stores   []StoreConfig
+	Identity *identity.Identity
+	Meta     Metastore
+	Fetch    Fetcher
+	Version  wire.Version
+	// Registry takes and serves all metrics of the process; default a fresh one.
+	Registry *prometheus.Registry
+	// Logger; default slog.Default.
+	Logger *slog.Logger
+	// FS holds the stores; default the operating system's.
+	FS vfs.FS
+	// Fatal is called when the state of a disk is unknown; the process must end.
+	// Default: log and os.Exit(1).
+	Fatal func(error)
+
+	// SuperblockSize is the size of one log file; default superblock's (1 GiB).
+	SuperblockSize int64
+	// Reserve is kept free on every store for votes and compaction; default superblock's.
+	Reserve int64
+	// ReadMemory bounds the bodies of reads in flight over all stores; default 256 MiB.
+	ReadMemory int64
+	// WriteMemory bounds the bodies of PUTs in flight over all stores; default 128 MiB.
+	WriteMemory int64
+	// MaxRequests bounds the requests in flight of one store; default 1,024.
+	MaxRequests int
+	// RepairRate bounds what the converge loops of all stores fetch, bytes a second;
+	// default 64 MiB.
+	RepairRate int64
+	// HeartbeatEvery is the time between two heartbeats; default 1 s.
+	HeartbeatEvery time.Duration
+	// DropGrace is how long a chunk stays after nothing names it; default 10 min.
+	DropGrace time.Duration
+	// ConvergeEvery is the longest time between two passes of a converge loop; default 30 s.
+	ConvergeEvery time.Duration
+	// Settle is the pause between a change of the catalog and converging on it; default 2 s.
+	Settle time.Duration
+	// ScrubEvery is the time between two scrubs of a store; default 7 days.
+	ScrubEvery time.Duration
+	// ScrubRate bounds a scrub, bytes a second; default 16 MiB.
+	ScrubRate int64
+	// CatchUp bounds how long a vote waits for the catalog to reach its upload's index;
+	// default 2 s.
+	CatchUp time.Duration
+	// Grace bounds how long requests in flight may take to finish at shutdown; default 5 s.
+	Grace time.Duration
+}
+
+// Validate fills the defaults in and refuses what cannot work.
+func (c *Config) Validate() error {
+	if _, err := vstack.ParseHostID(string(c.Host)); err != nil {
+		return fmt.Errorf("datanode: %w", err)
+	}
+	if c.Identity == nil || c.Meta == nil || c.Fetch == nil {
+		return fmt.Errorf("datanode %s: %w: Identity, Meta and Fetch are required", c.Host, vstack.ErrInvalid)
+	}
+	if len(c.Stores) == 0 {
+		return fmt.Errorf("datanode %s: %w: no stores", c.Host, vstack.ErrInvalid)
+	}
+	dirs := map[string]bool{}
+	for _, s := range c.Stores {
+		if s.Dir == "" || dirs[s.Dir] {
+			return fmt.Errorf("datanode %s: %w: store directory %q is empty or given twice", c.Host, vstack.ErrInvalid, s.Dir)
+		}
+		dirs[s.Dir] = true
+		if _, _, err := net.SplitHostPort(s.Addr); err != nil {
+			return fmt.Errorf("datanode %s: store %s: %w: address: %v", c.Host, s.Dir, vstack.ErrInvalid, err)
+		}
+	}
+	if c.Registry == nil {
+		c.Registry = prometheus.NewRegistry()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.FS == nil {
+		c.FS = vfs.OS{}
+	}
+	setDefault(&c.ReadMemory, 256<<20)
+	setDefault(&c.WriteMemory, 128<<20)
+	setDefault(&c.MaxRequests, 1024)
+	setDefault(&c.RepairRate, 64<<20)
+	setDefault(&c.HeartbeatEvery, time.Second)
+	return nil
+}
+
+func setDefault[T int | int64 | time.Duration](v *T, to T) {
+	if *v <= 0 {
+		*v = to
+	}
+}

@@ -1,0 +1,85 @@
+package converge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// scrubRuns is the refusal of a second scrub.
+func scrubRuns(id vstack.StoreID) error {
+	return fmt.Errorf("scrub of store %s: %w: one runs or waits to run", id, vstack.ErrAlreadyExists)
+}
+
+// scrubState is what ScrubStatus tells, behind the Loop's lock.
+type scrubState struct{ wire.ScrubStatus }
+
+// Scrub asks RunScrub to start a pass over every stored byte now, at rate bytes a second, 0 for
+// the configured one. ErrAlreadyExists when one runs or waits.
+func (l *Loop) Scrub(rate int64) error {
+	if rate <= 0 {
+		rate = l.cfg.ScrubRate
+	}
+	l.mu.Lock()
+	running := l.scrub.Running
+	l.mu.Unlock()
+	if running {
+		return scrubRuns(l.cfg.Disk.ID())
+	}
+	select {
+	case l.scrubs <- rate:
+		return nil
+	default:
+		return scrubRuns(l.cfg.Disk.ID())
+	}
+}
+
+// ScrubStatus is the running or the last pass.
+func (l *Loop) ScrubStatus() wire.ScrubStatus {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.scrub.ScrubStatus
+}
+
+// RunScrub scrubs every ScrubEvery, and when asked, until ctx ends.
+func (l *Loop) RunScrub(ctx context.Context) error {
+	timer := time.NewTimer(l.cfg.ScrubEvery)
+	defer timer.Stop()
+	for {
+		rate := l.cfg.ScrubRate
+		select {
+		case rate = <-l.scrubs:
+		case <-timer.C:
+		case <-ctx.Done():
+			return nil
+		}
+		l.scrubOnce(ctx, rate)
+		timer.Reset(l.cfg.ScrubEvery)
+	}
+}
+
+func (l *Loop) scrubOnce(ctx context.Context, rate int64) {
+	l.mu.Lock()
+	l.scrub.Running, l.scrub.Started, l.scrub.Rate = true, time.Now().UTC(), rate
+	l.scrub.Ended, l.scrub.Error = time.Time{}, ""
+	l.mu.Unlock()
+	report, err := l.cfg.Disk.Scrub(ctx, rate, func(id vstack.ChunkID, _ error) { l.Corrupt(id) })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.scrub.Running, l.scrub.Ended = false, time.Now().UTC()
+	l.scrub.Chunks, l.scrub.Bytes, l.scrub.Corrupt = int64(report.Chunks), report.Bytes, int64(report.Bad)
+	switch {
+	case err == nil:
+		l.scrub.Passes++
+		l.cfg.Logger.Info("scrub finished", "store", l.cfg.Disk.ID(), "chunks", report.Chunks, "bytes", report.Bytes, "bad", report.Bad)
+	case ctx.Err() != nil || errors.Is(err, vstack.ErrClosed):
+		l.scrub.Error = "interrupted by shutdown"
+	default:
+		l.scrub.Error = err.Error()
+		l.cfg.Logger.Error("scrub ended early", "store", l.cfg.Disk.ID(), "error", err)
+	}
+}

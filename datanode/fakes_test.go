@@ -1,0 +1,201 @@
+package datanode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/quicclient"
+)
+
+// metastore is a catalog in memory that answers heartbeats and the feed as the real
+// one does: state after an index, in index order, long polls, echoes.
+type metastore struct {
+	mu        sync.Mutex
+	index     uint64
+	videos    map[vstack.VideoID]wire.FeedVideo
+	uploads   map[vstack.UploadID]vstack.Upload
+	changed   map[any]uint64 // index of the last change of each object
+	placement *vstack.PlacementMap
+	echo      map[vstack.StoreID]vstack.LSN
+	reports   map[vstack.StoreID]wire.StoreReport
+	down      bool
+	feedHeld  bool // heartbeats go on, the feed tells nothing new
+	wake      chan struct{}
+}
+
+func newMetastore() *metastore {
+	return &metastore{
+		videos: map[vstack.VideoID]wire.FeedVideo{}, uploads: map[vstack.UploadID]vstack.Upload{}, changed: map[any]uint64{},
+		echo: map[vstack.StoreID]vstack.LSN{}, reports: map[vstack.StoreID]wire.StoreReport{}, wake: make(chan struct{}),
+	}
+}
+
+// change runs f under the lock with the next index and wakes the pollers.
+func (m *metastore) change(f func(index uint64)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.index++
+	f(m.index)
+	close(m.wake)
+	m.wake = make(chan struct{})
+}
+
+// place assigns every group to stores in order, at the next epoch.
+func (m *metastore) place(stores ...vstack.Store) {
+	m.change(func(index uint64) {
+		epoch := vstack.Epoch(1)
+		if m.placement != nil {
+			epoch = m.placement.Groups[0].Epoch + 1
+		}
+		p := &vstack.PlacementMap{Version: index, Stores: stores, Groups: make([]vstack.PGTargets, vstack.PlacementGroups)}
+		var ids []vstack.StoreID
+		for _, s := range stores {
+			ids = append(ids, s.ID)
+		}
+		for pg := range p.Groups {
+			p.Groups[pg] = vstack.PGTargets{Epoch: epoch, Targets: ids}
+		}
+		m.placement = p
+		m.changed["placement"] = index
+	})
+}
+
+func (m *metastore) upload(u vstack.Upload) vstack.Upload {
+	m.change(func(index uint64) {
+		if u.State == vstack.UploadOpen {
+			u.Incarnation, u.Index = vstack.Incarnation(index), index
+		}
+		m.uploads[u.ID] = u
+		m.changed[u.ID] = index
+	})
+	return u
+}
+
+// publish ends the upload and publishes its video, in one change.
+func (m *metastore) publish(u vstack.Upload, manifest *vstack.Manifest) {
+	m.change(func(index uint64) {
+		u.State = vstack.UploadPublished
+		m.uploads[u.ID], m.changed[u.ID] = u, index
+		m.videos[u.Video] = wire.FeedVideo{
+			Video:    vstack.Video{ID: u.Video, State: vstack.VideoPublished, Class: vstack.ClassHot, Index: index},
+			Manifest: manifest,
+		}
+		m.changed[u.Video] = index
+	})
+}
+
+func (m *metastore) remove(id vstack.VideoID) {
+	m.change(func(index uint64) {
+		m.videos[id] = wire.FeedVideo{Video: vstack.Video{ID: id, State: vstack.VideoDeleted, Index: index}}
+		m.changed[id] = index
+	})
+}
+
+func (m *metastore) set(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f()
+	close(m.wake)
+	m.wake = make(chan struct{})
+}
+
+func (m *metastore) report(id vstack.StoreID) wire.StoreReport {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reports[id]
+}
+
+var errDown = errors.New("connection refused")
+
+func (m *metastore) Heartbeat(_ context.Context, hb wire.Heartbeat) (wire.HeartbeatReply, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down {
+		return wire.HeartbeatReply{}, errDown
+	}
+	reply := wire.HeartbeatReply{Index: m.index, Echo: map[vstack.StoreID]vstack.LSN{}}
+	for _, s := range hb.Stores {
+		m.echo[s.ID] = max(m.echo[s.ID], s.LSN)
+		m.reports[s.ID] = s
+		reply.Echo[s.ID] = m.echo[s.ID]
+	}
+	return reply, nil
+}
+
+func (m *metastore) Feed(ctx context.Context, since uint64) (wire.FeedPage, error) {
+	for {
+		m.mu.Lock()
+		wake, down, held := m.wake, m.down, m.feedHeld
+		page := wire.FeedPage{Index: m.index}
+		for id, u := range m.uploads {
+			if m.changed[id] > since {
+				page.Uploads = append(page.Uploads, u)
+			}
+		}
+		for id, v := range m.videos {
+			if m.changed[id] > since {
+				page.Videos = append(page.Videos, v)
+			}
+		}
+		if m.changed["placement"] > since {
+			page.Placement = m.placement
+		}
+		m.mu.Unlock()
+		switch {
+		case down:
+			return wire.FeedPage{}, errDown
+		case page.Index > since && !held:
+			return page, nil
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return wire.FeedPage{}, ctx.Err()
+		}
+	}
+}
+
+// peers fetches from the stores of the placement, one after another.
+type peers struct {
+	meta   *metastore
+	client *http.Client
+}
+
+func (p *peers) Fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef) (quicclient.Fetched, error) {
+	p.meta.mu.Lock()
+	placement := p.meta.placement
+	p.meta.mu.Unlock()
+	group, _ := placement.Group(slot)
+	var errs []error
+	for _, id := range group.Targets {
+		s, _ := placement.Store(id)
+		data, err := p.get(ctx, "https://"+s.Addr+wire.PathChunks+ref.ID.String())
+		if err == nil && vstack.ChunkIDOf(data) == ref.ID {
+			return quicclient.Fetched{Data: data}, nil
+		}
+		errs = append(errs, fmt.Errorf("store %s: %d bytes: %w", id, len(data), err))
+	}
+	return quicclient.Fetched{}, errors.Join(append(errs, vstack.ErrUnavailable)...)
+}
+
+func (p *peers) get(ctx context.Context, url string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, wire.ReadError(resp)
+	}
+	return io.ReadAll(resp.Body)
+}

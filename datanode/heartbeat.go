@@ -1,0 +1,57 @@
+package datanode
+
+import (
+	"context"
+	"time"
+
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// beatTimeout bounds one heartbeat: a late one is worth less than the next.
+const beatTimeout = 3 * time.Second
+
+// beat reports to the catalog every HeartbeatEvery until ctx ends. The answer's echo
+// is what fences a store that has forgotten votes.
+func (s *Server) beat(ctx context.Context) error {
+	tick := time.NewTicker(s.cfg.HeartbeatEvery)
+	defer tick.Stop()
+	quiet := false // since the last answer, so that an outage is logged once
+	for {
+		err := s.beatOnce(ctx)
+		switch {
+		case err == nil && quiet:
+			s.cfg.Logger.Info("metastore answers heartbeats again", "host", s.cfg.Host)
+		case err != nil && !quiet && ctx.Err() == nil:
+			s.cfg.Logger.Warn("metastore does not answer heartbeats", "host", s.cfg.Host, "error", err)
+		}
+		quiet = err != nil
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (s *Server) beatOnce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	hb := wire.Heartbeat{Host: s.cfg.Host, Version: s.cfg.Version.Version}
+	for _, st := range s.stores {
+		hb.Stores = append(hb.Stores, st.report())
+	}
+	reply, err := s.cfg.Meta.Heartbeat(ctx, hb)
+	if err != nil {
+		return err
+	}
+	for _, st := range s.stores {
+		echo := reply.Echo[st.disk.ID()]
+		if st.disk.LostRecords() && !st.lostTold {
+			// Rot took acknowledged records: that is forgetting, whatever the LSN says.
+			st.lostTold, echo = true, max(echo, st.disk.LSN()+1)
+		}
+		st.voter.Echo(echo, reply.Index)
+	}
+	s.index.CompareAndSwap(0, max(reply.Index, 1))
+	return nil
+}

@@ -1,0 +1,85 @@
+package datanode
+
+import (
+	"net/http"
+
+	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/internal/ops"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// Paths that internal/wire does not name.
+const (
+	pathChunk     = wire.PathChunks + "{sha256}"
+	pathSlot      = wire.PathSlots + "{video}/{track}/{seq}"
+	pathInventory = "/v1/inventory"
+	pathStore     = "/v1/store"
+	pathScrub     = "/v1/scrub"
+)
+
+// Routes is everything that a store's port answers.
+func Routes() []wire.Route {
+	refusals := []*vstack.Sentinel{
+		vstack.ErrInvalid, vstack.ErrUnauthenticated, vstack.ErrForbidden, vstack.ErrUnavailable, vstack.ErrClosed,
+		vstack.ErrUploadNotLive, vstack.ErrBallotStale, vstack.ErrBallotReused, vstack.ErrSlotConflict,
+		vstack.ErrEpochStale, vstack.ErrNotAcceptor, vstack.ErrNotOwner, vstack.ErrAmnesic, vstack.ErrFenced,
+		vstack.ErrCatalogLagging, vstack.ErrDiskFull,
+	}
+	puts := append([]*vstack.Sentinel{vstack.ErrTooLarge, vstack.ErrTruncated, vstack.ErrHashMismatch, vstack.ErrTimeout}, refusals...)
+	reads := []*vstack.Sentinel{vstack.ErrInvalid, vstack.ErrNotFound, vstack.ErrRangeInvalid, vstack.ErrCorrupt, vstack.ErrUnavailable}
+	header := func(name, doc string, required bool) wire.Param {
+		return wire.Param{Name: name, In: "header", Doc: doc, Required: required}
+	}
+	readParams := []wire.Param{
+		header("Range", "one range of bytes; several are answered with the whole chunk", false),
+		header("If-Range", "the chunk's ETag", false), header("If-None-Match", "ETags", false),
+	}
+	putParams := []wire.Param{
+		header(wire.HeaderSlot, "VIDEO/TRACK/SEQ", true), header(wire.HeaderBallot, "INCARNATION.ROUND.PROPOSER", true),
+		header(wire.HeaderEpoch, "of the placement group", true), header(wire.HeaderUpload, "upload id", true),
+		header(wire.HeaderUploadIndex, "catalog index of the upload's incarnation", true),
+		header(wire.HeaderSize, "bytes, where Content-Length is missing", false),
+		header(wire.HeaderEcho, "highest LSN seen acknowledged by this store", false),
+	}
+	routes := []wire.Route{
+		{Method: http.MethodGet, Path: pathChunk, Summary: "Read a chunk or one range of it", Params: readParams, Response: []byte(nil), Errors: reads},
+		{Method: http.MethodHead, Path: pathChunk, Summary: "Size and ETag of a chunk", Params: readParams, Errors: reads},
+		{Method: http.MethodPut, Path: pathChunk, Summary: "Accept a chunk's bytes and vote for them in its slot", Params: putParams, Request: []byte(nil), Errors: puts, Mutual: true},
+		{Method: http.MethodPost, Path: wire.PathPrepare, Summary: "Prepare a slot, or with upload and no slot all slots of an upload", Request: wire.PaxosRequest{}, Response: chunkpaxos.Promise{}, Errors: refusals, Mutual: true},
+		{Method: http.MethodPost, Path: wire.PathAccept, Summary: "Accept a value whose bytes are here or at a peer", Request: wire.PaxosRequest{}, Errors: append(refusals, vstack.ErrBytesMissing), Mutual: true},
+		{Method: http.MethodPost, Path: wire.PathSeal, Summary: "Freeze a placement group's epoch", Request: wire.PaxosRequest{}, Response: chunkpaxos.Sealed{}, Errors: refusals, Mutual: true},
+		{Method: http.MethodPost, Path: wire.PathInstall, Summary: "Stage the values of a sealed epoch", Request: wire.PaxosRequest{}, Response: chunkpaxos.Installed{}, Errors: refusals, Mutual: true},
+		{Method: http.MethodGet, Path: pathSlot, Summary: "What this store holds for a slot of an unpublished upload", Response: chunkpaxos.SlotState{}, Errors: refusals},
+		{Method: http.MethodGet, Path: pathInventory, Summary: "Stored chunks, ordered by name", Params: []wire.Param{
+			{Name: "cursor", In: "query", Doc: "next of the page before"}, {Name: "limit", In: "query", Doc: "1 to 4096, default 1000"},
+		}, Response: wire.InventoryPage{}, Errors: []*vstack.Sentinel{vstack.ErrInvalid}},
+		{Method: http.MethodGet, Path: pathStore, Summary: "Space, latency, votes and scrub of this store", Response: wire.StoreStatus{}},
+		{Method: http.MethodPost, Path: pathScrub, Summary: "Check every stored byte now", Request: wire.ScrubRequest{}, Response: wire.ScrubStatus{},
+			Errors: []*vstack.Sentinel{vstack.ErrInvalid, vstack.ErrAlreadyExists, vstack.ErrUnauthenticated, vstack.ErrForbidden}, Mutual: true},
+	}
+	return append(routes, ops.Routes()...)
+}
+
+// handlers gives every route its handler.
+func (st *store) handlers() map[string]http.Handler {
+	h := map[string]http.Handler{
+		method("GET", pathChunk):         st.reader,
+		method("HEAD", pathChunk):        st.reader,
+		method("PUT", pathChunk):         st.voter,
+		method("POST", wire.PathPrepare): st.voter,
+		method("POST", wire.PathAccept):  st.voter,
+		method("POST", wire.PathSeal):    st.voter,
+		method("POST", wire.PathInstall): st.voter,
+		method("GET", pathSlot):          st.voter,
+		method("GET", pathInventory):     http.HandlerFunc(st.serveInventory),
+		method("GET", pathStore):         http.HandlerFunc(st.serveStore),
+		method("POST", pathScrub):        http.HandlerFunc(st.serveScrub),
+	}
+	s := st.server
+	operations := ops.Handler(ops.Config{Version: s.cfg.Version, Registry: s.cfg.Registry, Ready: s.ready, OpenAPI: s.openAPI})
+	for _, r := range ops.Routes() {
+		h[method(r.Method, r.Path)] = operations
+	}
+	return h
+}

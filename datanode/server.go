@@ -1,0 +1,165 @@
+package datanode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vstack/vstack/datanode/catalog"
+	"github.com/vstack/vstack/datanode/converge"
+	"github.com/vstack/vstack/datanode/serve"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// Server is the datanode of one host.
+type Server struct {
+	cfg      Config
+	stores   []*store
+	follower *catalog.Follower
+	reads    *serve.Buffers
+	writes   *serve.Buffers
+	repair   *converge.Budget
+	openAPI  []byte
+	started  time.Time
+
+	// index is what the first heartbeat's answer said of the catalog: before the view
+	// has reached it, what is absent from it may only be unread. 0: no answer yet.
+	index atomic.Uint64
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Open recovers every store and binds its listeners. The caller runs and closes it.
+func Open(ctx context.Context, cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, started: time.Now().UTC(),
+		reads: serve.NewBuffers(cfg.ReadMemory), writes: serve.NewBuffers(cfg.WriteMemory),
+		repair:  converge.NewBudget(cfg.RepairRate),
+		openAPI: wire.OpenAPI("V-Stack datanode", cfg.Version.Version, Routes()),
+	}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open datanode %s: %w", cfg.Host, err), s.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) open(ctx context.Context) error {
+	var ids []vstack.StoreID
+	for _, sc := range s.cfg.Stores {
+		st, err := openDisk(ctx, s, sc)
+		if err != nil {
+			return err
+		}
+		s.stores = append(s.stores, st)
+		ids = append(ids, st.disk.ID())
+	}
+	var err error
+	s.follower, err = catalog.New(catalog.Config{
+		Feed: s.cfg.Meta, Stores: ids, OnPage: s.onPage, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	for _, st := range s.stores {
+		if err := st.assemble(); err != nil {
+			return fmt.Errorf("store %s at %s: %w", st.disk.ID(), st.cfg.Dir, err)
+		}
+	}
+	return nil
+}
+
+// Run serves until ctx ends or a part breaks: then it takes no new requests, lets
+// those in flight finish, and stops the rest.
+func (s *Server) Run(ctx context.Context) error {
+	// What requests in flight rely on outlives the listeners.
+	backCtx, stopBack := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBack()
+	back, backCtx := errgroup.WithContext(backCtx)
+	front, frontCtx := errgroup.WithContext(ctx)
+
+	back.Go(func() error { return s.follower.Run(backCtx) })
+	back.Go(func() error { return s.beat(backCtx) })
+	for _, st := range s.stores {
+		back.Go(func() error { return st.voter.Run(backCtx) })
+		back.Go(func() error { return st.loop.Run(backCtx) })
+		back.Go(func() error { return st.loop.RunScrub(backCtx) })
+		front.Go(func() error { return st.endpoint.Serve(frontCtx) })
+		s.cfg.Logger.Info("store serves", "host", s.cfg.Host, "store", st.disk.ID(), "addr", st.endpoint.Addr(), "dir", st.cfg.Dir)
+	}
+	front.Go(func() error { // a broken background part takes the listeners with it
+		select {
+		case <-backCtx.Done():
+			return context.Cause(backCtx)
+		case <-frontCtx.Done():
+			return nil
+		}
+	})
+	err := front.Wait()
+	stopBack()
+	if backErr := back.Wait(); backErr != nil {
+		err = backErr
+	}
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("run datanode %s: %w", s.cfg.Host, err)
+	}
+	return nil
+}
+
+// Close ends every listener and store. Idempotent; Run must have returned, or never
+// have been called.
+func (s *Server) Close() error {
+	s.closeOnce.Do(func() {
+		var errs []error
+		for _, st := range s.stores {
+			errs = append(errs, st.close())
+		}
+		s.closeErr = errors.Join(errs...)
+	})
+	return s.closeErr
+}
+
+// StoreInfo names one of the host's stores.
+type StoreInfo struct {
+	ID   vstack.StoreID
+	Addr string // HOST:PORT that it listens on
+	Dir  string
+}
+
+// Stores lists the host's stores in the order of the configuration.
+func (s *Server) Stores() []StoreInfo {
+	var out []StoreInfo
+	for _, st := range s.stores {
+		out = append(out, StoreInfo{ID: st.disk.ID(), Addr: st.endpoint.Addr(), Dir: st.cfg.Dir})
+	}
+	return out
+}
+
+// onPage hands a page of the feed to every store's acceptor.
+func (s *Server) onPage(page wire.FeedPage) {
+	for _, st := range s.stores {
+		st.voter.Apply(page)
+	}
+}
+
+// complete reports whether the view has caught up with what the catalog was when this
+// process first heard of it.
+func (s *Server) complete() bool {
+	index := s.index.Load()
+	return index > 0 && s.follower.Synced(index)
+}
+
+// fetch brings a chunk's bytes from a peer.
+func (s *Server) fetch(ctx context.Context, slot vstack.Slot, v vstack.Value) ([]byte, error) {
+	got, err := s.cfg.Fetch.Fetch(ctx, slot, vstack.ChunkRef{Seq: slot.Seq, ID: v.Chunk, Size: v.Size})
+	return got.Data, err
+}

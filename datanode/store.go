@@ -1,0 +1,112 @@
+package datanode
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/vstack/vstack/datanode/converge"
+	"github.com/vstack/vstack/datanode/serve"
+	"github.com/vstack/vstack/datanode/superblock"
+	"github.com/vstack/vstack/datanode/vote"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// store is one store with all its parts, which never change once it is assembled.
+type store struct {
+	server   *Server
+	cfg      StoreConfig
+	disk     *superblock.Store
+	gate     *serve.Gate
+	latency  *serve.Latency
+	reader   *serve.Reader
+	voter    *vote.Voter
+	loop     *converge.Loop
+	endpoint *serve.Endpoint
+
+	lostTold bool // of the heartbeat's goroutine alone
+}
+
+// openDisk recovers a store's superblocks.
+func openDisk(ctx context.Context, s *Server, cfg StoreConfig) (*store, error) {
+	disk, err := superblock.Open(ctx, superblock.Config{
+		Dir: cfg.Dir, FS: s.cfg.FS, SuperblockSize: s.cfg.SuperblockSize, Capacity: cfg.Capacity, Reserve: s.cfg.Reserve,
+		Logger: s.cfg.Logger, Registry: s.cfg.Registry, Fatal: s.cfg.Fatal,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &store{
+		server: s, cfg: cfg, disk: disk,
+		gate: serve.NewGate(s.cfg.MaxRequests), latency: serve.NewLatency(),
+	}, nil
+}
+
+// assemble makes the parts over the recovered disk and binds the listeners.
+func (st *store) assemble() (err error) {
+	s := st.server
+	st.voter, err = vote.New(vote.Config{
+		Log: st.disk, Fetch: s.fetch, Buffers: s.writes, Fatal: s.cfg.Fatal, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
+		CatchUp: s.cfg.CatchUp,
+	})
+	if err != nil {
+		return err
+	}
+	st.loop, err = converge.New(converge.Config{
+		Disk: st.disk, Catalog: s.follower, Votes: st.voter, Fetch: s.fetch, Complete: s.complete,
+		ReadP99: func() time.Duration { return st.latency.Quantile(time.Now(), 0.99) },
+		Rate:    s.repair, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
+		Settle: s.cfg.Settle, Interval: s.cfg.ConvergeEvery, Grace: s.cfg.DropGrace,
+		ScrubEvery: s.cfg.ScrubEvery, ScrubRate: s.cfg.ScrubRate,
+	})
+	if err != nil {
+		return err
+	}
+	st.reader, err = serve.NewReader(serve.ReaderConfig{
+		ID: st.disk.ID(), Store: chunks{st.disk}, Buffers: s.reads, Gate: st.gate, Latency: st.latency,
+		Corrupt: st.loop.Corrupt, Registry: s.cfg.Registry,
+	})
+	if err != nil {
+		return err
+	}
+	st.endpoint, err = serve.Listen(serve.Config{
+		Addr: st.cfg.Addr, TLS: s.cfg.Identity.ServerTLS(), ResetKey: s.cfg.Identity.ResetKey(),
+		Handler: serve.NewRouter(Routes(), st.handlers()), Gate: st.gate, Logger: s.cfg.Logger, Grace: s.cfg.Grace,
+	})
+	return err
+}
+
+func (st *store) close() error {
+	var err error
+	if st.endpoint != nil {
+		err = st.endpoint.Close()
+	}
+	return errors.Join(err, st.disk.Close())
+}
+
+// report is the store's part of a heartbeat.
+func (st *store) report() wire.StoreReport {
+	stats := st.disk.Stats()
+	missing, corrupt := st.loop.Lacking()
+	reads, bytes := st.reader.Served()
+	return wire.StoreReport{
+		ID: st.disk.ID(), Addr: st.endpoint.Addr(), Capacity: stats.Capacity, Used: stats.Used,
+		Chunks: int64(stats.Chunks), Missing: missing, Corrupt: corrupt,
+		LSN: st.disk.LSN(), Applied: st.server.follower.Applied(),
+		ReadP99: st.latency.Quantile(time.Now(), 0.99).Seconds(), Reads: reads, ReadSize: bytes,
+		Writes: st.voter.Accepted(), Started: st.server.started, Full: stats.Free < vstack.MaxChunkSize,
+	}
+}
+
+// chunks is the store as serve reads it.
+type chunks struct{ *superblock.Store }
+
+// Size is false for a chunk that is known damaged.
+func (c chunks) Size(id vstack.ChunkID) (uint32, bool) {
+	info, ok := c.Lookup(id)
+	return info.Size, ok
+}
+
+// method is the router's key of a route.
+func method(m, path string) string { return m + " " + path }

@@ -1,0 +1,248 @@
+package vote
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/datanode/serve"
+	"github.com/vstack/vstack/datanode/superblock"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// Voter is one store's acceptor at work.
+type Voter struct {
+	cfg     Config
+	guard   *guard
+	votes   *votes
+	metrics *metrics
+	halted  chan struct{} // closed when the acceptor halts
+	wake    chan struct{} // tells Run of loose appends
+
+	mu     sync.Mutex // guards all below; held around Step, never over I/O
+	acc    *chunkpaxos.Acceptor
+	calls  map[chunkpaxos.Token]*call
+	last   chunkpaxos.Token
+	loose  []chunkpaxos.Append // that nobody waits for; at most a few a catalog page
+	timers map[chunkpaxos.Token]*time.Timer
+	echo   vstack.LSN // highest that the catalog told
+	echoed bool
+}
+
+// call is one request under way. The acceptor has at most one effect outstanding for
+// it, besides its answer.
+type call struct {
+	token chunkpaxos.Token
+	data  []byte        // verified bytes; nil without
+	buf   *serve.Buffer // holds data that the call found itself; nil without
+	todo  chan chunkpaxos.Effect
+	pins  []vstack.ChunkID
+}
+
+// New restores the acceptor from the log. Nothing is judged until Apply and Echo have
+// brought the catalog.
+func New(cfg Config) (*Voter, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	id := cfg.Log.ID()
+	acc, err := chunkpaxos.NewAcceptor(chunkpaxos.AcceptorConfig{Store: id, LSN: cfg.Log.LSN(), CatchUp: cfg.CatchUp})
+	if err != nil {
+		return nil, fmt.Errorf("acceptor of store %s: %w", id, err)
+	}
+	votes := newVotes()
+	cfg.Log.State(func(r superblock.Record, lsn vstack.LSN) bool {
+		d, ok := durableOf(r, lsn)
+		if !ok {
+			return true
+		}
+		acc.Restore(d)
+		if d.Kind == chunkpaxos.DurableVote {
+			votes.add(d.Upload, d.Slot, d.Value.Chunk)
+		}
+		return true
+	})
+	v := &Voter{
+		cfg: cfg, guard: newGuard(), votes: votes, acc: acc,
+		halted: make(chan struct{}), wake: make(chan struct{}, 1),
+		calls: map[chunkpaxos.Token]*call{}, timers: map[chunkpaxos.Token]*time.Timer{},
+	}
+	if v.metrics, err = newMetrics(cfg.Registry, id, v.stats); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// Run carries out what no request waits for, until ctx ends.
+func (v *Voter) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-v.wake:
+			v.appendLoose(ctx)
+		case <-ctx.Done():
+			return nil
+		case <-v.halted:
+			return nil
+		}
+	}
+}
+
+// Do has the acceptor judge msg. data are an Accept's bytes, verified, or nil; they
+// are the Voter's until Do returns. It waits for the answer even when ctx ends first,
+// for the wait is bounded and the outcome of an append must reach the acceptor.
+func (v *Voter) Do(ctx context.Context, msg chunkpaxos.Message, data []byte, echo vstack.LSN) (chunkpaxos.Reply, error) {
+	c := &call{data: data, todo: make(chan chunkpaxos.Effect, 2)}
+	defer v.unpin(c)
+	defer c.release()
+	if m, ok := msg.(chunkpaxos.Accept); ok {
+		v.pin(c, m.Value.Chunk)
+	}
+	v.mu.Lock()
+	v.last++
+	c.token = v.last
+	v.calls[c.token] = c
+	halt := v.dispatch(v.acc.Step(chunkpaxos.Request{Token: c.token, Msg: msg, HasBytes: data != nil, Echo: echo}))
+	v.mu.Unlock()
+	v.halt(halt)
+	for {
+		select {
+		case e := <-c.todo:
+			switch e := e.(type) {
+			case chunkpaxos.Append:
+				lsn, err := v.append(ctx, c, e)
+				v.step(chunkpaxos.AppendDone{Token: c.token, LSN: lsn, Err: err})
+			case chunkpaxos.FetchBytes:
+				stored, err := v.fetch(ctx, c, e)
+				v.step(chunkpaxos.BytesReady{Token: c.token, Stored: stored, Err: err})
+			case chunkpaxos.Respond:
+				return e.Reply, nil
+			}
+		case <-v.halted:
+			return nil, fmt.Errorf("store %s has halted: %w", v.cfg.Log.ID(), vstack.ErrClosed)
+		}
+	}
+}
+
+// Apply brings a page of the catalog's feed; pages come in order, from one goroutine.
+func (v *Voter) Apply(page wire.FeedPage) {
+	change := chunkpaxos.CatalogChange{Applied: page.Index, Uploads: page.Uploads}
+	for _, fv := range page.Videos {
+		if fv.Video.State == vstack.VideoDeleted || fv.Video.State == vstack.VideoFailed {
+			change.Deleted = append(change.Deleted, fv.Video.ID)
+		}
+	}
+	if page.Placement.Ready() {
+		for pg, g := range page.Placement.Groups {
+			change.Groups = append(change.Groups, chunkpaxos.Group{PG: vstack.PG(pg), Epoch: g.Epoch, Acceptors: g.Acceptors()})
+		}
+	}
+	v.step(change)
+}
+
+// Echo brings what the catalog remembers of this store, from a heartbeat's answer.
+func (v *Voter) Echo(lsn vstack.LSN, index uint64) {
+	v.mu.Lock()
+	v.echo, v.echoed = max(v.echo, lsn), true
+	v.mu.Unlock()
+	v.step(chunkpaxos.Echo{LSN: lsn, Current: v.cfg.Log.LSN(), Index: index})
+}
+
+// Votes reports whether the store would vote now, and if not, why.
+func (v *Voter) Votes() (bool, string) {
+	v.mu.Lock()
+	echoed, stats := v.echoed, v.acc.Stats()
+	v.mu.Unlock()
+	switch {
+	case !echoed:
+		return false, "the catalog has not answered a heartbeat yet"
+	case stats.Applied == 0:
+		return false, "the catalog has not been read yet"
+	case stats.Amnesic > 0:
+		return false, fmt.Sprintf("%d placement groups are barred until their epoch changes: this store may have forgotten votes", stats.Amnesic)
+	}
+	return true, ""
+}
+
+// step feeds one input and sees to its effects.
+func (v *Voter) step(in chunkpaxos.Input) {
+	v.mu.Lock()
+	halt := v.dispatch(v.acc.Step(in))
+	v.mu.Unlock()
+	v.halt(halt)
+}
+
+// dispatch hands effects to whoever carries them out. The caller holds mu, and calls
+// halt with the answer afterwards.
+func (v *Voter) dispatch(effects []chunkpaxos.Effect) (halt error) {
+	for _, e := range effects {
+		switch e := e.(type) {
+		case chunkpaxos.Append:
+			if e.Token == 0 {
+				v.loose = append(v.loose, e)
+				signal(v.wake)
+				continue
+			}
+			v.calls[e.Token].todo <- e // buffered: one outstanding effect a call
+		case chunkpaxos.FetchBytes:
+			v.calls[e.Token].todo <- e
+		case chunkpaxos.Respond:
+			v.calls[e.Token].todo <- e
+			delete(v.calls, e.Token)
+			if t := v.timers[e.Token]; t != nil {
+				t.Stop()
+				delete(v.timers, e.Token)
+			}
+		case chunkpaxos.SetTimer:
+			v.timers[e.Token] = time.AfterFunc(e.After, func() { v.step(chunkpaxos.Timeout{Token: e.Token}) })
+		case chunkpaxos.Alarm:
+			v.metrics.alarms.WithLabelValues(string(e.Reason.Code())).Inc()
+			v.cfg.Logger.Error("ChunkPaxos alarm", "store", v.cfg.Log.ID(), "code", e.Reason.Code(), "detail", e.Detail)
+		case chunkpaxos.Halt:
+			halt = e.Err
+		}
+	}
+	return halt
+}
+
+// halt ends the process, by way of Fatal. The acceptor halts once.
+func (v *Voter) halt(err error) {
+	if err != nil {
+		close(v.halted)
+		v.cfg.Fatal(fmt.Errorf("store %s: %w", v.cfg.Log.ID(), err))
+	}
+}
+
+func (v *Voter) stats() chunkpaxos.Stats {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.acc.Stats()
+}
+
+func (v *Voter) pin(c *call, id vstack.ChunkID) {
+	v.guard.pin(id)
+	c.pins = append(c.pins, id)
+}
+
+func (v *Voter) unpin(c *call) {
+	for _, id := range c.pins {
+		v.guard.unpin(id)
+	}
+}
+
+// release gives back the memory of what the call found itself.
+func (c *call) release() {
+	if c.buf != nil {
+		c.buf.Release()
+		c.buf, c.data = nil, nil
+	}
+}
+
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default: // a signal is waiting already
+	}
+}

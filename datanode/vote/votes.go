@@ -1,0 +1,50 @@
+package vote
+
+import (
+	"sync"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// votes remembers which chunks the live votes name, so that none of them is dropped.
+// It may name more than the log does, never less.
+type votes struct {
+	mu       sync.Mutex // guards byUpload
+	byUpload map[vstack.UploadID]map[vstack.ChunkID]vstack.Slot
+}
+
+func newVotes() *votes {
+	return &votes{byUpload: map[vstack.UploadID]map[vstack.ChunkID]vstack.Slot{}}
+}
+
+// add notes a vote; it comes before the vote's append.
+func (v *votes) add(u vstack.UploadID, s vstack.Slot, id vstack.ChunkID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	chunks := v.byUpload[u]
+	if chunks == nil {
+		chunks = map[vstack.ChunkID]vstack.Slot{}
+		v.byUpload[u] = chunks
+	}
+	chunks[id] = s
+}
+
+// forget drops the votes of an ended upload.
+func (v *votes) forget(u vstack.UploadID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.byUpload, u)
+}
+
+// all is a copy: every chunk with one slot that it was voted for.
+func (v *votes) all() map[vstack.ChunkID]vstack.Slot {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	out := map[vstack.ChunkID]vstack.Slot{}
+	for _, chunks := range v.byUpload {
+		for id, s := range chunks {
+			out[id] = s
+		}
+	}
+	return out
+}
