@@ -185,7 +185,8 @@ func (p *simProc) send(to vstack.StoreID, m Message, withBytes bool, answer func
 	echo := p.echo[to]
 	arrive := func() {
 		up := s.request(m, withBytes, echo, func(r Reply) {
-			w.carry(fmt.Sprintf("%s → %s  %s", s.name, p.name, w.describeReply(r)), func() {
+			line := func() string { return fmt.Sprintf("%s → %s  %s", s.name, p.name, w.describeReply(r)) }
+			w.carry(line, func() {
 				if p.dead {
 					return
 				}
@@ -199,7 +200,8 @@ func (p *simProc) send(to vstack.StoreID, m Message, withBytes bool, answer func
 			w.after(w.plan.delay(w.rnd), lost)
 		}
 	}
-	w.carry(fmt.Sprintf("%s → %s  %s", p.name, s.name, w.describe(m, withBytes)), arrive, lost)
+	line := func() string { return fmt.Sprintf("%s → %s  %s", p.name, s.name, w.describe(m, withBytes)) }
+	w.carry(line, arrive, lost)
 }
 
 func (w *world) describe(m Message, withBytes bool) string {

@@ -45,7 +45,7 @@ func TestRandomSchedulesKeepEveryInvariant(t *testing.T) {
 		t.Log("\n" + storyOf(randomPlan(*replay)))
 	}
 	var events, commits, acks, virtual int
-	n := schedules(t, 3000)
+	n := schedules(t, 2000)
 	for seed := range uint64(n) {
 		if *replay != 0 {
 			seed = *replay
@@ -131,13 +131,13 @@ func TestGoldenTraces(t *testing.T) {
 		}, func(w *world) {
 			w.populate()
 			w.after(10*time.Millisecond, func() { w.newProc("Q1", w.cat.upload, w.id("Q1"), false).uploadAll() })
-		}, 0},
+		}, 34},
 		{"resume", func() plan {
-			return plan{slots: 2, silent: 1000, fate: lose("P1 → B  PUT slot 2", "P1 → C  PUT slot 2")}
+			return plan{slots: 2, silent: 1000, samecontent: 1000, fate: lose("P1 → B  PUT slot 2", "P1 → C  PUT slot 2")}
 		}, func(w *world) {
 			w.populate()
 			w.after(10*time.Millisecond, func() { w.resume("P2", w.id("P2"), true) })
-		}, 0},
+		}, 28},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := c.plan()

@@ -190,7 +190,7 @@ func (w *world) resume(name string, owner vstack.ProposerID, oldDies bool) {
 		}
 	}
 	if !w.plan.mutant.shared {
-		w.cat.resume(owner)
+		w.cat.resume(name, owner)
 	}
 	w.newProc(name, w.cat.upload, w.cat.upload.Owner, true).takeOver()
 }
@@ -238,8 +238,12 @@ func (w *world) chance(of1000 int) bool { return of1000 > 0 && w.rnd.IntN(1000) 
 
 // carry takes one message over the network: it may be lost, come late, or come twice.
 // lost, if not nil, runs when the sender notices that it is gone.
-func (w *world) carry(line string, arrive, lost func()) {
+func (w *world) carry(describe func() string, arrive, lost func()) {
 	w.sent++
+	line := ""
+	if w.story != nil {
+		line = describe()
+	}
 	drop := w.chance(w.plan.loss)
 	if w.plan.fate != nil && !w.plan.fate(line) {
 		drop = true
@@ -282,10 +286,11 @@ func (c *simCatalog) open() {
 	c.w.tell("catalog  upload opens with incarnation 1, owned by P1")
 }
 
-func (c *simCatalog) resume(owner vstack.ProposerID) {
+func (c *simCatalog) resume(name string, owner vstack.ProposerID) {
 	c.index++
+	c.w.names[owner] = name
 	c.upload.Incarnation, c.upload.Owner, c.upload.Index = c.upload.Incarnation+1, owner, c.index
-	c.w.tell("catalog  upload is resumed with incarnation %d, owned by %s", c.upload.Incarnation, owner)
+	c.w.tell("catalog  upload is resumed with incarnation %d, owned by %s", c.upload.Incarnation, name)
 	c.feed()
 }
 
@@ -305,7 +310,10 @@ func (c *simCatalog) feed() {
 // feedTo sends the catalog of the moment to one store; an older page never follows a
 // newer one.
 func (c *simCatalog) feedTo(s *simStore, life int) {
-	change := CatalogChange{Applied: c.index, Groups: allGroups(1, 0), Uploads: []vstack.Upload{c.upload}}
+	change := CatalogChange{Applied: c.index, Uploads: []vstack.Upload{c.upload}}
+	for _, slot := range c.w.slots() {
+		change.Groups = append(change.Groups, Group{PG: slot.PG(), Epoch: 1, Acceptors: testStores})
+	}
 	c.w.after(c.w.plan.delay(c.w.rnd), func() {
 		if s.life != life || s.acc == nil || change.Applied < s.applied {
 			return
