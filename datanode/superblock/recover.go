@@ -198,7 +198,7 @@ func (s *Store) recoverTails(open []*superblock) error {
 		records[id] = b.sealed
 	}
 	for _, b := range slices.Backward(open) {
-		later := b.rewrite
+		later := false
 		for id, has := range records {
 			later = later || (id > b.id && has)
 		}
@@ -237,15 +237,20 @@ func (s *Store) recoverTail(b *superblock, later bool) error {
 	if err != nil {
 		return err
 	}
-	if (later || b.rewrite) && sc.dirty {
+	sealing := later || b.rewrite // a seal had begun: all records were durable
+	if sealing && sc.dirty {
 		if sc.dirty, err = b.footerMissing(sc); err != nil {
 			return err
 		}
 		if !sc.dirty {
-			s.found(Finding{Kind: FindRot, File: b.path, Offset: b.size - format.TrailerLen, Length: format.TrailerLen, Err: format.ErrMalformed})
+			kind := FindRot
+			if !later {
+				kind = FindTornTail // of the seal
+			}
+			s.found(Finding{Kind: kind, File: b.path, Offset: b.size - format.TrailerLen, Length: format.TrailerLen, Err: format.ErrMalformed})
 		}
 	}
-	v, err := b.judge(sc, later)
+	v, err := b.judge(sc, sealing)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,192 @@
+package superblock
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// model is what a store must hold: the specification that tests compare with.
+type model struct {
+	chunks   map[vstack.ChunkID][]byte
+	votes    map[vstack.Slot]Record
+	promises map[vstack.Slot]Record
+	minimums map[vstack.UploadID]Record
+	seals    map[vstack.PG]Record
+}
+
+func newModel() *model {
+	return &model{map[vstack.ChunkID][]byte{}, map[vstack.Slot]Record{}, map[vstack.Slot]Record{}, map[vstack.UploadID]Record{}, map[vstack.PG]Record{}}
+}
+
+func (m *model) clone() *model {
+	return &model{maps.Clone(m.chunks), maps.Clone(m.votes), maps.Clone(m.promises), maps.Clone(m.minimums), maps.Clone(m.seals)}
+}
+
+// with returns the model after one more batch.
+func (m *model) with(recs []Record) *model {
+	out := m.clone()
+	for _, r := range recs {
+		out.apply(r)
+	}
+	return out
+}
+
+func (m *model) apply(r Record) {
+	data := r.Data
+	r.Data = nil
+	switch r.Kind {
+	case KindChunk:
+		m.chunks[r.Value.Chunk] = data
+		if r.Voted {
+			r.Kind = KindVote
+			m.votes[r.Slot] = r
+		}
+	case KindVote:
+		r.Voted = true
+		m.votes[r.Slot] = r
+	case KindPromise:
+		m.promises[r.Slot] = r
+	case KindMinimum:
+		m.minimums[r.Upload] = r
+	case KindSeal:
+		m.seals[r.PG] = r
+	case KindDrop:
+		delete(m.chunks, r.Value.Chunk)
+	case KindForget:
+		if !r.Slot.Video.IsZero() {
+			delete(m.votes, r.Slot)
+			delete(m.promises, r.Slot)
+			return
+		}
+		delete(m.minimums, r.Upload)
+		old := func(_ vstack.Slot, have Record) bool { return have.Upload == r.Upload }
+		maps.DeleteFunc(m.votes, old)
+		maps.DeleteFunc(m.promises, old)
+	}
+}
+
+// observe reads everything a store holds, as a model.
+func observe(s *Store) (*model, error) {
+	got := newModel()
+	var errs []error
+	var after vstack.ChunkID
+	for page := s.Inventory(after, 7); len(page) > 0; page = s.Inventory(after, 7) {
+		for _, info := range page {
+			b := make([]byte, info.Size)
+			if _, err := s.ReadAt(context.Background(), info.ID, b, 0); err != nil {
+				errs = append(errs, err)
+			}
+			if vstack.ChunkIDOf(b) != info.ID {
+				errs = append(errs, fmt.Errorf("chunk %s reads as other bytes", info.ID.Short()))
+			}
+			if look, ok := s.Lookup(info.ID); !ok || look != info {
+				errs = append(errs, fmt.Errorf("chunk %s: lookup %+v, inventory %+v", info.ID.Short(), look, info))
+			}
+			got.chunks[info.ID] = b
+			after = info.ID
+		}
+	}
+	seen := 0
+	s.State(func(r Record, _ vstack.LSN) bool {
+		got.apply(r)
+		seen++
+		return true
+	})
+	if seen != len(got.votes)+len(got.promises)+len(got.minimums)+len(got.seals) {
+		errs = append(errs, fmt.Errorf("state yields %d records, some of them twice", seen))
+	}
+	return got, errors.Join(errs...)
+}
+
+// diff says how got differs from m; "" if it does not.
+func (m *model) diff(got *model) string {
+	var b bytes.Buffer
+	diffMap(&b, "chunk", m.chunks, got.chunks, bytes.Equal)
+	diffMap(&b, "vote", m.votes, got.votes, sameRecord)
+	diffMap(&b, "promise", m.promises, got.promises, sameRecord)
+	diffMap(&b, "minimum", m.minimums, got.minimums, sameRecord)
+	diffMap(&b, "seal", m.seals, got.seals, sameRecord)
+	return b.String()
+}
+
+// sameRecord compares records without data.
+func sameRecord(a, b Record) bool {
+	return a.Kind == b.Kind && a.Slot == b.Slot && a.PG == b.PG && a.Epoch == b.Epoch && a.Upload == b.Upload &&
+		a.Ballot == b.Ballot && a.Value == b.Value && a.Voted == b.Voted
+}
+
+func diffMap[K comparable, V any](b *bytes.Buffer, what string, want, got map[K]V, same func(a, b V) bool) {
+	for k, w := range want {
+		if g, ok := got[k]; !ok {
+			fmt.Fprintf(b, "%s %v is missing; ", what, k)
+		} else if !same(w, g) {
+			fmt.Fprintf(b, "%s %v is %.200v, want %.200v; ", what, k, g, w)
+		}
+	}
+	for k := range got {
+		if _, ok := want[k]; !ok {
+			fmt.Fprintf(b, "%s %v was invented; ", what, k)
+		}
+	}
+}
+
+// randomBatch makes a valid batch that fits the model: about one PUT in two, and all
+// the rest of an acceptor's life.
+func randomBatch(m *model, rng *rand.Rand, maxData int) []Record {
+	n := 1
+	if rng.IntN(4) == 0 {
+		n = 1 + rng.IntN(4)
+	}
+	next := m.clone()
+	var recs []Record
+	for range n {
+		r := randomRecord(next, rng, maxData)
+		next.apply(r)
+		recs = append(recs, r)
+	}
+	return recs
+}
+
+func randomRecord(m *model, rng *rand.Rand, maxData int) Record {
+	slot := slotOf(byte(1+rng.IntN(3)), uint32(rng.IntN(12)))
+	put := voted(payload(rng.Uint64N(40), 1+rng.IntN(maxData)), slot, rng.Uint32N(100))
+	switch p := rng.IntN(100); {
+	case p < 40:
+		return put
+	case p < 50:
+		return stored(put.Data)
+	case p < 65 && len(m.chunks) > 0:
+		id := pickChunk(m, rng)
+		put.Kind, put.Voted, put.Data, put.Value = KindVote, false, nil, vstack.Value{Chunk: id, Size: uint32(len(m.chunks[id]))}
+		return put
+	case p < 73:
+		return Record{Kind: KindPromise, Slot: slot, PG: slot.PG(), Epoch: 2, Upload: put.Upload, Ballot: put.Ballot}
+	case p < 77:
+		return Record{Kind: KindMinimum, Upload: put.Upload, Ballot: put.Ballot}
+	case p < 80:
+		return Record{Kind: KindSeal, PG: slot.PG(), Epoch: vstack.Epoch(rng.Uint64N(9))}
+	case p < 85:
+		return Record{Kind: KindForget, Slot: slot}
+	case p < 87:
+		return Record{Kind: KindForget, Upload: put.Upload}
+	case len(m.chunks) > 0:
+		return Record{Kind: KindDrop, Value: vstack.Value{Chunk: pickChunk(m, rng)}}
+	}
+	return put
+}
+
+func pickChunk(m *model, rng *rand.Rand) (id vstack.ChunkID) {
+	n := rng.IntN(len(m.chunks))
+	best := make([]vstack.ChunkID, 0, len(m.chunks))
+	for k := range m.chunks {
+		best = append(best, k)
+	}
+	sortIDs(best)
+	return best[n]
+}
