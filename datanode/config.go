@@ -61,6 +61,9 @@ type Config struct {
 	Reserve int64
 	// ReadMemory bounds the bodies of reads in flight over all stores; default 256 MiB.
 	ReadMemory int64
+	// CacheMemory bounds the chunks kept in memory because they are read often, over all
+	// stores; default 128 MiB, negative for none.
+	CacheMemory int64
 	// WriteMemory bounds the bodies of PUTs in flight over all stores; default 128 MiB.
 	WriteMemory int64
 	// MaxRequests bounds the requests in flight of one store; default 1,024.
@@ -118,6 +121,9 @@ func (c *Config) Validate() error {
 		c.FS = vfs.OS{}
 	}
 	setDefault(&c.ReadMemory, 256<<20)
+	if c.CacheMemory == 0 {
+		c.CacheMemory = 128 << 20
+	}
 	setDefault(&c.WriteMemory, 128<<20)
 	setDefault(&c.MaxRequests, 1024)
 	setDefault(&c.RepairRate, 64<<20)

@@ -24,6 +24,7 @@ type Server struct {
 	follower *catalog.Follower
 	reads    *serve.Buffers
 	writes   *serve.Buffers
+	cache    *serve.Cache
 	repair   *converge.Budget
 	openAPI  []byte
 	started  time.Time
@@ -44,6 +45,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, started: time.Now().UTC(),
 		reads: serve.NewBuffers(cfg.ReadMemory), writes: serve.NewBuffers(cfg.WriteMemory),
+		cache:   serve.NewCache(cfg.CacheMemory),
 		repair:  converge.NewBudget(cfg.RepairRate),
 		openAPI: wire.OpenAPI("V-Stack datanode", cfg.Version.Version, Routes()),
 	}

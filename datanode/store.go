@@ -64,7 +64,7 @@ func (st *store) assemble() (err error) {
 		return err
 	}
 	st.reader, err = serve.NewReader(serve.ReaderConfig{
-		ID: st.disk.ID(), Store: chunks{st.disk}, Buffers: s.reads, Gate: st.gate, Latency: st.latency,
+		ID: st.disk.ID(), Store: chunks{st.disk}, Buffers: s.reads, Cache: s.cache, Gate: st.gate, Latency: st.latency,
 		Corrupt: st.loop.Corrupt, Registry: s.cfg.Registry,
 	})
 	if err != nil {

@@ -77,6 +77,8 @@ type ReaderConfig struct {
 	Store Chunks
 	// Buffers is the budget for bodies; a process shares one.
 	Buffers *Buffers
+	// Cache keeps chunks that are read often; a process shares one. Default: caches nothing.
+	Cache *Cache
 	// Gate tells how busy the store is.
 	Gate *Gate
 	// Latency keeps the last minute of first-byte times.
@@ -100,6 +102,9 @@ func (c *ReaderConfig) Validate() error {
 	}
 	if c.Corrupt == nil {
 		c.Corrupt = func(vstack.ChunkID) {}
+	}
+	if c.Cache == nil {
+		c.Cache = NewCache(0)
 	}
 	setDefault(&c.DiskReads, 32)
 	setDefault(&c.QueueTimeout, 2*time.Second)

@@ -110,14 +110,22 @@ func (r *Reader) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 // send reads and checks all of part, then lets it leave in one write.
 func (r *Reader) send(w http.ResponseWriter, req *http.Request, id vstack.ChunkID, part span, status int, opened time.Time) {
-	buf, waited, err := r.read(req.Context(), id, part)
-	now := time.Now()
-	if err != nil {
-		r.unsetBody(w.Header())
-		r.fail(w, err)
-		return
+	var waited time.Duration
+	body := r.cfg.Cache.get(id)
+	if body != nil {
+		body = body[part.off : part.off+part.n]
+		r.metrics.cached.Inc()
+	} else {
+		buf, wait, err := r.read(req.Context(), id, part)
+		if err != nil {
+			r.unsetBody(w.Header())
+			r.fail(w, err)
+			return
+		}
+		defer buf.Release()
+		body, waited = buf.Bytes, wait
 	}
-	defer buf.Release()
+	now := time.Now()
 	firstByte := now.Sub(opened)
 	r.metrics.firstByte.Observe(firstByte.Seconds())
 	r.cfg.Latency.Record(now, firstByte)
@@ -128,10 +136,13 @@ func (r *Reader) send(w http.ResponseWriter, req *http.Request, id vstack.ChunkI
 	// A reader slower than MinRate would hold the buffer from others.
 	_ = http.NewResponseController(w).SetWriteDeadline(now.Add(10*time.Second + time.Duration(part.n/r.cfg.MinRate)*time.Second))
 	w.WriteHeader(status)
-	n, err := w.Write(buf.Bytes)
+	n, err := w.Write(body)
 	r.metrics.sent(int64(n), err)
 	if trailer := t.trailer(r.cfg.Gate.Busy()); trailer != "" && err == nil {
 		h[trailerKey] = []string{trailer}
+	}
+	if status == http.StatusOK && err == nil && r.cfg.Cache.get(id) == nil {
+		r.cfg.Cache.offer(id, body) // after the reader has it all: the copy delays nobody
 	}
 }
 
