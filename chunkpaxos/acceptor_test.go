@@ -230,24 +230,32 @@ func TestQueuesAreBounded(t *testing.T) {
 	for r := range uint32(3) { // one holds the slot, two wait
 		d.send(prepare(1, ballot(1, 1+r, 5)))
 	}
-	d.nackQueued(prepare(1, ballot(1, 9, 5)))
+	lack := func(m Message) {
+		t.Helper()
+		if n := d.nackWhileBusy(m); n.Reason != vstack.ErrUnavailable {
+			t.Errorf("%+v answered %+v, want a refusal for lack of room", m, n)
+		}
+	}
+	lack(prepare(1, ballot(1, 9, 5)))
 	d.send(prepare(2, ballot(1, 1, 5)))
-	d.nackQueued(prepare(3, ballot(1, 1, 5))) // MaxSlots
+	lack(prepare(3, ballot(1, 1, 5))) // MaxSlots
 	d.step(Request{Token: 100, Msg: prepare(2, ballot(1, 2, 5))})
-	d.nackQueued(prepare(2, ballot(1, 3, 5))) // MaxRequests
+	lack(prepare(2, ballot(1, 3, 5))) // MaxRequests
 	d.flush()
 	if st := a.Stats(); st.Requests != 0 || st.Busy != 0 || st.Slots != 2 {
 		t.Errorf("after all is done %+v", st)
 	}
 }
 
-// nackQueued is nack while other appends wait.
-func (d *driver) nackQueued(m Message) {
+// nackWhileBusy sends a message that is refused while other appends wait.
+func (d *driver) nackWhileBusy(m Message) Nack {
 	d.t.Helper()
 	t := d.send(m)
-	if n, ok := d.replies[t].(Nack); !ok || n.Reason != vstack.ErrUnavailable {
-		d.t.Fatalf("%+v answered %+v, want a refusal for lack of room", m, d.replies[t])
+	n, ok := d.replies[t].(Nack)
+	if !ok {
+		d.t.Fatalf("%+v answered %+v, want a refusal", m, d.replies[t])
 	}
+	return n
 }
 
 func TestAnAppendErrorHaltsAndNothingIsAnsweredAfterIt(t *testing.T) {

@@ -1,0 +1,432 @@
+package chunkpaxos
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// slotsOfOneGroup are n slots of the test video in the placement group of slot 1.
+func slotsOfOneGroup(n int) []uint32 {
+	var seqs []uint32
+	for seq := uint32(1); len(seqs) < n; seq++ {
+		if testSlot(seq).PG() == testSlot(1).PG() {
+			seqs = append(seqs, seq)
+		}
+	}
+	return seqs
+}
+
+func TestARangedPrepareFencesTheOldProcessAndTellsItsVotes(t *testing.T) {
+	d := drive(t, ready(t, 0, testUpload(1)))
+	for seq := range uint32(5) {
+		d.do(accept(seq, owner1, testValue(byte(seq))))
+	}
+	d.do(prepare(9, ballot(1, 1, 5))) // promised, not accepted: nothing to tell
+	d.step(CatalogChange{Applied: 11, Uploads: []vstack.Upload{testUpload(2)}})
+	minimum := ballot(2, 0, 2)
+	m := ranged(minimum)
+	m.Limit = 2
+	var told []Vote
+	for page := 1; ; page++ {
+		p, ok := d.do(m).(UploadPromise)
+		if !ok || p.Ballot != minimum || len(p.Groups) != vstack.PlacementGroups || len(p.Votes) > 2 {
+			t.Fatalf("page %d: %+v", page, p)
+		}
+		told = append(told, p.Votes...)
+		if !p.More {
+			break
+		}
+		m.After = &p.Votes[1].Slot
+	}
+	if len(told) != 5 {
+		t.Fatalf("told %+v, want five votes", told)
+	}
+	for i, v := range told {
+		if v.Slot != testSlot(uint32(i)) || v.Ballot != owner1 || v.Value != testValue(byte(i)) {
+			t.Errorf("vote %d is %+v", i, v)
+		}
+	}
+	if n := len(d.log); n != 7 || d.log[6].Kind != DurableMinimum {
+		t.Errorf("%d records, want five votes, a promise and one minimum for all pages", n)
+	}
+	d.nack(accept(7, owner1, testValue(1)), vstack.ErrFenced)
+	d.nack(ranged(owner1), vstack.ErrFenced)
+	d.nack(ranged(ballot(2, 0, 9)), vstack.ErrNotOwner)
+}
+
+func TestTheMinimumHoldsAfterARestartWithoutTheCatalogsHelp(t *testing.T) {
+	d := drive(t, ready(t, 0, testUpload(1)))
+	d.do(ranged(ballot(1, 3, 5)))
+	a, _ := NewAcceptor(AcceptorConfig{Store: store(0), LSN: d.lsn})
+	a.Restore(d.log[0])
+	a.Step(CatalogChange{Applied: 10, Groups: allGroups(1, 0), Uploads: []vstack.Upload{testUpload(1)}})
+	a.Step(Echo{LSN: d.lsn, Index: 10})
+	r := drive(t, a)
+	if n := r.nack(accept(1, owner1, testValue(1)), vstack.ErrBallotStale); n.Ballot != ballot(1, 3, 5) {
+		t.Errorf("refusal names %s, want the minimum", n.Ballot)
+	}
+	if st := r.do(Query{Slot: testSlot(1)}).(SlotState); st.Promised != ballot(1, 3, 5) {
+		t.Errorf("state %+v does not tell the minimum", st)
+	}
+}
+
+// What was checked before the minimum rose is acknowledged after it, so the answer
+// must wait for it: else it would be missing from the answer and yet be chosen.
+func TestARangedPrepareWaitsForTheVotesUnderWay(t *testing.T) {
+	d := drive(t, ready(t, 0, testUpload(1)))
+	put := d.send(accept(1, owner1, testValue(1)))
+	prep := d.send(ranged(ballot(1, 2, 5)))
+	if len(d.appends) != 1 {
+		t.Fatalf("appends %+v, want only the vote yet", d.appends)
+	}
+	late := d.send(accept(2, owner1, testValue(2)))
+	if n, ok := d.replies[late].(Nack); !ok || n.Reason != vstack.ErrBallotStale {
+		t.Errorf("below the rising minimum: %+v, want BALLOT_STALE", d.replies[late])
+	}
+	d.flush()
+	if _, ok := d.replies[put].(Accepted); !ok {
+		t.Errorf("the vote under way: %+v", d.replies[put])
+	}
+	if p, ok := d.replies[prep].(UploadPromise); !ok || len(p.Votes) != 1 {
+		t.Errorf("the ranged prepare: %+v, want the vote in it", d.replies[prep])
+	}
+}
+
+func TestRangedPreparesQueueInOrder(t *testing.T) {
+	d := drive(t, ready(t, 0, testUpload(1)))
+	a, b := d.send(ranged(ballot(1, 2, 5))), d.send(ranged(ballot(1, 3, 6)))
+	if n := d.nackWhileBusy(ranged(ballot(1, 1, 5))); n.Reason != vstack.ErrBallotStale || n.Ballot != ballot(1, 2, 5) {
+		t.Errorf("below the rising minimum: %+v", n)
+	}
+	d.flush()
+	for i, tok := range []Token{a, b} {
+		if _, ok := d.replies[tok].(UploadPromise); !ok {
+			t.Errorf("ranged prepare %d: %+v", i, d.replies[tok])
+		}
+	}
+	if n := d.nack(ranged(ballot(1, 2, 5)), vstack.ErrBallotStale); n.Ballot != ballot(1, 3, 6) {
+		t.Errorf("refusal names %s, want the higher minimum", n.Ballot)
+	}
+}
+
+func TestASealFreezesTheEpochAndTellsItsVotes(t *testing.T) {
+	d := drive(t, ready(t, 0, testUpload(1)))
+	seqs := slotsOfOneGroup(4)
+	pg := testSlot(1).PG()
+	for i, seq := range seqs[:2] {
+		d.do(accept(seq, owner1, testValue(byte(i))))
+	}
+	other := uint32(1)
+	for testSlot(other).PG() == pg {
+		other++
+	}
+	d.do(accept(other, owner1, testValue(9)))
+	put := d.send(accept(seqs[2], owner1, testValue(2))) // under way when the seal comes
+	seal := d.send(Seal{PG: pg, Epoch: 1})
+	late := d.send(accept(seqs[3], owner1, testValue(3)))
+	if n, ok := d.replies[late].(Nack); !ok || n.Reason != vstack.ErrEpochStale {
+		t.Errorf("after the seal came: %+v, want EPOCH_STALE", d.replies[late])
+	}
+	d.flush()
+	s, ok := d.replies[seal].(Sealed)
+	if _, acked := d.replies[put].(Accepted); !ok || !acked || len(s.Votes) != 3 || s.More {
+		t.Fatalf("seal answered %+v and the vote under way %+v; want three votes told", d.replies[seal], d.replies[put])
+	}
+	d.nack(accept(seqs[0], ballot(1, 1, 5), testValue(0)), vstack.ErrEpochStale)
+	d.nack(prepare(seqs[0], ballot(1, 1, 5)), vstack.ErrEpochStale)
+	p1 := d.do(Seal{PG: pg, Epoch: 1, Limit: 2}).(Sealed)
+	p2 := d.do(Seal{PG: pg, Epoch: 1, Limit: 2, After: &p1.Votes[1].Slot}).(Sealed)
+	if len(p1.Votes) != 2 || !p1.More || len(p2.Votes) != 1 || p2.More || p2.Votes[0] != s.Votes[2] {
+		t.Errorf("pages %+v and %+v of %+v", p1, p2, s)
+	}
+	if up := d.do(ranged(owner1)).(UploadPromise); len(up.Groups) != vstack.PlacementGroups-1 || len(up.Votes) != 1 {
+		t.Errorf("a ranged prepare speaks for a sealed group: %d groups, %d votes", len(up.Groups), len(up.Votes))
+	}
+	if _, ok := d.do(accept(other, ballot(1, 1, 5), testValue(9))).(Accepted); !ok {
+		t.Error("another group is sealed too")
+	}
+	d.nack(Seal{PG: pg, Epoch: 2}, vstack.ErrEpochStale)
+
+	a, _ := NewAcceptor(AcceptorConfig{Store: store(0), LSN: d.lsn})
+	for _, r := range d.log {
+		a.Restore(r)
+	}
+	a.Step(CatalogChange{Applied: 10, Groups: allGroups(1, 0), Uploads: []vstack.Upload{testUpload(1)}})
+	a.Step(Echo{LSN: d.lsn, Index: 10})
+	drive(t, a).nack(accept(seqs[3], owner1, testValue(3)), vstack.ErrEpochStale)
+}
+
+// nextEpoch installs votes for epoch 2 of slot 1's group at d, in pages of one.
+func (d *driver) install(attempt uint32, votes ...Vote) {
+	d.t.Helper()
+	for i, v := range votes {
+		tok := d.send(Install{PG: testSlot(1).PG(), Epoch: 2, Attempt: attempt, First: i == 0, Final: i == len(votes)-1, Votes: []Vote{v}})
+		if n := len(d.fetches); n == 0 || !d.fetches[n-1].Store || len(d.appends) != 0 {
+			d.t.Fatalf("fetches %+v, appends %+v; want durable bytes first", d.fetches, d.appends)
+		}
+		d.step(BytesReady{Token: tok, Stored: true})
+		d.flush()
+		if r, ok := d.replies[tok].(Installed); !ok || r.Final != (i == len(votes)-1) {
+			d.t.Fatalf("page %d answered %+v", i, d.replies[tok])
+		}
+	}
+}
+
+func TestAnInstalledEpochVotesOnlyOnceItIsActivated(t *testing.T) {
+	seqs := slotsOfOneGroup(3)
+	vote := func(i int, v byte) Vote {
+		return Vote{Slot: testSlot(seqs[i]), Upload: vstack.UploadID(id(1)), Value: testValue(v)}
+	}
+	put := func(i int, b vstack.Ballot, v byte) Accept {
+		m := accept(seqs[i], b, testValue(v))
+		m.Epoch = 2
+		return m
+	}
+	d := drive(t, ready(t, 0, testUpload(1)))
+	d.do(accept(seqs[2], owner1, testValue(7))) // an old minority vote that the driver did not pick
+	d.install(1, vote(0, 9))                    // a driver that died
+	d.install(2, vote(0, 1), vote(1, 2))
+	d.nack(Install{PG: testSlot(1).PG(), Epoch: 2, Attempt: 1, First: true, Final: true}, vstack.ErrEpochStale)
+	d.nack(put(0, ballot(1, 1, 5), 1), vstack.ErrEpochStale)
+
+	check := func(d *driver) {
+		t.Helper()
+		for i, v := range []byte{1, 2} {
+			st, ok := d.do(Query{Slot: testSlot(seqs[i])}).(SlotState)
+			if !ok || st.Value != testValue(v) || st.Accepted != InstallBallot(2) || st.Epoch != 2 {
+				t.Errorf("slot %d holds %+v", i, st)
+			}
+		}
+		if st := d.do(Query{Slot: testSlot(seqs[2])}).(SlotState); !st.Accepted.IsZero() {
+			t.Errorf("a vote of the old epoch lives on: %+v", st)
+		}
+	}
+	d.step(CatalogChange{Applied: 11, Groups: allGroups(2, 2)})
+	check(d)
+	d.nack(put(0, owner1, 9), vstack.ErrSlotConflict) // round 0 finds the slot filled
+	p := prepare(seqs[0], ballot(1, 1, 5))
+	p.Epoch = 2
+	if r, ok := d.do(p).(Promise); !ok || r.Value != testValue(1) {
+		t.Errorf("promise %+v, want the installed value", r)
+	}
+
+	restart := func() *driver {
+		a, _ := NewAcceptor(AcceptorConfig{Store: store(0), LSN: d.lsn})
+		for i := range d.log {
+			a.Restore(d.log[len(d.log)-1-i])
+		}
+		a.Step(CatalogChange{Applied: 11, Groups: allGroups(2, 2), Uploads: []vstack.Upload{testUpload(1)}})
+		a.Step(Echo{LSN: d.lsn, Index: 11})
+		return drive(t, a)
+	}
+	check(restart())
+	if _, ok := d.do(put(0, ballot(1, 1, 5), 1)).(Accepted); !ok {
+		t.Fatal("the new epoch does not vote")
+	}
+	if st := restart().do(Query{Slot: testSlot(seqs[0])}).(SlotState); st.Accepted != ballot(1, 1, 5) {
+		t.Errorf("a restart lost the vote of the new epoch to the installed one: %+v", st)
+	}
+}
+
+func TestAnAcceptorWithoutItsInstallDoesNotVoteInTheNewEpoch(t *testing.T) {
+	d := drive(t, ready(t, 0, testUpload(1)))
+	d.step(CatalogChange{Applied: 11, Groups: allGroups(2, 2)})
+	m := accept(1, owner1, testValue(1))
+	m.Epoch = 2
+	d.nack(m, vstack.ErrUnavailable)
+	if up := d.do(ranged(owner1)).(UploadPromise); len(up.Groups) != 0 {
+		t.Errorf("it promises for %d groups", len(up.Groups))
+	}
+	d.install(2, Vote{Slot: testSlot(1), Upload: vstack.UploadID(id(1)), Value: testValue(3)})
+	if st, ok := d.do(Query{Slot: testSlot(1)}).(SlotState); !ok || st.Value != testValue(3) {
+		t.Errorf("after a late install: %+v", st)
+	}
+}
+
+func TestMalformedInstallsAreRefused(t *testing.T) {
+	pg := testSlot(1).PG()
+	good := Vote{Slot: testSlot(1), Upload: vstack.UploadID(id(1)), Value: testValue(1)}
+	elsewhere, empty := good, good
+	elsewhere.Slot.Track = 1
+	empty.Value.Size = 0
+	if elsewhere.Slot.PG() == pg {
+		t.Fatal("the other slot is of the same group")
+	}
+	for name, m := range map[string]Install{
+		"no attempt":       {PG: pg, Epoch: 2, First: true, Final: true},
+		"no first page":    {PG: pg, Epoch: 2, Attempt: 1, Final: true},
+		"another group":    {PG: pg, Epoch: 2, Attempt: 1, First: true, Votes: []Vote{elsewhere}},
+		"an empty value":   {PG: pg, Epoch: 2, Attempt: 1, First: true, Votes: []Vote{empty}},
+		"a page too large": {PG: pg, Epoch: 2, Attempt: 1, First: true, Votes: make([]Vote, MaxPage+1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			drive(t, ready(t, 0, testUpload(1))).nack(m, vstack.ErrInvalid)
+		})
+	}
+	drive(t, ready(t, 0, testUpload(1))).nack(Install{PG: pg, Epoch: 1, Attempt: 1, First: true}, vstack.ErrEpochStale)
+}
+
+func TestAStoreBelowItsEchoIsBarredUntilItsGroupsMoveEpoch(t *testing.T) {
+	for name, learn := range map[string]func(*driver){
+		"by the catalog": func(d *driver) { d.step(Echo{LSN: 40, Index: 10}) },
+		"by a peer": func(d *driver) {
+			d.step(Echo{Index: 10})
+			d.step(Request{Token: 90, Msg: Query{Slot: testSlot(1)}, Echo: 40})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, _ := NewAcceptor(AcceptorConfig{Store: store(0), LSN: 39})
+			d := drive(t, a)
+			d.step(CatalogChange{Applied: 10, Groups: allGroups(1, 0), Uploads: []vstack.Upload{testUpload(1)}})
+			learn(d)
+			d.lsn = 39
+			d.flush()
+			d.nack(accept(1, owner1, testValue(1)), vstack.ErrAmnesic)
+			d.nack(prepare(1, ballot(1, 1, 5)), vstack.ErrAmnesic)
+			d.nack(Seal{PG: testSlot(1).PG(), Epoch: 1}, vstack.ErrAmnesic)
+			if up := d.do(ranged(owner1)).(UploadPromise); len(up.Groups) != 0 {
+				t.Errorf("it promises for %d groups", len(up.Groups))
+			}
+			if len(d.alarms) != 1 || a.Stats().Amnesic != vstack.PlacementGroups {
+				t.Errorf("alarms %v, %+v", d.alarms, a.Stats())
+			}
+			// Its LSN has passed the echo by now; the bar is on disk.
+			b, _ := NewAcceptor(AcceptorConfig{Store: store(0), LSN: d.lsn})
+			for _, r := range d.log {
+				b.Restore(r)
+			}
+			r := drive(t, b)
+			r.step(CatalogChange{Applied: 10, Groups: allGroups(1, 0), Uploads: []vstack.Upload{testUpload(1)}})
+			r.step(Echo{LSN: 40, Current: d.lsn, Index: 10})
+			r.nack(accept(1, owner1, testValue(1)), vstack.ErrAmnesic)
+			r.step(CatalogChange{Applied: 11, Groups: allGroups(2, 0)})
+			m := accept(1, owner1, testValue(1))
+			m.Epoch = 2
+			if _, ok := r.do(m).(Accepted); !ok {
+				t.Error("still barred after the epoch moved")
+			}
+		})
+	}
+}
+
+func TestAnEndedUploadLeavesNothingInMemory(t *testing.T) {
+	ended := testUpload(1)
+	ended.State = vstack.UploadPublished
+	for name, change := range map[string]CatalogChange{
+		"published": {Applied: 11, Uploads: []vstack.Upload{ended}},
+		"deleted":   {Applied: 11, Deleted: []vstack.VideoID{ended.Video}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := drive(t, ready(t, 0, testUpload(1)))
+			for seq := range uint32(10) {
+				d.do(accept(seq, owner1, testValue(1)))
+			}
+			busy := d.send(accept(11, owner1, testValue(1)))
+			waits := d.send(ranged(ballot(1, 1, 5)))
+			d.step(change)
+			d.flush()
+			for _, tok := range []Token{busy, waits} {
+				if n, ok := d.replies[tok].(Nack); !ok || n.Reason != vstack.ErrUploadNotLive {
+					t.Errorf("request %d under way: %+v, want UPLOAD_NOT_LIVE", tok, d.replies[tok])
+				}
+			}
+			d.nack(accept(1, owner1, testValue(1)), vstack.ErrUploadNotLive)
+			if st := d.a.Stats(); st.Slots+st.Uploads+st.Requests+st.Busy != 0 || len(d.a.volumes) != 0 {
+				t.Errorf("left in memory: %+v, %d volumes", st, len(d.a.volumes))
+			}
+			for pg, g := range d.a.groups {
+				if len(g.slots) != 0 || g.inflight != 0 {
+					t.Errorf("group %d keeps %d slots, %d in flight", pg, len(g.slots), g.inflight)
+				}
+			}
+			if last := d.log[len(d.log)-1]; last.Kind != DurableForget && d.log[len(d.log)-2].Kind != DurableForget {
+				t.Errorf("the log was not told: %+v", last)
+			}
+		})
+	}
+}
+
+func TestASurveyKnowsWhatIsChosenAndWhereRoundZeroIsSafe(t *testing.T) {
+	m := &vstack.PlacementMap{Groups: make([]vstack.PGTargets, vstack.PlacementGroups)}
+	for i := range m.Groups {
+		m.Groups[i] = vstack.PGTargets{Epoch: 1, Targets: testStores}
+	}
+	up := testUpload(2)
+	ds := make([]*driver, 3)
+	for i := range ds {
+		ds[i] = drive(t, ready(t, i, testUpload(1)))
+	}
+	for i, seqs := range [][]uint32{{1, 2}, {1}, {1}} { // slot 1 chosen, slot 2 on one store, slot 3 nowhere
+		for _, seq := range seqs {
+			ds[i].do(accept(seq, owner1, testValue(byte(seq))))
+		}
+		ds[i].step(CatalogChange{Applied: 11, Uploads: []vstack.Upload{up}})
+	}
+	survey := func(stores ...int) *Survey {
+		s, err := NewSurvey(up, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range stores {
+			for msg, more := s.Next(store(i)); more; msg, more = s.Next(store(i)) {
+				msg.Limit = 1
+				if err := s.Add(ds[i].do(msg).(UploadPromise)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		return s
+	}
+	whole := survey(0, 1, 2)
+	if c := whole.Chosen(); len(c) != 1 || c[testSlot(1)] != testValue(1) {
+		t.Errorf("chosen %v, want slot 1 alone", c)
+	}
+	if whole.Fast(testSlot(1), 1) || whole.Fast(testSlot(2), 1) || !whole.Fast(testSlot(3), 1) {
+		t.Error("round 0 is safe on slot 3 alone")
+	}
+	if whole.Fast(testSlot(3), 2) {
+		t.Error("a promise does not outlive its epoch")
+	}
+	if s := survey(1, 2); !s.Fast(testSlot(2), 1) {
+		t.Error("two empty acceptors of three are enough: they refuse what the third could still complete")
+	}
+	if s := survey(0); s.Fast(testSlot(3), 1) || len(s.Chosen()) != 0 {
+		t.Error("one store is no majority")
+	}
+	if err := whole.Add(UploadPromise{Store: store(0)}); !errors.Is(err, vstack.ErrInvalid) {
+		t.Errorf("a page too many: %v", err)
+	}
+	if _, err := NewSurvey(up, &vstack.PlacementMap{}); !errors.Is(err, vstack.ErrNotReady) {
+		t.Errorf("a survey without a map: %v", err)
+	}
+}
+
+func TestTheLearnRuleWantsOneBallotAndOneValueFromAMajority(t *testing.T) {
+	v := func(round uint32, val byte) Vote {
+		return Vote{Epoch: 1, Ballot: ballot(1, round, 5), Value: testValue(val)}
+	}
+	for name, c := range map[string]struct {
+		reports []Vote
+		want    bool
+	}{
+		"all three":                  {[]Vote{v(1, 1), v(1, 1), v(1, 1)}, true},
+		"two of three":               {[]Vote{{}, v(1, 1), v(1, 1)}, true},
+		"one accepted is not chosen": {[]Vote{v(1, 1)}, false},
+		"same value, two ballots":    {[]Vote{v(1, 1), v(2, 1)}, false},
+		"same ballot, two values":    {[]Vote{v(1, 1), v(1, 2)}, false},
+		"three empty slots":          {[]Vote{{}, {}, {}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reports := map[vstack.StoreID]Vote{store(9): v(1, 1)} // no acceptor
+			for i, r := range c.reports {
+				reports[store(i)] = r
+			}
+			got, ok := ChosenOf(testStores, reports)
+			if ok != c.want || ok && got != testValue(1) {
+				t.Errorf("chosen %v %v, want %v", got, ok, c.want)
+			}
+		})
+	}
+}
