@@ -43,25 +43,20 @@ func storyOf(p plan) string {
 func TestRandomSchedulesKeepEveryInvariant(t *testing.T) {
 	if *replay != 0 {
 		t.Log("\n" + storyOf(randomPlan(*replay)))
+		return
 	}
 	var events, commits, acks, virtual int
 	n := schedules(t, 2000)
 	for seed := range uint64(n) {
-		if *replay != 0 {
-			seed = *replay
-		}
 		w := newWorld(randomPlan(seed), false)
 		if v := w.run(); v != "" {
 			t.Fatalf("seed %d: %s\n%s", seed, v, storyOf(randomPlan(seed)))
 		}
 		events, commits, acks = events+w.steps, commits+w.check.commits, acks+w.check.acks
 		virtual += int(w.now / time.Millisecond)
-		if *replay != 0 {
-			break
-		}
 	}
 	t.Logf("%d schedules, %d events, %d votes acknowledged, %d values learned, %d s of virtual time, 0 violations", n, events, acks, commits, virtual/1000)
-	if *replay == 0 && (commits < n || acks < 2*n) {
+	if commits < n || acks < 2*n {
 		t.Errorf("%d values learned and %d votes in %d schedules: the runs do too little to prove anything", commits, acks, n)
 	}
 }
@@ -85,7 +80,7 @@ func TestEveryMutantIsCaught(t *testing.T) {
 		"a wiped acceptor votes":             {acceptor: acceptorMutant{ignoreEcho: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := schedules(t, 60_000)
+			const n = 60_000 // the specification's bound; the rarest is caught far below it
 			for seed := range uint64(n) {
 				p := randomPlan(seed)
 				p.mutant = m
