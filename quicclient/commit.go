@@ -17,7 +17,9 @@ const (
 	maxEpochs = 5
 	// maxEvents bounds the answers that wait for the proposer: every message that it
 	// can send in all its attempts.
-	maxEvents = 16 * 2 * vstack.Acceptors
+	maxEvents = maxAttempts * 2 * vstack.Acceptors
+	// maxAttempts bounds Config.CommitAttempts.
+	maxAttempts = 64
 )
 
 // Committed is what became of one chunk.
@@ -47,7 +49,8 @@ func (e *ConflictError) Unwrap() error { return vstack.ErrSlotConflict }
 // be changed after the call either.
 //
 // The first Commit of an incarnation asks every acceptor what it holds of the upload
-// (one ranged prepare a store), which is what makes round 0 safe after a resume.
+// (one ranged prepare a store), which is what makes round 0 safe after a resume. A slot
+// that this shows to be chosen costs no further message.
 //
 // Errors: *ConflictError with the chunk that was chosen instead; ErrFenced for an
 // incarnation that was superseded; ErrUploadNotLive; ErrNoQuorum with each store's
@@ -93,13 +96,20 @@ func (c *Client) commit(ctx context.Context, up vstack.Upload, slot vstack.Slot,
 		if err := st.surveyed(ctx, m); err != nil {
 			return Committed{}, err
 		}
+		if v, ok := st.found(slot); ok {
+			// The learn rule holds for ever, so there is nothing left to propose.
+			if v != value {
+				return Committed{Value: v, Acks: vstack.Majority, Sent: sent}, &ConflictError{Slot: slot, Value: v}
+			}
+			return Committed{Value: v, Acks: vstack.Majority, Sent: sent}, nil
+		}
 		group, _ := m.Group(slot)
 		r := &round{c: c, targets: c.pool.Targets(m, group.Acceptors()), data: data}
 		done, err := r.propose(ctx, st, chunkpaxos.ProposerConfig{
 			Slot: slot, Epoch: group.Epoch, Acceptors: group.Acceptors(), Upload: up, Value: value,
 			Fast: st.fast(slot, group.Epoch), After: st.usedBallot(slot),
 			Rand:         rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
-			PhaseTimeout: c.cfg.PhaseTimeout, AwaitLast: c.cfg.AwaitLast,
+			PhaseTimeout: c.cfg.PhaseTimeout, AwaitLast: c.cfg.AwaitLast, MaxAttempts: c.cfg.CommitAttempts,
 		})
 		sent += r.sent
 		done.Sent = sent

@@ -46,6 +46,7 @@ type uploadState struct {
 	mu     sync.Mutex
 	used   map[vstack.Slot]vstack.Ballot        // the highest ballot used, by slot
 	busy   map[vstack.Slot]chan struct{}        // slots that a Commit works on
+	chosen map[vstack.Slot]vstack.Value         // that the survey shows
 	survey *chunkpaxos.Survey                   // nil before the first
 	epochs [vstack.PlacementGroups]vstack.Epoch // that the survey is about
 	asking chan struct{}                        // closed when the survey under way ended
@@ -182,6 +183,14 @@ func (st *uploadState) use(slot vstack.Slot, b vstack.Ballot) {
 	if st.used[slot].Less(b) {
 		st.used[slot] = b
 	}
+}
+
+// found returns what the survey shows to be chosen for a slot.
+func (st *uploadState) found(slot vstack.Slot) (vstack.Value, bool) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	v, ok := st.chosen[slot]
+	return v, ok
 }
 
 // fast reports whether round 0 may be tried for a slot.

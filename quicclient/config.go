@@ -76,8 +76,12 @@ type Config struct {
 	// WriteConns bounds the TCP connections a store. Default 16.
 	WriteConns int
 	// PhaseTimeout bounds one phase of ChunkPaxos, the transfer of the bytes included.
-	// Default 5 s.
+	// Default 15 s, for the sake of slow uplinks; a store that is known to be gone
+	// never costs it.
 	PhaseTimeout time.Duration
+	// CommitAttempts bounds how often one Commit proposes, with a pause that doubles from
+	// 10 ms to 1 s in between. Default 8, which is about 2 s of a missing majority.
+	CommitAttempts int
 	// AwaitLast is how long a chosen chunk waits for its third copy. Default 50 ms.
 	AwaitLast time.Duration
 	// StragglerTimeout bounds a PUT that runs on after its chunk was chosen. Default 10 s.
@@ -123,7 +127,7 @@ func (c *Config) Validate() error {
 		{&c.HandshakeTimeout, 3 * time.Second},
 		{&c.IdleTimeout, 5 * time.Second},
 		{&c.FallbackAfter, 400 * time.Millisecond},
-		{&c.PhaseTimeout, 5 * time.Second},
+		{&c.PhaseTimeout, 15 * time.Second},
 		{&c.AwaitLast, 50 * time.Millisecond},
 		{&c.StragglerTimeout, 10 * time.Second},
 	} {
@@ -132,11 +136,12 @@ func (c *Config) Validate() error {
 		}
 		setDefault(d.v, d.def)
 	}
-	if c.FetchRounds < 0 || c.WriteConns < 0 || c.StragglerBytes < 0 {
-		return fmt.Errorf("quicclient: %w: negative bound", vstack.ErrInvalid)
+	if c.FetchRounds < 0 || c.WriteConns < 0 || c.CommitAttempts < 0 || c.CommitAttempts > maxAttempts || c.StragglerBytes < 0 {
+		return fmt.Errorf("quicclient: %w: bound out of range", vstack.ErrInvalid)
 	}
 	setDefault(&c.FetchRounds, 3)
 	setDefault(&c.WriteConns, 16)
+	setDefault(&c.CommitAttempts, 8)
 	setDefault(&c.StragglerBytes, 64<<20)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

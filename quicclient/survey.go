@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -47,7 +48,7 @@ func (c *Client) Chosen(ctx context.Context, up vstack.Upload) (map[vstack.Slot]
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return st.survey.Chosen(), nil
+	return maps.Clone(st.chosen), nil
 }
 
 // surveyed has the incarnation's survey made before its first round 0. Stores that did
@@ -120,6 +121,7 @@ func (st *uploadState) run(ctx context.Context, m *vstack.PlacementMap, fresh bo
 		return fmt.Errorf("%w: no store answered: %w", vstack.ErrNoQuorum, missed)
 	}
 	st.survey, st.epochs, st.missed = survey, epochsOf(m), missed
+	st.chosen = survey.Chosen()
 	return nil
 }
 

@@ -21,6 +21,11 @@ const (
 	// redialBlocked is the pause where TCP works and QUIC does not: UDP is probably
 	// blocked, and will stay so.
 	redialBlocked = 30 * time.Second
+	// staleAfter is how long a connection may bring no packet, although it is asked by
+	// a PING every second, before another one is dialled beside it. A store that was
+	// restarted cannot tell us: it answers no packet as short as a PING with a
+	// stateless reset.
+	staleAfter = 2 * time.Second
 )
 
 // lane is one QUIC connection to a store, dialled when someone needs it and again,
@@ -67,7 +72,8 @@ func (l *lane) warm() {
 }
 
 func (l *lane) warmLocked() {
-	if l.closed || l.alive() || l.dialing != nil || l.p.c.Now() < l.retryAt {
+	now := l.p.c.Now()
+	if l.closed || l.alive() && l.fresh(now) || l.dialing != nil || now < l.retryAt {
 		return
 	}
 	done := make(chan struct{})
@@ -84,11 +90,20 @@ func (l *lane) alive() bool {
 	return l.h3 != nil
 }
 
+// fresh reports whether a packet came lately; there is a connection and the lock is
+// held.
+func (l *lane) fresh(now time.Duration) bool {
+	if n := l.qc.ConnectionStats().PacketsReceived; n != l.packets {
+		l.packets, l.packetsSeen = n, now
+	}
+	return now-l.packetsSeen < staleAfter
+}
+
 // conn returns the connection, waiting at most wait for one that is being made.
 func (l *lane) conn(ctx context.Context, wait time.Duration) (*http3.ClientConn, error) {
 	l.mu.Lock()
 	l.warmLocked()
-	if l.alive() {
+	if l.alive() && l.dialing == nil {
 		defer l.mu.Unlock()
 		return l.h3, nil
 	}
@@ -152,6 +167,9 @@ func (l *lane) dial(ctx context.Context, done chan struct{}) {
 	}
 	l.fails, l.blocked = 0, false
 	l.p.meter.connected()
+	if l.qc != nil {
+		hangUp(l.qc) // the stale one
+	}
 	l.packets, l.packetsSeen = 0, now
 	l.qc, l.h3 = qc, l.p.c.h3.NewClientConn(qc)
 }

@@ -118,10 +118,8 @@ func (l *lane) fill(s *policy.Signals, now time.Duration) uint64 {
 	default:
 		return 0
 	}
+	l.fresh(now)
 	stats := l.qc.ConnectionStats()
-	if stats.PacketsReceived != l.packets {
-		l.packets, l.packetsSeen = stats.PacketsReceived, now
-	}
 	s.Freshness = now - l.packetsSeen
 	// Before the first sample quic-go reports its guess of 100 ms, and no minimum.
 	s.Measured = stats.MinRTT > 0
