@@ -46,6 +46,11 @@ func (t Track) args() []string {
 	switch {
 	case t.Copy:
 		a = append(a, "-c", "copy")
+		if t.Stream.Codec == "aac" {
+			// ADTS (in MPEG-TS) has no header of its own; with empty_moov the muxer does not
+			// add the filter by itself. Other containers' packets pass through.
+			a = append(a, "-bsf:a", "aac_adtstoasc")
+		}
 	case t.Kind == vstack.TrackVideo:
 		a = append(a, t.encodeVideo()...)
 	default:
@@ -107,7 +112,7 @@ var flags = func() map[string]*regexp.Regexp {
 		"-map": regexp.MustCompile(`^[0-9]+(:[0-9]+)?$`), "-map_metadata": num, "-map_chapters": num, "-c": word, "-c:v": word, "-c:a": word,
 		"-preset": word, "-crf": num, "-profile:v": word, "-force_key_frames": regexp.MustCompile(`^expr:[a-z0-9_(),*]+$`),
 		"-fps_mode": word, "-enc_time_base": num, "-vf": regexp.MustCompile(`^[a-z0-9_=:,]+$`), "-af": regexp.MustCompile(`^[a-z0-9_=:.]+$`),
-		"-b:a": num, "-ac": num, "-ar": num, "-metadata:s:0": regexp.MustCompile(`^language=[a-z]{2,3}$`),
+		"-b:a": num, "-bsf:a": regexp.MustCompile("^(aac_adtstoasc|" + regexp.QuoteMeta(lastDuration) + ")$"), "-ac": num, "-ar": num, "-metadata:s:0": regexp.MustCompile(`^language=[a-z]{2,3}$`),
 		"-fflags": word, "-flags": word, "-strict": word, "-avoid_negative_ts": word, "-output_ts_offset": num,
 		"-max_muxing_queue_size": num, "-f": word, "-use_editlist": num, "-movflags": word, "-frag_duration": num, "-frag_size": num,
 	}

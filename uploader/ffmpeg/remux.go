@@ -12,6 +12,12 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 )
 
+// lastDuration gives every packet of sound the time until the next one; the last keeps
+// its own, if it has one, else it gets that of the one before it (a FLAC track may so
+// come out up to one block longer). Fragmented MP4 leaves some without (Opus), and a last packet of no
+// duration would lie behind the end that the new file's edit list states.
+const lastDuration = `setts=duration=if(gt(NEXT_DTS\,DTS)\,NEXT_DTS-DTS\,if(gt(DURATION\,0)\,DURATION\,DTS-PREV_INDTS))`
+
 // Remux runs the ffmpeg on PATH.
 func Remux(ctx context.Context, inputs []string, out string) error {
 	return Tools{}.Remux(ctx, inputs, out)
@@ -50,7 +56,7 @@ func (t Tools) Remux(ctx context.Context, inputs []string, out string) (err erro
 	for i := range inputs {
 		args = append(args, "-map", strconv.Itoa(i))
 	}
-	args = append(args, "-c", "copy", "-strict", "experimental", "-fflags", "+bitexact")
+	args = append(args, "-c", "copy", "-bsf:a", lastDuration, "-strict", "experimental", "-fflags", "+bitexact")
 	if format != "matroska" {
 		args = append(args, "-movflags", "+faststart")
 	}
