@@ -33,6 +33,8 @@ type Store struct {
 	// Of the writer's goroutine alone, once it runs.
 	active *superblock
 	nextID uint32
+	// onReserve: the active file may take space of the reserve, so chunks wait for room.
+	onReserve bool
 
 	maintain sync.Mutex // one of State, Compact and Scrub at a time: files do not vanish under it
 
@@ -48,7 +50,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	s := &Store{cfg: cfg, ix: index.New(), files: map[uint32]*superblock{}, queue: make(chan *request, cfg.QueueLength), done: make(chan struct{}), nextID: 1}
+	s := &Store{cfg: cfg, ix: index.New(), files: map[uint32]*superblock{}, queue: make(chan *request, cfg.QueueLength), done: make(chan struct{}), nextID: 1, onReserve: true}
 	if err := s.recover(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", cfg.Dir, err), s.releaseAll())
 	}

@@ -1,0 +1,118 @@
+package superblock
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"syscall"
+
+	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// tailReserve is the end of each superblock that chunks leave to smaller records, so
+// that tombstones find room when no further file can be made.
+func (s *Store) tailReserve() int64 { return format.Align(s.cfg.SuperblockSize/256, format.GroupAlign) }
+
+// hasRoom reports whether r fits into the active file behind a group so far.
+func (s *Store) hasRoom(r *request, bytes int64, records int) bool {
+	if s.active == nil {
+		return false
+	}
+	if r.class == classChunk && s.onReserve {
+		if s.space(s.cfg.Reserve) != nil {
+			return false
+		}
+		s.onReserve = false
+	}
+	var keep int64
+	if r.class != classState {
+		keep = s.tailReserve()
+	}
+	return s.active.fits(s.cfg.SuperblockSize, bytes+r.len, records+len(r.recs), keep)
+}
+
+// roll makes a new superblock for r and seals the active one. ErrDiskFull leaves the
+// active one as it is.
+func (s *Store) roll(r *request) error {
+	next, err := s.newFile(r.class)
+	if err != nil {
+		return err
+	}
+	if s.active != nil {
+		if err := s.active.seal(); err != nil {
+			err = fmt.Errorf("seal superblock: %w", err)
+			s.adopt(next)
+			s.fail(err)
+			return s.failure()
+		}
+		s.ix.Lock()
+		s.active.sealed, s.active.entries = true, nil
+		s.active.size = format.Align(s.active.end, format.GroupAlign) + format.FooterLen(s.active.count)
+		s.ix.Unlock()
+	}
+	s.adopt(next)
+	s.active = next
+	return nil
+}
+
+func (s *Store) adopt(b *superblock) {
+	s.ix.Lock()
+	s.files[b.id] = b
+	s.ix.Unlock()
+	s.nextID = b.id + 1
+}
+
+// newFile makes the next superblock if class may have the space for it.
+func (s *Store) newFile(c class) (*superblock, error) {
+	err := s.space(s.cfg.SuperblockSize + s.cfg.Reserve)
+	onReserve := err != nil
+	if onReserve && c != classChunk {
+		err = s.space(s.cfg.SuperblockSize)
+	}
+	if err != nil {
+		return nil, err
+	}
+	h := format.FileHeader{ID: s.nextID, Store: s.id, Base: s.LSN()}
+	if h.Salt, err = s.random64(); err != nil {
+		return nil, err
+	}
+	b, err := create(s.cfg.FS, s.cfg.Dir, h, s.cfg.SuperblockSize)
+	if err == nil {
+		s.onReserve = onReserve
+		return b, nil
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		// Nothing was acknowledged in it; what cannot be removed is overwritten next time.
+		_ = s.cfg.FS.Remove(filepath.Join(s.cfg.Dir, fileName(h.ID)) + tempSuffix)
+		return nil, fmt.Errorf("%w: %w", vstack.ErrDiskFull, err)
+	}
+	s.fail(err)
+	return nil, s.failure()
+}
+
+// space reports ErrDiskFull unless the store may take need more bytes.
+func (s *Store) space(need int64) error {
+	if used := s.used(); s.cfg.Capacity > 0 && used+need > s.cfg.Capacity {
+		return fmt.Errorf("%d of %d bytes used, %d wanted: %w", used, s.cfg.Capacity, need, vstack.ErrDiskFull)
+	}
+	free, err := s.cfg.FS.Free(s.cfg.Dir)
+	if err != nil {
+		return fmt.Errorf("free space of %s: %w: %w", s.cfg.Dir, vstack.ErrUnavailable, err)
+	}
+	if free < need {
+		return fmt.Errorf("%d bytes free, %d wanted: %w", free, need, vstack.ErrDiskFull)
+	}
+	return nil
+}
+
+// used is the bytes that all files take.
+func (s *Store) used() int64 {
+	s.ix.RLock()
+	defer s.ix.RUnlock()
+	var n int64
+	for _, b := range s.files {
+		n += b.size
+	}
+	return n
+}
