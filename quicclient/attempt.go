@@ -95,6 +95,7 @@ func (a *attempt) request(ctx context.Context) (*http.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", vstack.ErrInvalid, err)
 	}
+	req.Header.Set("TE", "trailers") // the store's view of the path during this answer
 	if !a.whole() {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", a.piece.rng.Offset, a.piece.rng.Offset+a.piece.rng.Length-1))
 	}

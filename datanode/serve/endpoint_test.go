@@ -256,7 +256,7 @@ func TestServerTimingTellsTheSendersView(t *testing.T) {
 	id, _ := r.store.put(1 << 20)
 	for proto, c := range r.clients(t) {
 		t.Run(proto, func(t *testing.T) {
-			resp, _ := r.get(t, c, "GET", "/v1/chunks/"+id.String(), nil)
+			resp, _ := r.get(t, c, "GET", "/v1/chunks/"+id.String(), map[string]string{"Te": "trailers"})
 			head, ok := wire.ParseServerTiming(resp.Header.Get(wire.HeaderServerTiming))
 			if !ok || head.Busy < 1 {
 				t.Fatalf("header: %q", resp.Header[wire.HeaderServerTiming])
@@ -273,6 +273,9 @@ func TestServerTimingTellsTheSendersView(t *testing.T) {
 			}
 			if !hasTail || tail.Sent < 700 { // 1 MiB is more than 700 packets
 				t.Errorf("trailer: %v %+v", resp.Trailer, tail)
+			}
+			if resp, _ := r.get(t, c, "GET", "/v1/chunks/"+id.String(), nil); len(resp.Trailer) != 0 {
+				t.Errorf("a trailer nobody asked for: %v", resp.Trailer)
 			}
 		})
 	}

@@ -138,8 +138,10 @@ func (r *Reader) send(w http.ResponseWriter, req *http.Request, id vstack.ChunkI
 	w.WriteHeader(status)
 	n, err := w.Write(body)
 	r.metrics.sent(int64(n), err)
-	if trailer := t.trailer(r.cfg.Gate.Busy()); trailer != "" && err == nil {
-		h[trailerKey] = []string{trailer}
+	if wantsTrailer(req) && err == nil {
+		if trailer := t.trailer(r.cfg.Gate.Busy()); trailer != "" {
+			h[trailerKey] = []string{trailer}
+		}
 	}
 	if status == http.StatusOK && err == nil && r.cfg.Cache.get(id) == nil {
 		r.cfg.Cache.offer(id, body) // after the reader has it all: the copy delays nobody

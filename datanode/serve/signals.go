@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,6 +89,14 @@ func since(now, then uint64) uint64 {
 		return 0
 	}
 	return now - then
+}
+
+// wantsTrailer reports whether the client said "TE: trailers" (RFC 9110, 6.5.1).
+// Chromium does not, and fails a fetch of more than a few hundred KiB whose answer
+// ends in one.
+func wantsTrailer(req *http.Request) bool {
+	te := req.Header["Te"]
+	return len(te) > 0 && strings.Contains(te[0], "trailers")
 }
 
 // trailerKey announces a trailer after the header left, on HTTP/2 and HTTP/3.
