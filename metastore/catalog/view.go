@@ -75,7 +75,9 @@ func newestFirst[R any](txn *memdb.Txn, table string, before uint64, yield func(
 	if before == 0 {
 		before = 1<<64 - 1
 	}
-	it, err := txn.ReverseLowerBound(table, byCreated, u64(before-1))
+	// Keys of the index are the number and then the row's id, so that those of before
+	// itself are above the bound.
+	it, err := txn.ReverseLowerBound(table, byCreated, u64(before))
 	if err != nil {
 		panic(fmt.Sprintf("catalog: list %s: %v", table, err))
 	}

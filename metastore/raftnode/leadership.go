@@ -37,7 +37,11 @@ func (n *Node) follow() {
 func (n *Node) establish(term uint64) {
 	defer n.wg.Done()
 	for {
+		if !n.enter() {
+			return
+		}
 		err := n.raft.Barrier(barrierTimeout).Error()
+		n.ops.Done()
 		if n.ctx.Err() != nil || n.raft.State() != raft.Leader || n.raft.CurrentTerm() != term {
 			return // led no more; the next term has its own establish
 		}
@@ -110,6 +114,10 @@ func (n *Node) Transfer(to string) error {
 	if to == n.cfg.ID {
 		return nil
 	}
+	if !n.enter() {
+		return fmt.Errorf("transfer leadership: %w", vstack.ErrClosed)
+	}
+	defer n.ops.Done()
 	var f raft.Future
 	if to == "" {
 		f = n.raft.LeadershipTransfer()

@@ -42,6 +42,10 @@ type Node struct {
 	changedMu     sync.Mutex
 	transferSince atomic.Int64 // unix nanoseconds of the first refusal in a row
 
+	opsMu   sync.Mutex
+	closing bool
+	ops     sync.WaitGroup // requests that wait for Raft's answer
+
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -155,13 +159,28 @@ func (n *Node) Apply(ctx context.Context, entry []byte) (any, error) {
 		return nil, fmt.Errorf("commit: %w: waiting for a place in the queue", vstack.ErrUnavailable)
 	}
 	defer func() { <-n.slots }()
+	if !n.enter() {
+		return nil, fmt.Errorf("commit: %w: %s is closing", vstack.ErrNoLeader, n.cfg.ID)
+	}
+	defer n.ops.Done()
 	f := n.raft.Apply(entry, n.cfg.ApplyTimeout)
-	// The future always answers: on commit, on losing leadership, on shutdown.
-	if err := f.Error(); err != nil {
+	if err := f.Error(); err != nil { // on losing leadership at the latest
 		return nil, n.explain(err)
 	}
 	n.transferSince.Store(0)
 	return f.Response(), nil
+}
+
+// enter admits a request to Raft's queue, and lets Close wait for its answer: the
+// library drops what is queued when it shuts down, and whoever waits would for ever.
+func (n *Node) enter() bool {
+	n.opsMu.Lock()
+	defer n.opsMu.Unlock()
+	if n.closing {
+		return false
+	}
+	n.ops.Add(1)
+	return true
 }
 
 // explain maps the library's errors; the table of what is known to have happened.
@@ -210,6 +229,10 @@ func (n *Node) Close() error {
 
 // release stops what open started, in the order of use.
 func (n *Node) release() {
+	n.opsMu.Lock()
+	n.closing = true
+	n.opsMu.Unlock()
+	n.ops.Wait() // Raft still runs, so each is answered: a leader without a majority steps down
 	n.cancel()
 	if n.raft != nil {
 		if err := n.raft.Shutdown().Error(); err != nil {

@@ -1,0 +1,110 @@
+package catalog
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// FuzzApply feeds log entries: whatever the bytes, the member either applies them the
+// same way twice or halts.
+func FuzzApply(f *testing.F) {
+	for _, l := range []*raft.Log{
+		entry(f, 1, OpenUpload, opening(1), "r"),
+		entry(f, 1, Publish, PublishPayload{Upload: upload(0), Incarnation: 1, Manifest: manifest(0, 2)}, ""),
+		entry(f, 1, RegisterStores, registration(7), ""),
+		entry(f, 1, AssignPlacement, AssignPlacementPayload{Base: 4, Groups: plan(3)}, ""),
+		entry(f, 1, SetLiveness, SetLivenessPayload{States: []StoreLiveness{{store(1), "down"}}}, ""),
+	} {
+		f.Add(l.Data)
+	}
+	f.Add([]byte(`{"type":"?","version":1}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		sums := [2]string{}
+		for i := range sums {
+			d := placed(t)
+			d.must(OpenUpload, opening(0))
+			var fatal error
+			d.c.cfg.Fatal = func(err error) { fatal = err }
+			before := checksum(t, d.c)
+			res := d.c.Apply(&raft.Log{Index: 50, Type: raft.LogCommand, Data: data}).(*Result)
+			sums[i] = checksum(t, d.c)
+			if fatal != nil && sums[i] != before {
+				t.Fatal("a halted member changed its catalog")
+			}
+			if fatal == nil && res.Code == "" && res.Index == 0 {
+				t.Fatal("an applied command has no index")
+			}
+			if fatal == nil {
+				c := newCatalog(t)
+				if err := c.Restore(io.NopCloser(bytes.NewReader(snapshotOf(t, d.c)))); err != nil || checksum(t, c) != sums[i] {
+					t.Fatalf("the result does not survive a snapshot: %v", err)
+				}
+			}
+		}
+		if sums[0] != sums[1] {
+			t.Fatal("two members differ")
+		}
+	})
+}
+
+// FuzzRestore feeds snapshots.
+func FuzzRestore(f *testing.F) {
+	d := placed(f)
+	d.publish(1, 2)
+	f.Add(snapshotOf(f, d.c))
+	f.Add([]byte(snapshotMagic))
+	f.Add([]byte(snapshotMagic + "\xff\xff\xff\x01....m"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c := newCatalog(t)
+		if c.Restore(io.NopCloser(bytes.NewReader(b))) == nil {
+			again := newCatalog(t)
+			if err := again.Restore(io.NopCloser(bytes.NewReader(snapshotOf(t, c)))); err != nil || checksum(t, again) != checksum(t, c) {
+				t.Fatalf("an accepted snapshot does not round-trip: %v", err)
+			}
+		}
+	})
+}
+
+// FuzzCheckManifest wants every accepted manifest to keep the rules that players and
+// acceptors rely on.
+func FuzzCheckManifest(f *testing.F) {
+	for _, m := range []*vstack.Manifest{manifest(1, 3), manifest(1, 0), {Version: 1, Video: video(1)}} {
+		b, err := json.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var m vstack.Manifest
+		if json.Unmarshal(b, &m) != nil {
+			return
+		}
+		stats, err := CheckManifest(&m, video(1))
+		if err != nil {
+			if !errors.Is(err, vstack.ErrManifestInvalid) {
+				t.Fatalf("refused with %v", err)
+			}
+			return
+		}
+		slots := map[vstack.Slot]bool{}
+		var size int64
+		for s, c := range m.Slots {
+			if slots[s] || s.Video != video(1) || c.Size == 0 || c.Size > vstack.MaxChunkSize || c.ID.IsZero() {
+				t.Fatalf("accepted slot %s: %+v", s, c)
+			}
+			slots[s] = true
+			size += int64(c.Size)
+		}
+		if len(slots) != stats.Chunks || size != stats.Size || len(slots) == 0 {
+			t.Fatalf("stats %+v of %d slots, %d bytes", stats, len(slots), size)
+		}
+	})
+}
