@@ -125,6 +125,9 @@ func TestASealFreezesTheEpochAndTellsItsVotes(t *testing.T) {
 	d.do(accept(other, owner1, testValue(9)))
 	put := d.send(accept(seqs[2], owner1, testValue(2))) // under way when the seal comes
 	seal := d.send(Seal{PG: pg, Epoch: 1})
+	if len(d.appends) != 1 {
+		t.Fatalf("appends %+v, want only the vote yet", d.appends)
+	}
 	late := d.send(accept(seqs[3], owner1, testValue(3)))
 	if n, ok := d.replies[late].(Nack); !ok || n.Reason != vstack.ErrEpochStale {
 		t.Errorf("after the seal came: %+v, want EPOCH_STALE", d.replies[late])
@@ -394,6 +397,12 @@ func TestASurveyKnowsWhatIsChosenAndWhereRoundZeroIsSafe(t *testing.T) {
 	}
 	if s := survey(0); s.Fast(testSlot(3), 1) || len(s.Chosen()) != 0 {
 		t.Error("one store is no majority")
+	}
+	part := survey(1)
+	first, _ := part.Next(store(0))
+	first.Limit = 1
+	if err := part.Add(ds[0].do(first).(UploadPromise)); err != nil || part.Fast(testSlot(3), 1) {
+		t.Errorf("half a store's answer made a majority: %v", err)
 	}
 	if err := whole.Add(UploadPromise{Store: store(0)}); !errors.Is(err, vstack.ErrInvalid) {
 		t.Errorf("a page too many: %v", err)

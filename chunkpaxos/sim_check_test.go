@@ -110,6 +110,9 @@ func (c *checker) responded(s *simStore, r Reply) {
 		if d := c.last[s.id][r.Slot]; d.Ballot != r.Ballot || d.Value != r.Value {
 			c.fail("acknowledged means durable", "%s acknowledges %s in slot %d, its disk has %s", s.name, c.w.value(r.Value), r.Slot.Seq, c.w.value(d.Value))
 		}
+		if floor := maxBallot(c.floor[s.id][r.Slot], c.minimum[s.id]); r.Ballot.Less(floor) {
+			c.fail("promises are monotone", "%s promised %s in slot %d, acknowledges %s", s.name, c.w.ballot(floor), r.Slot.Seq, c.w.ballot(r.Ballot))
+		}
 		if !s.live {
 			c.fail("a dead upload takes no vote", "%s acknowledges slot %d", s.name, r.Slot.Seq)
 		}

@@ -222,6 +222,8 @@ func (s *simStore) flush() {
 	s.w.after(s.w.plan.delay(s.w.rnd)*2, func() { // a heartbeat
 		s.w.cat.echo[s.id] = max(s.w.cat.echo[s.id], lsn)
 	})
+	// The appends of a group are told done in any order, as goroutines would.
+	s.w.rnd.Shuffle(len(group), func(i, j int) { group[i], group[j] = group[j], group[i] })
 	for _, p := range group {
 		if s.life == life {
 			s.step(AppendDone{Token: p.token, LSN: p.records[len(p.records)-1].LSN})
