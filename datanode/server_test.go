@@ -285,6 +285,14 @@ func TestStoreThatForgotDoesNotVote(t *testing.T) {
 	if st := n.status(); st.Votes || st.Reason == "" {
 		t.Errorf("status: votes %v, %q", st.Votes, st.Reason)
 	}
+	// It does not remember better after another restart, though nobody echoes now.
+	n.stop()
+	c.meta.set(func() { delete(c.meta.echo, n.id) })
+	n.start()
+	waitFor(t, func() bool { return n.server.stores[0].disk.LSN() > 0 && n.server.complete() })
+	if nack, ok := n.send(c.accept(u, 2, data), data).(chunkpaxos.Nack); !ok || nack.Reason != vstack.ErrAmnesic {
+		t.Errorf("after another restart: %+v", nack)
+	}
 }
 
 func TestEveryRouteIsServed(t *testing.T) {

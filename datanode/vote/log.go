@@ -182,6 +182,13 @@ func (v *Voter) Drop(ctx context.Context, ids []vstack.ChunkID) (int, error) {
 	return len(drop), nil
 }
 
+// amnesia is the video, never issued (the Max UUID of RFC 9562), under whose slots the
+// log keeps that a placement group is barred: slot 0/PG, promised in the barred epoch.
+// The log needs no kind of record for what hardly ever happens.
+var amnesia = vstack.VideoID{
+	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+}
+
 // recordOf is the log's form of an acceptor's record.
 func recordOf(d chunkpaxos.Durable) (superblock.Record, error) {
 	r := superblock.Record{Slot: d.Slot, PG: d.PG, Epoch: d.Epoch, Upload: d.Upload, Ballot: d.Ballot, Value: d.Value}
@@ -194,6 +201,8 @@ func recordOf(d chunkpaxos.Durable) (superblock.Record, error) {
 		r.Kind = superblock.KindMinimum
 	case chunkpaxos.DurableSeal:
 		r.Kind = superblock.KindSeal
+	case chunkpaxos.DurableAmnesia:
+		r.Kind, r.Slot, r.Upload = superblock.KindPromise, vstack.Slot{Video: amnesia, Seq: uint32(d.PG)}, vstack.UploadID(amnesia)
 	case chunkpaxos.DurableForget:
 		// The log forgets an upload when no slot is named.
 		r = superblock.Record{Kind: superblock.KindForget, Upload: d.Upload}
@@ -218,6 +227,9 @@ func durableOf(r superblock.Record, lsn vstack.LSN) (chunkpaxos.Durable, bool) {
 		d.Kind = chunkpaxos.DurableVote
 	case superblock.KindPromise:
 		d.Kind = chunkpaxos.DurablePromise
+		if d.Slot.Video == amnesia {
+			d = chunkpaxos.Durable{Kind: chunkpaxos.DurableAmnesia, PG: vstack.PG(d.Slot.Seq), Epoch: d.Epoch, LSN: lsn}
+		}
 	case superblock.KindMinimum:
 		d.Kind = chunkpaxos.DurableMinimum
 	case superblock.KindSeal:

@@ -1,0 +1,263 @@
+package converge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/vstack/vstack/datanode/catalog"
+	"github.com/vstack/vstack/datanode/superblock"
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// view is a catalog of fixed holdings.
+type view []catalog.Holding
+
+func (v view) Holdings(_ vstack.StoreID, yield func(catalog.Holding) bool) {
+	for _, h := range v {
+		if !yield(h) {
+			return
+		}
+	}
+}
+
+func (v view) Slot(id vstack.ChunkID) (vstack.Slot, uint32, bool) {
+	for _, h := range v {
+		if h.Chunk == id {
+			return h.Slot, h.Size, true
+		}
+	}
+	return vstack.Slot{}, 0, false
+}
+
+func (v view) Changed() <-chan struct{} { return nil }
+
+// noVotes is an acceptor without votes.
+type noVotes struct{ disk *superblock.Store }
+
+func (noVotes) Plan()                                 {}
+func (noVotes) Voted() map[vstack.ChunkID]vstack.Slot { return nil }
+func (v noVotes) Drop(ctx context.Context, ids []vstack.ChunkID) (int, error) {
+	for _, id := range ids {
+		if _, err := v.disk.Append(ctx, superblock.Record{Kind: superblock.KindDrop, Value: vstack.Value{Chunk: id}}); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
+}
+
+func body(n byte) []byte { return []byte{n, n, n, n} }
+
+func holding(n byte, index int, class vstack.StorageClass) catalog.Holding {
+	return catalog.Holding{Slot: vstack.Slot{Video: vstack.VideoID{n}, Seq: 1}, Chunk: vstack.ChunkIDOf(body(n)), Size: 4, Index: index, Class: class}
+}
+
+// loop is a Loop over a real log; fetch gives every chunk of body.
+func loop(t *testing.T, v view, tune func(*Config)) (*Loop, *superblock.Store) {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	disk, err := superblock.Open(context.Background(), superblock.Config{Dir: t.TempDir(), SuperblockSize: 16 << 20, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = disk.Close() })
+	cfg := Config{
+		Disk: disk, Catalog: v, Votes: noVotes{disk}, Logger: log, Rate: NewBudget(1 << 30),
+		Complete: func() bool { return true },
+		Fetch: func(_ context.Context, s vstack.Slot, _ vstack.Value) ([]byte, error) {
+			return body(s.Video[0]), nil
+		},
+	}
+	if tune != nil {
+		tune(&cfg)
+	}
+	l, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, disk
+}
+
+func has(d *superblock.Store, n byte) bool {
+	_, ok := d.Lookup(vstack.ChunkIDOf(body(n)))
+	return ok
+}
+
+func TestDesire(t *testing.T) {
+	for _, c := range []struct {
+		class vstack.StorageClass
+		index int
+		want  desire
+	}{
+		{vstack.ClassHot, 0, desire{chunk: true}}, {vstack.ClassHot, 2, desire{chunk: true}}, {vstack.ClassHot, 3, desire{}},
+		{vstack.ClassCooling, 2, desire{true, true}}, {vstack.ClassCooling, 3, desire{fragment: true}},
+		{vstack.ClassCold, 0, desire{fragment: true}}, {vstack.ClassCold, 4, desire{fragment: true}},
+		{vstack.ClassWarming, 0, desire{true, true}}, {vstack.ClassWarming, 4, desire{fragment: true}},
+	} {
+		if got := desireOf(c.class, c.index); got != c.want {
+			t.Errorf("%s at %d: %+v, want %+v", c.class, c.index, got, c.want)
+		}
+	}
+}
+
+func TestPassFetchesWhatIsMissing(t *testing.T) {
+	v := view{holding(1, 0, vstack.ClassHot), holding(2, 2, vstack.ClassHot), holding(3, 3, vstack.ClassHot), holding(1, 0, vstack.ClassHot)}
+	l, disk := loop(t, v, nil)
+	if err := l.pass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !has(disk, 1) || !has(disk, 2) || has(disk, 3) {
+		t.Errorf("holds 1 %v, 2 %v, 3 %v", has(disk, 1), has(disk, 2), has(disk, 3))
+	}
+	if missing, corrupt := l.Lacking(); missing != 0 || corrupt != 0 {
+		t.Errorf("still lacks %d and %d", missing, corrupt)
+	}
+}
+
+func TestWrongBytesAreNotKept(t *testing.T) {
+	l, disk := loop(t, view{holding(1, 0, vstack.ClassHot)}, func(c *Config) {
+		c.Fetch = func(context.Context, vstack.Slot, vstack.Value) ([]byte, error) { return body(9), nil }
+	})
+	if err := l.pass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if missing, _ := l.Lacking(); missing != 1 || disk.Stats().Chunks != 0 {
+		t.Errorf("missing %d, store has %d chunks", missing, disk.Stats().Chunks)
+	}
+}
+
+func TestOneUnreachableChunkDoesNotStopTheOthers(t *testing.T) {
+	l, disk := loop(t, view{holding(1, 0, vstack.ClassHot), holding(2, 0, vstack.ClassHot)}, func(c *Config) {
+		c.Workers = 1
+		c.Fetch = func(_ context.Context, s vstack.Slot, _ vstack.Value) ([]byte, error) {
+			if s.Video[0] == 1 {
+				return nil, errors.New("no holder answers")
+			}
+			return body(2), nil
+		}
+	})
+	if err := l.pass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if missing, _ := l.Lacking(); missing != 1 || !has(disk, 2) {
+		t.Errorf("missing %d, holds the other %v", missing, has(disk, 2))
+	}
+}
+
+func TestUnnamedChunkGoesAfterItsGrace(t *testing.T) {
+	l, disk := loop(t, view{holding(1, 0, vstack.ClassHot)}, func(c *Config) { c.Grace = time.Hour })
+	for n := byte(1); n <= 2; n++ {
+		if _, err := disk.Append(t.Context(), superblock.Record{Kind: superblock.KindChunk, Data: body(n), Value: vstack.Value{Chunk: vstack.ChunkIDOf(body(n)), Size: 4}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pass := func() {
+		if err := l.pass(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pass()
+	pass()
+	if !has(disk, 2) {
+		t.Fatal("dropped within its grace")
+	}
+	l.unnamed[vstack.ChunkIDOf(body(2))] = time.Now().Add(-2 * time.Hour)
+	pass()
+	if has(disk, 2) || !has(disk, 1) {
+		t.Errorf("after the grace: unnamed %v, named %v", has(disk, 2), has(disk, 1))
+	}
+}
+
+func TestNothingGoesWhileTheViewIsIncomplete(t *testing.T) {
+	l, disk := loop(t, nil, func(c *Config) { c.Complete = func() bool { return false }; c.Grace = 1 })
+	if _, err := disk.Append(t.Context(), superblock.Record{Kind: superblock.KindChunk, Data: body(1), Value: vstack.Value{Chunk: vstack.ChunkIDOf(body(1)), Size: 4}}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := l.pass(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !has(disk, 1) {
+		t.Error("dropped by a store that does not know the catalog")
+	}
+}
+
+func TestRepairYieldsToSlowReads(t *testing.T) {
+	var slow atomic.Bool
+	slow.Store(true)
+	var fetched atomic.Int32
+	l, _ := loop(t, view{holding(1, 0, vstack.ClassHot)}, func(c *Config) {
+		c.ReadP99 = func() time.Duration {
+			if slow.Load() {
+				return time.Second
+			}
+			return 0
+		}
+		fetch := c.Fetch
+		c.Fetch = func(ctx context.Context, s vstack.Slot, v vstack.Value) ([]byte, error) {
+			fetched.Add(1)
+			return fetch(ctx, s, v)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		var wg sync.WaitGroup
+		var resumed atomic.Bool
+		wg.Go(func() { _ = l.yield(context.Background()); resumed.Store(true) })
+		time.Sleep(10*yieldPause + 1)
+		synctest.Wait()
+		if resumed.Load() {
+			t.Error("repair went on while reads were slow")
+		}
+		slow.Store(false)
+		start := time.Now()
+		wg.Wait()
+		if took := time.Since(start); took > yieldPause {
+			t.Errorf("repair went on %s after reads were fast again", took)
+		}
+	})
+	slow.Store(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.yield(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a shutdown waits for readers: %v", err)
+	}
+	slow.Store(false)
+	if err := l.pass(t.Context()); err != nil || fetched.Load() != 1 {
+		t.Errorf("fetched %d, %v", fetched.Load(), err)
+	}
+}
+
+func TestBudgetBoundsTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(vstack.MaxChunkSize) // one largest chunk a second, and as much at once
+		start := time.Now()
+		for range 11 {
+			if err := b.spend(t.Context(), vstack.MaxChunkSize); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(start); took < 9900*time.Millisecond || took > 10100*time.Millisecond {
+			t.Errorf("ten chunks beyond the burst took %s", took)
+		}
+	})
+}
+
+func TestSecondScrubIsRefused(t *testing.T) {
+	l, _ := loop(t, nil, nil)
+	if err := l.Scrub(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Scrub(0); !errors.Is(err, vstack.ErrAlreadyExists) {
+		t.Errorf("got %v", err)
+	}
+}

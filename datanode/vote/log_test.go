@@ -1,0 +1,130 @@
+package vote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/datanode/serve"
+	"github.com/vstack/vstack/datanode/superblock"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// voter is a Voter over a real log, which votes in every group.
+func voter(t *testing.T, fetch func(context.Context, vstack.Slot, vstack.Value) ([]byte, error)) (*Voter, *superblock.Store, vstack.Upload) {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	disk, err := superblock.Open(t.Context(), superblock.Config{Dir: t.TempDir(), SuperblockSize: 16 << 20, Logger: log, Fatal: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = disk.Close() })
+	v, err := New(Config{Log: disk, Fetch: fetch, Buffers: serve.NewBuffers(1), Logger: log, Fatal: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = v.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	u := vstack.Upload{ID: vstack.UploadID{1}, Video: vstack.VideoID{2}, Owner: vstack.ProposerID{3}, State: vstack.UploadOpen, Incarnation: 1, Index: 1}
+	p := &vstack.PlacementMap{Groups: make([]vstack.PGTargets, vstack.PlacementGroups)}
+	for i := range p.Groups {
+		p.Groups[i] = vstack.PGTargets{Epoch: 1, Targets: []vstack.StoreID{disk.ID()}}
+	}
+	v.Apply(wire.FeedPage{Index: 1, Uploads: []vstack.Upload{u}, Placement: p})
+	v.Echo(0, 1)
+	return v, disk, u
+}
+
+func accept(u vstack.Upload, seq, round uint32, data []byte) chunkpaxos.Accept {
+	return chunkpaxos.Accept{
+		Slot: vstack.Slot{Video: u.Video, Seq: seq}, Epoch: 1, Upload: u.ID, UploadIndex: u.Index,
+		Ballot: vstack.Ballot{Incarnation: u.Incarnation, Round: round, Proposer: u.Owner},
+		Value:  vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))},
+	}
+}
+
+func TestBytesFromAPeerAreVerified(t *testing.T) {
+	data := bytes.Repeat([]byte("chunk"), 1000)
+	answer := []byte(nil)
+	v, disk, u := voter(t, func(context.Context, vstack.Slot, vstack.Value) ([]byte, error) { return answer, nil })
+	for name, wrong := range map[string][]byte{"short": data[:10], "other bytes": bytes.Repeat([]byte("wrong"), 1000), "none": nil} {
+		answer = wrong
+		reply, err := v.Do(t.Context(), accept(u, 1, 1, data), nil, 0)
+		if n, ok := reply.(chunkpaxos.Nack); err != nil || !ok || n.Reason != vstack.ErrHashMismatch && n.Reason != vstack.ErrBytesMissing {
+			t.Errorf("%s: %+v, %v", name, reply, err)
+		}
+		if _, ok := disk.Lookup(vstack.ChunkIDOf(data)); ok || disk.Stats().Chunks != 0 {
+			t.Fatalf("%s: wrong bytes were stored", name)
+		}
+	}
+	answer = data
+	reply, err := v.Do(t.Context(), accept(u, 1, 1, data), nil, 0)
+	if _, ok := reply.(chunkpaxos.Accepted); !ok || err != nil {
+		t.Fatalf("%+v, %v", reply, err)
+	}
+	buf := make([]byte, len(data))
+	if _, err := disk.ReadAt(t.Context(), vstack.ChunkIDOf(data), buf, 0); err != nil || !bytes.Equal(buf, data) {
+		t.Errorf("stored: %v", err)
+	}
+}
+
+func TestVotedChunksAreForgottenWithTheirUpload(t *testing.T) {
+	v, disk, u := voter(t, func(context.Context, vstack.Slot, vstack.Value) ([]byte, error) { return nil, errors.New("no peer") })
+	data := []byte("a chunk")
+	if reply, err := v.Do(t.Context(), accept(u, 1, 0, data), data, 0); err != nil {
+		t.Fatal(reply, err)
+	}
+	id := vstack.ChunkIDOf(data)
+	if slot := v.Voted()[id]; slot != (vstack.Slot{Video: u.Video, Seq: 1}) {
+		t.Errorf("voted in %s", slot)
+	}
+	before := disk.LSN()
+	u.State = vstack.UploadAborted
+	v.Apply(wire.FeedPage{Index: 2, Uploads: []vstack.Upload{u}})
+	for len(v.Voted()) > 0 { // Run appends what forgets the upload
+		select {
+		case <-t.Context().Done():
+			t.Fatal("votes of an ended upload are kept")
+		default:
+		}
+	}
+	if disk.LSN() <= before {
+		t.Error("the log does not know that the upload is forgotten")
+	}
+	v.Plan()
+	if n, err := v.Drop(t.Context(), []vstack.ChunkID{id}); n != 1 || err != nil {
+		t.Errorf("dropped %d, %v", n, err)
+	}
+	if _, ok := disk.Lookup(id); ok {
+		t.Error("the dropped chunk is still there")
+	}
+}
+
+func TestEveryRecordComesBack(t *testing.T) {
+	slot := vstack.Slot{Video: vstack.VideoID{1}, Track: 2, Seq: 3}
+	ballot := vstack.Ballot{Incarnation: 4, Round: 5, Proposer: vstack.ProposerID{6}}
+	value := vstack.Value{Chunk: vstack.ChunkID{7}, Size: 8}
+	for _, d := range []chunkpaxos.Durable{
+		{Kind: chunkpaxos.DurableVote, Slot: slot, PG: 9, Epoch: 10, Upload: vstack.UploadID{11}, Ballot: ballot, Value: value},
+		{Kind: chunkpaxos.DurablePromise, Slot: slot, PG: 9, Epoch: 10, Upload: vstack.UploadID{11}, Ballot: ballot},
+		{Kind: chunkpaxos.DurableMinimum, Slot: vstack.Slot{Video: slot.Video}, Upload: vstack.UploadID{11}, Ballot: ballot},
+		{Kind: chunkpaxos.DurableSeal, PG: 9, Epoch: 10},
+		{Kind: chunkpaxos.DurableAmnesia, PG: 9, Epoch: 10},
+	} {
+		r, err := recordOf(d)
+		if err != nil {
+			t.Errorf("kind %d: %v", d.Kind, err)
+			continue
+		}
+		d.LSN = 12
+		if got, ok := durableOf(r, 12); !ok || got != d {
+			t.Errorf("kind %d: came back as %+v, want %+v", d.Kind, got, d)
+		}
+	}
+}
