@@ -41,11 +41,11 @@ func (s *Server) work(ctx context.Context, j *job, resume bool) {
 			s.abort(j)
 			s.conclude(j, wire.JobCanceled, errCanceledByClient)
 			return
-		case superseded(err):
+		case superseded(err) && s.lost(ctx, j):
 			log.Warn("job ends: the upload is not this process's any more", "err", err)
 			s.conclude(j, wire.JobFailed, err)
 			return
-		case transient(err) && time.Since(j.record().Job.Started) < s.cfg.RetryFor:
+		case (transient(err) || superseded(err)) && time.Since(j.record().Job.Started) < s.cfg.RetryFor:
 			log.Warn("job interrupted, will try again", "err", err, "in", pause)
 			s.interrupt(j, err)
 			if !sleep(ctx, pause) {
@@ -64,6 +64,17 @@ func (s *Server) work(ctx context.Context, j *job, resume bool) {
 func superseded(err error) bool {
 	return errors.Is(err, vstack.ErrFenced) || errors.Is(err, vstack.ErrNotOwner) ||
 		errors.Is(err, vstack.ErrUploadNotLive) || errors.Is(err, vstack.ErrNotFound)
+}
+
+// lost asks the catalog whether the upload is really gone from this process: a store
+// that lags behind may refuse what the catalog still grants, and that passes.
+func (s *Server) lost(ctx context.Context, j *job) bool {
+	now, err := s.cfg.Catalog.Upload(ctx, j.id)
+	if err != nil {
+		return !transient(err)
+	}
+	rec := j.record()
+	return now.State != vstack.UploadOpen || now.Owner != rec.Upload.Owner && now.Owner != rec.NextOwner
 }
 
 // turn waits until the job may run and makes one attempt.

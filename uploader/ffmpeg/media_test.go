@@ -16,6 +16,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if file := os.Getenv(orphanEnv); file != "" {
+		orphanMain(file)
+	}
 	dir, err := os.MkdirTemp("", "vstack-ffmpeg-test-")
 	if err != nil {
 		panic(err)

@@ -35,6 +35,7 @@ type Progress struct {
 
 // Process is one running ffmpeg. Read every pipe until io.EOF, then Wait; or Kill.
 type Process struct {
+	pid      int
 	pipes    []*pipe
 	file     string
 	stderr   *tail
@@ -112,6 +113,7 @@ func (p *Process) openPipes(tracks int) (progress *os.File, theirs []*os.File, e
 
 // own starts the three goroutines that live with the child; Wait waits for them.
 func (p *Process) own(pid int, progress *os.File, done <-chan error, stall time.Duration) {
+	p.pid = pid
 	_ = unix.Setpriority(unix.PRIO_PGRP, pid, niceness) // only politeness: not worth failing for
 	p.wg.Go(func() {
 		p.err = <-done
