@@ -10,6 +10,7 @@ import (
 )
 
 func TestPublishThroughAFollowerSurvivesTheLeaderAndARestart(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	c.register()
 	ctx := t.Context()
@@ -75,6 +76,7 @@ func sameChecksum(t *testing.T, c *cluster) {
 }
 
 func TestASingleMemberWorksAlone(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 1, nil)
 	c.register()
 	ctx := t.Context()
@@ -95,6 +97,7 @@ func TestASingleMemberWorksAlone(t *testing.T) {
 }
 
 func TestStatusCountsWhatMayFail(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	lead := c.leader()
 	cl := c.client((lead + 1) % 3)
@@ -115,6 +118,7 @@ func TestStatusCountsWhatMayFail(t *testing.T) {
 }
 
 func TestTransferHandsLeadershipOver(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	lead := c.leader()
 	to := (lead + 1) % 3
@@ -129,6 +133,7 @@ func TestTransferHandsLeadershipOver(t *testing.T) {
 }
 
 func TestOldIncarnationsAreFenced(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, nil)
 	c.register()
 	ctx := t.Context()

@@ -1,0 +1,360 @@
+package metastore
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/raftnode"
+)
+
+// beat sends a host's heartbeats until its context ends.
+func (c *cluster) beat(ctx context.Context, host int) {
+	id := c.issue(identity.Spec{ID: string(heartbeatOf(host, 1).Host), Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}})
+	cl := c.clientAs(id)
+	done := make(chan struct{})
+	c.t.Cleanup(func() { <-done })
+	go func() {
+		defer close(done)
+		for lsn := vstack.LSN(1); ctx.Err() == nil; lsn++ {
+			_, _ = cl.Heartbeat(ctx, heartbeatOf(host, lsn)) // a missed one is what the test is about
+			select {
+			case <-ctx.Done():
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}()
+}
+
+func states(m *vstack.PlacementMap) map[vstack.StoreState]int {
+	out := map[vstack.StoreState]int{}
+	for _, s := range m.Stores {
+		out[s.State]++
+	}
+	return out
+}
+
+func TestSilentStoresGoDownAndComeBack(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	third, silence := context.WithCancel(ctx)
+	c.beat(ctx, 0)
+	c.beat(ctx, 1)
+	c.beat(third, 2)
+	cl := c.client()
+	state := func(want map[vstack.StoreState]int) func() bool {
+		return func() bool {
+			m, err := cl.RefreshPlacement(ctx)
+			if err != nil || len(m.Stores) != 6 {
+				return false
+			}
+			got := states(m)
+			return got[vstack.StoreUp] == want[vstack.StoreUp] && got[vstack.StoreSuspect] == want[vstack.StoreSuspect] && got[vstack.StoreDown] == want[vstack.StoreDown]
+		}
+	}
+	c.eventually("six stores up", state(map[vstack.StoreState]int{vstack.StoreUp: 6}))
+	silence()
+	c.eventually("two suspect", state(map[vstack.StoreState]int{vstack.StoreUp: 4, vstack.StoreSuspect: 2}))
+	c.eventually("two down", state(map[vstack.StoreState]int{vstack.StoreUp: 4, vstack.StoreDown: 2}))
+	nodes, err := cl.Nodes(ctx)
+	if err != nil || len(nodes) != 3 || nodes[2].State != vstack.StoreDown || nodes[0].State != vstack.StoreUp || nodes[0].Version != "test" ||
+		nodes[0].LastSeen.IsZero() || nodes[0].Stores[0].Report == nil {
+		t.Fatalf("nodes: %+v, %v", nodes, err)
+	}
+	c.beat(ctx, 2)
+	c.eventually("six stores up again", state(map[vstack.StoreState]int{vstack.StoreUp: 6}))
+	cancel()
+}
+
+func TestANewLeaderRaisesNoFalseAlarm(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for h := range 3 {
+		c.beat(ctx, h)
+	}
+	cl := c.client()
+	c.eventually("six stores", func() bool {
+		m, err := cl.RefreshPlacement(ctx)
+		return err == nil && len(m.Stores) == 6 && m.Ready() && covers(m)
+	})
+	before, err := cl.RefreshPlacement(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		lead := c.leader()
+		c.stop(lead)
+		next := c.leader()
+		since := time.Now()
+		c.eventually("the new leader to have judged", func() bool { return time.Since(since) > 1500*time.Millisecond || !c.members[next].Leading() })
+		c.start(lead)
+	}
+	m, err := cl.RefreshPlacement(ctx)
+	if err != nil || m.Version != before.Version || states(m)[vstack.StoreUp] != 6 {
+		t.Fatalf("version %d became %d, states %v, %v", before.Version, m.Version, states(m), err)
+	}
+	cancel()
+}
+
+func TestMonitorRules(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(Config{SuspectAfter: 3 * time.Second, DownAfter: 10 * time.Second, EchoEvery: 30 * time.Second, Tick: 250 * time.Millisecond})
+	lead := raftnode.Leadership{Term: 4}
+	now := time.Unix(1000, 0)
+	stores := []catalog.Store{{Store: vstack.Store{ID: storeID(0, 0), State: vstack.StoreUp}}, {Store: vstack.Store{ID: storeID(0, 1), State: vstack.StoreUp}}, {Store: vstack.Store{ID: storeID(1, 0), State: vstack.StoreUp}}}
+	apply := func(p catalog.SetLivenessPayload) catalog.SetLivenessPayload {
+		for _, s := range p.States {
+			for i := range stores {
+				if stores[i].ID == s.ID {
+					stores[i].State = s.State
+				}
+			}
+		}
+		return p
+	}
+	run := func(d time.Duration) (all []catalog.StoreLiveness, echoes int) {
+		for end := now.Add(d); now.Before(end); {
+			now = now.Add(250 * time.Millisecond)
+			p := apply(m.judge(lead, stores, now))
+			all, echoes = append(all, p.States...), echoes+len(p.Echoes)
+		}
+		return all, echoes
+	}
+	m.judge(lead, stores, now)
+	m.record(lead, heartbeatOf(0, 50), now)
+	if got, _ := run(2500 * time.Millisecond); len(got) != 0 {
+		t.Fatalf("within the suspicion: %v", got)
+	}
+	if got, echoes := run(time.Second); len(got) != 2 || got[0].State != vstack.StoreSuspect || echoes != 2 {
+		t.Fatalf("after 3 s of silence: %v, %d echoes", got, echoes)
+	}
+	if m.echo(storeID(0, 0), 7) != 50 || m.echo(storeID(1, 0), 7) != 7 {
+		t.Error("echo is not the highest of what is committed and what was heard")
+	}
+	// The process stands still: nobody is blamed for it.
+	now = now.Add(time.Minute)
+	if got := apply(m.judge(lead, stores, now)); len(got.States) != 0 {
+		t.Fatalf("after a standstill: %v", got.States)
+	}
+	// Stores that this leader never heard of go down, after DownAfter and at once.
+	if got, _ := run(6 * time.Second); len(got) != 0 {
+		t.Fatalf("before DownAfter: %v", got)
+	}
+	got, _ := run(2 * time.Second)
+	if len(got) != 3 {
+		t.Fatalf("after DownAfter: %v", got)
+	}
+	for _, s := range got {
+		if s.State != vstack.StoreDown {
+			t.Errorf("%v", s)
+		}
+	}
+	// A new term begins with an empty memory.
+	lead.Term++
+	stores[0].State, stores[1].State, stores[2].State = vstack.StoreUp, vstack.StoreUp, vstack.StoreUp
+	if got, _ := run(9 * time.Second); len(got) != 0 {
+		t.Fatalf("a new leader judges at once: %v", got)
+	}
+	// Echoes alone are committed once in EchoEvery.
+	m.record(lead, heartbeatOf(0, 90), now)
+	total := 0
+	for range 240 {
+		m.record(lead, heartbeatOf(0, 90), now)
+		m.record(lead, heartbeatOf(1, 90), now)
+		_, n := run(250 * time.Millisecond)
+		total += n
+	}
+	if total < 3 || total > 9 {
+		t.Errorf("%d echoes of three stores in a minute", total)
+	}
+}
+
+func TestEchoSurvivesALeaderChange(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, func(cfg *Config) { cfg.EchoEvery = 50 * time.Millisecond })
+	host := c.issue(identity.Spec{ID: "h1", Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}})
+	cl := c.clientAs(host)
+	beat := func(lsn vstack.LSN) (reply wire.HeartbeatReply) {
+		c.eventually("a heartbeat", func() (ok bool) {
+			var err error
+			reply, err = cl.Heartbeat(t.Context(), heartbeatOf(0, lsn))
+			return err == nil
+		})
+		return reply
+	}
+	if r := beat(500); r.Echo[storeID(0, 0)] != 500 || r.Index == 0 {
+		t.Fatalf("reply %+v", r)
+	}
+	lead := c.leader()
+	c.eventually("the echo to be committed on every member", func() bool {
+		for _, m := range c.members {
+			if s, ok := m.catalog.View().Store(storeID(0, 0)); !ok || s.Echo != 500 {
+				return false
+			}
+		}
+		return true
+	})
+	c.stop(lead)
+	if r := beat(20); r.Echo[storeID(0, 0)] != 500 {
+		t.Fatalf("a store that fell back to 20 is told %d", r.Echo[storeID(0, 0)])
+	}
+}
+
+func TestAStoreOnTwoHostsIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil)
+	c.leader()
+	one := c.clientAs(c.issue(identity.Spec{ID: "h1", Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}}))
+	two := c.clientAs(c.issue(identity.Spec{ID: "h2", Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}}))
+	if _, err := one.Heartbeat(t.Context(), heartbeatOf(0, 1)); err != nil {
+		t.Fatal(err)
+	}
+	copied := heartbeatOf(0, 1)
+	copied.Host = "h2"
+	if _, err := two.Heartbeat(t.Context(), copied); !errors.Is(err, vstack.ErrAlreadyExists) {
+		t.Fatalf("a copied store directory: %v", err)
+	}
+}
+
+func TestViewsAreCountedOnAnyMemberInBatches(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	c.register()
+	ctx := t.Context()
+	v, _, err := publish(ctx, c.client(), "watched", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := c.members[c.leader()].catalog.View().Applied()
+	c.eventually("all members to know the video", func() bool {
+		for _, m := range c.members {
+			if got, err := m.catalog.View().Video(v.ID); err != nil || got.State != vstack.VideoPublished {
+				return false
+			}
+		}
+		return true
+	})
+	const each = 40
+	readers := make([]*metaclient.Client, 3)
+	for i := range readers {
+		readers[i] = c.clientAs(c.reader(t), i)
+		for range each {
+			if err := readers[i].AddViews(ctx, v.ID, 2); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c.eventually("every view", func() bool {
+		got, err := readers[0].Video(ctx, v.ID)
+		return err == nil && got.Views == 3*each*2
+	})
+	if n := c.members[c.leader()].catalog.View().Applied() - index; n > 60 {
+		t.Errorf("%d entries for %d requests: views are not batched", n, 3*each)
+	}
+	if err := readers[1].AddViews(ctx, v.ID, 1001); !errors.Is(err, vstack.ErrInvalid) {
+		t.Errorf("1,001 views: %v", err)
+	}
+	if err := readers[1].AddViews(ctx, vstack.VideoID{9}, 1); !errors.Is(err, vstack.ErrNotFound) {
+		t.Errorf("views of an unknown video: %v", err)
+	}
+}
+
+func TestViewsWaitForALeaderAndCountOnce(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	c.register()
+	ctx := t.Context()
+	v, _, err := publish(ctx, c.client(), "watched", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lead := c.leader()
+	one := (lead + 1) % 3
+	c.eventually("the follower to know the video", func() bool {
+		got, err := c.members[one].catalog.View().Video(v.ID)
+		return err == nil && got.State == vstack.VideoPublished
+	})
+	c.stop(lead)
+	c.stop((lead + 2) % 3) // no majority: nothing can be committed
+	if err := c.clientAs(c.reader(t), one).AddViews(ctx, v.ID, 5); err != nil {
+		t.Fatal(err)
+	}
+	c.eventually("a flush that was not confirmed", func() bool {
+		c.members[one].views.flushMu.Lock()
+		defer c.members[one].views.flushMu.Unlock()
+		return len(c.members[one].views.pending) == 1
+	})
+	c.start(lead)
+	c.eventually("the views", func() bool {
+		got, err := c.members[one].catalog.View().Video(v.ID)
+		return err == nil && got.Views == 5
+	})
+}
+
+func TestFeedHoldsUntilSomethingChanges(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	c.register()
+	ctx := t.Context()
+	follower := (c.leader() + 1) % 3
+	cl := c.client(follower)
+	var since uint64
+	c.eventually("the feed to come to rest", func() bool {
+		p := c.members[follower].catalog.View().Feed(since)
+		since = p.Index
+		return !p.More && p.Index >= c.members[c.leader()].catalog.View().FeedIndex()
+	})
+	got := make(chan wire.FeedPage, 1)
+	go func() {
+		p, err := cl.Feed(ctx, since)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- p
+	}()
+	up, err := c.client().OpenUpload(ctx, wire.OpenUploadRequest{Owner: vstack.ProposerID{1}, Source: testSource("fed.mp4")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := <-got
+	if len(p.Uploads) != 1 || p.Uploads[0].ID != up.ID || len(p.Videos) != 1 || p.Index < up.Index {
+		t.Fatalf("page %+v", p)
+	}
+}
+
+func TestLinearizableReadsSeeEveryAcknowledgedWrite(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	c.register()
+	ctx := t.Context()
+	v, _, err := publish(ctx, c.client(), "v0", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cl := c.client()
+	for i := range 15 {
+		title := string(rune('a' + i))
+		if _, err := cl.PatchVideo(ctx, v.ID, wire.VideoPatch{Title: &title}); err != nil {
+			t.Fatal(err)
+		}
+		resp, body := c.request(t, c.reader(t), i%3, "GET", "/v1/videos/"+v.ID.String()+"?consistency=linearizable", "", nil)
+		if resp.StatusCode != 200 || !containsTitle(body, title) {
+			t.Fatalf("member %d after title %q: %d %s", i%3, title, resp.StatusCode, body)
+		}
+	}
+	lead := c.leader()
+	c.stop((lead + 1) % 3)
+	c.stop((lead + 2) % 3)
+	resp, body := c.request(t, c.reader(t), lead, "GET", "/v1/videos?consistency=linearizable", "", nil)
+	wantProblem(t, "without a majority", resp, body, vstack.ErrNoLeader)
+}
