@@ -30,6 +30,7 @@ type Acceptor struct {
 	echoed  bool       // the first Echo has come
 	high    vstack.LSN // highest LSN known durable in this life
 	lost    bool       // votes may have been forgotten; groups are not barred yet
+	unsaved bool       // a record of that may not be on disk
 	halted  bool
 
 	out    []Effect
@@ -220,7 +221,8 @@ func (a *Acceptor) appended(in AppendDone) {
 	}
 	r := a.requests[in.Token]
 	if r == nil || r.stage != appending {
-		return // nobody waits for it
+		a.unsaved = a.unsaved || refused // nobody waits for it, but it may have been a bar
+		return
 	}
 	switch m := r.msg.(type) {
 	case Accept:

@@ -117,17 +117,25 @@ func (a *Acceptor) caughtUp() {
 }
 
 // bar makes the amnesia of each group durable: later records raise the LSN above the
-// echo again, and a restart would no longer see it.
+// echo again, and a restart would no longer see it. What a full disk refused is asked
+// for again with every change of the catalog and every echo.
 func (a *Acceptor) bar() {
-	if !a.lost || !a.echoed || a.applied < a.start {
+	if !a.lost && !a.unsaved || !a.echoed || a.applied < a.start {
 		return
 	}
-	a.lost = false
+	lost := a.lost
+	a.lost, a.unsaved = false, false
 	var records []Durable
 	for pg := range vstack.PG(vstack.PlacementGroups) {
-		if g := a.groups[pg]; g != nil && g.member && g.amnesic < g.epoch {
-			g.amnesic = g.epoch
-			records = append(records, Durable{Kind: DurableAmnesia, PG: pg, Epoch: g.epoch})
+		g := a.groups[pg]
+		if g == nil || !g.member {
+			continue
+		}
+		if lost {
+			g.amnesic = max(g.amnesic, g.epoch)
+		}
+		if g.amnesic > 0 {
+			records = append(records, Durable{Kind: DurableAmnesia, PG: pg, Epoch: g.amnesic})
 		}
 	}
 	if len(records) > 0 {

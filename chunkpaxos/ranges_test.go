@@ -314,6 +314,27 @@ func TestAStoreBelowItsEchoIsBarredUntilItsGroupsMoveEpoch(t *testing.T) {
 	}
 }
 
+func TestABarThatAFullDiskRefusedIsAskedForAgain(t *testing.T) {
+	a, _ := NewAcceptor(AcceptorConfig{Store: store(0), LSN: 39})
+	d := drive(t, a)
+	d.step(CatalogChange{Applied: 10, Groups: allGroups(1, 0), Uploads: []vstack.Upload{testUpload(1)}})
+	d.step(Echo{LSN: 40, Index: 10})
+	if len(d.appends) != 1 || len(d.appends[0].Records) != vstack.PlacementGroups {
+		t.Fatalf("appends %+v, want one bar for each group", d.appends)
+	}
+	d.appends = nil
+	d.step(AppendDone{Err: vstack.ErrDiskFull})
+	d.step(Echo{LSN: 40, Index: 11})
+	if len(d.appends) != 1 || d.appends[0].Records[0].Kind != DurableAmnesia {
+		t.Fatalf("appends %+v, want the bars again", d.appends)
+	}
+	d.flush()
+	d.step(Echo{LSN: 40, Index: 12})
+	if len(d.appends) != 0 || len(d.alarms) != 1 {
+		t.Errorf("appends %+v, alarms %+v after the bars are durable", d.appends, d.alarms)
+	}
+}
+
 func TestAnEndedUploadLeavesNothingInMemory(t *testing.T) {
 	ended := testUpload(1)
 	ended.State = vstack.UploadPublished

@@ -22,7 +22,7 @@ type checker struct {
 	floor   map[vstack.StoreID]map[vstack.Slot]vstack.Ballot
 	minimum map[vstack.StoreID]vstack.Ballot
 
-	commits, conflicts, acks int // so that a run that does nothing is seen
+	commits, acks int // so that a run that does nothing is seen
 }
 
 type ballotOf struct {

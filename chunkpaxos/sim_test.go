@@ -84,6 +84,9 @@ func TestEveryMutantIsCaught(t *testing.T) {
 			for seed := range uint64(n) {
 				p := randomPlan(seed)
 				p.mutant = m
+				if m.proposer.reuseBallot { // it takes losses and rivals, which not every plan has
+					p.loss, p.contenders, p.slots, p.resumes = 150, 2, 3, 1
+				}
 				w := newWorld(p, false)
 				w.check.only = "agreement"
 				if v := w.run(); v != "" {
