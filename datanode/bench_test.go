@@ -52,7 +52,7 @@ func BenchmarkGet(b *testing.B) {
 	b.Cleanup(func() { cancel(); wg.Wait(); _ = s.Close() })
 
 	for _, proto := range []string{"h3", "tcp"} {
-		for _, inFlight := range []int{1, 4} {
+		for _, inFlight := range []int{1, 4, 100} {
 			targets := map[string]string{"bare": bareH3, "store": s.Stores()[0].Addr}
 			if proto == "tcp" {
 				targets["bare"] = bareTCP
@@ -60,6 +60,10 @@ func BenchmarkGet(b *testing.B) {
 			for _, name := range []string{"bare", "store"} {
 				b.Run(proto+"/"+strconv.Itoa(inFlight)+"/"+name, func(b *testing.B) {
 					load(b, clientOf(b, id, proto), targets[name], refs, inFlight)
+					if name == "store" {
+						p99 := s.stores[0].latency.Quantile(time.Now(), 0.99)
+						b.ReportMetric(float64(p99.Microseconds())/1000, "ms-first-byte-p99")
+					}
 				})
 			}
 		}

@@ -133,7 +133,7 @@ func (s *Server) Close() error {
 // StoreInfo names one of the host's stores.
 type StoreInfo struct {
 	ID   vstack.StoreID
-	Addr string // HOST:PORT that it listens on
+	Addr string // HOST:PORT that clients dial
 	Dir  string
 }
 
@@ -141,7 +141,7 @@ type StoreInfo struct {
 func (s *Server) Stores() []StoreInfo {
 	var out []StoreInfo
 	for _, st := range s.stores {
-		out = append(out, StoreInfo{ID: st.disk.ID(), Addr: st.endpoint.Addr(), Dir: st.cfg.Dir})
+		out = append(out, StoreInfo{ID: st.disk.ID(), Addr: st.addr(), Dir: st.cfg.Dir})
 	}
 	return out
 }

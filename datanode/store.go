@@ -3,6 +3,7 @@ package datanode
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 
 	"github.com/vstack/vstack/datanode/converge"
@@ -85,13 +86,24 @@ func (st *store) close() error {
 	return errors.Join(err, st.disk.Close())
 }
 
+// addr is what clients dial: the configured address, with the port that was taken
+// where the configuration left it open. The listener's own may be a wildcard.
+func (st *store) addr() string {
+	host, port, err := net.SplitHostPort(st.cfg.Addr)
+	if err != nil || port != "0" {
+		return st.cfg.Addr
+	}
+	_, port, _ = net.SplitHostPort(st.endpoint.Addr())
+	return net.JoinHostPort(host, port)
+}
+
 // report is the store's part of a heartbeat.
 func (st *store) report() wire.StoreReport {
 	stats := st.disk.Stats()
 	missing, corrupt := st.loop.Lacking()
 	reads, bytes := st.reader.Served()
 	return wire.StoreReport{
-		ID: st.disk.ID(), Addr: st.endpoint.Addr(), Capacity: stats.Capacity, Used: stats.Used,
+		ID: st.disk.ID(), Addr: st.addr(), Capacity: stats.Capacity, Used: stats.Used,
 		Chunks: int64(stats.Chunks), Missing: missing, Corrupt: corrupt,
 		LSN: st.disk.LSN(), Applied: st.server.follower.Applied(),
 		ReadP99: st.latency.Quantile(time.Now(), 0.99).Seconds(), Reads: reads, ReadSize: bytes,
