@@ -270,6 +270,37 @@ func TestResumeFencesAndSkipsWhatIsChosen(t *testing.T) {
 	}
 }
 
+func TestResumeDoesNotUseRoundZeroWhereSomeoneVoted(t *testing.T) {
+	c := newCluster(t, 3)
+	first := c.upload(1)
+	refuse := func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut {
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+		}
+		return r.Method == http.MethodPut
+	}
+	c.stores[1].onPaxos, c.stores[2].onPaxos = refuse, refuse
+	data := chunkOf(1, 1000)
+	old := c.client(func(cfg *Config) { cfg.CommitAttempts = 1 })
+	if _, err := old.Commit(ctxFor(t), first, testSlot(1), data); !errors.Is(err, vstack.ErrNoQuorum) {
+		t.Fatalf("got %v", err)
+	}
+	if !c.stores[0].has(vstack.ChunkIDOf(data)) {
+		t.Fatal("nobody voted")
+	}
+	second := c.upload(2)
+	c.stores[1].set(func() { c.stores[1].onPaxos = nil })
+	c.stores[2].set(func() { c.stores[2].onPaxos = nil })
+	reg := prometheus.NewRegistry()
+	got, err := c.client(func(cfg *Config) { cfg.Registry = reg }).Commit(ctxFor(t), second, testSlot(1), data)
+	if err != nil || got.Value.Chunk != vstack.ChunkIDOf(data) {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if n := counted(t, reg, "messages_total", "prepare", "sent"); n != 3 {
+		t.Errorf("%v prepares, want the classic path", n)
+	}
+}
+
 func TestLostAnswersDoNotLoseTheChunk(t *testing.T) {
 	for _, how := range []WriteTransport{WriteTCP, WriteQUIC} {
 		t.Run("over "+string(how), func(t *testing.T) {

@@ -29,7 +29,7 @@ import (
 // fakeStore is a datanode in memory: the documented HTTP surface over HTTP/3 and TLS,
 // around the real acceptor, with a switch for every way to misbehave.
 type fakeStore struct {
-	t       *testing.T
+	t       testing.TB
 	cluster *cluster
 	id      vstack.StoreID
 	ident   *identity.Identity
@@ -260,7 +260,7 @@ func (s *fakeStore) has(id vstack.ChunkID) bool {
 
 // cluster is a few fake stores with a placement map and a log of what they saw.
 type cluster struct {
-	t       *testing.T
+	t       testing.TB
 	ca      *identity.CA
 	caDir   string
 	stores  []*fakeStore
@@ -274,7 +274,7 @@ type cluster struct {
 
 // newCluster starts n stores on hosts of their own. Every placement group has all of
 // them as targets, in the same order, so the first three are every slot's acceptors.
-func newCluster(t *testing.T, n int) *cluster {
+func newCluster(t testing.TB, n int) *cluster {
 	t.Helper()
 	c := &cluster{t: t, caDir: t.TempDir() + "/ca"}
 	var err error

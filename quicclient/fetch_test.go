@@ -332,7 +332,7 @@ func TestKilledStoreIsReplacedAndUsedAgain(t *testing.T) {
 	c := newCluster(t, 3)
 	data := chunkOf(10, 200_000)
 	ref := c.put(data, 0, 1, 2)
-	cl := c.client(ordered)
+	cl := c.client(func(cfg *Config) { ordered(cfg); cfg.IdleTimeout = time.Minute }) // far too late
 	fetch := func() Fetched {
 		got, err := cl.Fetch(ctxFor(t), testSlot(1), ref)
 		if err != nil || !bytes.Equal(got.Data, data) {
