@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/vstack"
 )
 
 // childEnv carries a child member's configuration: a member that must end its process
@@ -54,7 +55,10 @@ func runChild(spec string) int {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() { // "hang"; the end of input ends the child, whatever happened
 		disk.hang()
-		_, err := n.Apply(context.Background(), []byte("x"))
+		err := error(vstack.ErrNoLeader)
+		for errors.Is(err, vstack.ErrNoLeader) { // elected, and not established yet
+			_, err = n.Apply(context.Background(), []byte("x"))
+		}
 		fmt.Println("apply:", err)
 	}
 	return 0
