@@ -1,0 +1,186 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/deploy/lab"
+	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/quicclient"
+)
+
+// cluster is the measured lab: real host processes, and the clients of one uploader.
+type cluster struct {
+	opt    Options
+	lab    *lab.Lab
+	id     *identity.Identity
+	meta   *metaclient.Client
+	chunks *quicclient.Client
+}
+
+// openCluster starts a lab of three hosts under opt.Dir.
+func openCluster(ctx context.Context, opt Options, transport quicclient.WriteTransport) (_ *cluster, err error) {
+	dir, err := os.MkdirTemp(opt.Dir, "lab-")
+	if err != nil {
+		return nil, fmt.Errorf("make lab directory: %w", err)
+	}
+	c := &cluster{opt: opt}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	if c.lab, err = lab.Init(lab.Spec{Dir: dir, FirstIP: opt.FirstIP, LogLevel: "warn"}); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	ready, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err = c.lab.Start(ready, opt.Exe); err != nil {
+		return nil, fmt.Errorf("start lab: %w", err)
+	}
+	if c.id, err = identity.Load(c.lab.Client); err != nil {
+		return nil, err
+	}
+	client, err := config.LoadClient(c.lab.Client, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if c.meta, err = metaclient.New(metaclient.Config{Endpoints: client.Metastores, TLS: c.id.ClientTLS()}); err != nil {
+		return nil, err
+	}
+	c.chunks, err = c.newChunkClient(transport)
+	return c, err
+}
+
+// newChunkClient makes another client of the same cluster. It waits for the third
+// copy as long as it takes: a benchmark of three copies must not count two.
+func (c *cluster) newChunkClient(transport quicclient.WriteTransport) (*quicclient.Client, error) {
+	return quicclient.New(quicclient.Config{TLS: c.id.ClientTLS(), Placement: c.meta.Placement, WriteTransport: transport, AwaitLast: 10 * time.Second})
+}
+
+// Close stops the hosts and removes their data.
+func (c *cluster) Close() error {
+	var errs []error
+	if c.chunks != nil {
+		errs = append(errs, c.chunks.Close())
+	}
+	if c.meta != nil {
+		c.meta.Close()
+	}
+	if c.lab != nil {
+		errs = append(errs, c.lab.Close(), os.RemoveAll(c.lab.Dir))
+	}
+	return errors.Join(errs...)
+}
+
+// upload is an open upload whose slots a scenario fills one after the other.
+type upload struct {
+	vstack.Upload
+	c    *cluster
+	next uint32
+}
+
+func (c *cluster) openUpload(ctx context.Context, title string) (*upload, error) {
+	up, err := c.meta.OpenUpload(ctx, wire.OpenUploadRequest{Title: title, Owner: vstack.ProposerID(uuid.New())})
+	if err != nil {
+		return nil, fmt.Errorf("open upload: %w", err)
+	}
+	return &upload{Upload: up, c: c}, nil
+}
+
+// abort gives the slots up, so that the stores may drop the chunks.
+func (u *upload) abort(ctx context.Context) error {
+	return u.c.meta.AbortUpload(ctx, u.ID, u.Incarnation)
+}
+
+// slot hands out each slot of track 1 once.
+func (u *upload) slot() vstack.Slot {
+	s := vstack.Slot{Video: u.Video, Track: 1, Seq: u.next}
+	u.next++
+	return s
+}
+
+// stored is a committed chunk and the store that leads its placement group.
+type stored struct {
+	id   vstack.ChunkID
+	size int
+	addr string
+}
+
+// fill commits n random chunks of size bytes.
+func (u *upload) fill(ctx context.Context, n, size int) ([]stored, error) {
+	m, err := u.c.meta.Placement(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]stored, 0, n)
+	for range n {
+		data := randomChunk(size)
+		slot := u.slot()
+		got, err := u.c.chunks.Commit(ctx, u.Upload, slot, data)
+		if err != nil {
+			return nil, fmt.Errorf("commit %s: %w", slot, err)
+		}
+		group, _ := m.Group(slot)
+		lead, ok := m.Store(group.Targets[0])
+		if !ok {
+			return nil, fmt.Errorf("store %s of %s: %w", group.Targets[0], slot, vstack.ErrNotFound)
+		}
+		out = append(out, stored{id: got.Value.Chunk, size: size, addr: lead.Addr})
+	}
+	return out, nil
+}
+
+// randomChunk is incompressible and unlike any other.
+func randomChunk(size int) []byte {
+	b := make([]byte, size)
+	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
+	return b
+}
+
+// bareProcess is ServeBare in a process of its own.
+type bareProcess struct {
+	cmd  *exec.Cmd
+	addr string
+}
+
+// startBare runs `EXE bench bare` on addr with the identity of the lab's first host.
+func (c *cluster) startBare(addr string) (*bareProcess, error) {
+	cmd := exec.Command(c.opt.Exe, "bench", "bare", "--addr", addr, "--size", fmt.Sprint(vstack.ChunkSize),
+		"--tls", filepath.Join(c.lab.Hosts[0].Dir, "tls"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start bare server: %w", err)
+	}
+	p := &bareProcess{cmd: cmd, addr: addr}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		return nil, errors.Join(fmt.Errorf("bare server on %s said %q: %w", addr, line, vstack.ErrUnavailable), p.Close())
+	}
+	return p, nil
+}
+
+// Close ends the process.
+func (p *bareProcess) Close() error {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait() // it was killed; that is its exit status
+	return nil
+}

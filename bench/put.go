@@ -1,0 +1,144 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/quicclient"
+)
+
+const (
+	// putsPerRound is how many chunks a throughput round commits: 48 MiB, three times on disk.
+	putsPerRound = 24
+	// singlesPerRound is how many chunks a latency round commits, one after the other.
+	singlesPerRound = 8
+)
+
+// runPut compares a committed chunk with the bare cost of its three durable copies.
+// Ours counts only when all three stores have acknowledged, though two are enough
+// for Commit: the baseline waits for three files too.
+func runPut(ctx context.Context, opt Options) (_ []Row, err error) {
+	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	disk, err := newPlainDisk(opt.Dir, randomChunk(vstack.ChunkSize))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, disk.Close()) }()
+	up, err := c.openUpload(ctx, "put")
+	if err != nil {
+		return nil, err
+	}
+	var rows []Row
+	opt.Progress("  8 in flight")
+	ps, err := pairs(ctx, opt.Rounds,
+		func(ctx context.Context) (float64, error) { return up.putRound(ctx, c.chunks, putsPerRound, 8) },
+		func(ctx context.Context) (float64, error) {
+			wall, err := disk.many(ctx, putsPerRound)
+			return throughput(putsPerRound*vstack.ChunkSize, wall), errors.Join(err, disk.reset())
+		})
+	if err != nil {
+		return nil, err
+	}
+	rows = append(rows, Row{Scenario: "put", Name: "8 in flight", Unit: "MB/s of chunks", Pairs: ps,
+		Baseline: "three files, write + fdatasync", Bound: &Bound{">=", 0.9}})
+	opt.Progress("  1 in flight")
+	ps, err = pairs(ctx, opt.Rounds,
+		func(ctx context.Context) (float64, error) { return up.putMedian(ctx, c.chunks, singlesPerRound) },
+		func(ctx context.Context) (float64, error) {
+			each := make([]float64, singlesPerRound)
+			for i := range each {
+				d, err := disk.one(ctx)
+				if err != nil {
+					return 0, err
+				}
+				each[i] = d.Seconds() * 1e3
+			}
+			return quantile(each, 0.5), disk.reset()
+		})
+	if err != nil {
+		return nil, err
+	}
+	return append(rows, Row{Scenario: "put", Name: "1 in flight, p50", Unit: "ms", Pairs: ps,
+		Baseline: "three files, write + fdatasync", Bound: &Bound{"<=", 1.3}}), nil
+}
+
+// putRound commits n fresh chunks, width at once, and returns MB/s of chunk bytes.
+func (u *upload) putRound(ctx context.Context, client *quicclient.Client, n, width int) (float64, error) {
+	datas, slots := make([][]byte, n), make([]vstack.Slot, n)
+	for i := range datas {
+		datas[i], slots[i] = randomChunk(vstack.ChunkSize), u.slot()
+	}
+	wall, _, err := inFlight(ctx, n, width, func(ctx context.Context, i int) error {
+		return u.put(ctx, client, slots[i], datas[i])
+	})
+	return throughput(int64(n)*vstack.ChunkSize, wall), err
+}
+
+// putMedian commits n fresh chunks one after the other and returns the median in ms.
+func (u *upload) putMedian(ctx context.Context, client *quicclient.Client, n int) (float64, error) {
+	each := make([]float64, n)
+	for i := range each {
+		data := randomChunk(vstack.ChunkSize)
+		start := time.Now()
+		if err := u.put(ctx, client, u.slot(), data); err != nil {
+			return 0, err
+		}
+		each[i] = time.Since(start).Seconds() * 1e3
+	}
+	return quantile(each, 0.5), nil
+}
+
+// put commits one chunk and demands all three copies.
+func (u *upload) put(ctx context.Context, client *quicclient.Client, slot vstack.Slot, data []byte) error {
+	got, err := client.Commit(ctx, u.Upload, slot, data)
+	if err != nil {
+		return fmt.Errorf("commit %s: %w", slot, err)
+	}
+	if got.Acks != vstack.Acceptors {
+		return fmt.Errorf("commit %s: %w: %d copies, want %d", slot, vstack.ErrNoQuorum, got.Acks, vstack.Acceptors)
+	}
+	return nil
+}
+
+// runWriteTransport decides --write-transport: TCP is "ours", QUIC the baseline.
+func runWriteTransport(ctx context.Context, opt Options) (_ []Row, err error) {
+	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	quic, err := c.newChunkClient(quicclient.WriteQUIC)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, quic.Close()) }()
+	up, err := c.openUpload(ctx, "write-transport")
+	if err != nil {
+		return nil, err
+	}
+	opt.Progress("  8 in flight")
+	wide, err := pairs(ctx, opt.Rounds,
+		func(ctx context.Context) (float64, error) { return up.putRound(ctx, c.chunks, putsPerRound, 8) },
+		func(ctx context.Context) (float64, error) { return up.putRound(ctx, quic, putsPerRound, 8) })
+	if err != nil {
+		return nil, err
+	}
+	opt.Progress("  1 in flight")
+	single, err := pairs(ctx, opt.Rounds,
+		func(ctx context.Context) (float64, error) { return up.putMedian(ctx, c.chunks, singlesPerRound) },
+		func(ctx context.Context) (float64, error) { return up.putMedian(ctx, quic, singlesPerRound) })
+	if err != nil {
+		return nil, err
+	}
+	return []Row{
+		{Scenario: "write-transport", Name: "TCP, 8 in flight", Unit: "MB/s of chunks", Baseline: "QUIC", Pairs: wide},
+		{Scenario: "write-transport", Name: "TCP, 1 in flight, p50", Unit: "ms", Baseline: "QUIC", Pairs: single},
+	}, nil
+}

@@ -1,0 +1,89 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// Options say where and how long to measure.
+type Options struct {
+	// Dir is on the disk to measure; scenarios work in fresh directories under it. Required.
+	Dir string
+	// Exe is the vstack program that runs hosts and bare servers. Required.
+	Exe string
+	// FirstIP is the first of three loopback addresses for the lab. Default 127.0.9.1.
+	FirstIP string
+	// Rounds is the number of pairs of each comparison. Default 15.
+	Rounds int
+	// Progress, when set, is told what is being measured.
+	Progress func(string)
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Dir == "" || o.Exe == "" {
+		return o, fmt.Errorf("bench options: %w: Dir and Exe are required", vstack.ErrInvalid)
+	}
+	if o.FirstIP == "" {
+		o.FirstIP = "127.0.9.1"
+	}
+	if o.Rounds == 0 {
+		o.Rounds = 15
+	}
+	if o.Rounds < 1 {
+		return o, fmt.Errorf("bench options: %w: %d rounds", vstack.ErrInvalid, o.Rounds)
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	return o, nil
+}
+
+// Scenario is one measurement.
+type Scenario struct {
+	Name string
+	Doc  string
+	run  func(context.Context, Options) ([]Row, error)
+}
+
+// Scenarios lists them in the order that a full run takes.
+func Scenarios() []Scenario {
+	return []Scenario{
+		{"http3-get", "HTTP/3 GET of 2 MiB chunks from one store, beside a bare quic-go server that serves from memory", runHTTP3Get},
+		{"tcp-get", "the same over TLS on TCP, beside a bare net/http server", runTCPGet},
+		{"put", "durable three-copy PUT of 2 MiB, beside three files by plain write + fdatasync in parallel", runPut},
+		{"write-transport", "chunk PUTs over TCP beside QUIC", runWriteTransport},
+		{"node-latency", "a store's time from open to first byte at 100 concurrent reads", runNodeLatency},
+		{"messages", "messages and fdatasyncs a chunk, by metrics and strace", runMessages},
+		{"load", "12 uploads and 100 players at once: all verified, peak memory of each process", runLoad},
+	}
+}
+
+// Run runs the named scenarios, or all when names is empty.
+func Run(ctx context.Context, opt Options, names ...string) (*Report, error) {
+	opt, err := opt.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	all := Scenarios()
+	for _, n := range names {
+		if !slices.ContainsFunc(all, func(s Scenario) bool { return s.Name == n }) {
+			return nil, fmt.Errorf("scenario %q: %w", n, vstack.ErrNotFound)
+		}
+	}
+	r := newReport()
+	for _, s := range all {
+		if len(names) > 0 && !slices.Contains(names, s.Name) {
+			continue
+		}
+		opt.Progress(s.Name + ": " + s.Doc)
+		rows, err := s.run(ctx, opt)
+		if err != nil {
+			return r, fmt.Errorf("scenario %s: %w", s.Name, err)
+		}
+		r.Rows = append(r.Rows, rows...)
+	}
+	return r, nil
+}

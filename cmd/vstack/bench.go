@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vstack/vstack/bench"
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/identity"
+)
+
+func newBench(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "bench", Short: "Measure this build beside bare baselines, in one run"}
+	cmd.AddCommand(newBenchRun(a), newBenchLs(a), newBenchCompare(a), newBenchBare(a))
+	return cmd
+}
+
+func newBenchRun(a *app) *cobra.Command {
+	var opt bench.Options
+	var file string
+	cmd := &cobra.Command{
+		Use: "run [SCENARIO…]", Short: "Run scenarios (default: all) on a lab of its own",
+		Long: `Starts three hosts on loopback addresses of their own, measures, and removes them. Figures of ours and
+of the baseline come from alternating rounds; the median ratio is judged. Exit code 7: a bound was missed.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			format, err := console.ParseFormat(a.format)
+			if err != nil {
+				return err
+			}
+			if opt.Exe, err = os.Executable(); err != nil {
+				return err
+			}
+			if opt.Dir, err = os.MkdirTemp(opt.Dir, "vstack-bench-"); err != nil {
+				return fmt.Errorf("make work directory: %w", err)
+			}
+			defer os.RemoveAll(opt.Dir)
+			opt.Progress = func(s string) { fmt.Fprintln(a.errOut, s) }
+			report, err := bench.Run(cmd.Context(), opt, args...)
+			if err != nil {
+				return err
+			}
+			if file != "" {
+				if err := writeBenchReport(report, file); err != nil {
+					return err
+				}
+			}
+			if format == console.FormatTable {
+				report.WriteTable(a.out)
+			} else if err := report.WriteJSON(a.out); err != nil {
+				return err
+			}
+			return boundError(report)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&opt.Dir, "dir", ".", "directory on the disk to measure; needs 4 GiB for a while")
+	f.IntVar(&opt.Rounds, "rounds", 0, "pairs of each comparison (0: 15)")
+	f.StringVar(&opt.FirstIP, "first-ip", "", "first of the lab's three loopback addresses (default 127.0.9.1)")
+	f.StringVar(&file, "out", "", "also write the report here, as JSON")
+	return cmd
+}
+
+func boundError(r *bench.Report) error {
+	missed := r.Missed()
+	if len(missed) == 0 {
+		return nil
+	}
+	names := make([]string, len(missed))
+	for i, row := range missed {
+		names[i] = fmt.Sprintf("%s %s: %.3g, want %s", row.Scenario, row.Name, row.Judged(), row.Bound)
+	}
+	return fmt.Errorf("%w: %s", console.ErrBound, strings.Join(names, "; "))
+}
+
+func writeBenchReport(r *bench.Report, file string) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	if err := r.WriteJSON(f); err != nil {
+		f.Close()
+		return fmt.Errorf("write report %s: %w", file, err)
+	}
+	return f.Close()
+}
+
+func newBenchLs(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "ls", Short: "List the scenarios", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			for _, s := range bench.Scenarios() {
+				fmt.Fprintf(a.out, "%-16s %s\n", s.Name, s.Doc)
+			}
+			return nil
+		},
+	}
+}
+
+func newBenchCompare(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "compare OLD NEW", Short: "Set two reports side by side", Args: cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			before, err := bench.ReadReport(args[0])
+			if err != nil {
+				return err
+			}
+			after, err := bench.ReadReport(args[1])
+			if err != nil {
+				return err
+			}
+			bench.Compare(a.out, before, after)
+			return nil
+		},
+	}
+}
+
+// newBenchBare is the baseline process that `bench run` starts.
+func newBenchBare(a *app) *cobra.Command {
+	var addr, tlsDir string
+	var size int
+	cmd := &cobra.Command{
+		Use: "bare", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			id, err := identity.Load(tlsDir)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithCancel(cmd.Context())
+			defer cancel()
+			return bench.ServeBare(ctx, addr, size, id.ServerTLS(), func() { fmt.Fprintln(a.out, "ready") })
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&addr, "addr", "", "HOST:PORT, UDP and TCP")
+	f.StringVar(&tlsDir, "tls", "", "directory of the certificate")
+	f.IntVar(&size, "size", 2<<20, "bytes of the body")
+	return cmd
+}
