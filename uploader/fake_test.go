@@ -26,6 +26,7 @@ type cluster struct {
 	commits     map[vstack.Slot]int // calls that sent bytes
 	inFlight    int
 	peak        int
+	forget      bool                    // keep no bytes
 	gate        func(vstack.Slot) error // asked before each commit, without the lock
 	publishGate func() error            // asked after a publish was applied
 }
@@ -156,7 +157,9 @@ func (c *cluster) Commit(ctx context.Context, up vstack.Upload, slot vstack.Slot
 		return Committed{Value: have}, fmt.Errorf("slot %s: %w", slot, vstack.ErrSlotConflict)
 	}
 	c.slots[slot] = v
-	c.chunks[v.Chunk] = append([]byte(nil), data...)
+	if !c.forget {
+		c.chunks[v.Chunk] = append([]byte(nil), data...)
+	}
 	return Committed{Value: v, Acks: vstack.Acceptors, Sent: int64(vstack.Acceptors * len(data))}, nil
 }
 
