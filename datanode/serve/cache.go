@@ -82,6 +82,7 @@ func (c *Cache) again(id vstack.ChunkID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.seen[id]; ok {
+		delete(c.seen, id) // of many readers at once, one copies
 		return true
 	}
 	delete(c.seen, c.ring[c.next])

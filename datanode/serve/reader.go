@@ -27,6 +27,7 @@ type Chunks interface {
 type Reader struct {
 	cfg     ReaderConfig
 	disk    *semaphore.Weighted
+	flights *flights
 	metrics *readMetrics
 	storeID []string
 }
@@ -49,6 +50,7 @@ func NewReader(cfg ReaderConfig) (*Reader, error) {
 	return &Reader{
 		cfg:     cfg,
 		disk:    semaphore.NewWeighted(int64(cfg.DiskReads)),
+		flights: newFlights(),
 		metrics: m,
 		storeID: []string{cfg.ID.String()},
 	}, nil
@@ -110,21 +112,13 @@ func (r *Reader) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 // send reads and checks all of part, then lets it leave in one write.
 func (r *Reader) send(w http.ResponseWriter, req *http.Request, id vstack.ChunkID, part span, status int, opened time.Time) {
-	var waited time.Duration
-	body := r.cfg.Cache.get(id)
-	if body != nil {
-		body = body[part.off : part.off+part.n]
-		r.metrics.cached.Inc()
-	} else {
-		buf, wait, err := r.read(req.Context(), id, part)
-		if err != nil {
-			r.unsetBody(w.Header())
-			r.fail(w, err)
-			return
-		}
-		defer buf.Release()
-		body, waited = buf.Bytes, wait
+	body, release, waited, err := r.body(req.Context(), id, part, status)
+	if err != nil {
+		r.unsetBody(w.Header())
+		r.fail(w, err)
+		return
 	}
+	defer release()
 	now := time.Now()
 	firstByte := now.Sub(opened)
 	r.metrics.firstByte.Observe(firstByte.Seconds())
@@ -146,6 +140,22 @@ func (r *Reader) send(w http.ResponseWriter, req *http.Request, id vstack.ChunkI
 	if status == http.StatusOK && err == nil && r.cfg.Cache.get(id) == nil {
 		r.cfg.Cache.offer(id, body) // after the reader has it all: the copy delays nobody
 	}
+}
+
+// body finds the checked bytes of part in memory, in a read under way, or on disk.
+func (r *Reader) body(ctx context.Context, id vstack.ChunkID, part span, status int) (body []byte, release func(), waited time.Duration, err error) {
+	if whole := r.cfg.Cache.get(id); whole != nil {
+		r.metrics.cached.Inc()
+		return whole[part.off : part.off+part.n], func() {}, 0, nil
+	}
+	if status == http.StatusOK {
+		return r.readShared(ctx, id, part)
+	}
+	buf, waited, err := r.read(ctx, id, part)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	return buf.Bytes, buf.Release, waited, nil
 }
 
 // read waits for memory and for the disk, each in turn, and returns checked bytes.

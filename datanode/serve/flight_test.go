@@ -1,0 +1,83 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+func TestReadersOfOneChunkShareOneRead(t *testing.T) {
+	r := newRig(t, func(_ *Config, rc *ReaderConfig) { rc.Buffers = NewBuffers(1) }) // memory for one
+	id, data := r.store.put(vstack.MaxChunkSize)
+	release := make(chan struct{})
+	r.store.block = release
+	c := r.client1(t, "HTTP/2.0", r.client.ClientTLS())
+	const readers = 5
+	var wg sync.WaitGroup
+	for range readers {
+		wg.Go(func() {
+			if resp, body := r.get(t, c, "GET", "/v1/chunks/"+id.String(), nil); resp.StatusCode != 200 || !bytes.Equal(body, data) {
+				t.Errorf("got %d and %d bytes", resp.StatusCode, len(body))
+			}
+		})
+	}
+	waitFor(t, func() bool {
+		r.reader.flights.mu.Lock()
+		defer r.reader.flights.mu.Unlock()
+		fl := r.reader.flights.flying[id]
+		return fl != nil && fl.refs == readers
+	})
+	close(release)
+	wg.Wait()
+	// All of the budget is back.
+	buf, err := r.reader.cfg.Buffers.Get(t.Context(), vstack.MaxChunkSize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	buf.Release()
+}
+
+func TestLeaderThatHangsUpDoesNotCutTheOthers(t *testing.T) {
+	r := newRig(t, nil)
+	id, data := r.store.put(1000)
+	release := make(chan struct{})
+	r.store.block = release
+	ctx, hangUp := context.WithCancel(t.Context())
+	led := make(chan error, 1)
+	go func() {
+		_, leave, _, err := r.reader.readShared(ctx, id, span{0, 1000})
+		if err == nil {
+			leave()
+		}
+		led <- err
+	}()
+	flying := func(refs int) func() bool {
+		return func() bool {
+			r.reader.flights.mu.Lock()
+			defer r.reader.flights.mu.Unlock()
+			fl := r.reader.flights.flying[id]
+			return fl != nil && fl.refs == refs
+		}
+	}
+	waitFor(t, flying(1))
+	joined := make(chan []byte, 1)
+	go func() {
+		body, leave, _, err := r.reader.readShared(t.Context(), id, span{0, 1000})
+		if err != nil {
+			joined <- nil
+			return
+		}
+		joined <- bytes.Clone(body)
+		leave()
+	}()
+	waitFor(t, flying(2))
+	hangUp()
+	close(release)
+	if body := <-joined; !bytes.Equal(body, data) {
+		t.Errorf("the other reader got %d bytes", len(body))
+	}
+	<-led
+}
