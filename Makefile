@@ -40,8 +40,8 @@ fuzz: ## Each fuzz target for FUZZLONG
 bench: ## Go benchmarks, each beside its baseline
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
-soak: ## The tests that take long: VSTACK_SOAK=1
-	VSTACK_SOAK=1 $(GO) test -timeout 60m -count 1 ./...
+soak: ## The tests that take long: VSTACK_SOAK=1, VSTACK_LONG=1
+	VSTACK_SOAK=1 VSTACK_LONG=1 $(GO) test -timeout 60m -count 1 ./...
 
 deps: ## Install what is missing to run and test: ffmpeg
 	@.ci/deps

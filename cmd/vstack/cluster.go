@@ -33,7 +33,7 @@ func (a *app) connect(cmd *cobra.Command) (*cluster.Cluster, error) {
 		return nil, console.Hint(fmt.Errorf("find cluster: no client bundle in %s: %w", a.clusterDir, err),
 			"--cluster DIR or VSTACK_CLUSTER=DIR with the client directory of a lab, or `vstack demo` to start one")
 	}
-	cfg, err := config.LoadClient(dir, cmd.Flags(), config.FlagKeys{"output": "output", "timeout": "timeout"})
+	cfg, err := config.LoadClient(dir, cmd.Root().PersistentFlags(), config.FlagKeys{"output": "output", "timeout": "timeout"})
 	if err != nil {
 		return nil, err
 	}

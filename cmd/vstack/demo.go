@@ -42,7 +42,8 @@ type demo struct {
 }
 
 func newDemo(a *app) *cobra.Command {
-	d := &demo{app: a}
+	// A host takes the whole of its first superblock from the disk when it starts.
+	d := &demo{app: a, spec: lab.Spec{Superblock: 128 << 20}}
 	cmd := &cobra.Command{
 		Use: "demo [FILE]", Short: "Three hosts on this machine: store a video, play it back verified", Args: cobra.MaximumNArgs(1),
 		Long: `Starts a lab on loopback, one process a host, so that killing a host is a real SIGKILL. Stores FILE, or a clip

@@ -97,7 +97,7 @@ func shareRows(r quicclient.Report) [][3]string {
 		out = append(out, [3]string{
 			fmt.Sprintf("%s %s", s.Host, s.Addr),
 			console.Bar(float64(s.Bytes)/float64(most), 24),
-			fmt.Sprintf("%s in %d chunks", console.Bytes(s.Bytes), s.Chunks),
+			fmt.Sprintf("%s of %d chunks", console.Bytes(s.Bytes), s.Chunks),
 		})
 	}
 	return out

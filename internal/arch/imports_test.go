@@ -25,7 +25,7 @@ var allowed = map[string][]string{
 	"internal/wire":       {"internal/vstack", "chunkpaxos"},
 	"internal/metaclient": {"internal/vstack", "internal/wire", "internal/identity"},
 
-	"datanode/superblock": {"internal/vstack", "internal/vfs"},
+	"datanode/superblock": {"internal/vstack", "internal/vfs", "datanode/superblock/…"},
 	"datanode": {"internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "internal/ops", "internal/vfs",
 		"chunkpaxos", "datanode/…", "quicclient"},
 	"quicclient":           {"internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "chunkpaxos", "quicclient/…"},

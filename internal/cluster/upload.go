@@ -28,7 +28,7 @@ const (
 	// pollJob is how often a job's progress is asked for.
 	pollJob = 150 * time.Millisecond
 	// jobSilence is how long an uploader may not answer before it is given up.
-	jobSilence = 15 * time.Second
+	jobSilence = 5 * time.Second
 )
 
 // UploadOptions are the form fields of POST /v1/upload besides the file, and how to go

@@ -76,9 +76,9 @@ func (c *Cluster) Verify(ctx context.Context, prog *console.Progress, id vstack.
 		task.Fail("left")
 		return r, err
 	}
-	task.End("")
 	r.Bytes = read.Load()
 	r.tally(pl.Slots, m, errs)
+	task.End(fmt.Sprintf("%d of %d copies good", r.Good, r.Copies))
 	return r, nil
 }
 
