@@ -59,10 +59,7 @@ func TestFlippedBytesAreNeverServed(t *testing.T) {
 	disk := vfs.NewCrash()
 	cfg, chunks := smallStore(t, disk)
 	rng := rand.New(rand.NewPCG(1, 2))
-	rounds := 300
-	if testing.Short() {
-		rounds = 60
-	}
+	rounds := 60 * scale(t)
 	for range rounds {
 		clone := disk.Clone()
 		cfg.FS = clone
@@ -122,7 +119,7 @@ func TestFlippedBytesAcrossOpen(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(3, 4))
 	outcomes := map[string]int{}
-	for range 400 {
+	for range 120 * scale(t) {
 		clone := disk.Clone()
 		cfg.FS = clone
 		name := names[rng.IntN(len(names))]
@@ -295,4 +292,61 @@ func TestForeignDirectoriesAreRefused(t *testing.T) {
 			t.Errorf("second open: %v", err)
 		}
 	})
+}
+
+// TestCutTailDoesNotComeBack tears the middle batch of one group. The batch behind it is
+// right on disk, but was never acknowledged and must not turn up once the log has gone on.
+func TestCutTailDoesNotComeBack(t *testing.T) {
+	disk := vfs.NewCrash()
+	cfg := testConfig(t, disk, "/store")
+	s := open(t, cfg)
+	mustAppend(t, s, stored(payload(1, 100)))
+	var group []*request
+	for i := range 3 {
+		r := &request{recs: make([]staged, 1), ready: make(chan struct{})}
+		r.stage(0, stored(payload(uint64(10+i), 9000)), 0)
+		group = append(group, r)
+	}
+	s.commit(group) // the writer is idle
+	path, torn := s.active.path, group[1].recs[0].off
+	closeStore(t, s)
+	flip(t, disk, path, torn+40, 1)
+	for range 3 {
+		s = open(t, cfg)
+		wantChunk(t, s, payload(10, 9000))
+		for i := range 2 {
+			if _, ok := s.Lookup(vstack.ChunkIDOf(payload(uint64(11+i), 9000))); ok {
+				t.Fatalf("batch %d of a torn group is there", 1+i)
+			}
+		}
+		mustAppend(t, s, stored(payload(uint64(s.LSN()), 50)))
+		closeStore(t, s)
+		cfg.FS = cfg.FS.(*vfs.Crash).Crash(rand.New(rand.NewPCG(1, 1)))
+	}
+}
+
+// TestUploadedBytesCannotImitateRecords stores a chunk full of votes as they would lie
+// on disk, then damages what is before it, so that recovery searches through its bytes.
+func TestUploadedBytesCannotImitateRecords(t *testing.T) {
+	disk := vfs.NewCrash()
+	cfg := testConfig(t, disk, "/store")
+	h := format.Header{Record: voted([]byte{1}, slotOf(66, 6), 3), LSN: 1000, Group: format.FileHeaderLen, BatchCount: 1, Flags: format.FlagGroupEnd}
+	h.Kind, h.Voted, h.Data = KindVote, false, nil
+	forged := make([]byte, format.HeaderLen(0))
+	h.Encode(forged, nil)
+	s := open(t, cfg)
+	mustAppend(t, s, stored(payload(1, 100)))
+	data := bytes.Repeat(forged, 100)
+	mustAppend(t, s, stored(data))
+	mustAppend(t, s, stored(payload(2, 100)))
+	e, _ := s.ix.Chunk(vstack.ChunkIDOf(data))
+	path := s.active.path
+	closeStore(t, s)
+	flip(t, disk, path, e.Offset(), 1)
+	s = open(t, cfg)
+	if got := stateOf(s); len(got) != 0 || s.LSN() != 3 || !s.LostRecords() {
+		t.Errorf("forged votes became state: %v, LSN %d", got, s.LSN())
+	}
+	wantChunk(t, s, payload(2, 100))
+	closeStore(t, s)
 }

@@ -106,25 +106,33 @@ func (b *superblock) fits(limit int64, pending int64, records int, keep int64) b
 	return end+format.FooterLen(b.count+records)+keep <= limit
 }
 
+// trailer describes the file as it is now.
+func (b *superblock) trailer() *format.Trailer {
+	return &format.Trailer{
+		ID: b.id, Count: uint32(b.count), Footer: format.Align(b.end, format.GroupAlign), Salt: b.salt,
+		First: b.first, Last: b.last, EntriesCRC: format.CRC(b.entries),
+	}
+}
+
 // seal writes the footer and trims the file. It needs the disk to take it: an error
 // leaves the file in an unknown state.
 func (b *superblock) seal() error {
-	footer := format.Align(b.end, format.GroupAlign)
-	t := format.Trailer{
-		ID: b.id, Count: uint32(b.count), Footer: footer, Salt: b.salt,
-		First: b.first, Last: b.last, EntriesCRC: format.CRC(b.entries),
-	}
-	size := footer + format.FooterLen(b.count)
-	if _, err := b.f.WritevAt([][]byte{b.entries, t.Encode()}, footer); err != nil {
+	t := b.trailer()
+	if _, err := b.f.WritevAt([][]byte{b.entries, t.Encode()}, t.Footer); err != nil {
 		return fmt.Errorf("write footer of %s: %w", b.path, err)
 	}
-	if err := b.f.Truncate(size); err != nil {
+	if err := b.f.Truncate(b.sealedSize()); err != nil {
 		return fmt.Errorf("trim %s: %w", b.path, err)
 	}
 	if err := b.f.Sync(); err != nil {
 		return fmt.Errorf("sync footer of %s: %w", b.path, err)
 	}
 	return nil
+}
+
+// sealedSize is the file's size with its footer.
+func (b *superblock) sealedSize() int64 {
+	return format.Align(b.end, format.GroupAlign) + format.FooterLen(b.count)
 }
 
 // create makes a superblock durably: no file of its name exists without a valid

@@ -40,7 +40,7 @@ func (s *Store) Lookup(id vstack.ChunkID) (Info, bool) {
 }
 
 func infoOf(id vstack.ChunkID, e index.Entry) Info {
-	return Info{ID: id, Size: e.Size(), LSN: e.LSN, Bad: e.Bad()}
+	return Info{ID: id, Size: e.Size(), LSN: e.LSN(), Bad: e.Bad()}
 }
 
 // ReadAt reads from a chunk at off into p. Every 64 KiB block that it touches has
@@ -127,7 +127,7 @@ func (r *chunkReader) loadTable() error {
 	if err := h.Decode(b, r.b.salt); err != nil {
 		return r.corrupt("header", err)
 	}
-	if h.Value.Chunk != r.id || h.DataLen != r.entry.Size() || h.LSN != r.entry.LSN {
+	if h.Value.Chunk != r.id || h.DataLen != r.entry.Size() || h.LSN != r.entry.LSN() {
 		return r.corrupt("header", fmt.Errorf("%w: it is of chunk %s, %d bytes, LSN %d", format.ErrMalformed, h.Value.Chunk.Short(), h.DataLen, h.LSN))
 	}
 	return nil

@@ -216,7 +216,7 @@ func (s *Store) recoverTails(open []*superblock) error {
 			if err := b.seal(); err != nil {
 				return err
 			}
-			b.size = format.Align(b.end, format.GroupAlign) + format.FooterLen(b.count)
+			b.size = b.sealedSize()
 			b.sealed, b.entries = true, nil
 		}
 	}

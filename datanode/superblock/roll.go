@@ -48,7 +48,7 @@ func (s *Store) roll(r *request) error {
 		}
 		s.ix.Lock()
 		s.active.sealed, s.active.entries = true, nil
-		s.active.size = format.Align(s.active.end, format.GroupAlign) + format.FooterLen(s.active.count)
+		s.active.size = s.active.sealedSize()
 		s.ix.Unlock()
 	}
 	s.adopt(next)

@@ -7,5 +7,5 @@
 //     any order, and twice.
 //   - Until Settle, removals are only collected; from then on LSNs only grow, and
 //     removals take effect at once.
-//   - A chunk costs 57 bytes of map slot, a slot 41; Go's maps fill those to about 2/3.
+//   - A chunk costs 53 bytes of map slot, a slot 41; Go's maps fill those to about 2/3.
 package index

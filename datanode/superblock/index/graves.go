@@ -59,7 +59,7 @@ func (ix *Index) drop(h *format.Header) {
 // removeChunk removes a chunk whose record is older than lsn.
 func (ix *Index) removeChunk(id vstack.ChunkID, lsn vstack.LSN) {
 	shard := ix.shards[id[0]]
-	if e, ok := shard[id]; ok && e.LSN < lsn {
+	if e, ok := shard[id]; ok && e.LSN() < lsn {
 		ix.uncount(e)
 		delete(shard, id)
 	}

@@ -27,9 +27,9 @@ type Index struct {
 	graves   *Graves // while recovering; nil afterwards
 }
 
-// Entry says where a chunk's bytes are: 24 bytes beside a key of 32.
+// Entry says where a chunk's bytes are: 20 bytes beside a key of 32.
 type Entry struct {
-	LSN  vstack.LSN
+	lsn  [2]uint32 // low, high: a uint64 would pad the entry to 24 bytes
 	File uint32
 	off  uint32 // in units of format.RecordAlign
 	size uint32 // top bit: bad
@@ -39,8 +39,11 @@ const badBit = 1 << 31
 
 // NewEntry describes a record at off with size bytes of data.
 func NewEntry(lsn vstack.LSN, file uint32, off int64, size uint32) Entry {
-	return Entry{LSN: lsn, File: file, off: uint32(off / format.RecordAlign), size: size}
+	return Entry{lsn: [2]uint32{uint32(lsn), uint32(lsn >> 32)}, File: file, off: uint32(off / format.RecordAlign), size: size}
 }
+
+// LSN is the record's.
+func (e Entry) LSN() vstack.LSN { return vstack.LSN(e.lsn[0]) | vstack.LSN(e.lsn[1])<<32 }
 
 // Size is the chunk's, in bytes.
 func (e Entry) Size() uint32 { return e.size &^ badBit }
@@ -123,7 +126,7 @@ func (ix *Index) addLive(file uint32, bytes int64, lsn vstack.LSN) {
 func (ix *Index) putChunk(h *format.Header, file uint32, off int64) {
 	shard := ix.shards[h.Value.Chunk[0]]
 	old, ok := shard[h.Value.Chunk]
-	if ok && old.LSN >= h.LSN {
+	if ok && old.LSN() >= h.LSN {
 		return
 	}
 	if ok {
@@ -137,7 +140,7 @@ func (ix *Index) putChunk(h *format.Header, file uint32, off int64) {
 
 // uncount takes a chunk's entry out of all sums.
 func (ix *Index) uncount(e Entry) {
-	ix.addLive(e.File, -format.RecordLen(e.Size()), e.LSN)
+	ix.addLive(e.File, -format.RecordLen(e.Size()), e.LSN())
 	ix.chunks--
 	ix.bytes -= int64(e.Size())
 	if e.Bad() {

@@ -15,7 +15,7 @@ func (ix *Index) Live(h *format.Header, file uint32) (p Part) {
 	switch h.Kind {
 	case format.KindChunk:
 		e, ok := ix.shards[h.Value.Chunk[0]][h.Value.Chunk]
-		p.Bytes = ok && e.LSN == h.LSN && e.File == file
+		p.Bytes = ok && e.LSN() == h.LSN && e.File == file
 		p.State = h.Voted && ix.voteIs(h, file)
 	case format.KindVote:
 		p.State = ix.voteIs(h, file)
