@@ -1,0 +1,76 @@
+package arch
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// link finds the targets of Markdown links.
+var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+
+// markdown lists the repository's pages, relative to its root.
+func markdown(t *testing.T, dir string) []string {
+	t.Helper()
+	out := []string{"README.md"}
+	err := filepath.WalkDir(filepath.Join(dir, "docs"), func(p string, e fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(p, ".md") {
+			rel, rerr := filepath.Rel(dir, p)
+			out = append(out, rel)
+			return rerr
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestLinksOfTheDocumentsResolve(t *testing.T) {
+	dir := root(t)
+	found := 0
+	for _, page := range markdown(t, dir) {
+		body, err := os.ReadFile(filepath.Join(dir, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(body), -1) {
+			target, _, _ := strings.Cut(m[1], "#")
+			if target == "" || strings.Contains(target, "://") {
+				continue
+			}
+			found++
+			if _, err := os.Stat(filepath.Join(dir, filepath.Dir(page), target)); err != nil {
+				t.Errorf("%s links %s, which is not there", page, target)
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("found %d links only", found)
+	}
+}
+
+func TestEveryDocsPageIsLinked(t *testing.T) {
+	dir := root(t)
+	index, err := os.ReadFile(filepath.Join(dir, "docs", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(filepath.Join(dir, "docs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if e.IsDir() {
+			name += "/"
+		}
+		if name != "README.md" && !strings.Contains(string(index), "("+name) {
+			t.Errorf("docs/README.md does not link %s", name)
+		}
+	}
+}
