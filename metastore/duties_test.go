@@ -301,6 +301,35 @@ func TestViewsWaitForALeaderAndCountOnce(t *testing.T) {
 	})
 }
 
+func TestABatchOfViewsKeepsItsRequestIDUntilItIsConfirmed(t *testing.T) {
+	t.Parallel()
+	v := newViews()
+	if err := v.add(vstack.VideoID{1}, 3); err != nil {
+		t.Fatal(err)
+	}
+	first, id := v.batch()
+	if err := v.add(vstack.VideoID{1}, 4); err != nil {
+		t.Fatal(err)
+	}
+	// The answer to the first was lost: it may be committed, so nothing may join it.
+	again, same := v.batch()
+	if same != id || len(again) != 1 || again[0] != first[0] || again[0].Count != 3 {
+		t.Fatalf("sent %v as %s and then %v as %s", first, id, again, same)
+	}
+	v.pending = nil
+	if next, other := v.batch(); other == id || len(next) != 1 || next[0].Count != 4 {
+		t.Fatalf("then %v as %s", next, other)
+	}
+	for i := range maxViewedVideos {
+		if err := v.add(vstack.VideoID{2, byte(i), byte(i >> 8)}, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := v.add(vstack.VideoID{3}, 1); !errors.Is(err, vstack.ErrUnavailable) {
+		t.Fatalf("beyond the bound: %v", err)
+	}
+}
+
 func TestFeedHoldsUntilSomethingChanges(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3, nil)

@@ -230,6 +230,9 @@ func TestFeedPagesCarryEveryChangeOnce(t *testing.T) {
 	for i := range n {
 		d.publish(i, 60) // more than feedChunks in all
 	}
+	for i := range n { // changes at neighbouring indexes, so that no page may skip one
+		d.must(SetPolicy, SetPolicyPayload{Video: video(i), Policy: vstack.PolicyHot})
+	}
 	d.must(DeleteVideo, DeleteVideoPayload{Video: video(5)})
 	d.must(SetLiveness, SetLivenessPayload{States: []StoreLiveness{{store(0), vstack.StoreDown}}})
 	pages := follow(t, d.c.View(), 0)
