@@ -207,10 +207,14 @@ func TestWrongFormsAreRefused(t *testing.T) {
 		"no file":           {build(func(w *multipart.Writer) { w.WriteField("title", "t") }), vstack.ErrFormInvalid},
 		"video is text":     {build(func(w *multipart.Writer) { w.WriteField("video", "t") }), vstack.ErrFormInvalid},
 		"title is a file":   {build(func(w *multipart.Writer) { w.CreateFormFile("title", "t") }), vstack.ErrFormInvalid},
-		"field after file": {build(func(w *multipart.Writer) {
+		"unknown field after file": {build(func(w *multipart.Writer) {
 			p, _ := w.CreateFormFile("video", "v.mp4")
 			p.Write([]byte("x"))
-			w.WriteField("title", "t")
+			w.WriteField("colour", "red")
+		}), vstack.ErrFormInvalid},
+		"second file": {build(func(w *multipart.Writer) {
+			w.CreateFormFile("video", "v.mp4")
+			w.CreateFormFile("video", "w.mp4")
 		}), vstack.ErrFormInvalid},
 		"not multipart": {func(*testing.T) (io.Reader, string) {
 			return strings.NewReader("a=b"), "application/x-www-form-urlencoded"

@@ -24,7 +24,8 @@ const (
 	maxOverhead = 1 << 20 // bytes that a body may have beside the file
 )
 
-// form is what a multipart body says before its file.
+// form is what a multipart body says beside its file. Fields may stand before the file
+// and after it, as people type them.
 type form struct {
 	options
 	resume vstack.UploadID
@@ -34,8 +35,8 @@ type form struct {
 	seen   map[string]bool
 }
 
-// readForm reads the fields up to the file; the caller reads form.video and then calls
-// end.
+// readForm reads the fields up to the file; the caller reads form.video to its end and
+// then calls end.
 func readForm(r *http.Request, body io.Reader) (*form, error) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" || params["boundary"] == "" {
@@ -43,10 +44,37 @@ func readForm(r *http.Request, body io.Reader) (*form, error) {
 	}
 	f := &form{reader: multipart.NewReader(body, params["boundary"]), seen: map[string]bool{}}
 	f.Policy = vstack.PolicyAuto
+	part, err := f.fields()
+	if err != nil {
+		return nil, err
+	}
+	if part == nil {
+		return nil, fmt.Errorf("form: %w: no file in field \"video\"", vstack.ErrFormInvalid)
+	}
+	if part.FileName() == "" {
+		return nil, fmt.Errorf("form: %w: field \"video\" is not a file", vstack.ErrFormInvalid)
+	}
+	f.name, f.video = fileName(part.FileName()), part
+	return f, nil
+}
+
+// end reads the fields that follow the file.
+func (f *form) end() error {
+	if _, err := f.fields(); err != nil {
+		return err
+	}
+	if f.Title == "" {
+		f.Title = titleOf(f.name)
+	}
+	return nil
+}
+
+// fields reads fields up to the file, which it returns unread, or to the end: nil.
+func (f *form) fields() (*multipart.Part, error) {
 	for {
 		part, err := f.reader.NextPart()
 		if err == io.EOF {
-			return nil, fmt.Errorf("form: %w: no file in field \"video\"", vstack.ErrFormInvalid)
+			return nil, nil
 		}
 		if err != nil {
 			return nil, bodyError(err)
@@ -57,14 +85,7 @@ func readForm(r *http.Request, body io.Reader) (*form, error) {
 		}
 		f.seen[name] = true
 		if name == "video" {
-			if part.FileName() == "" {
-				return nil, fmt.Errorf("form: %w: field \"video\" is not a file", vstack.ErrFormInvalid)
-			}
-			f.name, f.video = fileName(part.FileName()), part
-			if f.Title == "" {
-				f.Title = titleOf(f.name)
-			}
-			return f, nil
+			return part, nil
 		}
 		if err := f.field(name, part); err != nil {
 			return nil, err
@@ -117,21 +138,9 @@ func (f *form) field(name string, part *multipart.Part) error {
 			return bad("wants the id of an upload")
 		}
 	default:
-		return bad("is not known; there are title, renditions, class, keep_original, resume and, last, video")
+		return bad("is not known; there are title, renditions, class, keep_original, resume and video")
 	}
 	return nil
-}
-
-// end reads past the file: nothing may follow it.
-func (f *form) end() error {
-	part, err := f.reader.NextPart()
-	if err == io.EOF {
-		return nil
-	}
-	if err != nil {
-		return bodyError(err)
-	}
-	return fmt.Errorf("form: %w: field %q after the file, which must be last", vstack.ErrFormInvalid, short(part.FormName()))
 }
 
 // bodyError gives what package multipart says the right code: the guard's errors keep

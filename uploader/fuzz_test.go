@@ -47,6 +47,7 @@ func FuzzForm(f *testing.F) {
 	}
 	f.Add(part(`name="title"`, "T") + part(`name="keep_original"`, "1") + part(`name="video"; filename="../a.mp4"`, "bytes") + "--b--\r\n")
 	f.Add(part(`name="renditions"`, "source,480p") + part(`name="resume"`, "01890000-0000-7000-8000-000000000000") + part(`name="video"; filename="a"`, "x"))
+	f.Add(part(`name="video"; filename="a"`, "x") + part(`name="title"`, "after the file") + "--b--\r\n")
 	f.Add("--b\r\n\r\n")
 	f.Fuzz(func(t *testing.T, body string) {
 		r := httptest.NewRequest("POST", "/upload", strings.NewReader(body))
@@ -54,20 +55,36 @@ func FuzzForm(f *testing.F) {
 		w := httptest.NewRecorder()
 		form, err := readForm(r, newGuard(w, r.Body, 1<<20, 0, time.Minute))
 		if err == nil {
-			if form.Title == "" || len(form.Title) > vstack.MaxTitle || !utf8.ValidString(form.Title) || strings.ContainsAny(form.name, "/\\\x00") {
-				t.Fatalf("accepted title %q, name %q", form.Title, form.name)
-			}
 			if _, err = io.Copy(io.Discard, form.video); err == nil {
 				err = form.end()
 			}
 			if err != nil {
 				err = bodyError(err)
+			} else if form.Title == "" || len(form.Title) > vstack.MaxTitle || !utf8.ValidString(form.Title) || strings.ContainsAny(form.name, "/\\\x00") {
+				t.Fatalf("accepted title %q, name %q", form.Title, form.name)
 			}
 		}
 		if err != nil && !errors.Is(err, vstack.ErrFormInvalid) && !errors.Is(err, vstack.ErrTruncated) && !errors.Is(err, vstack.ErrTooLarge) {
 			t.Fatal(err)
 		}
 	})
+}
+
+func TestFieldsMayFollowTheFile(t *testing.T) {
+	const body = "--b\r\nContent-Disposition: form-data; name=\"video\"; filename=\"a.mp4\"\r\n\r\nbytes\r\n" +
+		"--b\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\nafter\r\n--b--\r\n"
+	r := httptest.NewRequest("POST", "/upload", nil)
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+	form, err := readForm(r, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(form.video); err != nil || string(got) != "bytes" {
+		t.Errorf("file %q, %v", got, err)
+	}
+	if err := form.end(); err != nil || form.Title != "after" {
+		t.Errorf("title %q, %v", form.Title, err)
+	}
 }
 
 func TestGuardBoundsABodyOfUnknownLength(t *testing.T) {

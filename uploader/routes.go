@@ -23,11 +23,11 @@ const (
 )
 
 // Routes lists what an uploader serves. The form of POST /upload is multipart/form-data:
-// title, renditions, class, keep_original, resume, and last the file, video.
+// title, renditions, class, keep_original and resume, and the file, video, in any order.
 func Routes() []wire.Route {
 	upload := wire.Route{
 		Method: http.MethodPost, Path: "/v1/upload", Request: []byte(nil), Response: wire.Accepted{},
-		Summary: "Upload a video: multipart/form-data with the fields title, renditions, class, keep_original, resume and, last, the file video",
+		Summary: "Upload a video: multipart/form-data with the fields title, renditions, class, keep_original, resume and the file video, in any order",
 		Errors: []*vstack.Sentinel{
 			vstack.ErrFormInvalid, vstack.ErrTruncated, vstack.ErrTooLarge, vstack.ErrDiskFull, vstack.ErrTooManyUploads,
 			vstack.ErrNotMedia, vstack.ErrNoStreams, vstack.ErrMediaUnfit, vstack.ErrNotReady, vstack.ErrNoLeader,
