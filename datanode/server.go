@@ -57,15 +57,24 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 
 func (s *Server) open(ctx context.Context) error {
 	var ids []vstack.StoreID
-	for _, sc := range s.cfg.Stores {
-		st, err := openDisk(ctx, s, sc)
-		if err != nil {
+	opened := make([]*store, len(s.cfg.Stores))
+	var opening errgroup.Group // at once: recovery waits for disks, and stores may have one each
+	for i, sc := range s.cfg.Stores {
+		opening.Go(func() (err error) {
+			opened[i], err = openDisk(ctx, s, sc)
 			return err
-		}
-		s.stores = append(s.stores, st)
-		ids = append(ids, st.disk.ID())
+		})
 	}
-	var err error
+	err := opening.Wait()
+	for _, st := range opened {
+		if st != nil { // kept even if another failed, so that Close closes it
+			s.stores = append(s.stores, st)
+			ids = append(ids, st.disk.ID())
+		}
+	}
+	if err != nil {
+		return err
+	}
 	s.follower, err = catalog.New(catalog.Config{
 		Feed: s.cfg.Meta, Stores: ids, OnPage: s.onPage, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
 	})

@@ -18,6 +18,8 @@ const (
 	maxCorrupt = 64 << 10
 	// yieldPause is how long a worker waits while the store's reads are slow.
 	yieldPause = 500 * time.Millisecond
+	// maxYields bounds how often it waits for one chunk.
+	maxYields = 4
 	// dropBatch bounds the chunks of one append of tombstones.
 	dropBatch = 512
 	// inventoryPage is how many chunks are looked at between two looks at the context.
@@ -273,9 +275,14 @@ func (l *Loop) fetch(ctx context.Context, w want) error {
 	return nil
 }
 
-// yield waits while the store's readers are worse off than they should be.
+// yield waits while the store's readers are worse off than they should be, but not for
+// ever: on a store that is always busy copies would stay missing. A worker then brings
+// one chunk every maxYields pauses.
 func (l *Loop) yield(ctx context.Context) error {
-	for l.cfg.ReadP99() > l.cfg.MaxReadP99 {
+	for range maxYields {
+		if l.cfg.ReadP99() <= l.cfg.MaxReadP99 {
+			break
+		}
 		l.metrics.yields.Inc()
 		select {
 		case <-time.After(yieldPause):

@@ -213,7 +213,7 @@ func TestRepairYieldsToSlowReads(t *testing.T) {
 		var wg sync.WaitGroup
 		var resumed atomic.Bool
 		wg.Go(func() { _ = l.yield(context.Background()); resumed.Store(true) })
-		time.Sleep(10*yieldPause + 1)
+		time.Sleep((maxYields-2)*yieldPause + 1)
 		synctest.Wait()
 		if resumed.Load() {
 			t.Error("repair went on while reads were slow")
@@ -223,6 +223,11 @@ func TestRepairYieldsToSlowReads(t *testing.T) {
 		wg.Wait()
 		if took := time.Since(start); took > yieldPause {
 			t.Errorf("repair went on %s after reads were fast again", took)
+		}
+		slow.Store(true)
+		start = time.Now()
+		if err := l.yield(context.Background()); err != nil || time.Since(start) != maxYields*yieldPause {
+			t.Errorf("readers that are always slow delayed a chunk by %s, %v; want %s", time.Since(start), err, maxYields*yieldPause)
 		}
 	})
 	slow.Store(true)

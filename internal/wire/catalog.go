@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
@@ -59,6 +60,15 @@ type ViewsBatch struct {
 type List[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next,omitempty"`
+}
+
+// MarshalJSON writes an empty listing as [], which clients can range over, never null.
+func (l List[T]) MarshalJSON() ([]byte, error) {
+	type plain List[T]
+	if l.Items == nil {
+		l.Items = []T{}
+	}
+	return json.Marshal(plain(l))
 }
 
 // SlotPlacement says where one slot of a video lives; GET /v1/videos/{id}/placement.
