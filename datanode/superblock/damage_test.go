@@ -319,6 +319,9 @@ func TestCutTailDoesNotComeBack(t *testing.T) {
 				t.Fatalf("batch %d of a torn group is there", 1+i)
 			}
 		}
+		if s.LostRecords() {
+			t.Fatalf("what is left of a torn group is taken for rot: %v", s.Findings())
+		}
 		mustAppend(t, s, stored(payload(uint64(s.LSN()), 50)))
 		closeStore(t, s)
 		cfg.FS = cfg.FS.(*vfs.Crash).Crash(rand.New(rand.NewPCG(1, 1)))
