@@ -146,6 +146,9 @@ func (c *cluster) stop(i int) {
 	if err := <-m.done; err != nil {
 		c.t.Errorf("member %d ended: %v", i, err)
 	}
+	if err := m.died(); err != nil {
+		c.t.Errorf("member %d would have ended its process: %v", i, err)
+	}
 }
 
 // leader waits until one live member leads.

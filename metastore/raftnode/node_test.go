@@ -288,7 +288,7 @@ func TestHeartbeatsTakeTheMainLoop(t *testing.T) {
 		rpc.Respond(&raft.AppendEntriesResponse{Success: true}, nil)
 		got <- rpc
 	}()
-	beat := raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: 3, Addr: []byte(g.peers[0].Addr)}, Term: 1, Leader: []byte(g.peers[0].Addr)}
+	beat := raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: 3, Addr: []byte(g.peers[0].Addr)}, Term: 1}
 	var resp raft.AppendEntriesResponse
 	if err := tr.AppendEntries("h1", raft.ServerAddress(g.peers[0].Addr), &beat, &resp); err != nil || !resp.Success {
 		t.Fatalf("heartbeat: %+v, %v", resp, err)
