@@ -1,8 +1,6 @@
 package main
 
 import (
-	"log/slog"
-
 	"github.com/spf13/cobra"
 
 	"github.com/vstack/vstack/deploy/config"
@@ -65,6 +63,3 @@ func newConfig(a *app) *cobra.Command {
 	cmd.AddCommand(print)
 	return cmd
 }
-
-// quiet is the logger of commands whose results and errors say everything.
-func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

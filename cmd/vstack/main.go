@@ -106,12 +106,16 @@ func wantKnownCommands(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		wantKnownCommands(sub)
 	}
-	if !cmd.Runnable() && cmd.HasParent() {
+	if !cmd.Runnable() {
+		cmd.SuggestionsMinimumDistance = 2
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("unknown command %q", args[0])
+			if len(args) == 0 {
+				return nil
 			}
-			return nil
+			if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+				return fmt.Errorf("unknown command %q, perhaps %s", args[0], strings.Join(like, " or "))
+			}
+			return fmt.Errorf("unknown command %q", args[0])
 		}
 		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
