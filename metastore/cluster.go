@@ -128,12 +128,14 @@ func (s *Server) checkReporter(r *http.Request, host vstack.HostID) error {
 	return fmt.Errorf("heartbeat of host %s: %w: the certificate is of %q", host, vstack.ErrForbidden, p.ID)
 }
 
-// registered reports whether the catalog already says all that a registration would.
+// registered reports whether the catalog already says all that a registration would. A
+// capacity is what a disk has left and moves with every write; it is worth an entry of
+// the log only once it has moved by a twentieth.
 func (s *Server) registered(reg catalog.RegisterStoresPayload) bool {
 	view := s.catalog.View()
 	for _, r := range reg.Stores {
 		st, ok := view.Store(r.ID)
-		if !ok || st.Host != reg.Host || st.Addr != r.Addr || st.Capacity != r.Capacity {
+		if !ok || st.Host != reg.Host || st.Addr != r.Addr || max(st.Capacity-r.Capacity, r.Capacity-st.Capacity) > st.Capacity/20 {
 			return false
 		}
 	}

@@ -210,6 +210,32 @@ func TestEchoSurvivesALeaderChange(t *testing.T) {
 	}
 }
 
+func TestACapacityThatMovesALittleWritesNothing(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil)
+	c.leader()
+	cl := c.clientAs(c.issue(identity.Spec{ID: "h1", Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}}))
+	capacity := func(report int64) int64 {
+		hb := heartbeatOf(0, 1)
+		hb.Stores[0].Capacity = report
+		if _, err := cl.Heartbeat(t.Context(), hb); err != nil {
+			t.Fatal(err)
+		}
+		nodes, err := cl.Nodes(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return nodes[0].Stores[0].Capacity
+	}
+	capacity(1000 << 20)
+	if got := capacity(960 << 20); got != 1000<<20 {
+		t.Errorf("a disk that filled by 4 %% was registered again: %d", got)
+	}
+	if got := capacity(940 << 20); got != 940<<20 {
+		t.Errorf("a disk that filled by 6 %% was not: %d", got)
+	}
+}
+
 func TestAStoreOnTwoHostsIsRefused(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1, nil)
