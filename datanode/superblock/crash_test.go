@@ -210,8 +210,18 @@ func TestCrashWithConcurrentAppends(t *testing.T) {
 				t.Errorf("before %s of %s: batch %d: %v and %v there, acknowledged %v", op, name, i, a, b, want[i])
 			}
 		}
-		if _, err := observe(s); err != nil {
+		before, err := observe(s)
+		if err != nil {
 			t.Error(err)
+		}
+		extra := stored(payload(9999, 40))
+		mustAppend(t, s, extra) // behind whatever was cut off
+		closeStore(t, s)
+		c.FS = c.FS.(*vfs.Crash).Crash(chaos)
+		s = open(t, c)
+		after, err := observe(s)
+		if diff := before.with([]Record{extra}).diff(after); diff != "" || err != nil || len(s.Findings()) != 0 {
+			t.Errorf("before %s of %s, reopened: %s %v %v", op, name, diff, err, s.Findings())
 		}
 		closeStore(t, s)
 	}

@@ -49,7 +49,17 @@ func (b *superblock) scan(limit int64) (*scanned, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !ok || (group == 0 && h.Group != p) || (group != 0 && h.Group != group) {
+		fits := ok && (h.Group == group || (group == 0 && h.Group == p))
+		if !fits && group != 0 {
+			var at int64
+			if h, at, fits, err = sc.afterCut(p); err != nil {
+				return nil, err
+			}
+			if fits {
+				p = at
+			}
+		}
+		if !fits {
 			next, dirty, err := sc.search(p)
 			if err != nil {
 				return nil, err
@@ -76,6 +86,24 @@ func (b *superblock) scan(limit int64) (*scanned, error) {
 		}
 	}
 	return out, nil
+}
+
+// afterCut looks for what follows a group of which recovery once cut off the end:
+// zeros up to the next page, and a group starting there.
+func (sc *scanner) afterCut(p int64) (h format.Header, at int64, ok bool, err error) {
+	at = format.Align(p, format.GroupAlign)
+	if at+format.FixedLen > sc.limit {
+		return h, 0, false, nil
+	}
+	rest := make([]byte, at-p)
+	if err := readFull(sc.b, rest, p); err != nil {
+		return h, 0, false, fmt.Errorf("read %s at %d: %w", sc.b.path, p, err)
+	}
+	if !allZero(rest) {
+		return h, 0, false, nil
+	}
+	h, ok, err = sc.header(at)
+	return h, at, ok && h.Group == at, err
 }
 
 // header reads the record header at off; false if there is none that is right. The
@@ -215,9 +243,8 @@ func (b *superblock) judgeTail(sc *scanned, v *verdict, lastGroup, torn, end int
 			whole = i + 1
 		}
 	}
-	complete := whole == len(sc.recs) && torn == 0 && (len(sc.recs) == 0 || sc.recs[len(sc.recs)-1].end)
-	if complete && !sc.dirty {
-		return nil
+	if whole == len(sc.recs) && torn == 0 && !sc.dirty {
+		return nil // the group may lack its end, but there is nothing to cut
 	}
 	v.keep = whole
 	v.cut = format.FileHeaderLen
