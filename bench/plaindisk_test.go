@@ -23,9 +23,6 @@ func TestPlainDiskWritesThreeDurableCopiesAndCleansUp(t *testing.T) {
 			t.Errorf("%s: size %d, %v; want %d", f.Name(), info.Size(), err, 4*4096)
 		}
 	}
-	if err := d.reset(); err != nil {
-		t.Fatal(err)
-	}
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
