@@ -153,7 +153,7 @@ func (r *crashRun) run(steps int) {
 func TestCrashAtEveryWrite(t *testing.T) {
 	ops, points := map[string]int{}, 0
 	for seed := range uint64(2 * scale(t)) {
-		r := newCrashRun(t, seed, 5)
+		r := newCrashRun(t, seed, 7)
 		r.run(160)
 		points += r.points
 		for op, n := range r.ops {
@@ -227,7 +227,7 @@ func TestCrashWithConcurrentAppends(t *testing.T) {
 	}
 	boundaries := 0
 	disk.OnWrite(func(op, name string) {
-		if boundaries++; boundaries%3 == 0 && !t.Failed() {
+		if boundaries++; boundaries%6 == 0 && !t.Failed() {
 			check(op, name)
 		}
 	})

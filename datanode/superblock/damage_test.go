@@ -59,7 +59,7 @@ func TestFlippedBytesAreNeverServed(t *testing.T) {
 	disk := vfs.NewCrash()
 	cfg, chunks := smallStore(t, disk)
 	rng := rand.New(rand.NewPCG(1, 2))
-	rounds := 60 * scale(t)
+	rounds := 40 * scale(t)
 	for range rounds {
 		clone := disk.Clone()
 		cfg.FS = clone
@@ -119,7 +119,7 @@ func TestFlippedBytesAcrossOpen(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(3, 4))
 	outcomes := map[string]int{}
-	for range 120 * scale(t) {
+	for range 80 * scale(t) {
 		clone := disk.Clone()
 		cfg.FS = clone
 		name := names[rng.IntN(len(names))]

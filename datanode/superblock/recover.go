@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/datanode/superblock/scan"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -233,16 +234,16 @@ func (s *Store) recoverTail(b *superblock, later bool) error {
 	if err := b.f.Evict(); err != nil {
 		return fmt.Errorf("evict %s: %w", b.path, err)
 	}
-	sc, err := b.scan(b.size)
+	sc, err := scan.File(b.f, b.path, b.salt, b.size)
 	if err != nil {
 		return err
 	}
 	sealing := later || b.rewrite // a seal had begun: all records were durable
-	if sealing && sc.dirty {
-		if sc.dirty, err = b.footerMissing(sc); err != nil {
+	if sealing && sc.Dirty {
+		if sc.Dirty, err = b.footerMissing(sc); err != nil {
 			return err
 		}
-		if !sc.dirty {
+		if !sc.Dirty {
 			kind := FindRot
 			if !later {
 				kind = FindTornTail // of the seal
@@ -256,7 +257,7 @@ func (s *Store) recoverTail(b *superblock, later bool) error {
 	}
 	for _, g := range v.lost {
 		b.damaged = true
-		s.found(Finding{Kind: FindLostRecords, File: b.path, Offset: g.from, Length: g.to - g.from, Err: format.ErrMalformed})
+		s.found(Finding{Kind: FindLostRecords, File: b.path, Offset: g.From, Length: g.To - g.From, Err: format.ErrMalformed})
 	}
 	if v.cut > 0 {
 		s.found(Finding{Kind: FindTornTail, File: b.path, Offset: v.cut, Length: b.size - v.cut, Err: format.ErrMalformed})
@@ -265,28 +266,28 @@ func (s *Store) recoverTail(b *superblock, later bool) error {
 		}
 	}
 	var h format.Header
-	for i := range sc.recs[:v.keep] {
-		rec := &sc.recs[i]
-		if err := h.DecodeFixed(rec.entry[:]); err != nil {
+	for i := range sc.Records[:v.keep] {
+		rec := &sc.Records[i]
+		if err := h.DecodeFixed(rec.Entry[:]); err != nil {
 			return err
 		}
-		b.add(rec.entry[:], &h, rec.off)
-		s.ix.Apply(&h, b.id, rec.off)
+		b.add(rec.Entry[:], &h, rec.Off)
+		s.ix.Apply(&h, b.id, rec.Off)
 	}
 	return nil
 }
 
 // footerMissing reports whether what lies behind the records is anything but the
 // footer that they should have.
-func (b *superblock) footerMissing(sc *scanned) (bool, error) {
+func (b *superblock) footerMissing(sc *scan.Result) (bool, error) {
 	var want []byte
 	end := int64(format.FileHeaderLen)
-	for i := range sc.recs {
-		want = format.AppendEntry(want, sc.recs[i].entry[:], sc.recs[i].off)
-		end = sc.recs[i].off + sc.recs[i].len()
+	for i := range sc.Records {
+		want = format.AppendEntry(want, sc.Records[i].Entry[:], sc.Records[i].Off)
+		end = sc.Records[i].Off + sc.Records[i].Len()
 	}
 	end = format.Align(end, format.GroupAlign)
-	if end+format.FooterLen(len(sc.recs)) != b.size {
+	if end+format.FooterLen(len(sc.Records)) != b.size {
 		return true, nil
 	}
 	got := make([]byte, len(want))

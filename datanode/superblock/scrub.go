@@ -10,6 +10,7 @@ import (
 
 	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/datanode/superblock/index"
+	"github.com/vstack/vstack/datanode/superblock/scan"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -139,7 +140,7 @@ func (sc *scrubber) head(ctx context.Context, b *superblock) error {
 	if err == nil {
 		err = h.Decode(p)
 	}
-	if err == nil && (h.ID != b.id || h.Salt != b.salt || !allZero(p[64:])) {
+	if err == nil && (h.ID != b.id || h.Salt != b.salt || !scan.AllZero(p[64:])) {
 		err = fmt.Errorf("file header: %w", format.ErrMalformed)
 	}
 	if err != nil {
@@ -161,7 +162,7 @@ func (sc *scrubber) padding(ctx context.Context, b *superblock, from, to int64) 
 		}
 		if err := readFull(b, p, at); err != nil {
 			sc.rot(b, at, int64(len(p)), err)
-		} else if !allZero(p) {
+		} else if !scan.AllZero(p) {
 			sc.rot(b, at, int64(len(p)), fmt.Errorf("padding: %w", format.ErrMalformed))
 		}
 		at += int64(len(p))
