@@ -55,9 +55,10 @@ func BenchmarkDurable2MiB(b *testing.B) {
 				defer closeStore(b, stores[i])
 				mustAppend(b, stores[i], stored(payload(2, 1))) // makes the first superblock
 			}
+			put := voted(data, slotOf(1, 0), 0)
 			durable(b, inFlight, func(store, i int) error {
-				rec := voted(data, slotOf(1, uint32(i)), 0)
-				rec.Value.Chunk = benchID(i) // the store does not hash; the caller has
+				rec := put // the store does not hash, so neither does the benchmark
+				rec.Slot.Seq, rec.Value.Chunk = uint32(i), benchID(i)
 				_, err := stores[store].Append(context.Background(), rec)
 				return err
 			})
