@@ -11,7 +11,7 @@ import (
 
 func TestPlaybackGoesOnWhenAHostIsKilled(t *testing.T) {
 	s := newScenario(t, "127.46.0.1")
-	job, err := s.cluster.Upload(t.Context(), s.prog, clip(t, "8", "6"), cluster.UploadOptions{})
+	job, err := s.cluster.Upload(t.Context(), s.prog, clip(t, "8", "4"), cluster.UploadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestPlaybackGoesOnWhenAHostIsKilled(t *testing.T) {
 	victim := -1
 	var killed error
 	r, err := chunks.Play(t.Context(), m, quicclient.PlayOptions{
-		Speed: 8, Buffer: 4 * time.Second,
+		Speed: 12, Buffer: 6 * time.Second,
 		OnEvent: func(e quicclient.Event) {
 			if e.Kind != quicclient.EventChunk || e.Done < 5 || victim >= 0 {
 				return

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,13 +52,18 @@ func Open(cfg *config.Client, logger *slog.Logger) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open cluster: %w", err)
 	}
-	web := &http.Client{Transport: &http.Transport{
-		TLSClientConfig: id.ClientTLS(),
-		// A refused upload should be refused before its bytes are sent.
+	return &Cluster{Meta: meta, cfg: cfg, id: id, web: newWeb(id.ClientTLS()), logger: logger}, nil
+}
+
+// newWeb makes the HTTP/1.1 client.
+func newWeb(conf *tls.Config) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		TLSClientConfig: conf,
+		// A refused upload should be refused before its bytes are sent: a refusal that
+		// crosses them on the way is lost in a connection reset.
 		ExpectContinueTimeout: 2 * time.Second,
 		MaxIdleConnsPerHost:   verifyParallel,
 	}}
-	return &Cluster{Meta: meta, cfg: cfg, id: id, web: web, logger: logger}, nil
 }
 
 // Close ends the connections.

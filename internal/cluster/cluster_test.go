@@ -1,0 +1,162 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// The whole path is tested on real hosts in cmd/vstack; here are the answers that real
+// hosts should not give.
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// against makes a Cluster that talks to one handler.
+func against(t *testing.T, h http.HandlerFunc) (c *Cluster, addr string) {
+	t.Helper()
+	srv := httptest.NewTLSServer(h)
+	t.Cleanup(srv.Close)
+	web := newWeb(srv.Client().Transport.(*http.Transport).TLSClientConfig)
+	t.Cleanup(web.CloseIdleConnections)
+	return &Cluster{web: web}, strings.TrimPrefix(srv.URL, "https://")
+}
+
+func TestCopyAt(t *testing.T) {
+	good := []byte("sixteen bytes ok")
+	ref := vstack.ChunkRef{ID: vstack.ChunkIDOf(good), Size: uint32(len(good))}
+	for name, tc := range map[string]struct {
+		answer http.HandlerFunc
+		deep   bool
+		want   error
+	}{
+		"the right bytes":                 {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(good) }, true, nil},
+		"wrong bytes of the right length": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.ToUpper(good)) }, true, vstack.ErrHashMismatch},
+		"a wrong length":                  {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(good[:7]) }, false, vstack.ErrCorrupt},
+		"no such chunk":                   {func(w http.ResponseWriter, _ *http.Request) { wire.WriteError(w, vstack.ErrNotFound) }, true, vstack.ErrNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, addr := against(t, tc.answer)
+			if _, err := c.copyAt(t.Context(), addr, ref, tc.deep); !errors.Is(err, tc.want) {
+				t.Errorf("got %v, want %v", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestTallyCountsChunksWithoutAGoodCopy(t *testing.T) {
+	a, b := vstack.StoreID{1}, vstack.StoreID{2}
+	slots := []wire.SlotPlacement{{Holders: []vstack.StoreID{a, b}}, {Holders: []vstack.StoreID{a, b}}}
+	r := VerifyReport{}
+	r.tally(slots, &vstack.PlacementMap{}, [][]error{{nil, vstack.ErrNotFound}, {vstack.ErrCorrupt, vstack.ErrUnavailable}})
+	if r.Good != 1 || r.Unreadable != 1 || len(r.Bad) != 3 || !cmp.Equal(r.ByCopies, []int{1, 1, 0, 0}) {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func TestSendIsAFormWithItsLengthAndTheFileLast(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a film.mp4")
+	if err := os.WriteFile(file, []byte("bytes of the film"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var fields []string
+	c, addr := against(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || r.ContentLength != int64(len(body)) {
+			t.Errorf("length %d, body %d, %v", r.ContentLength, len(body), err)
+		}
+		_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		if err != nil {
+			t.Error(err)
+		}
+		form := multipart.NewReader(bytes.NewReader(body), params["boundary"])
+		for {
+			part, err := form.NextPart()
+			if err != nil {
+				break
+			}
+			value, err := io.ReadAll(part)
+			if err != nil {
+				t.Error(err)
+			}
+			fields = append(fields, part.FormName()+"="+string(value))
+		}
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, `{"upload_id":"01900000-0000-7000-8000-000000000000","job":"/v1/jobs/x"}`)
+	})
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	opt := UploadOptions{Renditions: []string{"source", "480p"}, KeepOriginal: true}
+	prog := console.NewProgress(console.ProgressNone, io.Discard)
+	acc, err := c.send(t.Context(), prog, addr, f, 17, formFields(file, "", opt))
+	if err != nil || acc.Upload.IsZero() {
+		t.Fatalf("got %+v, %v", acc, err)
+	}
+	want := []string{"title=a film", "class=auto", "keep_original=true", "renditions=source,480p", "video=bytes of the film"}
+	if diff := cmp.Diff(want, fields); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSendGivesTheRefusalOfTheUploader(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x")
+	if err := os.WriteFile(file, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c, addr := against(t, func(w http.ResponseWriter, _ *http.Request) { wire.WriteError(w, vstack.ErrTooLarge) })
+	prog := console.NewProgress(console.ProgressNone, io.Discard)
+	if _, err := c.send(t.Context(), prog, addr, f, 1<<20, nil); !errors.Is(err, vstack.ErrTooLarge) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestExportListTakesOneRenditionAndAllSound(t *testing.T) {
+	m := &vstack.Manifest{Tracks: []vstack.Track{
+		{Number: 1, Kind: vstack.TrackVideo}, {Number: 2, Kind: vstack.TrackVideo}, {Number: 3, Kind: vstack.TrackAudio},
+		{Number: 4, Kind: vstack.TrackAudio}, {Number: 5, Kind: vstack.TrackOriginal},
+	}}
+	if got := exportList(m); !cmp.Equal(got, []uint16{1, 3, 4}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestFollowJobBearsAShortSilenceAndTellsTheFailure(t *testing.T) {
+	asked := 0
+	c, addr := against(t, func(w http.ResponseWriter, _ *http.Request) {
+		switch asked++; asked {
+		case 1:
+			_, _ = io.WriteString(w, `{"state":"running","chunks":2}`)
+		case 2:
+			wire.WriteError(w, vstack.ErrUnavailable)
+		default:
+			_, _ = io.WriteString(w, `{"state":"failed","error":{"code":"TRANSCODE_FAILED","status":422,"detail":"odd codec"}}`)
+		}
+	})
+	prog := console.NewProgress(console.ProgressNone, io.Discard)
+	job, err := c.FollowJob(t.Context(), prog, addr, vstack.UploadID{1})
+	if !errors.Is(err, vstack.ErrTranscode) || job.State != wire.JobFailed || asked < 3 {
+		t.Errorf("got %+v, %v after %d questions", job, err, asked)
+	}
+}
