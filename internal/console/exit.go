@@ -89,8 +89,8 @@ var hints = []struct {
 	{vstack.ErrUnauthenticated, "use a client bundle with tls.crt and tls.key: --cluster DIR"},
 	{vstack.ErrForbidden, "use an administrator's client bundle: --cluster DIR"},
 	{vstack.ErrDiskFull, "vstack store ls"},
-	{vstack.ErrUnavailable, "vstack node ls"},
-	{vstack.ErrTimeout, "vstack node ls, or a longer --timeout"},
+	{vstack.ErrUnavailable, "vstack doctor"},
+	{vstack.ErrTimeout, "vstack doctor, or a longer --timeout"},
 	{vstack.ErrNotMedia, "ffprobe FILE"},
 	{vstack.ErrTooManyUploads, "the same command again in a minute"},
 }
