@@ -102,11 +102,6 @@ func (c *cluster) openUpload(ctx context.Context, title string) (*upload, error)
 	return &upload{Upload: up, c: c}, nil
 }
 
-// abort gives the slots up, so that the stores may drop the chunks.
-func (u *upload) abort(ctx context.Context) error {
-	return u.c.meta.AbortUpload(ctx, u.ID, u.Incarnation)
-}
-
 // slot hands out each slot of track 1 once.
 func (u *upload) slot() vstack.Slot {
 	s := vstack.Slot{Video: u.Video, Track: 1, Seq: u.next}
