@@ -141,8 +141,13 @@ func (p *planner) assignTails() {
 			used[p.host[s]]++
 		}
 		for len(p.groups[pg]) < min(vstack.Targets, len(p.stores)) {
+			// By the store that would take the role, not by the host's sum: where a host
+			// has one store left for the group, the sum hides how loaded that one is.
 			h := p.pickHost(pg, used, func(a, b int) int {
-				return cmp.Compare(p.roles(a)*len(p.onHost[b]), p.roles(b)*len(p.onHost[a]))
+				return cmp.Or(
+					cmp.Compare(p.total[p.pickStore(pg, a, p.total)], p.total[p.pickStore(pg, b, p.total)]),
+					cmp.Compare(p.roles(a)*len(p.onHost[b]), p.roles(b)*len(p.onHost[a])),
+				)
 			})
 			used[h]++
 			s := p.pickStore(pg, h, p.total)

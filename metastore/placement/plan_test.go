@@ -93,7 +93,7 @@ func TestPlanSpreadsAndBalances(t *testing.T) {
 		if uniform && spreadOf(s.leads) > 1 {
 			t.Fatalf("leads differ by %d over equal hosts: %v", spreadOf(s.leads), s.leads)
 		}
-		if mean := float64(vstack.PlacementGroups*min(vstack.Targets, len(stores))) / float64(len(stores)); uniform && float64(spreadOf(s.total)) > 4+mean/8 {
+		if mean := float64(vstack.PlacementGroups*min(vstack.Targets, len(stores))) / float64(len(stores)); uniform && float64(spreadOf(s.total)) > 2+mean/25 {
 			t.Fatalf("roles differ by %d at a mean of %.1f", spreadOf(s.total), mean)
 		}
 	})
