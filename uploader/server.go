@@ -82,7 +82,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open uploader: %w", err), s.Close())
 	}
-	s.log.Info("uploader opened", "addr", s.ln.Addr().String(), "dir", cfg.Dir, "ffmpeg", version, "jobs", len(s.jobs))
+	s.log.Info("uploader opened", "addr", s.ln.Addr().String(), "dir", cfg.Dir, "ffmpeg", version, "jobs", s.load())
 	return s, nil
 }
 
