@@ -24,6 +24,7 @@ type Acceptor struct {
 	requests map[Token]*request // unanswered, bounded by MaxRequests
 	lanes    map[vstack.Slot]*lane
 	parked   []*request // wait for the catalog, in order of arrival
+	ended    endedVideos
 
 	applied uint64     // catalog index
 	start   uint64     // catalog index to reach before anything is judged
@@ -42,6 +43,10 @@ type acceptorMutant struct {
 	fastAnywhere  bool // round 0 is judged neither by emptiness nor by ballot
 	ignoreBallots bool // same ballot, other value is not refused
 	ignoreEcho    bool // a wiped acceptor votes
+	unsealed      bool // a seal is answered, but nothing is frozen
+	uninstalled   bool // votes in an epoch without its install
+	firstResets   bool // a first page that comes again empties the attempt
+	skipUnknown   bool // an install of an upload that the catalog tells of later is dropped
 }
 
 // volume is what the acceptor holds of one unpublished video.

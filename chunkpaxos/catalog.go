@@ -36,22 +36,6 @@ func (a *Acceptor) Restore(d Durable) {
 	}
 }
 
-// restage puts one staged vote, or the completion of an attempt, back.
-func (g *group) restage(d Durable) {
-	s := &g.staged
-	if d.Epoch < s.epoch || d.Epoch == s.epoch && d.Ballot.Round < s.attempt {
-		return
-	}
-	if !s.is(d.Epoch, d.Ballot.Round) {
-		*s = staging{epoch: d.Epoch, attempt: d.Ballot.Round, votes: make(map[vstack.Slot]Vote)}
-	}
-	if d.Slot.Video.IsZero() {
-		s.complete = true
-		return
-	}
-	s.votes[d.Slot] = Vote{Slot: d.Slot, Upload: d.Upload, Epoch: d.Epoch, Ballot: d.Ballot, Value: d.Value}
-}
-
 // catalog follows the feed.
 func (a *Acceptor) catalog(c CatalogChange) {
 	for _, up := range c.Uploads {
@@ -83,6 +67,7 @@ func (a *Acceptor) end(id vstack.UploadID, video vstack.VideoID) {
 	if a.open[video] == id {
 		delete(a.open, video)
 	}
+	a.ended.add(video)
 	a.forget(video)
 }
 
@@ -128,11 +113,16 @@ func (a *Acceptor) bar() {
 	var records []Durable
 	for pg := range vstack.PG(vstack.PlacementGroups) {
 		g := a.groups[pg]
-		if g == nil || !g.member {
+		if g == nil {
 			continue
 		}
-		if lost {
+		if lost && g.member {
 			g.amnesic = max(g.amnesic, g.epoch)
+		}
+		if lost { // pages of an install may be gone, too
+			for e := range g.staged {
+				g.amnesic = max(g.amnesic, e)
+			}
 		}
 		if g.amnesic > 0 {
 			records = append(records, Durable{Kind: DurableAmnesia, PG: pg, Epoch: g.amnesic})

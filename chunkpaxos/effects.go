@@ -37,8 +37,10 @@ const (
 //
 // The log under it must keep, until superseded: per slot the vote with the highest
 // (Epoch, Ballot) and the highest promise; per upload the highest minimum; per PG
-// the highest seal, amnesia and install attempt with its staged votes. Records that
-// a restart restores may come in any order.
+// the highest seal and amnesia, and of each of the two newest epochs the highest
+// install attempt with its staged votes: the older one may still be in force while
+// an attempt at the newer one comes to nothing. Records that a restart restores may
+// come in any order.
 type Durable struct {
 	Kind   DurableKind
 	Slot   vstack.Slot

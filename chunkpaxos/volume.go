@@ -165,9 +165,13 @@ func page(votes []Vote, after *vstack.Slot, limit int) ([]Vote, bool) {
 // forget drops everything of a video whose upload ended: "Acceptors refuse slots of
 // uploads that are not live and drop their records lazily".
 func (a *Acceptor) forget(video vstack.VideoID) {
+	staged := a.unstage(video)
 	v := a.volumes[video]
-	if v == nil {
+	switch {
+	case v == nil && staged.IsZero():
 		return
+	case v == nil:
+		v = &volume{upload: staged}
 	}
 	for at, s := range v.slots {
 		delete(a.groups[s.pg].slots, vstack.Slot{Video: video, Track: at.track, Seq: at.seq})
