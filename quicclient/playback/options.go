@@ -115,6 +115,10 @@ func New(m *vstack.Manifest, opt Options, fetch Fetch, now func() time.Duration)
 	slices.SortStableFunc(p.items, func(a, b item) int {
 		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.slot.Seq, b.slot.Seq), cmp.Compare(a.track, b.track))
 	})
+	for t := range tracks {
+		first := slices.IndexFunc(p.items, func(it item) bool { return it.track == t && (it.end > 0 || it.last) })
+		p.starters = max(p.starters, first+1)
+	}
 	p.model = newModel(opt.Speed, start, media)
 	for _, t := range tracks {
 		p.model.expect(t.Number)

@@ -21,6 +21,8 @@ type Player struct {
 	now   func() time.Duration // since the playback began
 	fetch Fetch
 
+	// starters is how many items the playback cannot start without.
+	starters int
 	model    *model
 	report   Report
 	next     int // of items, to ask for
@@ -88,6 +90,9 @@ func (p *Player) run(ctx context.Context) error {
 func (p *Player) mayAsk(now time.Duration) bool {
 	if p.next == len(p.items) || p.inFlight >= p.opt.InFlight {
 		return false
+	}
+	if p.next >= p.starters && p.model.state == playWaiting && p.opt.Speed != 0 {
+		return false // what comes later must not take bandwidth from the first picture
 	}
 	return p.opt.Speed == 0 || p.items[p.next].start < p.model.position(now)+p.opt.Buffer
 }

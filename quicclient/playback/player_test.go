@@ -161,6 +161,31 @@ func TestPlayerAsksNoFurtherAheadThanTheBuffer(t *testing.T) {
 	})
 }
 
+func TestNothingElseTravelsBeforeTheFirstPicture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{takes: func(slot vstack.Slot) (time.Duration, error) {
+			if slot.Seq == 1 && slot.Track == 1 {
+				return 700 * time.Millisecond, nil
+			}
+			return 10 * time.Millisecond, nil
+		}}
+		before := -1
+		_, err := play(t, film(10), Options{Speed: 1, OnEvent: func(e Event) {
+			if e.Kind == EventStarted {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				before = len(s.asked)
+			}
+		}}, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before != 4 {
+			t.Errorf("%d chunks were asked for before the first picture, want init and first chunk of two tracks", before)
+		}
+	})
+}
+
 func TestPlayerCountsStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{takes: func(slot vstack.Slot) (time.Duration, error) {
