@@ -136,13 +136,13 @@ func (c *cluster) cliUpload(ctx context.Context, file, title string) (vstack.Vid
 	return jobs.Items[0].Video, nil
 }
 
-// makeClip makes a moving H.264/AAC picture with sound, about 8 Mbit/s.
+// makeClip makes a moving H.264/AAC picture with sound, about 4 Mbit/s.
 func makeClip(ctx context.Context, path string, seconds int) error {
 	d := strconv.Itoa(seconds)
 	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-y",
 		"-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30:duration="+d,
 		"-f", "lavfi", "-i", "sine=frequency=440:duration="+d,
-		"-c:v", "libx264", "-preset", "ultrafast", "-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "8M",
+		"-c:v", "libx264", "-preset", "ultrafast", "-b:v", "4M", "-minrate", "4M", "-maxrate", "4M", "-bufsize", "4M",
 		"-x264-params", "nal-hrd=cbr", "-pix_fmt", "yuv420p", "-g", "60", "-c:a", "aac", path)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("make clip: %w: %s", err, out)

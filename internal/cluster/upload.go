@@ -144,6 +144,10 @@ func formFields(file, resume string, opt UploadOptions) [][2]string {
 	return fields
 }
 
+// askPatience is how long each round of asking waits for one uploader: a dead host costs
+// little, and one that is only busy is not given up.
+var askPatience = [...]time.Duration{2 * time.Second, 15 * time.Second}
+
 // readyUploader picks one that answers /readyz, starting anywhere so that many people
 // do not all pick the first.
 func (c *Cluster) readyUploader(ctx context.Context, only string) (string, error) {
@@ -156,15 +160,18 @@ func (c *Cluster) readyUploader(ctx context.Context, only string) (string, error
 	}
 	start := rand.IntN(len(list))
 	var errs []error
-	for i := range list {
-		addr := list[(start+i)%len(list)]
-		ask, cancel := context.WithTimeout(ctx, 2*time.Second)
-		err := c.Get(ask, addr, "/readyz", nil)
-		cancel()
-		if err == nil {
-			return addr, nil
+	for _, patience := range askPatience {
+		errs = nil
+		for i := range list {
+			addr := list[(start+i)%len(list)]
+			ask, cancel := context.WithTimeout(ctx, patience)
+			err := c.Get(ask, addr, "/readyz", nil)
+			cancel()
+			if err == nil {
+				return addr, nil
+			}
+			errs = append(errs, err)
 		}
-		errs = append(errs, err)
 	}
 	return "", fmt.Errorf("find an uploader that is ready: %w", errors.Join(errs...))
 }
