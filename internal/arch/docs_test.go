@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"go/ast"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -72,5 +73,38 @@ func TestEveryDocsPageIsLinked(t *testing.T) {
 		if name != "README.md" && !strings.Contains(string(index), "("+name) {
 			t.Errorf("docs/README.md does not link %s", name)
 		}
+	}
+}
+
+// testName finds names of tests in a page.
+var testName = regexp.MustCompile("`(Test[A-Z][A-Za-z0-9]*|Fuzz[A-Z][A-Za-z0-9]*)`")
+
+// TestInvariantsNameRealTests holds the pages that say which test would catch what to
+// the tests that exist.
+func TestInvariantsNameRealTests(t *testing.T) {
+	dir := root(t)
+	tests := map[string]bool{}
+	for _, f := range readSource(t) {
+		for _, d := range f.syntax.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && f.test && fn.Recv == nil {
+				tests[fn.Name.Name] = true
+			}
+		}
+	}
+	found := 0
+	for _, page := range markdown(t, dir) {
+		body, err := os.ReadFile(filepath.Join(dir, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range testName.FindAllStringSubmatch(string(body), -1) {
+			found++
+			if !tests[m[1]] {
+				t.Errorf("%s names %s, which is not there", page, m[1])
+			}
+		}
+	}
+	if found < 80 {
+		t.Errorf("found %d names only", found)
 	}
 }
