@@ -100,7 +100,8 @@ func (j *job) update(change func(r *record)) {
 // begin resets what an attempt counts anew.
 func (j *job) begin(tracks []wire.JobTrack, warnings []string, speed func() float64) {
 	j.update(func(r *record) {
-		r.Job.State, r.Job.Error = wire.JobRunning, nil
+		// What held the attempt before stays said until a chunk is chosen.
+		r.Job.State = wire.JobRunning
 		r.Job.Tracks, r.Job.Warnings = tracks, warnings
 		r.Job.Chunks, r.Job.Reused, r.Job.Bytes, r.Job.Skipped, r.Job.Position = 0, 0, 0, 0, 0
 		j.speed = speed
@@ -122,6 +123,9 @@ func (j *job) end() {
 func (j *job) chunkDone(track uint16, size int, sent bool) {
 	j.update(func(r *record) {
 		r.Job.Chunks++
+		if r.Job.State == wire.JobRunning && sent {
+			r.Job.Error = nil
+		}
 		if sent {
 			r.Job.Bytes += int64(size)
 		} else {
@@ -132,6 +136,16 @@ func (j *job) chunkDone(track uint16, size int, sent bool) {
 			if r.Job.Tracks[i].Number == track {
 				r.Job.Tracks[i].Chunks++
 			}
+		}
+	})
+}
+
+// held says why no chunk is chosen now: a job that waits for the cluster shows what for.
+func (j *job) held(cause error) {
+	p := wire.ProblemOf(cause)
+	j.update(func(r *record) {
+		if r.Job.State == wire.JobRunning {
+			r.Job.Error = &p
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package uploader
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -190,6 +191,29 @@ func TestClusterOutOfReachInterruptsAndHealsTheJob(t *testing.T) {
 	h.finished(t, acc.Upload, wire.JobPublished)
 	wholeManifest(t, c, acc.Video, clip(t, "h264.mp4"))
 	wantEmptySpool(t, dir)
+}
+
+func TestAJobSaysWhatItWaitsForWhileItTries(t *testing.T) {
+	c, dir := newCluster(), t.TempDir()
+	var tries atomic.Int64
+	c.setGate(func(vstack.Slot) error {
+		if tries.Add(1) == 1 {
+			return fmt.Errorf("gate: %w", vstack.ErrNoQuorum)
+		}
+		return context.DeadlineExceeded // the try was cut off; it says nothing about the cluster
+	})
+	h := startHost(t, c, dir, func(cfg *Config) { cfg.CommitTimeout, cfg.InFlight = 300*time.Millisecond, 1 })
+	acc := h.upload(t, clip(t, "h264.mp4"))
+	for _, state := range []wire.JobState{wire.JobRunning, wire.JobInterrupted} {
+		waitFor(t, "the job is "+string(state)+" and says NO_QUORUM", func() bool {
+			j := h.job(t, acc.Upload, "")
+			return j.State == state && j.Error != nil && j.Error.Code == vstack.ErrNoQuorum.Code()
+		})
+	}
+	c.setGate(nil)
+	if j := h.finished(t, acc.Upload, wire.JobPublished); j.Error != nil {
+		t.Errorf("published with the error %+v", j.Error)
+	}
 }
 
 func TestPublishWithALostAnswerCountsAsPublished(t *testing.T) {

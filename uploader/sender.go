@@ -62,11 +62,14 @@ func (s *sender) send(slot vstack.Slot, ref vstack.ChunkRef, data []byte) error 
 func (s *sender) wait() error { return s.g.Wait() }
 
 // commit tries one chunk until it is chosen, for at most CommitTimeout. Trying again
-// with the same bytes under the same incarnation is the same proposal.
+// with the same bytes under the same incarnation is the same proposal. What the cluster
+// said last is the job's error meanwhile, and the attempt's in the end: that the time was
+// up tells nobody what is missing.
 func (s *sender) commit(slot vstack.Slot, want vstack.Value, data []byte) error {
 	ctx, cancel := context.WithTimeout(s.ctx, s.srv.cfg.CommitTimeout)
 	defer cancel()
 	began := time.Now()
+	var why error
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		got, err := s.srv.cfg.Chunks.Commit(ctx, s.up, slot, data)
 		if err == nil && got.Value != want {
@@ -77,13 +80,16 @@ func (s *sender) commit(slot vstack.Slot, want vstack.Value, data []byte) error 
 			s.job.chunkDone(slot.Track, len(data), true)
 			return nil
 		}
-		err = fmt.Errorf("commit %s: %w", slot, err)
 		if !transient(err) || s.ctx.Err() != nil {
-			return err
+			return fmt.Errorf("commit %s: %w", slot, err)
+		}
+		if why == nil || !errors.Is(err, context.DeadlineExceeded) {
+			why = err
 		}
 		s.srv.metrics.chunks.WithLabelValues("retried").Inc()
+		s.job.held(why)
 		if !sleep(ctx, pause/2+rand.N(pause/2)) {
-			return err
+			return fmt.Errorf("commit %s: tried for %s: %w", slot, s.srv.cfg.CommitTimeout, why)
 		}
 	}
 }

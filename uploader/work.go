@@ -124,7 +124,7 @@ func (s *Server) attempt(ctx context.Context, j *job, resume bool) error {
 	if err != nil {
 		return err
 	}
-	j.update(func(r *record) { r.Job.State = wire.JobPublishing })
+	j.update(func(r *record) { r.Job.State, r.Job.Error = wire.JobPublishing, nil })
 	_, err = s.cfg.Catalog.Publish(ctx, j.id, wire.PublishRequest{Incarnation: rec.Upload.Incarnation, Manifest: m})
 	if err != nil {
 		return fmt.Errorf("publish: %w", s.publishedBefore(ctx, j.id, err))

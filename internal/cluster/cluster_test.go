@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -158,5 +159,38 @@ func TestFollowJobBearsAShortSilenceAndTellsTheFailure(t *testing.T) {
 	job, err := c.FollowJob(t.Context(), prog, addr, vstack.UploadID{1})
 	if !errors.Is(err, vstack.ErrTranscode) || job.State != wire.JobFailed || asked < 3 {
 		t.Errorf("got %+v, %v after %d questions", job, err, asked)
+	}
+}
+
+func TestAJobThatWaitsForTheClusterIsLeftWithTheReason(t *testing.T) {
+	c, addr := against(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"state":"running","chunks":2,"error":{"code":"NO_QUORUM","status":503,"detail":"h2, h3 are gone"}}`)
+	})
+	var said bytes.Buffer
+	prog := console.NewProgress(console.ProgressLines, &said)
+	job, err := c.follow(t.Context(), prog, addr, vstack.UploadID{1}, time.Millisecond)
+	if !errors.Is(err, vstack.ErrNoQuorum) || console.ExitCode(err) != console.ExitNoQuorum || job.State != wire.JobRunning {
+		t.Errorf("got %+v, %v", job, err)
+	}
+	if !strings.Contains(said.String(), "waits: NO_QUORUM h2, h3 are gone") {
+		t.Errorf("said %q", said.String())
+	}
+}
+
+func TestAJobThatGoesOnAfterAWaitIsFollowed(t *testing.T) {
+	asked := 0
+	c, addr := against(t, func(w http.ResponseWriter, _ *http.Request) {
+		switch asked++; asked {
+		case 1:
+			_, _ = io.WriteString(w, `{"state":"running","chunks":2,"error":{"code":"NO_QUORUM","status":503,"detail":"h2"}}`)
+		case 2:
+			_, _ = io.WriteString(w, `{"state":"running","chunks":3}`)
+		default:
+			_, _ = io.WriteString(w, `{"state":"published","chunks":3}`)
+		}
+	})
+	prog := console.NewProgress(console.ProgressNone, io.Discard)
+	if _, err := c.follow(t.Context(), prog, addr, vstack.UploadID{1}, time.Minute); err != nil {
+		t.Error(err)
 	}
 }

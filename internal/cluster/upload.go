@@ -29,6 +29,9 @@ const (
 	pollJob = 150 * time.Millisecond
 	// jobSilence is how long an uploader may not answer before it is given up.
 	jobSilence = 5 * time.Second
+	// heldPatience is how long a job may wait for the cluster before a person is told
+	// and let go; the uploader goes on trying.
+	heldPatience = time.Minute
 )
 
 // UploadOptions are the form fields of POST /v1/upload besides the file, and how to go
@@ -78,7 +81,10 @@ func (c *Cluster) Upload(ctx context.Context, prog *console.Progress, file strin
 		return c.Job(ctx, addr, acc.Upload)
 	}
 	job, err := c.FollowJob(ctx, prog, addr, acc.Upload)
-	if err != nil && job.State != wire.JobFailed {
+	switch {
+	case err != nil && job.Error != nil && !job.State.Done():
+		err = console.Hint(err, "vstack video ls --state uploading; the uploader at %s goes on by itself once the cluster can", addr)
+	case err != nil && job.State != wire.JobFailed:
 		err = console.Hint(err, "vstack video upload --resume %s", file)
 	}
 	return job, err
@@ -230,13 +236,19 @@ func (c *Cluster) Job(ctx context.Context, addr string, id vstack.UploadID) (wir
 }
 
 // FollowJob shows a job until it ends. A short silence of the uploader is borne: one
-// that was restarted goes on with its jobs.
+// that was restarted goes on with its jobs. A job that waits for the cluster for a
+// minute is left with the reason, while the uploader goes on trying.
 func (c *Cluster) FollowJob(ctx context.Context, prog *console.Progress, addr string, id vstack.UploadID) (wire.Job, error) {
+	return c.follow(ctx, prog, addr, id, heldPatience)
+}
+
+func (c *Cluster) follow(ctx context.Context, prog *console.Progress, addr string, id vstack.UploadID, patience time.Duration) (wire.Job, error) {
 	task := prog.Task("store", console.UnitSeconds, 0)
 	tick := time.NewTicker(pollJob)
 	defer tick.Stop()
 	heard := time.Now()
 	var last wire.Job
+	var held hold
 	for {
 		job, err := c.Job(ctx, addr, id)
 		switch {
@@ -254,6 +266,9 @@ func (c *Cluster) FollowJob(ctx context.Context, prog *console.Progress, addr st
 		case last.State.Done():
 			task.Fail(string(last.State))
 			return last, jobError(last)
+		case held.longer(last, task, patience):
+			task.Fail("waits for the cluster")
+			return last, jobError(last)
 		}
 		select {
 		case <-ctx.Done():
@@ -264,8 +279,31 @@ func (c *Cluster) FollowJob(ctx context.Context, prog *console.Progress, addr st
 	}
 }
 
+// hold follows whether a job waits for the cluster.
+type hold struct {
+	since  time.Time
+	chunks int
+}
+
+// longer reports whether the job has said for longer than patience why no chunk of it
+// is chosen, and tells people of it when it begins.
+func (h *hold) longer(j wire.Job, task *console.Task, patience time.Duration) bool {
+	if j.Error == nil || j.Chunks > h.chunks {
+		h.since, h.chunks = time.Time{}, j.Chunks
+		return false
+	}
+	if h.since.IsZero() {
+		h.since = time.Now()
+		task.Note(jobText(j))
+	}
+	return time.Since(h.since) > patience
+}
+
 func jobText(j wire.Job) string {
 	text := fmt.Sprintf("%s, %d chunks", j.State, j.Chunks)
+	if j.Error != nil {
+		return text + ", waits: " + string(j.Error.Code) + " " + j.Error.Detail
+	}
 	if j.Speed > 0 {
 		text += fmt.Sprintf(", %.1f×", j.Speed)
 	}

@@ -19,10 +19,14 @@ type ProgressMode string
 const (
 	ProgressAuto  ProgressMode = "auto"  // bars on a terminal, else lines
 	ProgressBars  ProgressMode = "bar"   // moving bars
-	ProgressLines ProgressMode = "plain" // a line when a task starts and one when it ends
+	ProgressLines ProgressMode = "plain" // a line when a task starts, one when it ends, and what it waits for
 	ProgressJSON  ProgressMode = "json"  // a JSON object a line, at most a few a second
 	ProgressNone  ProgressMode = "none"
 )
+
+// barWidth is that of a moving bar, in cells. It leaves room for the words beside it on
+// a terminal of 100 columns, so that bars of several tasks have one length.
+const barWidth = 28
 
 // jsonEvery bounds how often one task reports in ProgressJSON.
 const jsonEvery = 500 * time.Millisecond
@@ -54,7 +58,7 @@ type Progress struct {
 func NewProgress(mode ProgressMode, out io.Writer) *Progress {
 	p := &Progress{mode: mode, out: out}
 	if mode == ProgressBars {
-		p.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(64), mpb.WithRefreshRate(120*time.Millisecond), mpb.WithAutoRefresh())
+		p.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(100), mpb.WithRefreshRate(120*time.Millisecond), mpb.WithAutoRefresh())
 	}
 	return p
 }
@@ -96,7 +100,7 @@ func (p *Progress) Task(name string, unit Unit, total int64) *Task {
 	t := &Task{p: p, name: name, unit: unit, total: total}
 	switch p.mode {
 	case ProgressBars:
-		t.bar = p.bars.New(total, mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("─"),
+		t.bar = p.bars.New(total, mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("─"), mpb.BarWidth(barWidth),
 			mpb.PrependDecorators(decor.Name(fmt.Sprintf("  %-12s ", name)), decor.Any(t.amount, decor.WC{W: 22})),
 			mpb.AppendDecorators(decor.Any(t.percent, decor.WC{W: 6}), decor.Any(t.text)))
 	case ProgressLines:
@@ -125,6 +129,14 @@ func (t *Task) Set(done, total int64, detail string) {
 	}
 	if report {
 		t.json("running")
+	}
+}
+
+// Note says something that people must see although the task goes on: a line where
+// there are no bars.
+func (t *Task) Note(text string) {
+	if t.p.mode == ProgressLines {
+		t.p.line("%s: %s", t.name, text)
 	}
 }
 
