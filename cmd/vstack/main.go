@@ -77,7 +77,7 @@ func newRoot(a *app) *cobra.Command {
 	root.AddCommand(
 		newDemo(a), newServer(a), newLab(a),
 		newVideo(a), newNode(a), newStore(a), newChunk(a), newRaft(a),
-		newBench(a), newDoctor(a), newConfig(a), newVersion(a),
+		newBench(a), newDrill(a), newDoctor(a), newConfig(a), newVersion(a),
 	)
 	wantKnownCommands(root)
 	return root

@@ -1,0 +1,180 @@
+package drill
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/vstack/vstack/deploy/lab"
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// Drill is a kind of fault and the way back.
+type Drill struct {
+	Name string
+	Doc  string
+	// run begins the repetition with s.fault, and returns when nothing of the fault is
+	// left but to heal.
+	run func(ctx context.Context, s *session, n int) (*timeline, error)
+}
+
+// Drills lists them.
+func Drills() []Drill {
+	return []Drill{
+		{"kill-leader", "SIGKILL to the host that leads the metadata cluster; back once writes go on", runKillLeader},
+		{"pause-leader", "SIGSTOP to the host that leads, for 0.1 to 30 s or --pause", runPauseLeader},
+		{"kill-host", "SIGKILL to each host in turn, leader or not; back after 3 s or --pause", runKillHost},
+		{"rolling", "planned restart of every host, one after the other, each ready before the next", runRolling},
+	}
+}
+
+// Find returns the drill of a name.
+func Find(name string) (Drill, error) {
+	for _, d := range Drills() {
+		if d.Name == name {
+			return d, nil
+		}
+	}
+	return Drill{}, fmt.Errorf("drill %.40q: %w: see vstack drill ls", name, vstack.ErrNotFound)
+}
+
+const (
+	// awayFor is how long a host that kill-host killed stays away.
+	awayFor = 3 * time.Second
+	// resumeTimeout bounds the wait for clients to be served again.
+	resumeTimeout = time.Minute
+)
+
+func runKillLeader(ctx context.Context, s *session, _ int) (*timeline, error) {
+	h, term, err := s.leader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := s.fault(h)
+	watch := s.watch(ctx, t, t.fault, term)
+	defer watch.stop()
+	if err := h.Kill(); err != nil {
+		return t, err
+	}
+	t.event(EventFault, "%s, leader of term %d, killed", h.ID, term)
+	if err := watch.wait(ctx); err != nil {
+		return t, err
+	}
+	if err := s.awaitWrite(ctx, t.fault); err != nil {
+		return t, err
+	}
+	return t, s.revive(t, h)
+}
+
+func runPauseLeader(ctx context.Context, s *session, n int) (*timeline, error) {
+	h, term, err := s.leader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pause := s.opt.Pause
+	if pause == 0 {
+		pause = drawPause(s.opt.Seed, n)
+	}
+	t := s.fault(h)
+	watch := s.watch(ctx, t, t.fault, term)
+	defer watch.stop()
+	if err := h.Pause(); err != nil {
+		return t, err
+	}
+	t.event(EventFault, "%s, leader of term %d, stopped for %s", h.ID, term, seconds(pause.Seconds()))
+	alive := wait(ctx, time.Until(t.fault.Add(pause)))
+	// A host must not stay stopped, however the drill ends.
+	if err := h.Resume(); err != nil || !alive {
+		return t, fmt.Errorf("resume host %s: %w", h.ID, firstError(err, context.Cause(ctx)))
+	}
+	t.event(EventMend, "%s goes on", h.ID)
+	return t, s.awaitWrite(ctx, time.Now())
+}
+
+// drawPause is log-uniform: as many pauses from 0.1 to 1 s as from 1 to 10 s.
+func drawPause(seed uint64, n int) time.Duration {
+	u := rand.New(rand.NewPCG(seed, uint64(n))).Float64()
+	return time.Duration(float64(minPause) * math.Pow(float64(maxPause)/float64(minPause), u))
+}
+
+func runKillHost(ctx context.Context, s *session, n int) (*timeline, error) {
+	leader, term, err := s.leader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h := s.lab.Hosts[(n-1)%len(s.lab.Hosts)]
+	away := s.opt.Pause
+	if away == 0 {
+		away = awayFor
+	}
+	t := s.fault(h)
+	role := "a follower"
+	if h == leader {
+		role = fmt.Sprintf("leader of term %d", term)
+		watch := s.watch(ctx, t, t.fault, term)
+		defer watch.stop()
+	}
+	if err := h.Kill(); err != nil {
+		return t, err
+	}
+	t.event(EventFault, "%s, %s, killed", h.ID, role)
+	if err := s.awaitWrite(ctx, t.fault); err != nil {
+		return t, err
+	}
+	if !wait(ctx, time.Until(t.fault.Add(away))) {
+		return t, context.Cause(ctx)
+	}
+	return t, s.revive(t, h)
+}
+
+func runRolling(ctx context.Context, s *session, _ int) (*timeline, error) {
+	t := s.fault(s.lab.Hosts...)
+	for _, h := range s.lab.Hosts {
+		if err := s.restart(ctx, t, h); err != nil {
+			return t, err
+		}
+	}
+	return t, s.awaitWrite(ctx, time.Now())
+}
+
+// restart is the planned restart of one host.
+func (s *session) restart(ctx context.Context, t *timeline, h *lab.Host) error {
+	leader, term, err := s.leader(ctx)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if h == leader {
+		t.event(EventFault, "%s, leader of term %d, asked to end", h.ID, term)
+		watch := s.watch(ctx, t, began, term)
+		defer watch.stop()
+	} else {
+		t.event(EventFault, "%s asked to end", h.ID)
+	}
+	if err := h.Stop(); err != nil {
+		return err
+	}
+	if err := s.revive(t, h); err != nil {
+		return err
+	}
+	return s.ready(ctx, t)
+}
+
+func (s *session) revive(t *timeline, h *lab.Host) error {
+	if err := h.Start(); err != nil {
+		return err
+	}
+	t.event(EventMend, "%s started again", h.ID)
+	return nil
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

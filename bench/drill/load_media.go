@@ -1,0 +1,189 @@
+package drill
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vstack/vstack/internal/cluster"
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/quicclient"
+)
+
+const (
+	// A player buffers 30 s ahead, so a shorter film would be in memory before the fault.
+	clipSeconds = 3
+	filmSeconds = 60
+	players     = 2
+	// uploadTimeout is how long a person goes on trying to upload.
+	uploadTimeout = 2 * time.Minute
+	retryPause    = 250 * time.Millisecond
+	playPause     = 100 * time.Millisecond
+)
+
+// makeClip has ffmpeg draw a moving picture with a tone.
+func makeClip(ctx context.Context, ffmpeg, file string) error {
+	return run(ctx, ffmpeg, "-f", "lavfi", "-i", fmt.Sprintf("testsrc2=size=640x360:rate=30:duration=%d", clipSeconds),
+		"-f", "lavfi", "-i", fmt.Sprintf("sine=frequency=440:sample_rate=48000:duration=%d", clipSeconds),
+		"-c:v", "libx264", "-preset", "ultrafast", "-b:v", "2M", "-pix_fmt", "yuv420p", "-g", "60", "-c:a", "aac", file)
+}
+
+// makeFilm strings clips together without encoding anything again.
+func makeFilm(ctx context.Context, ffmpeg, clip, film string) error {
+	return run(ctx, ffmpeg, "-stream_loop", strconv.Itoa(filmSeconds/clipSeconds-1), "-i", clip, "-map", "0", "-c", "copy", film)
+}
+
+func run(ctx context.Context, ffmpeg string, args ...string) error {
+	cmd := exec.CommandContext(ctx, ffmpeg, append([]string{"-hide_banner", "-nostdin", "-v", "error", "-y"}, args...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("make a clip with %s: %w: %s", ffmpeg, err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// mediaLoad uploads and plays.
+type mediaLoad struct {
+	s    *session
+	dir  string
+	film *vstack.Manifest
+	prog *console.Progress
+}
+
+func openMedia(ctx context.Context, s *session) (*mediaLoad, error) {
+	m := &mediaLoad{s: s, dir: filepath.Join(s.lab.Dir, "clips"), prog: console.NewProgress(console.ProgressNone, io.Discard)}
+	if err := os.Mkdir(m.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make clip directory: %w", err)
+	}
+	ffmpeg := s.lab.Hosts[0].Config.Ingest.FFmpeg
+	if err := makeClip(ctx, ffmpeg, m.clip()); err != nil {
+		return nil, err
+	}
+	if !s.opt.has(LoadPlay) {
+		return m, nil
+	}
+	film := filepath.Join(m.dir, "film.mp4")
+	if err := makeFilm(ctx, ffmpeg, m.clip(), film); err != nil {
+		return nil, err
+	}
+	job, err := s.cluster.Upload(ctx, m.prog, film, cluster.UploadOptions{Title: "drill film"})
+	if err != nil {
+		return nil, fmt.Errorf("upload the players' film: %w", err)
+	}
+	m.film, err = s.cluster.Meta.Manifest(ctx, job.Video)
+	return m, err
+}
+
+func (m *mediaLoad) clip() string { return filepath.Join(m.dir, "clip.mp4") }
+
+// upload uploads one file after the other until ctx ends.
+func (m *mediaLoad) upload(ctx context.Context) error {
+	file := filepath.Join(m.dir, "upload.mp4")
+	for n := uint64(1); ctx.Err() == nil; n++ {
+		if err := m.distinct(file, n); err != nil {
+			return err
+		}
+		begun := time.Now()
+		id, err := m.uploadOne(ctx, file, fmt.Sprintf("drill upload %d", n))
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			m.s.fail(UploadFailed, "upload %d, given up after %s: %v", n, seconds(time.Since(begun).Seconds()), err)
+			continue
+		}
+		m.s.tally.add(Uploads, 1)
+		m.s.tally.observe(UploadTime, time.Since(begun))
+		// So that a long drill does not fill the disk.
+		if err := m.s.cluster.Meta.DeleteVideo(ctx, id); err != nil && ctx.Err() == nil {
+			m.s.fail(WriteFailed, "delete %s: %v", id, err)
+		}
+	}
+	return nil
+}
+
+// distinct writes the clip with a free box of its own at the end: the catalog knows a
+// source by its SHA-256.
+func (m *mediaLoad) distinct(file string, n uint64) error {
+	body, err := os.ReadFile(m.clip())
+	if err != nil {
+		return err
+	}
+	body = append(binary.BigEndian.AppendUint32(body, 16), "free"...)
+	return os.WriteFile(file, binary.BigEndian.AppendUint64(body, n), 0o600)
+}
+
+// uploadOne does what a person does whose uploader is lost: look what has become of the
+// upload, and send the file to another.
+func (m *mediaLoad) uploadOne(ctx context.Context, file, title string) (vstack.VideoID, error) {
+	ctx, cancel := context.WithTimeout(ctx, uploadTimeout)
+	defer cancel()
+	sum, err := m.s.cluster.Hash(ctx, m.prog, file)
+	if err != nil {
+		return vstack.VideoID{}, err
+	}
+	opt := cluster.UploadOptions{Title: title}
+	for {
+		job, err := m.s.cluster.Upload(ctx, m.prog, file, opt)
+		if err == nil {
+			return job.Video, nil
+		}
+		m.s.note("%s: %v", title, err)
+		if !wait(ctx, retryPause) {
+			return vstack.VideoID{}, err
+		}
+		m.s.tally.add(UploadRetries, 1)
+		list, lerr := m.s.cluster.Meta.Uploads(ctx, metaclient.UploadFilter{SourceSHA256: sum})
+		if lerr != nil {
+			return vstack.VideoID{}, errors.Join(err, lerr)
+		}
+		opt.Resume = false
+		for _, up := range list {
+			switch up.State {
+			case vstack.UploadPublished:
+				return up.Video, nil
+			case vstack.UploadOpen:
+				opt.Resume = true
+			}
+		}
+	}
+}
+
+// play is one viewer, who starts again at the end.
+func (m *mediaLoad) play(ctx context.Context, viewer int) error {
+	chunks, err := m.s.cluster.Chunks("")
+	if err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		r, err := chunks.Play(ctx, m.film, quicclient.PlayOptions{
+			Speed: 1,
+			OnEvent: func(e quicclient.Event) {
+				switch e.Kind {
+				case quicclient.EventStarted:
+					m.s.tally.observe(PlayStartup, e.Time)
+				case quicclient.EventStall:
+					m.s.fail(Stalls, "viewer %d at %.1f s of the film", viewer, e.Position.Seconds())
+				}
+			},
+		})
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			m.s.fail(PlayFailed, "viewer %d at %.1f s of the film: %v", viewer, r.Played, err)
+			wait(ctx, playPause)
+		default:
+			m.s.tally.add(Plays, 1)
+		}
+	}
+	return chunks.Close()
+}

@@ -1,0 +1,114 @@
+package drill
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// Load is what clients do during a drill.
+type Load string
+
+const (
+	// LoadMeta writes to the catalog every 10 ms and reads it at every member.
+	LoadMeta Load = "meta"
+	// LoadUpload uploads one short file after the other.
+	LoadUpload Load = "upload"
+	// LoadPlay has two viewers watch a film.
+	LoadPlay Load = "play"
+)
+
+// ParseLoads reads "upload,play,meta"; "none" is no load.
+func ParseLoads(s string) ([]Load, error) {
+	out := []Load{}
+	if s == "none" {
+		return out, nil
+	}
+	for _, word := range strings.Split(s, ",") {
+		l := Load(strings.TrimSpace(word))
+		if l != LoadMeta && l != LoadUpload && l != LoadPlay {
+			return nil, fmt.Errorf("load %.20q: %w: want meta, upload, play or none", word, vstack.ErrInvalid)
+		}
+		if !slices.Contains(out, l) {
+			out = append(out, l)
+		}
+	}
+	return out, nil
+}
+
+// Options say what to run and where.
+type Options struct {
+	// Exe is the vstack program that the hosts run. Required.
+	Exe string
+	// Env is added to the hosts' environment.
+	Env []string
+	// Dir becomes the lab's directory and stays. Default: a temporary one that is
+	// removed.
+	Dir string
+	// FirstIP is the first of three loopback addresses. Default 127.0.8.1.
+	FirstIP string
+	// Repeat is how many faults there are. Default 1.
+	Repeat int
+	// Loads run meanwhile. Nil is all of them.
+	Loads []Load
+	// Pause is how long a paused host stands still, and a killed host of kill-host
+	// stays away. Default: drawn anew for each repetition, log-uniformly, from 0.1 to
+	// 30 s; of kill-host 3 s.
+	Pause time.Duration
+	// Seed makes the drawing repeatable. Default 1.
+	Seed uint64
+	// Settle is the healthy time between repetitions. Default 1 s.
+	Settle time.Duration
+	// Assertions are judged beside those that hold in every drill.
+	Assertions []Assertion
+	// Progress, when set, is told what happens. Calls do not overlap.
+	Progress func(string)
+}
+
+const (
+	minPause = 100 * time.Millisecond
+	maxPause = 30 * time.Second
+	// maxRepeat keeps a report readable and in memory.
+	maxRepeat = 10_000
+)
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Exe == "" {
+		return o, fmt.Errorf("drill options: %w: Exe is required", vstack.ErrInvalid)
+	}
+	if o.FirstIP == "" {
+		o.FirstIP = "127.0.8.1"
+	}
+	if o.Repeat == 0 {
+		o.Repeat = 1
+	}
+	if o.Loads == nil {
+		o.Loads = []Load{LoadMeta, LoadUpload, LoadPlay}
+	}
+	if o.Seed == 0 {
+		o.Seed = 1
+	}
+	if o.Settle == 0 {
+		o.Settle = time.Second
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	if o.Repeat < 1 || o.Repeat > maxRepeat {
+		return o, fmt.Errorf("drill options: %w: %d repetitions, want 1 to %d", vstack.ErrInvalid, o.Repeat, maxRepeat)
+	}
+	if o.Pause < 0 || o.Pause > maxPause || o.Settle < 0 {
+		return o, fmt.Errorf("drill options: %w: pause %v, settle %v; want 0 to %v and more than 0", vstack.ErrInvalid, o.Pause, o.Settle, maxPause)
+	}
+	for _, a := range o.Assertions {
+		if l := a.load(); l != "" && !o.has(l) {
+			return o, fmt.Errorf("drill options: %w: assertion %s needs the load %s", vstack.ErrInvalid, a.Expr, l)
+		}
+	}
+	return o, nil
+}
+
+func (o Options) has(l Load) bool { return slices.Contains(o.Loads, l) }

@@ -1,0 +1,310 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/deploy/lab"
+	"github.com/vstack/vstack/internal/cluster"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+const (
+	// startTimeout bounds the start of the lab, and healTimeout that of healing.
+	startTimeout = 90 * time.Second
+	healTimeout  = 2 * time.Minute
+	// pollEvery is how often a member is asked whether it leads; it bounds the
+	// resolution of leader_gap.
+	pollEvery   = 5 * time.Millisecond
+	pollTimeout = 500 * time.Millisecond
+	// maxNotes bounds what a report tells in words.
+	maxNotes = 200
+)
+
+// session is a running lab under load.
+type session struct {
+	opt     Options
+	lab     *lab.Lab
+	cluster *cluster.Cluster
+	members []string // HOST:PORT of the metastores' APIs
+	tally   *tally
+
+	meta  *metaLoad  // nil without that load
+	media *mediaLoad // nil without upload and play
+
+	stop context.CancelFunc // ends the loads
+	load *errgroup.Group
+
+	mu       sync.Mutex // guards what is below, and calls of Progress
+	failures []string
+	notes    []string
+	current  map[string]int64 // counters of the current repetition
+}
+
+// open starts the lab and the loads' preparations. On an error nothing is left.
+func open(ctx context.Context, opt Options) (_ *session, err error) {
+	spec := lab.Spec{Dir: opt.Dir, FirstIP: opt.FirstIP, Superblock: 64 << 20}
+	if spec.Dir == "" {
+		if spec.Dir, err = os.MkdirTemp("", "vstack-drill-"); err != nil {
+			return nil, fmt.Errorf("make drill directory: %w", err)
+		}
+	}
+	s := &session{opt: opt, tally: newTally(), current: map[string]int64{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if s.lab, err = lab.Init(spec); err != nil {
+		if opt.Dir == "" {
+			err = errors.Join(err, os.RemoveAll(spec.Dir))
+		}
+		return nil, err
+	}
+	s.lab.Env = opt.Env
+	ready, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err = s.lab.Start(ready, opt.Exe); err != nil {
+		return nil, fmt.Errorf("start lab: %w", err)
+	}
+	client, err := config.LoadClient(s.lab.Client, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	s.members = client.Metastores
+	if s.cluster, err = cluster.Open(client, nil); err != nil {
+		return nil, err
+	}
+	if opt.has(LoadMeta) {
+		if s.meta, err = openMeta(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	if opt.has(LoadUpload) || opt.has(LoadPlay) {
+		if s.media, err = openMedia(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// startLoads runs the loads until stopLoads.
+func (s *session) startLoads(ctx context.Context) {
+	ctx, s.stop = context.WithCancel(ctx)
+	s.load = &errgroup.Group{} // one load's error does not end the others: it is told at the end
+	if s.meta != nil {
+		s.load.Go(func() error { return s.meta.write(ctx) })
+		for _, addr := range s.members {
+			s.load.Go(func() error { return s.meta.read(ctx, addr) })
+		}
+	}
+	if s.opt.has(LoadUpload) {
+		s.load.Go(func() error { return s.media.upload(ctx) })
+	}
+	if s.opt.has(LoadPlay) {
+		for i := range players {
+			s.load.Go(func() error { return s.media.play(ctx, i+1) })
+		}
+	}
+}
+
+func (s *session) stopLoads() error {
+	if s.load == nil {
+		return nil
+	}
+	s.stop()
+	err := s.load.Wait()
+	s.load = nil
+	return err
+}
+
+// close ends the loads and the hosts, and removes a directory that nobody named.
+func (s *session) close() error {
+	err := s.stopLoads()
+	if s.cluster != nil {
+		s.cluster.Close()
+	}
+	if s.lab != nil {
+		err = errors.Join(err, s.lab.Close())
+		if s.opt.Dir == "" {
+			err = errors.Join(err, os.RemoveAll(s.lab.Dir))
+		}
+	}
+	return err
+}
+
+// fault begins a repetition: from here on times count.
+func (s *session) fault(victims ...*lab.Host) *timeline {
+	s.mu.Lock()
+	s.current = map[string]int64{}
+	s.mu.Unlock()
+	t := &timeline{fault: time.Now()}
+	t.rep.Began = t.fault.UTC()
+	for _, h := range victims {
+		t.rep.Victims = append(t.rep.Victims, h.ID)
+	}
+	if s.meta != nil {
+		s.meta.begin(t.fault)
+	}
+	return t
+}
+
+// fail counts something that must not happen and keeps the first of them in words.
+func (s *session) fail(counter, format string, args ...any) {
+	s.tally.add(counter, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current[counter]++
+	text := counter + ": " + fmt.Sprintf(format, args...)
+	if len(s.failures) < maxNotes {
+		s.failures = append(s.failures, text)
+	}
+	s.opt.Progress("  " + text)
+}
+
+// note keeps something worth knowing that is no failure.
+func (s *session) note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.notes) < maxNotes {
+		s.notes = append(s.notes, fmt.Sprintf(format, args...))
+	}
+}
+
+func (s *session) say(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opt.Progress(fmt.Sprintf(format, args...))
+}
+
+// leader waits until one member says that it leads, and returns its host and term.
+func (s *session) leader(ctx context.Context) (*lab.Host, uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, healTimeout)
+	defer cancel()
+	for i := 0; ; i++ {
+		p, err := s.self(ctx, s.members[i%len(s.members)])
+		if err == nil && p.State == "leader" {
+			if h := s.lab.Host(vstack.HostID(p.ID)); h != nil {
+				return h, p.Term, nil
+			}
+		}
+		if !wait(ctx, pollEvery) {
+			return nil, 0, fmt.Errorf("find the leader: %w: %w", vstack.ErrNoLeader, context.Cause(ctx))
+		}
+	}
+}
+
+func (s *session) self(ctx context.Context, addr string) (wire.RaftPeer, error) {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	var p wire.RaftPeer
+	return p, s.cluster.Get(ctx, addr, "/v1/raft/self", &p)
+}
+
+// watching looks for a leader of a later term at every member.
+type watching struct {
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	found  chan struct{} // closed by the first that finds one
+	once   sync.Once
+}
+
+// watch notes on the timeline when a member leads in a term after the given one.
+func (s *session) watch(ctx context.Context, t *timeline, since time.Time, term uint64) *watching {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watching{cancel: cancel, found: make(chan struct{})}
+	for _, addr := range s.members {
+		w.wg.Go(func() {
+			for ctx.Err() == nil {
+				p, err := s.self(ctx, addr)
+				if err == nil && p.State == "leader" && p.Term > term {
+					w.once.Do(func() {
+						t.led(time.Since(since))
+						t.event(EventLeader, "%s leads term %d", p.ID, p.Term)
+						close(w.found)
+						cancel()
+					})
+					return
+				}
+				wait(ctx, pollEvery)
+			}
+		})
+	}
+	return w
+}
+
+// wait returns once a leader was found.
+func (w *watching) wait(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, resumeTimeout)
+	defer cancel()
+	select {
+	case <-w.found:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for another leader: %w: %w", vstack.ErrNoLeader, context.Cause(ctx))
+	}
+}
+
+func (w *watching) stop() {
+	w.cancel()
+	w.wg.Wait()
+}
+
+// awaitWrite returns once a write that began after a moment was acknowledged.
+func (s *session) awaitWrite(ctx context.Context, after time.Time) error {
+	if s.meta == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, resumeTimeout)
+	defer cancel()
+	for !s.meta.wroteSince(after) {
+		if !wait(ctx, pollEvery) {
+			return fmt.Errorf("wait for an acknowledged write: %w: %w", vstack.ErrTimeout, context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// ready waits for every host and store. A host that ended by itself is counted and
+// started again, as its service manager would.
+func (s *session) ready(ctx context.Context, t *timeline) error {
+	ctx, cancel := context.WithTimeout(ctx, healTimeout)
+	defer cancel()
+	for {
+		var ended *lab.Host
+		for _, h := range s.lab.Hosts {
+			if h.Pid() == 0 {
+				ended = h
+			}
+		}
+		if ended == nil {
+			err := s.lab.Ready(ctx)
+			if err == nil || ctx.Err() != nil || allRun(s.lab) {
+				return err
+			}
+			continue
+		}
+		s.fail(HostExits, "%s ended by itself: %s", ended.ID, ended.LogTail(3))
+		t.event(EventExit, "%s ended by itself", ended.ID)
+		if err := ended.Start(); err != nil {
+			return err
+		}
+	}
+}
+
+func allRun(l *lab.Lab) bool {
+	for _, h := range l.Hosts {
+		if h.Pid() == 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/vstack/vstack/bench/drill"
+	"github.com/vstack/vstack/internal/console"
+)
+
+func newDrill(a *app) *cobra.Command {
+	cmd := &cobra.Command{Use: "drill", Short: "Break a cluster on purpose, under load, and measure what clients notice"}
+	cmd.AddCommand(newDrillLs(a), newDrillRun(a))
+	return cmd
+}
+
+func newDrillLs(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "ls", Short: "List the drills", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			p, err := a.printer()
+			if err != nil {
+				return err
+			}
+			type item struct {
+				Name string `json:"name"`
+				Doc  string `json:"doc"`
+			}
+			var items []item
+			t := console.Table{Head: []string{"drill", "what it does"}}
+			for _, d := range drill.Drills() {
+				items = append(items, item{d.Name, d.Doc})
+				t.Rows = append(t.Rows, []any{d.Name, d.Doc})
+			}
+			return p.Print(map[string]any{"items": items}, func() console.Table { return t })
+		},
+	}
+}
+
+func newDrillRun(a *app) *cobra.Command {
+	var opt drill.Options
+	var loads, report string
+	var bounds []string
+	cmd := &cobra.Command{
+		Use: "run NAME", Short: "Run a drill on a lab of its own", Args: cobra.ExactArgs(1),
+		Long: `Starts three hosts on loopback, puts them under load and repeats one fault. Nothing that was acknowledged may
+be lost and no linearizable read may be stale; bounds on times are given with --assert. Exit code 7: a bound was missed.`,
+		Example: `  vstack drill run kill-leader --repeat 30 --assert 'write_gap.p99<1.2s' --assert 'stalls==0' --report drill.html`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := a.printer()
+			if err != nil {
+				return err
+			}
+			d, err := drill.Find(args[0])
+			if err != nil {
+				return console.Hint(err, "vstack drill ls")
+			}
+			if opt.Loads, err = drill.ParseLoads(loads); err != nil {
+				return err
+			}
+			for _, b := range bounds {
+				bound, err := drill.ParseAssertion(b)
+				if err != nil {
+					return err
+				}
+				opt.Assertions = append(opt.Assertions, bound)
+			}
+			if report != "" {
+				if err := drill.CheckFile(report); err != nil {
+					return err
+				}
+			}
+			if opt.Exe, err = os.Executable(); err != nil {
+				return fmt.Errorf("find own program: %w", err)
+			}
+			opt.Progress = func(s string) { p.Say("%s", s) }
+			ctx, cancel := a.deadline(cmd.Context(), 0)
+			defer cancel()
+			r, err := drill.Run(ctx, d, opt)
+			if err == nil {
+				err = r.Err()
+			}
+			if r == nil {
+				return err
+			}
+			if report != "" {
+				if werr := r.WriteFile(report); werr != nil {
+					return werr
+				}
+			}
+			if perr := p.Print(r, r.Table); perr != nil {
+				return perr
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&opt.Repeat, "repeat", 1, "how many faults")
+	f.StringVar(&loads, "load", "upload,play,meta", "what clients do meanwhile: upload, play, meta, or none")
+	f.StringArrayVar(&bounds, "assert", nil, "bound, as 'write_gap.p99<1.2s' or 'stalls==0'; may be repeated")
+	f.StringVar(&report, "report", "", "also write a report: FILE.html stands alone, FILE.json is for programs")
+	f.DurationVar(&opt.Pause, "pause", 0, "how long a host is stopped or stays away (0: what the drill draws)")
+	f.Uint64Var(&opt.Seed, "seed", 1, "of drawn pauses")
+	f.StringVar(&opt.Dir, "dir", "", "directory of the lab, which then stays (default: a temporary one)")
+	f.StringVar(&opt.FirstIP, "first-ip", "", "first of the lab's three loopback addresses (default 127.0.8.1)")
+	return cmd
+}

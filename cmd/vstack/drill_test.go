@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/vstack/vstack/bench/drill"
+	"github.com/vstack/vstack/internal/console"
+)
+
+// runDrill runs `vstack drill run` as a process of its own and returns its exit code.
+func runDrill(t *testing.T, tmp string, args ...string) (*drill.Report, string, int) {
+	t.Helper()
+	needFFmpeg(t)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"drill", "run", "-o", "json"}, args...)...)
+	cmd.Env = append(os.Environ(), asVstack+"=1", "TMPDIR="+tmp)
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	_ = cmd.Run() // the exit code tells
+	var r drill.Report
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatalf("drill printed %q: %v\n%s", out.String(), err, errOut.String())
+	}
+	return &r, errOut.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestDrillKillsTheLeaderTwiceUnderLoad(t *testing.T) {
+	tmp := t.TempDir()
+	page := filepath.Join(tmp, "drill.html")
+	r, said, code := runDrill(t, tmp, "kill-leader", "--repeat", "2", "--first-ip", "127.80.0.1", "--report", page,
+		"--assert", "write_gap.max<20s", "--assert", "writes>20", "--assert", "stalls<0")
+	// No count is below zero: the one bound that must be missed.
+	if code != console.ExitBound || len(r.Missed()) != 1 || r.Missed()[0].Expr != "stalls<0" {
+		t.Fatalf("exit code %d, missed %v\n%s", code, r.Missed(), said)
+	}
+	if len(r.Repetitions) != 2 || len(r.Failures) > 0 {
+		t.Fatalf("%d repetitions, failures %v", len(r.Repetitions), r.Failures)
+	}
+	for _, rep := range r.Repetitions {
+		if rep.LeaderGap == nil || rep.FirstWrite == nil || rep.WriteGap == nil || rep.Heal == nil {
+			t.Fatalf("a figure is absent: %+v", rep)
+		}
+		var kinds []string
+		for i, e := range rep.Events {
+			kinds = append(kinds, e.Kind)
+			if i > 0 && e.At < rep.Events[i-1].At {
+				t.Errorf("events are out of order: %+v", rep.Events)
+			}
+		}
+		if got := strings.Join(kinds, " "); got != "fault leader write mend healed" {
+			t.Errorf("timeline: %s", got)
+		}
+	}
+	for _, c := range r.Counters {
+		if (c.Name == drill.Reads || c.Name == drill.Writes || c.Name == drill.Uploads) && c.Value == 0 {
+			t.Errorf("%s is 0: that load did not run", c.Name)
+		}
+	}
+	if body, err := os.ReadFile(page); err != nil || !bytes.Contains(body, []byte("</html>")) {
+		t.Errorf("report: %v", err)
+	}
+	left, err := filepath.Glob(filepath.Join(tmp, "vstack-drill-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in the temporary directory: %v %v", left, err)
+	}
+	if p := processesIn(t, tmp); len(p) > 0 {
+		t.Errorf("left running: %v", p)
+	}
+}
+
+func TestDrillsForALongTime(t *testing.T) {
+	if os.Getenv("VSTACK_SOAK") == "" {
+		t.Skip("SKIPPED: set VSTACK_SOAK=1 (make soak) to run every drill many times")
+	}
+	for _, tc := range [][]string{
+		{"kill-leader", "--repeat", "30", "--first-ip", "127.80.1.1"},
+		{"pause-leader", "--repeat", "20", "--first-ip", "127.80.2.1"},
+		{"kill-host", "--repeat", "9", "--first-ip", "127.80.3.1"},
+		{"rolling", "--repeat", "3", "--first-ip", "127.80.4.1"},
+	} {
+		t.Run(tc[0], func(t *testing.T) {
+			r, said, code := runDrill(t, t.TempDir(), tc...)
+			if code != console.ExitOK {
+				t.Fatalf("exit code %d\n%s", code, said)
+			}
+			for _, x := range r.Timings {
+				t.Logf("%-14s %+v", x.Name, x)
+			}
+		})
+	}
+}
+
+func TestDrillRefusesBeforeItStartsAnything(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args []string
+		code int
+	}{
+		"an unknown drill":  {[]string{"meteor"}, console.ExitNotFound},
+		"a bad bound":       {[]string{"kill-leader", "--assert", "stalls=0"}, console.ExitUsage},
+		"an unknown load":   {[]string{"kill-leader", "--load", "film"}, console.ExitUsage},
+		"a report's name":   {[]string{"kill-leader", "--report", "drill.pdf"}, console.ExitUsage},
+		"a bound on a load": {[]string{"kill-leader", "--load", "play", "--assert", "writes>0"}, console.ExitUsage},
+		"no drill":          {nil, console.ExitUsage},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, errOut bytes.Buffer
+			if code := run(append([]string{"drill", "run"}, tc.args...), &out, &errOut); code != tc.code || errOut.Len() == 0 || out.Len() > 0 {
+				t.Errorf("exit code %d, want %d; said %q, printed %q", code, tc.code, errOut.String(), out.String())
+			}
+		})
+	}
+}
