@@ -14,37 +14,73 @@ type checker struct {
 	broken    string // the invariant's name
 	only      string // if set, the only invariant that counts
 
-	carried map[ballotOf]vstack.Value                  // one value per ballot
-	owner   map[ballotOf]*simProc                      // round 0: by one process
-	votes   map[ballotOf]map[vstack.StoreID]bool       // durable votes
-	chosen  map[vstack.Slot]vstack.Value               // by a majority of durable votes
-	last    map[vstack.StoreID]map[vstack.Slot]Durable // each store's highest durable vote
-	floor   map[vstack.StoreID]map[vstack.Slot]vstack.Ballot
-	minimum map[vstack.StoreID]vstack.Ballot
+	carried map[ballotOf]vstack.Value            // one value per ballot
+	owner   map[ballotOf]*simProc                // round 0: by one process
+	votes   map[ballotOf]map[vstack.StoreID]bool // durable votes
+	chosen  map[vstack.Slot]vstack.Value         // by a majority of durable votes
+	last    map[vstack.StoreID]map[slotIn]Durable
+	floor   map[vstack.StoreID]map[slotIn]vstack.Ballot
+	minimum map[vstack.StoreID]map[GroupEpoch]vstack.Ballot
+	sealed  map[vstack.StoreID]map[vstack.PG]vstack.Epoch
+	staged  map[vstack.StoreID]map[attemptOf]*stagedVotes
+	active  map[GroupEpoch]Group
 
 	commits, acks int // so that a run that does nothing is seen
+
+	rollbacks, byCatalog, byPeer, unseen int  // of disks, and who told the store
+	window                               bool // a store lost what no echo knows of
 }
 
+// ballots of different epochs are different ballots.
 type ballotOf struct {
-	slot   vstack.Slot
+	slotIn
 	ballot vstack.Ballot
+}
+
+type slotIn struct {
+	slot  vstack.Slot
+	epoch vstack.Epoch
+}
+
+type attemptOf struct {
+	GroupEpoch
+	attempt uint32
+}
+
+type stagedVotes struct {
+	complete bool
+	votes    map[vstack.Slot]vstack.Value
 }
 
 func newChecker(w *world) *checker {
 	c := &checker{
 		w: w, carried: map[ballotOf]vstack.Value{}, owner: map[ballotOf]*simProc{},
 		votes: map[ballotOf]map[vstack.StoreID]bool{}, chosen: map[vstack.Slot]vstack.Value{},
-		last: map[vstack.StoreID]map[vstack.Slot]Durable{}, floor: map[vstack.StoreID]map[vstack.Slot]vstack.Ballot{},
-		minimum: map[vstack.StoreID]vstack.Ballot{},
+		active: map[GroupEpoch]Group{},
 	}
-	for _, s := range testStores {
-		c.last[s], c.floor[s] = map[vstack.Slot]Durable{}, map[vstack.Slot]vstack.Ballot{}
+	c.last, c.floor = map[vstack.StoreID]map[slotIn]Durable{}, map[vstack.StoreID]map[slotIn]vstack.Ballot{}
+	c.minimum, c.sealed = map[vstack.StoreID]map[GroupEpoch]vstack.Ballot{}, map[vstack.StoreID]map[vstack.PG]vstack.Epoch{}
+	c.staged = map[vstack.StoreID]map[attemptOf]*stagedVotes{}
+	for i := range vstack.Acceptors + 1 {
+		s := store(i)
+		c.last[s], c.floor[s] = map[slotIn]Durable{}, map[slotIn]vstack.Ballot{}
+		c.minimum[s], c.sealed[s] = map[GroupEpoch]vstack.Ballot{}, map[vstack.PG]vstack.Epoch{}
+		c.staged[s] = map[attemptOf]*stagedVotes{}
+	}
+	for _, s := range w.slots() {
+		c.active[GroupEpoch{s.PG(), 1}] = Group{PG: s.PG(), Epoch: 1, Acceptors: testStores}
 	}
 	return c
 }
 
 func (c *checker) fail(invariant, format string, args ...any) {
 	if c.only != "" && c.only != invariant {
+		return
+	}
+	if c.window && c.only == "" { // beyond what is promised: counted, and the run ends
+		c.unseen = 1
+		c.w.tell("IN THE WINDOW  %s: %s", invariant, fmt.Sprintf(format, args...))
+		c.w.queue = nil
 		return
 	}
 	if c.violation == "" {
@@ -56,7 +92,7 @@ func (c *checker) fail(invariant, format string, args ...any) {
 
 // proposed sees an Accept leave its proposer.
 func (c *checker) proposed(p *simProc, m Accept) {
-	at := ballotOf{m.Slot, m.Ballot}
+	at := ballotOf{slotIn{m.Slot, 0}, m.Ballot} // a proposer reuses none in another epoch either
 	if v, ok := c.carried[at]; ok && v != m.Value {
 		c.fail("one value per ballot", "slot %d at %s: %s and %s", m.Slot.Seq, c.w.ballot(m.Ballot), c.w.value(v), c.w.value(m.Value))
 	}
@@ -71,73 +107,193 @@ func (c *checker) proposed(p *simProc, m Accept) {
 
 // durable sees a record reach a store's disk, acknowledged or not.
 func (c *checker) durable(s *simStore, d Durable) {
-	if d.Kind != DurableVote {
-		return
+	switch d.Kind {
+	case DurableVote, DurablePromise:
+		if pg := d.Slot.PG(); d.Epoch <= c.sealed[s.id][pg] {
+			c.fail("a sealed epoch is frozen", "%s sealed epoch %d and writes into epoch %d", s.name, c.sealed[s.id][pg], d.Epoch)
+		}
+		if d.Kind == DurableVote {
+			c.vote(s, d)
+		}
+	case DurableSeal:
+		c.sealed[s.id][d.PG] = max(c.sealed[s.id][d.PG], d.Epoch)
+	case DurableInstall:
+		at := attemptOf{GroupEpoch{d.PG, d.Epoch}, d.Ballot.Round}
+		st := c.staged[s.id][at]
+		if st == nil {
+			st = &stagedVotes{votes: map[vstack.Slot]vstack.Value{}}
+			c.staged[s.id][at] = st
+		}
+		if d.Slot.Video.IsZero() {
+			st.complete = true
+			c.settle(c.active[at.GroupEpoch])
+			return
+		}
+		if !s.bytes[d.Value.Chunk] {
+			c.fail("no vote without bytes", "%s stages %s in slot %d", s.name, c.w.value(d.Value), d.Slot.Seq)
+		}
+		st.votes[d.Slot] = d.Value
 	}
-	at := ballotOf{d.Slot, d.Ballot}
+}
+
+// held is the vote of a store in an epoch, as its disk has it.
+func (c *checker) held(s *simStore, at slotIn) (vstack.Ballot, vstack.Value) {
+	if d, ok := c.last[s.id][at]; ok {
+		return d.Ballot, d.Value
+	}
+	g := c.active[GroupEpoch{at.slot.PG(), at.epoch}]
+	if st := c.staged[s.id][attemptOf{GroupEpoch{at.slot.PG(), at.epoch}, g.Attempt}]; st != nil && st.complete {
+		if v, ok := st.votes[at.slot]; ok {
+			return InstallBallot(g.Attempt), v
+		}
+	}
+	return vstack.Ballot{}, vstack.Value{}
+}
+
+func (c *checker) vote(s *simStore, d Durable) {
+	in := slotIn{d.Slot, d.Epoch}
+	at := ballotOf{in, d.Ballot}
 	if !s.bytes[d.Value.Chunk] {
 		c.fail("no vote without bytes", "%s votes for %s in slot %d", s.name, c.w.value(d.Value), d.Slot.Seq)
 	}
-	before, voted := c.last[s.id][d.Slot]
-	if voted && d.Ballot.Round == 0 && before.Value != d.Value {
-		c.fail("round 0 only onto an empty slot", "%s held %s in slot %d, now %s at %s", s.name, c.w.value(before.Value), d.Slot.Seq, c.w.value(d.Value), c.w.ballot(d.Ballot))
+	before, value := c.held(s, in)
+	if !before.IsZero() && d.Ballot.Round == 0 && value != d.Value {
+		c.fail("round 0 only onto an empty slot", "%s held %s in slot %d, now %s at %s", s.name, c.w.value(value), d.Slot.Seq, c.w.value(d.Value), c.w.ballot(d.Ballot))
 	}
-	if voted && d.Ballot.Less(before.Ballot) {
-		c.fail("promises are monotone", "%s voted at %s in slot %d, now at %s", s.name, c.w.ballot(before.Ballot), d.Slot.Seq, c.w.ballot(d.Ballot))
+	if d.Ballot.Less(before) {
+		c.fail("promises are monotone", "%s voted at %s in slot %d, now at %s", s.name, c.w.ballot(before), d.Slot.Seq, c.w.ballot(d.Ballot))
 	}
-	if floor := maxBallot(c.floor[s.id][d.Slot], c.minimum[s.id]); d.Ballot.Less(floor) {
+	if floor := c.floorOf(s, in); d.Ballot.Less(floor) {
 		c.fail("promises are monotone", "%s promised %s in slot %d, votes at %s", s.name, c.w.ballot(floor), d.Slot.Seq, c.w.ballot(d.Ballot))
 	}
-	c.last[s.id][d.Slot] = d
+	g, ok := c.active[GroupEpoch{d.Slot.PG(), d.Epoch}]
+	if !ok {
+		c.fail("one active epoch", "%s votes in epoch %d, which is not active", s.name, d.Epoch)
+	}
+	if st := c.staged[s.id][attemptOf{GroupEpoch{g.PG, g.Epoch}, g.Attempt}]; g.Attempt > 0 && (st == nil || !st.complete) {
+		c.fail("a new epoch votes only with its install", "%s votes in epoch %d", s.name, d.Epoch)
+	}
+	c.last[s.id][in] = d
+	c.count(at, s.id, d.Value)
+}
+
+func (c *checker) floorOf(s *simStore, at slotIn) vstack.Ballot {
+	return maxBallot(c.floor[s.id][at], c.minimum[s.id][GroupEpoch{at.slot.PG(), at.epoch}])
+}
+
+// count adds one durable vote; a majority of an active epoch's acceptors chooses.
+func (c *checker) count(at ballotOf, s vstack.StoreID, v vstack.Value) {
 	if c.votes[at] == nil {
 		c.votes[at] = map[vstack.StoreID]bool{}
 	}
-	c.votes[at][s.id] = true
-	if len(c.votes[at]) >= vstack.Majority {
-		if v, ok := c.chosen[d.Slot]; ok && v != d.Value {
-			c.fail("agreement", "slot %d: %s was chosen, and now %s at %s", d.Slot.Seq, c.w.value(v), c.w.value(d.Value), c.w.ballot(d.Ballot))
+	c.votes[at][s] = true
+	n := 0
+	for _, id := range c.active[GroupEpoch{at.slot.PG(), at.epoch}].Acceptors {
+		if c.votes[at][id] {
+			n++
 		}
-		c.chosen[d.Slot] = d.Value
+	}
+	if n < vstack.Majority {
+		return
+	}
+	if w, ok := c.chosen[at.slot]; ok && v != w {
+		c.fail("agreement", "slot %d: %s was chosen, and now %s in epoch %d at %s", at.slot.Seq, c.w.value(w), c.w.value(v), at.epoch, c.w.ballot(at.ballot))
+	}
+	c.chosen[at.slot] = v
+}
+
+// activated sees the catalog begin an epoch: what its attempt installed counts.
+func (c *checker) activated(g Group) {
+	c.active[GroupEpoch{g.PG, g.Epoch}] = g
+	c.settle(g)
+}
+
+func (c *checker) settle(g Group) {
+	if g.Attempt == 0 {
+		return
+	}
+	ge := GroupEpoch{g.PG, g.Epoch}
+	for _, id := range g.Acceptors {
+		if st := c.staged[id][attemptOf{ge, g.Attempt}]; st != nil && st.complete {
+			for _, slot := range c.w.slots() {
+				if v, ok := st.votes[slot]; ok {
+					c.count(ballotOf{slotIn{slot, g.Epoch}, InstallBallot(g.Attempt)}, id, v)
+				}
+			}
+		}
 	}
 }
 
 // responded sees an acceptor's answer before the network does.
 func (c *checker) responded(s *simStore, r Reply) {
-	voter := true
+	var speaks []GroupEpoch // for which the answer is a vote or a promise
 	switch r := r.(type) {
 	case Accepted:
 		c.acks++
-		if d := c.last[s.id][r.Slot]; d.Ballot != r.Ballot || d.Value != r.Value {
-			c.fail("acknowledged means durable", "%s acknowledges %s in slot %d, its disk has %s", s.name, c.w.value(r.Value), r.Slot.Seq, c.w.value(d.Value))
+		in, ok := c.heldAt(s, r.Slot, r.Ballot, r.Value)
+		if !ok {
+			c.fail("acknowledged means durable", "%s acknowledges %s at %s in slot %d, its disk has not", s.name, c.w.value(r.Value), c.w.ballot(r.Ballot), r.Slot.Seq)
 		}
-		if floor := maxBallot(c.floor[s.id][r.Slot], c.minimum[s.id]); r.Ballot.Less(floor) {
+		if floor := c.floorOf(s, in); r.Ballot.Less(floor) {
 			c.fail("promises are monotone", "%s promised %s in slot %d, acknowledges %s", s.name, c.w.ballot(floor), r.Slot.Seq, c.w.ballot(r.Ballot))
 		}
 		if !s.live {
 			c.fail("a dead upload takes no vote", "%s acknowledges slot %d", s.name, r.Slot.Seq)
 		}
-		c.raise(s, r.Slot, r.Ballot)
+		c.raise(s, in, r.Ballot)
+		speaks = append(speaks, GroupEpoch{r.Slot.PG(), in.epoch})
 	case Promise:
-		if d := c.last[s.id][r.Slot]; d.Ballot != r.Accepted || d.Value != r.Value {
-			c.fail("a promise tells the vote", "%s reports %s in slot %d, its disk has %s", s.name, c.w.value(r.Value), r.Slot.Seq, c.w.value(d.Value))
+		in := slotIn{r.Slot, r.Epoch}
+		if b, v := c.held(s, in); b != r.Accepted || v != r.Value {
+			c.fail("a promise tells the vote", "%s reports %s in slot %d, its disk has %s", s.name, c.w.value(r.Value), r.Slot.Seq, c.w.value(v))
 		}
-		c.raise(s, r.Slot, r.Ballot)
+		c.raise(s, in, r.Ballot)
+		speaks = append(speaks, GroupEpoch{r.Slot.PG(), r.Epoch})
 	case UploadPromise:
-		c.minimum[s.id] = maxBallot(c.minimum[s.id], r.Ballot)
-		voter = len(r.Groups) > 0
-	default:
-		voter = false
+		for _, g := range r.Groups {
+			c.minimum[s.id][g] = maxBallot(c.minimum[s.id][g], r.Ballot)
+		}
+		speaks = r.Groups
+	case Sealed:
+		if c.sealed[s.id][r.PG] < r.Epoch {
+			c.fail("a sealed epoch is frozen", "%s answers a seal of epoch %d that is not on disk", s.name, r.Epoch)
+		}
+		speaks = append(speaks, GroupEpoch{r.PG, r.Epoch})
 	}
-	if voter && s.forgetful {
-		c.fail("no voter below its echo", "%s lost records and answers %s", s.name, c.w.describeReply(r))
+	for _, g := range speaks {
+		if s.told && g.Epoch <= s.lost[g.PG] {
+			c.fail("no voter below its echo", "%s lost records of epoch %d and answers %s", s.name, g.Epoch, c.w.describeReply(r))
+		}
 	}
-	if voter && s.failed {
+	if len(speaks) > 0 && s.failed {
 		c.fail("nothing after an append error", "%s answers %s", s.name, c.w.describeReply(r))
 	}
 }
 
-func (c *checker) raise(s *simStore, slot vstack.Slot, b vstack.Ballot) {
-	c.floor[s.id][slot] = maxBallot(c.floor[s.id][slot], b)
+// heldAt finds the epoch in which a store's disk has a vote, newest first.
+func (c *checker) heldAt(s *simStore, slot vstack.Slot, b vstack.Ballot, v vstack.Value) (slotIn, bool) {
+	for e := c.w.cat.groups[slot.PG()].Epoch; e > 0; e-- {
+		in := slotIn{slot, e}
+		if hb, hv := c.held(s, in); hb == b && hv == v {
+			return in, true
+		}
+	}
+	return slotIn{}, false
+}
+
+func (c *checker) raise(s *simStore, at slotIn, b vstack.Ballot) {
+	c.floor[s.id][at] = maxBallot(c.floor[s.id][at], b)
+}
+
+// rolledBack sees a disk lose records. If the catalog has not heard of them the store
+// may vote again until a peer tells it: the window of docs/chunkpaxos.md.
+func (c *checker) rolledBack(s *simStore) {
+	c.rollbacks++
+	if c.w.cat.echo[s.id] > s.kept {
+		c.byCatalog++
+		return
+	}
+	c.window = true
 }
 
 // alarmed: an alarm is for what a correct peer never does.
@@ -164,7 +320,7 @@ func (c *checker) copies(slot vstack.Slot, v vstack.Value, acks []vstack.StoreID
 	held := 0
 	for _, id := range acks {
 		for _, s := range c.w.stores {
-			if s.id == id && (s.bytes[v.Chunk] || s.forgetful) {
+			if s.id == id && (s.bytes[v.Chunk] || s.forgetful || s.gone) {
 				held++
 			}
 		}
@@ -189,7 +345,7 @@ func (c *checker) end() {
 		if st.Requests+st.Parked+st.Busy > 0 {
 			c.fail("every request is answered", "%s still holds %d", s.name, st.Requests)
 		}
-		if !s.live && s.applied > 0 && st.Slots > 0 {
+		if !s.live && s.applied >= c.w.cat.upload.Index && st.Slots > 0 {
 			c.fail("a dead upload leaves memory", "%s keeps %d slots", s.name, st.Slots)
 		}
 	}

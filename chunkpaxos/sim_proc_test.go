@@ -3,6 +3,7 @@ package chunkpaxos
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -22,12 +23,14 @@ type simProc struct {
 	used     map[vstack.Slot]vstack.Ballot
 	echo     map[vstack.StoreID]vstack.LSN
 	open     int // proposals that have not ended
+	stopped  time.Duration
+	groups   map[vstack.PG]Group // as this process last heard of them
 }
 
 func (w *world) newProc(name string, up vstack.Upload, proposer vstack.ProposerID, uploader bool) *simProc {
 	p := &simProc{
 		w: w, name: name, upload: up, proposer: proposer, uploader: uploader, tag: len(w.procs),
-		used: map[vstack.Slot]vstack.Ballot{}, echo: map[vstack.StoreID]vstack.LSN{},
+		used: map[vstack.Slot]vstack.Ballot{}, echo: map[vstack.StoreID]vstack.LSN{}, groups: maps.Clone(w.cat.groups),
 	}
 	if w.chance(w.plan.samecontent) {
 		p.tag = 0
@@ -55,7 +58,7 @@ func (p *simProc) die() {
 
 func (p *simProc) uploadAll() {
 	for _, s := range p.w.slots() {
-		p.commit(s, 3)
+		p.commit(s, 3+p.w.plan.moves)
 	}
 }
 
@@ -65,6 +68,9 @@ func (p *simProc) takeOver() {
 	m := &vstack.PlacementMap{Groups: make([]vstack.PGTargets, vstack.PlacementGroups)}
 	for i := range m.Groups {
 		m.Groups[i] = vstack.PGTargets{Epoch: 1, Targets: testStores}
+	}
+	for pg, g := range p.groups {
+		m.Groups[pg] = vstack.PGTargets{Epoch: g.Epoch, Targets: g.Acceptors}
 	}
 	survey, err := NewSurvey(p.upload, m)
 	if err != nil {
@@ -85,7 +91,7 @@ func (p *simProc) takeOver() {
 				p.w.check.learned(s, v, p.name)
 				continue
 			}
-			p.commit(s, 3)
+			p.commit(s, 3+p.w.plan.moves)
 		}
 	})
 }
@@ -116,9 +122,10 @@ func (p *simProc) commit(s vstack.Slot, tries int) {
 	if p.dead || tries == 0 {
 		return
 	}
-	fast := p.uploader && (p.upload.Incarnation == p.upload.First || p.survey != nil && p.survey.Fast(s, 1))
+	g := p.groups[s.PG()]
+	fast := p.uploader && (p.upload.Incarnation == p.upload.First || p.survey != nil && p.survey.Fast(s, g.Epoch))
 	prop, err := NewProposer(ProposerConfig{
-		Slot: s, Epoch: 1, Acceptors: testStores, Upload: p.upload, Value: p.value(s), Proposer: p.proposer, Fast: fast,
+		Slot: s, Epoch: g.Epoch, Acceptors: g.Acceptors, Upload: p.upload, Value: p.value(s), Proposer: p.proposer, Fast: fast,
 		After: p.used[s], Rand: rand.New(rand.NewPCG(p.w.rnd.Uint64(), 2)),
 		PhaseTimeout: 25 * time.Millisecond, AwaitLast: 6 * time.Millisecond,
 		BackoffMin: 2 * time.Millisecond, BackoffMax: 30 * time.Millisecond, MaxAttempts: 8,
@@ -137,11 +144,7 @@ func (p *simProc) commit(s vstack.Slot, tries int) {
 
 func (p *simProc) act(prop *Proposer, s vstack.Slot, actions []Action, tries int) {
 	w := p.w
-	step := func(e Event) {
-		if !p.dead {
-			p.act(prop, s, prop.Step(e), tries)
-		}
-	}
+	step := p.running(func(e Event) { p.act(prop, s, prop.Step(e), tries) })
 	p.used[s] = prop.Used()
 	for _, a := range actions {
 		switch a := a.(type) {
@@ -168,7 +171,12 @@ func (p *simProc) act(prop *Proposer, s vstack.Slot, actions []Action, tries int
 			p.open--
 			w.tell("%s  gives up on slot %d: %s", p.name, s.Seq, vstack.SentinelOf(a.Err).Code())
 			if !errors.Is(a.Err, vstack.ErrFenced) && !errors.Is(a.Err, vstack.ErrUploadNotLive) {
-				w.after(w.plan.delay(w.rnd), func() { p.commit(s, tries-1) })
+				w.after(w.plan.delay(w.rnd), func() {
+					if !w.isCut("catalog", p.name) {
+						p.groups = maps.Clone(w.cat.groups)
+					}
+					p.commit(s, tries-1)
+				})
 			}
 		}
 	}
@@ -183,10 +191,15 @@ func (p *simProc) send(to vstack.StoreID, m Message, withBytes bool, answer func
 	}
 	s := w.stores[i]
 	echo := p.echo[to]
-	arrive := func() {
+	var arrive func()
+	arrive = func() {
+		if s.stopped > w.now {
+			w.after(s.stopped-w.now, arrive)
+			return
+		}
 		up := s.request(m, withBytes, echo, func(r Reply) {
 			line := func() string { return fmt.Sprintf("%s → %s  %s", s.name, p.name, w.describeReply(r)) }
-			w.carry(line, func() {
+			w.carry(s.name, p.name, line, func() {
 				if p.dead {
 					return
 				}
@@ -201,7 +214,7 @@ func (p *simProc) send(to vstack.StoreID, m Message, withBytes bool, answer func
 		}
 	}
 	line := func() string { return fmt.Sprintf("%s → %s  %s", p.name, s.name, w.describe(m, withBytes)) }
-	w.carry(line, arrive, lost)
+	w.carry(p.name, s.name, line, arrive, lost)
 }
 
 func (w *world) describe(m Message, withBytes bool) string {
@@ -216,6 +229,10 @@ func (w *world) describe(m Message, withBytes bool) string {
 		return fmt.Sprintf("PREPARE slot %d at %s", m.Slot.Seq, w.ballot(m.Ballot))
 	case PrepareUpload:
 		return fmt.Sprintf("PREPARE upload at %s", w.ballot(m.Ballot))
+	case Seal:
+		return fmt.Sprintf("SEAL epoch %d", m.Epoch)
+	case Install:
+		return fmt.Sprintf("INSTALL epoch %d attempt %d%s%s", m.Epoch, m.Attempt, w.votes(m.Votes), map[bool]string{true: ", the last page"}[m.Final])
 	}
 	return fmt.Sprintf("%T", m)
 }
@@ -229,14 +246,23 @@ func (w *world) describeReply(r Reply) string {
 	case Promise:
 		return fmt.Sprintf("PROMISE slot %d at %s; accepted %s at %s", r.Slot.Seq, w.ballot(r.Ballot), w.value(r.Value), w.ballot(r.Accepted))
 	case UploadPromise:
-		s := ""
-		for _, v := range r.Votes {
-			s += fmt.Sprintf(", slot %d %s at %s", v.Slot.Seq, w.value(v.Value), w.ballot(v.Ballot))
-		}
+		s := w.votes(r.Votes)
 		if r.More {
 			s += ", and more"
 		}
 		return fmt.Sprintf("PROMISE upload at %s%s", w.ballot(r.Ballot), s)
+	case Sealed:
+		return fmt.Sprintf("SEALED epoch %d%s", r.Epoch, w.votes(r.Votes))
+	case Installed:
+		return fmt.Sprintf("INSTALLED epoch %d attempt %d, complete: %v", r.Epoch, r.Attempt, r.Final)
 	}
 	return fmt.Sprintf("%T", r)
+}
+
+func (w *world) votes(votes []Vote) string {
+	s := ""
+	for _, v := range votes {
+		s += fmt.Sprintf(", slot %d %s at %s", v.Slot.Seq, w.value(v.Value), w.ballot(v.Ballot))
+	}
+	return s
 }

@@ -32,7 +32,12 @@ type simStore struct {
 	live      bool                   // what it was told of the upload
 	failNext  bool                   // the next flush meets an I/O error
 	failed    bool                   // it did, in this life
-	forgetful bool                   // it recovered less than it acknowledged
+	forgetful bool                   // its disk was rolled back: records are gone
+	gone      bool                   // its disk was lost; an empty directory is a new store
+	stopped   time.Duration
+	lost      map[vstack.PG]vstack.Epoch // in which it has forgotten votes
+	kept      vstack.LSN                 // what the rolled-back disk still had
+	told      bool                       // somebody has told it of an LSN above
 }
 
 type pendingAppend struct {
@@ -51,22 +56,39 @@ func (s *simStore) boot() {
 	acc.mutant = s.w.plan.mutant.acceptor
 	s.acc, s.pending, s.tokens = acc, nil, 0
 	s.answers, s.carried = map[Token]func(Reply){}, map[Token]vstack.Value{}
-	s.applied, s.live, s.failed = 0, false, false
+	s.applied, s.live, s.failed, s.stopped = 0, false, false, 0
 	records := s.recover()
 	s.w.rnd.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
 	for _, d := range records {
 		acc.Restore(d)
 	}
-	life := s.life
-	s.w.cat.feedTo(s, life)
+	s.w.cat.feedTo(s, s.life)
+	s.beat(s.life)
+}
+
+// beat is the heartbeat's answer, which brings the echo.
+func (s *simStore) beat(life int) {
 	s.w.after(s.w.plan.delay(s.w.rnd), func() {
-		if s.life == life && s.acc != nil {
-			s.step(Echo{LSN: s.w.cat.echo[s.id], Current: s.lsn, Index: s.w.cat.index})
+		switch {
+		case s.life != life || s.acc == nil:
+		case s.w.isCut("catalog", s.name) || s.stopped > s.w.now:
+			s.beat(life)
+		default:
+			s.hear(s.w.cat.echo[s.id])
+			s.step(Echo{LSN: s.w.cat.echo[s.id], Current: s.lastDurable(), Index: s.w.cat.index})
 		}
 	})
 }
 
-// recover is what the log gives back: everything but what a Forget covers.
+// hear notes whether a store that lost records has been told so.
+func (s *simStore) hear(echo vstack.LSN) {
+	if s.forgetful && !s.told && echo > s.kept {
+		s.told = true
+	}
+}
+
+// recover is what the log gives back: everything but what a Forget covers, and what
+// Durable allows it to drop.
 func (s *simStore) recover() []Durable {
 	var live []Durable
 	for _, d := range s.log {
@@ -76,7 +98,20 @@ func (s *simStore) recover() []Durable {
 		}
 		live = append(live, d)
 	}
-	return live
+	type at struct {
+		pg    vstack.PG
+		epoch vstack.Epoch
+	}
+	newest, attempt := map[vstack.PG]vstack.Epoch{}, map[at]uint32{}
+	for _, d := range live {
+		if d.Kind == DurableInstall {
+			newest[d.PG] = max(newest[d.PG], d.Epoch)
+			attempt[at{d.PG, d.Epoch}] = max(attempt[at{d.PG, d.Epoch}], d.Ballot.Round)
+		}
+	}
+	return slices.DeleteFunc(live, func(d Durable) bool {
+		return d.Kind == DurableInstall && (d.Epoch+1 < newest[d.PG] || d.Ballot.Round < attempt[at{d.PG, d.Epoch}])
+	})
 }
 
 // crash ends the process: of what was not flushed, any prefix may have reached the disk.
@@ -92,35 +127,49 @@ func (s *simStore) crash(how string) {
 	s.acc, s.pending, s.lsn = nil, nil, s.lastDurable()
 	s.life++
 	s.w.after(s.w.plan.delay(s.w.rnd)*4, func() {
+		if s.gone {
+			return
+		}
 		s.w.tell("%s  starts again with %d records", s.name, len(s.log))
 		s.boot()
 	})
 }
 
-// wipe loses the disk but keeps the store's identity: all of it, or back to an older
-// state. The catalog knew the last LSN by then: an LSN that no heartbeat carried yet
-// is beyond what an echo can protect.
+// wipe loses the disk: all of it, and the store is gone, for an empty directory is a
+// new store; or back to an older state under the same identity. The catalog knows of
+// it what the last heartbeat told.
 func (s *simStore) wipe(all bool) {
 	if s.acc == nil || len(s.log) == 0 {
 		return
 	}
-	s.w.cat.echo[s.id] = s.lastDurable()
-	keep := 0
-	if !all {
-		keep = s.w.rnd.IntN(len(s.log))
+	s.w.faults++
+	if all {
+		s.gone = true
+		s.crash("loses its disk for good")
+		s.w.after(s.w.plan.delay(s.w.rnd)*4, func() { s.w.cat.replace(s.id) })
+		return
 	}
-	s.crash("loses its disk")
-	if keep < len(s.log) {
-		s.log = s.log[:keep:keep]
-		s.bytes = map[vstack.ChunkID]bool{}
-		for _, d := range s.log {
-			if d.Kind == DurableVote {
-				s.bytes[d.Value.Chunk] = true
-			}
+	s.crash("has its disk rolled back")
+	keep := s.w.rnd.IntN(len(s.log))
+	cut := s.log[keep:]
+	s.log = s.log[:keep:keep]
+	s.bytes = map[vstack.ChunkID]bool{}
+	for _, d := range s.log {
+		if d.Kind == DurableVote || d.Kind == DurableInstall {
+			s.bytes[d.Value.Chunk] = true
 		}
 	}
 	s.lsn = s.lastDurable()
-	s.forgetful = s.lsn < s.w.cat.echo[s.id]
+	s.kept, s.forgetful, s.told, s.lost = s.lsn, true, false, map[vstack.PG]vstack.Epoch{}
+	for pg, g := range s.w.cat.groups {
+		s.lost[pg] = g.Epoch
+	}
+	for _, d := range s.log { // a part of an install is worse than none
+		if d.Kind == DurableInstall && slices.ContainsFunc(cut, func(x Durable) bool { return x.Kind == d.Kind && x.Epoch == d.Epoch }) {
+			s.lost[d.PG] = max(s.lost[d.PG], d.Epoch)
+		}
+	}
+	s.w.check.rolledBack(s)
 }
 
 func (s *simStore) lastDurable() vstack.LSN {
@@ -141,6 +190,7 @@ func (s *simStore) request(m Message, hasBytes bool, echo vstack.LSN, answer fun
 	if acc, ok := m.(Accept); ok && hasBytes {
 		s.carried[t] = acc.Value
 	}
+	s.hear(echo)
 	s.step(Request{Token: t, Msg: m, HasBytes: hasBytes, Echo: echo})
 	return true
 }
@@ -158,11 +208,17 @@ func (s *simStore) step(in Input) {
 func (s *simStore) effect(e Effect) {
 	w, life := s.w, s.life
 	alive := func(run func()) func() {
-		return func() {
-			if s.life == life && s.acc != nil {
+		var live func()
+		live = func() {
+			switch {
+			case s.life != life || s.acc == nil:
+			case s.stopped > w.now:
+				w.after(s.stopped-w.now, live)
+			default:
 				run()
 			}
 		}
+		return live
 	}
 	switch e := e.(type) {
 	case Append:
@@ -219,9 +275,13 @@ func (s *simStore) flush() {
 		s.persist(p)
 	}
 	lsn, life := s.lsn, s.life
-	s.w.after(s.w.plan.delay(s.w.rnd)*2, func() { // a heartbeat
-		s.w.cat.echo[s.id] = max(s.w.cat.echo[s.id], lsn)
-	})
+	if !s.w.chance(s.w.plan.stale) {
+		s.w.after(s.w.plan.delay(s.w.rnd)*2, func() { // a heartbeat
+			if s.life == life && !s.w.isCut(s.name, "catalog") {
+				s.w.cat.echo[s.id] = max(s.w.cat.echo[s.id], lsn)
+			}
+		})
+	}
 	// The appends of a group are told done in any order, as goroutines would.
 	s.w.rnd.Shuffle(len(group), func(i, j int) { group[i], group[j] = group[j], group[i] })
 	for _, p := range group {
@@ -242,18 +302,27 @@ func (s *simStore) persist(p pendingAppend) {
 	}
 }
 
-// fetch finds bytes here or at a peer that is up.
+// fetch finds bytes here or at a peer that is up and in reach.
 func (s *simStore) fetch(e FetchBytes) {
-	if s.bytes[e.Values[0].Chunk] {
-		s.step(BytesReady{Token: e.Token, Stored: true})
-		return
-	}
-	for _, peer := range s.w.stores {
-		if peer.acc != nil && peer.bytes[e.Values[0].Chunk] && !s.w.chance(s.w.plan.noBytes) {
-			s.carried[e.Token] = e.Values[0]
-			s.step(BytesReady{Token: e.Token})
+	here := true
+	for _, v := range e.Values {
+		if s.bytes[v.Chunk] {
+			continue
+		}
+		here = false
+		found := slices.ContainsFunc(s.w.stores, func(peer *simStore) bool {
+			return peer.acc != nil && peer.bytes[v.Chunk] && peer.stopped <= s.w.now &&
+				!s.w.isCut(s.name, peer.name) && !s.w.isCut(peer.name, s.name) && !s.w.chance(s.w.plan.noBytes)
+		})
+		if !found {
+			s.step(BytesReady{Token: e.Token, Err: fmt.Errorf("no peer has chunk %s", s.w.value(v))})
 			return
 		}
+		if e.Store {
+			s.bytes[v.Chunk] = true
+			continue
+		}
+		s.carried[e.Token] = v
 	}
-	s.step(BytesReady{Token: e.Token, Err: fmt.Errorf("no peer has chunk %s", s.w.value(e.Values[0]))})
+	s.step(BytesReady{Token: e.Token, Stored: here || e.Store})
 }

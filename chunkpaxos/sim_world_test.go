@@ -30,6 +30,9 @@ type world struct {
 	story  *strings.Builder // nil: nobody reads it
 	names  map[vstack.ProposerID]string
 	values map[vstack.ChunkID]string
+	cuts   map[[2]string]time.Duration // from, to: no message passes until then
+	faults int
+	moved  int // epochs activated
 }
 
 // plan says what a run is made of. Probabilities are out of 1,000.
@@ -43,7 +46,12 @@ type plan struct {
 	loss, duplicate, silent int  // silent: of what is lost, how much is lost without a word
 	crashes, wipes, eio     int  // how many
 	diskFull, noBytes       int
-	samecontent             int // chance that a second process brings the same bytes
+	samecontent             int  // chance that a second process brings the same bytes
+	moves                   int  // epoch changes of the placement group of slot 1
+	driverDies              int  // chance that a driver dies; the next attempt is another's
+	onegroup                bool // all slots are of one placement group
+	cuts, pauses            int  // links cut one way or both; processes stopped for a while
+	stale                   int  // chance that a heartbeat does not come, so that the echo lags
 	delay                   func(*rand.Rand) time.Duration
 	fate                    func(line string) bool // golden traces: false loses a message
 	mutant                  mutant
@@ -53,6 +61,7 @@ type plan struct {
 type mutant struct {
 	acceptor acceptorMutant
 	proposer proposerMutant
+	driver   reconfigurerMutant
 	shared   bool // the catalog issues one incarnation and owner to two processes
 }
 
@@ -66,7 +75,7 @@ func randomPlan(seed uint64) plan {
 		return r.IntN(max + 1)
 	}
 	slow := r.IntN(3) == 0
-	return plan{
+	p := plan{
 		seed: seed, slots: 1 + r.IntN(3), contenders: r.IntN(3), resumes: r.IntN(3), readers: some(2), abort: r.IntN(8) == 0,
 		loss: some(300), duplicate: some(300), silent: r.IntN(1001),
 		crashes: some(4), wipes: some(1), eio: some(1), diskFull: some(50), noBytes: some(300), samecontent: some(1000),
@@ -77,6 +86,9 @@ func randomPlan(seed uint64) plan {
 			return 100*time.Microsecond + time.Duration(r.Int64N(int64(4*time.Millisecond)))
 		},
 	}
+	p.moves, p.driverDies, p.onegroup = some(3), some(500), r.IntN(2) == 0
+	p.cuts, p.pauses, p.stale = some(4), some(3), some(1000)
+	return p
 }
 
 type event struct {
@@ -100,14 +112,18 @@ var simVideo, simUploadID = vstack.VideoID(id(0x71)), vstack.UploadID(id(0x72))
 func newWorld(p plan, story bool) *world {
 	w := &world{
 		plan: p, rnd: rand.New(rand.NewPCG(p.seed, 1)),
-		names: map[vstack.ProposerID]string{}, values: map[vstack.ChunkID]string{},
+		names: map[vstack.ProposerID]string{}, values: map[vstack.ChunkID]string{}, cuts: map[[2]string]time.Duration{},
 	}
 	if story {
 		w.story = &strings.Builder{}
 	}
 	w.check = newChecker(w)
-	w.cat = &simCatalog{w: w, echo: map[vstack.StoreID]vstack.LSN{}}
-	for i := range vstack.Acceptors {
+	w.cat = newSimCatalog(w)
+	stores := vstack.Acceptors
+	if p.moves > 0 {
+		stores++ // a spare
+	}
+	for i := range stores {
 		s := &simStore{w: w, id: store(i), name: string(rune('A' + i)), bytes: map[vstack.ChunkID]bool{}}
 		w.stores = append(w.stores, s)
 	}
@@ -166,7 +182,7 @@ func (w *world) populate() {
 	}
 	for range p.wipes {
 		s := w.stores[w.rnd.IntN(len(w.stores))]
-		w.after(horizon()/4, func() { s.wipe(w.rnd.IntN(2) == 0) })
+		w.after(horizon()/4, func() { s.wipe(p.moves > 0 && w.rnd.IntN(2) == 0) })
 	}
 	for range p.eio {
 		s := w.stores[w.rnd.IntN(len(w.stores))]
@@ -174,6 +190,15 @@ func (w *world) populate() {
 	}
 	if p.abort {
 		w.after(horizon()/2, w.cat.abort)
+	}
+	for range p.moves {
+		w.after(horizon()/2, func() { w.cat.move(nil) })
+	}
+	for range p.cuts {
+		w.after(horizon()/2, w.cut)
+	}
+	for range p.pauses {
+		w.after(horizon()/2, w.pause)
 	}
 }
 
@@ -199,6 +224,7 @@ func (w *world) resume(name string, owner vstack.ProposerID, oldDies bool) {
 func (w *world) read() {
 	for _, slot := range w.slots() {
 		reports := map[vstack.StoreID]Vote{}
+		acceptors := w.cat.groups[slot.PG()].Acceptors
 		for _, s := range w.stores {
 			s.request(Query{Slot: slot}, false, 0, func(r Reply) {
 				st, ok := r.(SlotState)
@@ -206,7 +232,7 @@ func (w *world) read() {
 					return
 				}
 				reports[s.id] = Vote{Slot: slot, Epoch: st.Epoch, Ballot: st.Accepted, Value: st.Value}
-				if v, ok := ChosenOf(testStores, reports); ok {
+				if v, ok := ChosenOf(acceptors, reports); ok {
 					w.check.learned(slot, v, "a reader")
 				}
 			})
@@ -222,9 +248,12 @@ func (w *world) id(name string) vstack.ProposerID {
 }
 
 func (w *world) slots() []vstack.Slot {
-	s := make([]vstack.Slot, w.plan.slots)
-	for i := range s {
-		s[i] = vstack.Slot{Video: simVideo, Seq: uint32(i + 1)}
+	s := []vstack.Slot{{Video: simVideo, Seq: 1}}
+	for seq := uint32(2); len(s) < w.plan.slots; seq++ {
+		at := vstack.Slot{Video: simVideo, Seq: seq}
+		if !w.plan.onegroup || at.PG() == s[0].PG() {
+			s = append(s, at)
+		}
 	}
 	return s
 }
@@ -238,13 +267,13 @@ func (w *world) chance(of1000 int) bool { return of1000 > 0 && w.rnd.IntN(1000) 
 
 // carry takes one message over the network: it may be lost, come late, or come twice.
 // lost, if not nil, runs when the sender notices that it is gone.
-func (w *world) carry(describe func() string, arrive, lost func()) {
+func (w *world) carry(from, to string, describe func() string, arrive, lost func()) {
 	w.sent++
 	line := ""
 	if w.story != nil {
 		line = describe()
 	}
-	drop := w.chance(w.plan.loss)
+	drop := w.chance(w.plan.loss) || w.isCut(from, to)
 	if w.plan.fate != nil && !w.plan.fate(line) {
 		drop = true
 	}
@@ -266,61 +295,6 @@ func (w *world) tell(format string, args ...any) {
 	if w.story != nil {
 		fmt.Fprintf(w.story, "%7.2fms  %s\n", float64(w.now)/float64(time.Millisecond), fmt.Sprintf(format, args...))
 	}
-}
-
-// simCatalog is what Raft decides: the upload, its incarnations, and the echoes.
-type simCatalog struct {
-	w      *world
-	index  uint64
-	upload vstack.Upload
-	echo   map[vstack.StoreID]vstack.LSN
-}
-
-func (c *simCatalog) open() {
-	owner := vstack.ProposerID(id(0x51))
-	c.index = 5
-	c.upload = vstack.Upload{
-		ID: simUploadID, Video: simVideo, State: vstack.UploadOpen, Incarnation: 1, First: 1, Owner: owner, Index: c.index,
-	}
-	c.w.names[owner] = "P1"
-	c.w.tell("catalog  upload opens with incarnation 1, owned by P1")
-}
-
-func (c *simCatalog) resume(name string, owner vstack.ProposerID) {
-	c.index++
-	c.w.names[owner] = name
-	c.upload.Incarnation, c.upload.Owner, c.upload.Index = c.upload.Incarnation+1, owner, c.index
-	c.w.tell("catalog  upload is resumed with incarnation %d, owned by %s", c.upload.Incarnation, name)
-	c.feed()
-}
-
-func (c *simCatalog) abort() {
-	c.index++
-	c.upload.State = vstack.UploadAborted
-	c.w.tell("catalog  upload is aborted")
-	c.feed()
-}
-
-func (c *simCatalog) feed() {
-	for _, s := range c.w.stores {
-		c.feedTo(s, s.life)
-	}
-}
-
-// feedTo sends the catalog of the moment to one store; an older page never follows a
-// newer one.
-func (c *simCatalog) feedTo(s *simStore, life int) {
-	change := CatalogChange{Applied: c.index, Uploads: []vstack.Upload{c.upload}}
-	for _, slot := range c.w.slots() {
-		change.Groups = append(change.Groups, Group{PG: slot.PG(), Epoch: 1, Acceptors: testStores})
-	}
-	c.w.after(c.w.plan.delay(c.w.rnd), func() {
-		if s.life != life || s.acc == nil || change.Applied < s.applied {
-			return
-		}
-		s.applied, s.live = change.Applied, change.Uploads[0].State == vstack.UploadOpen
-		s.step(change)
-	})
 }
 
 // ballot, value and store names for the story.
