@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"github.com/vstack/vstack/bench"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 )
 
 func newBench(a *app) *cobra.Command {
@@ -40,6 +43,9 @@ of the baseline come from alternating rounds; the median ratio is judged. Exit c
 			defer os.RemoveAll(opt.Dir)
 			opt.Progress = func(s string) { fmt.Fprintln(a.errOut, s) }
 			report, err := bench.Run(cmd.Context(), opt, args...)
+			if errors.Is(err, vstack.ErrNotFound) {
+				return console.Hint(err, "vstack bench ls")
+			}
 			if err != nil {
 				return err
 			}
@@ -92,10 +98,17 @@ func newBenchLs(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "ls", Short: "List the scenarios", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			for _, s := range bench.Scenarios() {
-				fmt.Fprintf(a.out, "%-16s %s\n", s.Name, s.Doc)
+			p, err := a.printer()
+			if err != nil {
+				return err
 			}
-			return nil
+			var rows []map[string]string
+			t := console.Table{Head: []string{"scenario", "measures"}}
+			for _, s := range bench.Scenarios() {
+				rows = append(rows, map[string]string{"name": s.Name, "doc": s.Doc})
+				t.Rows = append(t.Rows, []any{s.Name, s.Doc})
+			}
+			return p.Print(wire.List[map[string]string]{Items: rows}, func() console.Table { return t })
 		},
 	}
 }

@@ -15,11 +15,11 @@ func newChunk(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "chunk", Short: "Chunks and where they are"}
 	cmd.AddCommand(&cobra.Command{
 		Use: "locate SLOT|CHUNK", Short: "Ask the stores which of them hold a chunk", Args: cobra.ExactArgs(1),
-		Long: "SLOT is VIDEO/TRACK/SEQ; sequence 0 is a track's init chunk. CHUNK is a SHA-256 in hex.",
+		Long: "Asks every store of the cluster whether it holds a chunk.\n\nSLOT is VIDEO/TRACK/SEQ; sequence 0 is a track's init chunk. CHUNK is a SHA-256 in hex.",
 		RunE: a.withCluster(callTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
 			place, err := c.Locate(ctx, args[0])
 			if err != nil {
-				return fmt.Errorf("locate %s: %w", args[0], err)
+				return console.Hint(fmt.Errorf("locate %s: %w", args[0], err), "vstack video ls, then vstack chunk locate VIDEO/1/1")
 			}
 			return p.Print(place, func() console.Table { return placeTable(place) })
 		}),

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
+
 	"github.com/spf13/cobra"
 
 	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/console"
 )
 
 // serverFlags are the flags of `server` and `config print` that set a configuration key.
@@ -35,10 +39,14 @@ func (s *serverFlags) load(cmd *cobra.Command) (*config.Server, error) {
 		}
 		sets = append(sets, o)
 	}
-	return config.LoadServer(s.file, cmd.Flags(), config.FlagKeys{
+	c, err := config.LoadServer(s.file, cmd.Flags(), config.FlagKeys{
 		"roles": "roles", "host": "host", "write-transport": "write_transport",
 		"log-level": "log.level", "log-format": "log.format", "debug": "debug", "grace": "grace",
 	}, sets)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, console.Hint(err, "--config FILE, or `vstack lab init` to make one")
+	}
+	return c, console.Hint(err, "docs/deployment.md, which lists every key")
 }
 
 func newConfig(a *app) *cobra.Command {

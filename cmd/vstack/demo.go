@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,9 +71,17 @@ Ctrl-C. With --dir the lab stays and the next start finds its videos; without, i
 func (d *demo) run(ctx context.Context) (err error) {
 	if d.file != "" {
 		if _, err := os.Stat(d.file); err != nil {
-			return err
+			return console.Hint(err, "vstack demo, which makes a clip of its own")
 		}
 	}
+	if d.spec.Count < 1 || d.spec.Stores < 1 {
+		return fmt.Errorf("%w: --hosts %d --stores %d: want at least 1 of each", console.ErrUsage, d.spec.Count, d.spec.Stores)
+	}
+	// A reader of the output that went away must not end the demo before it has tidied
+	// up: with the signal taken, the write fails and nothing else happens.
+	gone := make(chan os.Signal, 1)
+	signal.Notify(gone, syscall.SIGPIPE)
+	defer signal.Stop(gone)
 	if d.p, err = d.app.printer(); err != nil {
 		return err
 	}

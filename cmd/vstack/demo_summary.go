@@ -49,12 +49,12 @@ func (d *demo) printSummary(r *demoResult) {
 		line("", "%s", trackText(t))
 	}
 	if r.Found {
-		line("stored", "by an earlier start; %d video(s) in this lab", r.Videos)
+		line("stored", "by an earlier start; %s in this lab", console.Count(r.Videos, "video"))
 	} else {
 		line("stored", "%d chunks in %s", r.Upload.Chunks, console.Took(seconds(r.UploadTook)))
 	}
 	line("votes", "%s", votesText(r.Copies))
-	line("may fail", "any %d host(s) or any %d store(s), and every chunk can still be read", r.HostsCanFail, r.StoresCanFail)
+	line("may fail", "any %s or any %s, and every chunk can still be read", console.Count(r.HostsCanFail, "host"), console.Count(r.StoresCanFail, "store"))
 	line("metadata", "leader %s, term %d; %d of %d members may fail", paint.Bold(r.Raft.Leader), r.Raft.Term, r.Raft.CanFail, len(r.Raft.Peers))
 	line("played", "%s chunks verified by SHA-256, %s; first picture after %s, %d stalls",
 		paint.Good(fmt.Sprintf("%d of %d", r.Playback.Verified, r.Playback.Total)), protocols(r.Playback), console.Took(seconds(r.Playback.Startup)), r.Playback.Stalls)
@@ -74,7 +74,7 @@ func votesText(v cluster.VerifyReport) string {
 	var parts []string
 	for copies := len(v.ByCopies) - 1; copies >= 0; copies-- {
 		if n := v.ByCopies[copies]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d chunks by %d stores", n, copies))
+			parts = append(parts, fmt.Sprintf("%s by %s", console.Count(n, "chunk"), console.Count(copies, "store")))
 		}
 	}
 	return fmt.Sprintf("%s; %d of %d copies read back and hashed", strings.Join(parts, ", "), v.Good, v.Copies)

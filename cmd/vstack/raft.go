@@ -18,7 +18,7 @@ func newRaft(a *app) *cobra.Command {
 		Use: "transfer", Short: "Hand leadership to another member", Args: cobra.NoArgs,
 		RunE: a.withCluster(callTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, _ []string) error {
 			if err := c.Meta.TransferLeader(ctx, to); err != nil {
-				return err
+				return console.Hint(err, "vstack raft peers")
 			}
 			st, err := c.Meta.RaftStatus(ctx)
 			if err != nil {
@@ -62,8 +62,8 @@ func raftTable(st wire.RaftStatus) console.Table {
 	if leader == "" {
 		leader = "none"
 	}
-	t.Foot = fmt.Sprintf("leader %s · term %d · applied %d · catalog checksum %s · %d more member(s) may fail (asked %s)",
-		leader, st.Term, st.Applied, st.Checksum, st.CanFail, st.Node)
+	t.Foot = fmt.Sprintf("leader %s · term %d · applied %d · catalog checksum %s · %s may fail (asked %s)",
+		leader, st.Term, st.Applied, st.Checksum, console.Count(st.CanFail, "more member"), st.Node)
 	return t
 }
 

@@ -116,7 +116,7 @@ func infoTable(v videoInfo) console.Table {
 		t.Rows = append(t.Rows, []any{fmt.Sprintf("track %d", tr.Number), trackText(tr)})
 	}
 	if v.State == vstack.VideoPublished {
-		t.Rows = append(t.Rows, []any{"may fail", fmt.Sprintf("any %d host(s) or any %d store(s), with every chunk still readable", v.HostsCan, v.StoresCan)})
+		t.Rows = append(t.Rows, []any{"may fail", fmt.Sprintf("any %s or any %s, with every chunk still readable", console.Count(v.HostsCan, "host"), console.Count(v.StoresCan, "store"))})
 	}
 	return t
 }
@@ -161,7 +161,7 @@ func newVideoRm(a *app) *cobra.Command {
 				}
 				ids = append(ids, id)
 			}
-			if err := confirm(yes, fmt.Sprintf("delete %d video(s) for ever", len(ids))); err != nil {
+			if err := confirm(yes, fmt.Sprintf("delete %s for ever", console.Count(len(ids), "video"))); err != nil {
 				return err
 			}
 			for _, id := range ids {

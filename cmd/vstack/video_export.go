@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +26,9 @@ their SHA-256.`,
 		RunE: a.withCluster(0, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
 			id, err := videoArg(args)
 			if err != nil {
+				return err
+			}
+			if err := checkExport(out, original); err != nil {
 				return err
 			}
 			m, err := c.Meta.Manifest(ctx, id)
@@ -55,8 +61,17 @@ their SHA-256.`,
 	f.StringVarP(&out, "output", "o", "", "file to write")
 	f.BoolVar(&original, "original", false, "the uploaded file's very bytes")
 	f.UintSliceVar(&tracks, "track", nil, "tracks to export (default: the first rendition and every audio track)")
-	if err := cmd.MarkFlagRequired("output"); err != nil {
-		panic(err) // the flag is defined three lines above
-	}
 	return cmd
+}
+
+// checkExport refuses before anything is read what could not be written at the end.
+func checkExport(out string, original bool) error {
+	forms := []string{".mp4", ".m4v", ".m4a", ".mov", ".mkv", ".mka"}
+	switch {
+	case out == "":
+		return console.Hint(fmt.Errorf("%w: no file to write: -o FILE", console.ErrUsage), "vstack video export --help")
+	case !original && !slices.Contains(forms, strings.ToLower(filepath.Ext(out))):
+		return fmt.Errorf("%w: %s: extension is none of %s", console.ErrUsage, out, strings.Join(forms, " "))
+	}
+	return nil
 }

@@ -15,10 +15,11 @@ import (
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/quicclient"
+	"github.com/vstack/vstack/quicclient/policy"
 )
 
 func newVideoPlay(a *app) *cobra.Command {
-	var policy, speed, out, report string
+	var chooser, speed, out, report string
 	cmd := &cobra.Command{
 		Use: "play VIDEO", Short: "Play a video through the smart client, every chunk verified", Args: cobra.ExactArgs(1),
 		Long: `Reads the first video and audio track as a player would: 30 s of buffer, at most 4 chunks in flight,
@@ -37,7 +38,7 @@ played as a file (.mp4, .mkv); --out - writes the video track as fragmented MP4 
 			if err != nil {
 				return err
 			}
-			r, err := c.PlayTo(ctx, prog, id, policy, out, p.Out, opt)
+			r, err := c.PlayTo(ctx, prog, id, chooser, out, p.Out, opt)
 			prog.Close()
 			if report != "" && r.Total > 0 {
 				err = errors.Join(err, writeReport(report, r))
@@ -52,7 +53,7 @@ played as a file (.mp4, .mkv); --out - writes the video track as fragmented MP4 
 		}),
 	}
 	f := cmd.Flags()
-	f.StringVar(&policy, "policy", "", "how stores are chosen (default: the best there is)")
+	f.StringVar(&chooser, "policy", "", "how stores are chosen, one of "+strings.Join(policy.Names(), ", ")+" (default: the best there is)")
 	f.StringVar(&speed, "speed", "max", "media seconds a second: 1, 2 …, or max")
 	f.StringVar(&out, "out", "", "write what is played to this file, or - for standard output")
 	f.StringVar(&report, "report", "", "write the full report, every chunk included, to this JSON file")
@@ -97,7 +98,7 @@ func shareRows(r quicclient.Report) [][3]string {
 		out = append(out, [3]string{
 			fmt.Sprintf("%s %s", s.Host, s.Addr),
 			console.Bar(float64(s.Bytes)/float64(most), 24),
-			fmt.Sprintf("%s of %d chunks", console.Bytes(s.Bytes), s.Chunks),
+			fmt.Sprintf("%s in %s", console.Bytes(s.Bytes), console.Count(s.Chunks, "chunk")),
 		})
 	}
 	return out

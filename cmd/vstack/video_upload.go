@@ -2,13 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/uploader/ffmpeg"
 )
 
 func newVideoUpload(a *app) *cobra.Command {
@@ -20,6 +25,9 @@ func newVideoUpload(a *app) *cobra.Command {
 			if opt.Title != "" && len(args) > 1 {
 				return fmt.Errorf("%w: --title with %d files", console.ErrUsage, len(args))
 			}
+			if err := checkUpload(opt); err != nil {
+				return err
+			}
 			opt.NoWait = !wait
 			prog, err := a.newProgress()
 			if err != nil {
@@ -30,7 +38,7 @@ func newVideoUpload(a *app) *cobra.Command {
 				job, err := c.Upload(ctx, prog, file, opt)
 				if err != nil {
 					prog.Close()
-					return fmt.Errorf("upload %s: %w", file, err)
+					return hintUpload(fmt.Errorf("upload %s: %w", file, err), file)
 				}
 				jobs = append(jobs, job)
 			}
@@ -40,7 +48,7 @@ func newVideoUpload(a *app) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&opt.Title, "title", "", "title (default: the file's name)")
-	f.StringSliceVar(&opt.Renditions, "renditions", nil, "renditions to store: source,720p,480p (default: source)")
+	f.StringSliceVar(&opt.Renditions, "renditions", nil, "renditions to store, of source,1080p,720p,480p,360p (default: source)")
 	f.StringVar(&opt.Class, "class", "auto", "storage class: auto, hot or cold")
 	f.BoolVar(&opt.KeepOriginal, "keep-original", false, "also keep the file's very bytes")
 	f.BoolVar(&opt.Resume, "resume", false, "go on with the interrupted upload of the same file; what was stored is not sent again")
@@ -49,13 +57,42 @@ func newVideoUpload(a *app) *cobra.Command {
 	return cmd
 }
 
+// checkUpload refuses options before a file is sent that the uploader would refuse after.
+func checkUpload(opt cluster.UploadOptions) error {
+	if !slices.Contains([]vstack.ClassPolicy{vstack.PolicyAuto, vstack.PolicyHot, vstack.PolicyCold}, vstack.ClassPolicy(opt.Class)) {
+		return fmt.Errorf("%w: --class %q: want auto, hot or cold", console.ErrUsage, opt.Class)
+	}
+	for _, r := range opt.Renditions {
+		if !ffmpeg.ValidRendition(r) {
+			return fmt.Errorf("%w: --renditions %q: want source, 1080p, 720p, 480p or 360p", console.ErrUsage, r)
+		}
+	}
+	return nil
+}
+
+// hintUpload says what helps against a refusal: sending the same file again does not.
+func hintUpload(err error, file string) error {
+	for why, hint := range map[*vstack.Sentinel]string{
+		vstack.ErrNotMedia: "ffprobe " + file, vstack.ErrNoStreams: "ffprobe " + file, vstack.ErrMediaUnfit: "ffprobe " + file,
+		vstack.ErrFormInvalid: "vstack video upload --help", vstack.ErrUploadNotLive: "vstack video ls",
+		vstack.ErrTooLarge: "a smaller file, or a larger ingest.max_upload on the hosts",
+	} {
+		if errors.Is(err, why) {
+			return console.Hint(err, "%s", hint)
+		}
+	}
+	return err
+}
+
 func jobTable(jobs []wire.Job) console.Table {
 	t := console.Table{Head: []string{"video", "title", "state", "length", "chunks", "sent", "reused"}, Right: []int{3, 4, 5, 6}}
+	var notes []string
 	for _, j := range jobs {
 		t.Rows = append(t.Rows, []any{j.Video, short(j.Title, 40), j.State, console.Clock(j.Duration), j.Chunks, console.Bytes(j.Bytes), j.Reused})
 		for _, w := range j.Warnings {
-			t.Rows = append(t.Rows, []any{"", "  note: " + w})
+			notes = append(notes, fmt.Sprintf("note: %s: %s", j.Title, w))
 		}
 	}
+	t.Foot = strings.Join(notes, "\n")
 	return t
 }

@@ -14,7 +14,7 @@ func newVideoVerify(a *app) *cobra.Command {
 	var deep bool
 	cmd := &cobra.Command{
 		Use: "verify VIDEO", Short: "Ask every holder for every chunk; --deep reads and hashes each copy", Args: cobra.ExactArgs(1),
-		Long: "Exit code 0: every copy is there; 6: every chunk is readable and some copies are missing or bad; 1: a chunk has no good copy.",
+		Long: "Asks each store that should hold a copy for it; with --deep the bytes are read and compared with their SHA-256.\n\nExit code 0: every copy is there; 6: every chunk is readable and some copies are missing or bad; 1: a chunk has no good copy.",
 		RunE: a.withCluster(0, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
 			id, err := videoArg(args)
 			if err != nil {

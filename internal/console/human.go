@@ -24,6 +24,14 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", v, "KMGTPE"[i])
 }
 
+// Count prints a number of things: "1 host", "2 hosts".
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
 // Clock prints seconds of media as 1:02:03 or 2:03.
 func Clock(seconds float64) string {
 	s := int64(math.Round(max(0, seconds)))
