@@ -13,10 +13,10 @@ TESTTIME  ?= 5m
 ARGS      ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fuzz bench soak deps clean
+.PHONY: help build demo test lint fuzz bench soak deps deps-test clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/vstack
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/vstack ./cmd/vstack
@@ -43,8 +43,11 @@ bench: ## Go benchmarks, each beside its baseline
 soak: ## The tests that take long: VSTACK_SOAK=1, VSTACK_LONG=1
 	VSTACK_SOAK=1 VSTACK_LONG=1 $(GO) test -timeout 60m -count 1 ./...
 
-deps: ## Install what is missing to run and test: ffmpeg
+deps: ## Install what V-Stack runs and lacks here: ffmpeg
 	@.ci/deps
+
+deps-test: deps ## Also what some tests use: curl, chromium, ngtcp2's client, strace (best effort)
+	@.ci/deps-test
 
 clean: ## Remove what was built; the lab directory stays
 	rm -rf bin out
