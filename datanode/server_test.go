@@ -285,6 +285,7 @@ func TestStoreThatForgotDoesNotVote(t *testing.T) {
 	if st := n.status(); st.Votes || st.Reason == "" {
 		t.Errorf("status: votes %v, %q", st.Votes, st.Reason)
 	}
+	waitFor(t, func() bool { return strings.Contains(c.meta.report(n.id).Mute, "forgotten") })
 	// It does not remember better after another restart, though nobody echoes now.
 	n.stop()
 	c.meta.set(func() { delete(c.meta.echo, n.id) })

@@ -102,12 +102,13 @@ func (st *store) report() wire.StoreReport {
 	stats := st.disk.Stats()
 	missing, corrupt := st.loop.Lacking()
 	reads, bytes := st.reader.Served()
+	_, mute := st.voter.Votes()
 	return wire.StoreReport{
 		ID: st.disk.ID(), Addr: st.addr(), Capacity: stats.Capacity, Used: stats.Used,
 		Chunks: int64(stats.Chunks), Missing: missing, Corrupt: corrupt,
 		LSN: st.disk.LSN(), Applied: st.server.follower.Applied(),
 		ReadP99: st.latency.Quantile(time.Now(), 0.99).Seconds(), Reads: reads, ReadSize: bytes,
-		Writes: st.voter.Accepted(), Started: st.server.started, Full: stats.Free < vstack.MaxChunkSize,
+		Writes: st.voter.Accepted(), Started: st.server.started, Full: stats.Free < vstack.MaxChunkSize, Mute: mute,
 	}
 }
 

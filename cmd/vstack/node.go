@@ -75,6 +75,9 @@ func storeTable(nodes []wire.Node, now time.Time) console.Table {
 			if r.Full {
 				state += ", full"
 			}
+			if r.Mute != "" {
+				state += ", no vote"
+			}
 			t.Rows = append(t.Rows, []any{s.ID, s.Host, s.Addr, state, r.Chunks, console.Bytes(r.Used), console.Bytes(s.Capacity),
 				r.Missing, r.Corrupt, r.Reads, console.Bytes(r.ReadSize), console.Ago(n.LastSeen, now)})
 		}

@@ -177,8 +177,8 @@ func TestExactlyOneFdatasyncPerGroup(t *testing.T) {
 
 func TestDiskFull(t *testing.T) {
 	for name, limit := range map[string]func(*Config, *vfs.Crash){
-		"capacity":    func(c *Config, _ *vfs.Crash) { c.Capacity = 6 * c.SuperblockSize },
-		"file system": func(c *Config, d *vfs.Crash) { d.Limit(6 * c.SuperblockSize) },
+		"capacity":    func(c *Config, _ *vfs.Crash) { c.Capacity = 6*c.SuperblockSize + c.SuperblockSize/2 },
+		"file system": func(c *Config, d *vfs.Crash) { d.Limit(6*c.SuperblockSize + c.SuperblockSize/2) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			disk := vfs.NewCrash()
@@ -196,6 +196,9 @@ func TestDiskFull(t *testing.T) {
 			}
 			if !errors.Is(err, vstack.ErrDiskFull) || len(chunks) < 25 {
 				t.Fatalf("after %d chunks: %v", len(chunks), err)
+			}
+			if free := s.Stats().Free; free > 16<<10 { // a superblock more would be 64 KiB
+				t.Errorf("full, and still %d bytes are free", free)
 			}
 			closeStore(t, s)
 			s = open(t, cfg) // opens and reads while full

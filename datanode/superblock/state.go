@@ -168,7 +168,9 @@ func (s *Store) Stats() Stats {
 	if st.Capacity == 0 {
 		st.Capacity = st.Used + free
 	}
-	st.Free = max(0, ahead) + max(0, min(free, st.Capacity-st.Used)-s.cfg.Reserve)
+	// Space is taken by whole superblocks: what is too little for one more takes no chunk.
+	more := max(0, min(free, st.Capacity-st.Used)-s.cfg.Reserve) / s.cfg.SuperblockSize
+	st.Free = max(0, ahead) + more*s.cfg.SuperblockSize
 	st.LSN, st.LostRecords, st.Findings = s.LSN(), s.LostRecords(), len(s.Findings())
 	return st
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -192,5 +193,37 @@ func TestAJobThatGoesOnAfterAWaitIsFollowed(t *testing.T) {
 	prog := console.NewProgress(console.ProgressNone, io.Discard)
 	if _, err := c.follow(t.Context(), prog, addr, vstack.UploadID{1}, time.Minute); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAnUploaderThatDiesWhileItReceivesIsReplacedByTheNext(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(file, bytes.Repeat([]byte("frame"), 4<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	deaths := 0
+	c, addr := against(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/readyz":
+		case r.Method == http.MethodPost && deaths == 0:
+			deaths++
+			_, _ = io.CopyN(io.Discard, r.Body, 100_000)
+			panic(http.ErrAbortHandler)
+		case r.Method == http.MethodPost:
+			n, err := io.Copy(io.Discard, r.Body)
+			if err != nil || n < 20<<20 {
+				t.Errorf("second try: %d bytes, %v", n, err)
+			}
+			w.WriteHeader(http.StatusAccepted)
+			_, _ = io.WriteString(w, `{"upload_id":"`+vstack.UploadID{1}.String()+`"}`)
+		default:
+			_, _ = io.WriteString(w, `{"state":"published"}`)
+		}
+	})
+	c.cfg = &config.Client{Uploaders: []string{addr}}
+	prog := console.NewProgress(console.ProgressNone, io.Discard)
+	job, err := c.Upload(t.Context(), prog, file, UploadOptions{})
+	if err != nil || job.State != wire.JobPublished || deaths != 1 {
+		t.Errorf("got %+v, %v after %d deaths", job, err, deaths)
 	}
 }

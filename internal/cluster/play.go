@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
@@ -33,13 +34,29 @@ func (c *Cluster) PlayTo(ctx context.Context, prog *console.Progress, id vstack.
 		}
 		defer parts.remove()
 		opt.Sink = parts
-		r, err := c.Play(ctx, prog, m, policy, opt)
+		r, err := c.playCounted(ctx, prog, m, policy, opt)
 		if err != nil {
 			return r, err
 		}
 		return r, parts.mux(ctx, file)
 	}
-	return c.Play(ctx, prog, m, policy, opt)
+	return c.playCounted(ctx, prog, m, policy, opt)
+}
+
+// viewTimeout bounds the counting of a view: a catalog that is away delays no viewer.
+const viewTimeout = 2 * time.Second
+
+// playCounted plays and counts a view once something was shown, an interrupted one too.
+func (c *Cluster) playCounted(ctx context.Context, prog *console.Progress, m *vstack.Manifest, policy string, opt quicclient.PlayOptions) (quicclient.Report, error) {
+	r, err := c.Play(ctx, prog, m, policy, opt)
+	if r.Verified > 0 {
+		count, cancel := context.WithTimeout(context.WithoutCancel(ctx), viewTimeout)
+		defer cancel()
+		if verr := c.Meta.AddViews(count, m.Video, 1); verr != nil {
+			c.logger.Warn("the view was not counted", "video", m.Video, "err", verr)
+		}
+	}
+	return r, err
 }
 
 func firstVideo(m *vstack.Manifest) ([]uint16, error) {

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/vstack/vstack/internal/console"
@@ -69,13 +70,9 @@ func (c *Cluster) Upload(ctx context.Context, prog *console.Progress, file strin
 		}
 		resume = id.String()
 	}
-	addr, err := c.readyUploader(ctx, opt.Uploader)
+	addr, acc, err := c.deliver(ctx, prog, f, st.Size(), opt.Uploader, formFields(file, resume, opt))
 	if err != nil {
 		return none, err
-	}
-	acc, err := c.send(ctx, prog, addr, f, st.Size(), formFields(file, resume, opt))
-	if err != nil {
-		return none, console.Hint(err, "vstack video upload --resume %s", file)
 	}
 	if opt.NoWait {
 		return c.Job(ctx, addr, acc.Upload)
@@ -88,6 +85,32 @@ func (c *Cluster) Upload(ctx context.Context, prog *console.Progress, file strin
 		err = console.Hint(err, "vstack video upload --resume %s", file)
 	}
 	return job, err
+}
+
+// errCutOff says that the connection broke before the whole file had left: the uploader
+// cannot have begun to store it.
+var errCutOff = errors.New("cut off before the whole file was sent")
+
+// deliver sends the file to an uploader that is ready; when that one dies before it has
+// it all, to the next one.
+func (c *Cluster) deliver(ctx context.Context, prog *console.Progress, f *os.File, size int64, only string, fields [][2]string) (string, wire.Accepted, error) {
+	var acc wire.Accepted
+	for tries := max(len(c.cfg.Uploaders), 2); ; tries-- {
+		addr, err := c.readyUploader(ctx, only)
+		if err != nil {
+			return "", acc, err
+		}
+		acc, err = c.send(ctx, prog, addr, f, size, fields)
+		switch {
+		case err == nil:
+			return addr, acc, nil
+		case !errors.Is(err, errCutOff) || tries == 1 || ctx.Err() != nil:
+			return "", acc, err
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return "", acc, err
+		}
+	}
 }
 
 // openUploadOf finds the open upload of the very same bytes in the catalog.
@@ -214,8 +237,13 @@ func (c *Cluster) send(ctx context.Context, prog *console.Progress, addr string,
 	req.Header.Set("Expect", "100-continue")
 	resp, err := c.web.Do(req)
 	if err != nil {
-		task.Fail("connection lost")
-		return acc, fmt.Errorf("%w: %w", vstack.ErrUnavailable, err)
+		if counted.sent.Load() < size {
+			task.Fail("connection to " + addr + " lost")
+			return acc, fmt.Errorf("%w: %w: %w", vstack.ErrUnavailable, errCutOff, err)
+		}
+		// Everything was sent and the answer is lost: the uploader may be at work on it.
+		task.Fail("answer of " + addr + " lost")
+		return acc, console.Hint(fmt.Errorf("%w: %w", vstack.ErrUnavailable, err), "vstack video upload --resume %s", f.Name())
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusAccepted {
@@ -322,7 +350,7 @@ type countingReader struct {
 	ctx   context.Context
 	r     io.Reader
 	task  *console.Task
-	done  int64
+	sent  atomic.Int64 // the transport reads in a goroutine of its own
 	total int64
 }
 
@@ -331,7 +359,6 @@ func (c *countingReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.r.Read(p)
-	c.done += int64(n)
-	c.task.Set(c.done, c.total, "")
+	c.task.Set(c.sent.Add(int64(n)), c.total, "")
 	return n, err
 }

@@ -108,6 +108,8 @@ type StoreReport struct {
 	Writes   int64          `json:"writes"`     // chunks accepted since start
 	Started  time.Time      `json:"started"`
 	Full     bool           `json:"full"` // refuses writes for lack of space
+	// Mute is why the store does not vote; empty when it does.
+	Mute string `json:"mute,omitempty"`
 }
 
 // Heartbeat is the body of POST /v1/heartbeats: one host's datanode, every second.
