@@ -112,7 +112,8 @@ func (d *demo) run(ctx context.Context) (err error) {
 func (d *demo) openLab() error {
 	var err error
 	if d.keep = d.spec.Dir != ""; !d.keep {
-		if d.spec.Dir, err = os.MkdirTemp("", "vstack-demo-"); err != nil {
+		sweepDemos(os.TempDir(), time.Now())
+		if d.spec.Dir, err = os.MkdirTemp("", demoTemp); err != nil {
 			return fmt.Errorf("make demo directory: %w", err)
 		}
 	}
