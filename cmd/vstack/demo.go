@@ -112,9 +112,8 @@ func (d *demo) run(ctx context.Context) (err error) {
 func (d *demo) openLab() error {
 	var err error
 	if d.keep = d.spec.Dir != ""; !d.keep {
-		sweepDemos(os.TempDir(), time.Now())
-		if d.spec.Dir, err = os.MkdirTemp("", demoTemp); err != nil {
-			return fmt.Errorf("make demo directory: %w", err)
+		if d.spec.Dir, err = lab.TempDir(); err != nil {
+			return err
 		}
 	}
 	if lab.Exists(d.spec.Dir) {

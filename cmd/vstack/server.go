@@ -89,6 +89,7 @@ func (h *host) open(ctx context.Context) error {
 	if h.id, err = identity.Load(h.cfg.TLS); err != nil {
 		return err
 	}
+	h.id.LogReloads(h.log)
 	h.parts = append(h.parts, part{name: "identity", run: h.id.Run})
 	if h.cfg.Debug != "" {
 		if err := h.addDebug(); err != nil {

@@ -227,3 +227,13 @@ func TestAnUploaderThatDiesWhileItReceivesIsReplacedByTheNext(t *testing.T) {
 		t.Errorf("got %+v, %v after %d deaths", job, err, deaths)
 	}
 }
+
+func TestTitleOfAnyFileNameIsATitle(t *testing.T) {
+	for file, want := range map[string]string{
+		"/films/A film.mkv": "A film", "-rf": "-rf", "a\nb\t.mp4": "a b ", "caf\xe9.mp4": "caf\uFFFD", "日本.mov": "日本",
+	} {
+		if got := titleOf(file); got != want {
+			t.Errorf("%q: got %q, want %q", file, got, want)
+		}
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/metaclient"
@@ -158,10 +159,21 @@ func hashFile(ctx context.Context, prog *console.Progress, f *os.File, size int6
 	return vstack.ChunkID(h.Sum(nil)), nil
 }
 
+// titleOf makes a title of a file's name, which may hold what no title can.
+func titleOf(file string) string {
+	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(name, "\uFFFD"))
+}
+
 func formFields(file, resume string, opt UploadOptions) [][2]string {
 	title := opt.Title
 	if title == "" {
-		title = strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+		title = titleOf(file)
 	}
 	fields := [][2]string{{"title", title}, {"class", cmp.Or(opt.Class, string(vstack.PolicyAuto))}, {"keep_original", strconv.FormatBool(opt.KeepOriginal)}}
 	if len(opt.Renditions) > 0 {

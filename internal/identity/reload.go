@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"time"
 )
@@ -20,6 +21,19 @@ type stamp struct {
 // are in use, or with what is wrong with them (once for each state of the files).
 // Set it before Run.
 func (i *Identity) OnReload(f func(error)) { i.onReload = f }
+
+// LogReloads has log told what became of files that were replaced while the process
+// runs: new ones that cannot be used would else show only when the old ones expire. It
+// takes the place of OnReload.
+func (i *Identity) LogReloads(log *slog.Logger) {
+	i.OnReload(func(err error) {
+		if err != nil {
+			log.Error("new certificates are not used, the old ones stay", "err", err)
+			return
+		}
+		log.Info("new certificates are in use", "file", i.certPath)
+	})
+}
 
 // Run reloads whenever a file changes, until ctx ends. Files that make no valid
 // identity, for example because only one of certificate and key was replaced yet, are

@@ -1,4 +1,4 @@
-package main
+package lab
 
 import (
 	"os"
@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestSweepRemovesWhatKilledDemosLeftAndNothingElse(t *testing.T) {
+func TestSweepRemovesWhatKilledProcessesLeftAndNothingElse(t *testing.T) {
 	parent, now := t.TempDir(), time.Now()
 	make := func(name string, age time.Duration) string {
 		dir := filepath.Join(parent, name)
@@ -23,8 +23,8 @@ func TestSweepRemovesWhatKilledDemosLeftAndNothingElse(t *testing.T) {
 		}
 		return dir
 	}
-	killed := make(demoTemp+"killed", time.Hour)
-	stay := []string{make(demoTemp+"runs", time.Hour), make(demoTemp+"starts", time.Second), make("another", time.Hour)}
+	killed := make(tempName+"killed", time.Hour)
+	stay := []string{make(tempName+"runs", time.Hour), make(tempName+"starts", time.Second), make("another", time.Hour)}
 	lock, err := os.Open(filepath.Join(stay[0], "lock"))
 	if err != nil {
 		t.Fatal(err)
@@ -33,12 +33,12 @@ func TestSweepRemovesWhatKilledDemosLeftAndNothingElse(t *testing.T) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(stay[2], filepath.Join(parent, demoTemp+"link")); err != nil {
+	if err := os.Symlink(stay[2], filepath.Join(parent, tempName+"link")); err != nil {
 		t.Fatal(err)
 	}
-	sweepDemos(parent, now)
+	sweep(parent, now)
 	if _, err := os.Lstat(killed); !os.IsNotExist(err) {
-		t.Errorf("what a killed demo left is still there: %v", err)
+		t.Errorf("what a killed process left is still there: %v", err)
 	}
 	for _, dir := range stay {
 		if _, err := os.Stat(filepath.Join(dir, "hosts/h1")); err != nil {
