@@ -25,6 +25,7 @@ type metastore struct {
 	echo      map[vstack.StoreID]vstack.LSN
 	reports   map[vstack.StoreID]wire.StoreReport
 	down      bool
+	cluster   vstack.ClusterID
 	feedHeld  bool // heartbeats go on, the feed tells nothing new
 	wake      chan struct{}
 }
@@ -32,7 +33,7 @@ type metastore struct {
 func newMetastore() *metastore {
 	return &metastore{
 		videos: map[vstack.VideoID]wire.FeedVideo{}, uploads: map[vstack.UploadID]vstack.Upload{}, changed: map[any]uint64{},
-		echo: map[vstack.StoreID]vstack.LSN{}, reports: map[vstack.StoreID]wire.StoreReport{}, wake: make(chan struct{}),
+		echo: map[vstack.StoreID]vstack.LSN{}, reports: map[vstack.StoreID]wire.StoreReport{}, wake: make(chan struct{}), cluster: vstack.ClusterID{1},
 	}
 }
 
@@ -119,8 +120,12 @@ func (m *metastore) Heartbeat(_ context.Context, hb wire.Heartbeat) (wire.Heartb
 	if m.down {
 		return wire.HeartbeatReply{}, errDown
 	}
-	reply := wire.HeartbeatReply{Index: m.index, Echo: map[vstack.StoreID]vstack.LSN{}}
+	reply := wire.HeartbeatReply{Index: m.index, Cluster: m.cluster, Echo: map[vstack.StoreID]vstack.LSN{}, Refused: map[vstack.StoreID]string{}}
 	for _, s := range hb.Stores {
+		if !s.Cluster.IsZero() && s.Cluster != m.cluster || s.Seen > m.index {
+			reply.Refused[s.ID] = vstack.ErrForeignCatalog.Error()
+			continue
+		}
 		m.echo[s.ID] = max(m.echo[s.ID], s.LSN)
 		m.reports[s.ID] = s
 		reply.Echo[s.ID] = m.echo[s.ID]

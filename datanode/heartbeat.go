@@ -45,6 +45,16 @@ func (s *Server) beatOnce(ctx context.Context) error {
 		return err
 	}
 	for _, st := range s.stores {
+		if why, refused := reply.Refused[st.disk.ID()]; refused {
+			// Without an echo it judges no message.
+			if st.past.refuse(why) {
+				s.cfg.Logger.Error("metastore refuses the store; it serves reads, votes for nothing and drops nothing", "store", st.disk.ID(), "dir", st.cfg.Dir, "reason", why)
+			}
+			continue
+		}
+		if err := st.past.follow(reply.Cluster, s.follower.Applied(), time.Now()); err != nil {
+			s.cfg.Logger.Warn("catalog's identity could not be noted", "store", st.disk.ID(), "error", err)
+		}
 		echo := reply.Echo[st.disk.ID()]
 		if st.disk.LostRecords() && !st.lostTold {
 			// Rot took acknowledged records: that is forgetting, whatever the LSN says.
@@ -52,6 +62,8 @@ func (s *Server) beatOnce(ctx context.Context) error {
 		}
 		st.voter.Echo(echo, reply.Index)
 	}
-	s.index.CompareAndSwap(0, max(reply.Index, 1))
+	if len(reply.Refused) == 0 {
+		s.index.CompareAndSwap(0, max(reply.Index, 1))
+	}
 	return nil
 }

@@ -31,6 +31,9 @@ func (s *Server) ready(context.Context) []ops.Check {
 		if votes, why := st.voter.Votes(); !votes {
 			c.Err = fmt.Errorf("does not vote: %s", why)
 		}
+		if why := st.past.why(); why != "" {
+			c.Err = errors.New(why)
+		}
 		out = append(out, c)
 	}
 	return out

@@ -25,6 +25,7 @@ type store struct {
 	voter    *vote.Voter
 	loop     *converge.Loop
 	endpoint *serve.Endpoint
+	past     *lineage
 
 	lostTold bool // of the heartbeat's goroutine alone
 }
@@ -38,8 +39,12 @@ func openDisk(ctx context.Context, s *Server, cfg StoreConfig) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
+	past, err := openLineage(s.cfg.FS, cfg.Dir)
+	if err != nil {
+		return nil, errors.Join(err, disk.Close())
+	}
 	return &store{
-		server: s, cfg: cfg, disk: disk,
+		server: s, cfg: cfg, disk: disk, past: past,
 		gate: serve.NewGate(s.cfg.MaxRequests), latency: serve.NewLatency(),
 	}, nil
 }
@@ -55,7 +60,7 @@ func (st *store) assemble() (err error) {
 		return err
 	}
 	st.loop, err = converge.New(converge.Config{
-		Disk: st.disk, Catalog: s.follower, Votes: st.voter, Fetch: s.fetch, Complete: s.complete,
+		Disk: st.disk, Catalog: s.follower, Votes: st.voter, Fetch: s.fetch, Complete: func() bool { return s.complete() && st.past.why() == "" },
 		ReadP99: func() time.Duration { return st.latency.Quantile(time.Now(), 0.99) },
 		Rate:    s.repair, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
 		Settle: s.cfg.Settle, Interval: s.cfg.ConvergeEvery, Grace: s.cfg.DropGrace,
@@ -102,11 +107,13 @@ func (st *store) report() wire.StoreReport {
 	stats := st.disk.Stats()
 	missing, corrupt := st.loop.Lacking()
 	reads, bytes := st.reader.Served()
+	past := st.past.get()
 	_, mute := st.voter.Votes()
 	return wire.StoreReport{
 		ID: st.disk.ID(), Addr: st.addr(), Capacity: stats.Capacity, Used: stats.Used,
 		Chunks: int64(stats.Chunks), Missing: missing, Corrupt: corrupt,
 		LSN: st.disk.LSN(), Applied: st.server.follower.Applied(),
+		Cluster: past.Cluster, Seen: past.Seen,
 		ReadP99: st.latency.Quantile(time.Now(), 0.99).Seconds(), Reads: reads, ReadSize: bytes,
 		Writes: st.voter.Accepted(), Started: st.server.started, Full: stats.Free < vstack.MaxChunkSize, Mute: mute,
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog"
 	"github.com/vstack/vstack/metastore/placement"
@@ -50,10 +52,15 @@ func (s *Server) assign(ctx context.Context, view *catalog.View) {
 		s.cfg.Logger.Error("plan placement", "err", err)
 		return
 	}
+	cluster, err := uuid.NewV7()
+	if err != nil {
+		s.cfg.Logger.Error("make a cluster id", "err", err)
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, proposeTimeout)
 	defer cancel()
 	// A refusal means that stores or uploads came in between: the next tick looks again.
-	if _, err := s.propose(ctx, catalog.AssignPlacement, catalog.AssignPlacementPayload{Base: current.Version, Groups: plan[:]}, ""); err != nil {
+	if _, err := s.propose(ctx, catalog.AssignPlacement, catalog.AssignPlacementPayload{Base: current.Version, Groups: plan[:], Cluster: vstack.ClusterID(cluster)}, ""); err != nil {
 		s.cfg.Logger.Info("placement was not assigned", "err", err)
 		return
 	}

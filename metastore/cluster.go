@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -83,31 +84,59 @@ func (s *Server) heartbeat(c echo.Context) error {
 	if len(hb.Version) > 128 {
 		return fmt.Errorf("heartbeat of host %s: %w: version of %d bytes", hb.Host, vstack.ErrInvalid, len(hb.Version))
 	}
+	l, leads := s.node.Leading()
+	if !leads {
+		return fmt.Errorf("heartbeat of host %s: %w", hb.Host, vstack.ErrNoLeader)
+	}
+	refused := s.refuseForeign(&hb)
 	reg := catalog.RegisterStoresPayload{Host: hb.Host}
 	for _, r := range hb.Stores {
 		reg.Stores = append(reg.Stores, catalog.StoreRegistration{ID: r.ID, Addr: r.Addr, Capacity: r.Capacity})
 	}
-	if err := catalog.CheckRegistration(reg); err != nil {
+	if err := catalog.CheckRegistration(reg); err != nil && len(refused) == 0 {
 		return err
 	}
-	if !s.registered(reg) {
+	if len(reg.Stores) > 0 && !s.registered(reg) {
 		if _, err := s.commit(c, catalog.RegisterStores, reg); err != nil {
 			return err
 		}
 		s.cfg.Logger.Info("stores registered", "host", hb.Host, "stores", len(reg.Stores))
 	}
-	l, leads := s.node.Leading()
-	if !leads {
-		return fmt.Errorf("heartbeat of host %s: %w", hb.Host, vstack.ErrNoLeader)
-	}
 	s.monitor.record(l, hb, time.Now())
 	view := s.catalog.View()
-	reply := wire.HeartbeatReply{Index: view.FeedIndex(), Echo: make(map[vstack.StoreID]vstack.LSN, len(hb.Stores))}
+	reply := wire.HeartbeatReply{
+		Index: view.FeedIndex(), Cluster: view.Cluster(), Refused: refused,
+		Echo: make(map[vstack.StoreID]vstack.LSN, len(hb.Stores)),
+	}
 	for _, r := range hb.Stores {
 		st, _ := view.Store(r.ID)
 		reply.Echo[r.ID] = s.monitor.echo(r.ID, st.Echo)
 	}
 	return answer(c, reply)
+}
+
+// refuseForeign takes the stores out of a heartbeat whose past is not this catalog's: a
+// catalog that was made anew, or set back to an old backup, does not name what they
+// hold, and must not let them think that nobody needs it.
+func (s *Server) refuseForeign(hb *wire.Heartbeat) map[vstack.StoreID]string {
+	view := s.catalog.View()
+	refused := map[vstack.StoreID]string{}
+	hb.Stores = slices.DeleteFunc(hb.Stores, func(r wire.StoreReport) bool {
+		switch {
+		case !r.Cluster.IsZero() && r.Cluster != view.Cluster():
+			of := "cluster " + view.Cluster().String()
+			if view.Cluster().IsZero() {
+				of = "no cluster yet: it is new"
+			}
+			refused[r.ID] = fmt.Sprintf("%v: the store is of cluster %s, the catalog of %s", vstack.ErrForeignCatalog, r.Cluster, of)
+		case r.Seen > view.Applied():
+			refused[r.ID] = fmt.Sprintf("%v: the store has followed it to index %d, and it is at %d: it went back", vstack.ErrForeignCatalog, r.Seen, view.Applied())
+		default:
+			return false
+		}
+		return true
+	})
+	return refused
 }
 
 // checkReporter lets a host speak for itself only. A member that forwards has checked

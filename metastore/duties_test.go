@@ -236,6 +236,41 @@ func TestACapacityThatMovesALittleWritesNothing(t *testing.T) {
 	}
 }
 
+func TestStoresOfAnotherPastAreRefused(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil)
+	c.register()
+	cl := c.clientAs(c.issue(identity.Spec{ID: "h1", Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}}))
+	beat := func(change func(*wire.StoreReport)) wire.HeartbeatReply {
+		hb := heartbeatOf(0, 1)
+		change(&hb.Stores[0])
+		reply, err := cl.Heartbeat(t.Context(), hb)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := reply.Echo[storeID(0, 1)]; !ok {
+			t.Error("the host's other store got no answer")
+		}
+		return reply
+	}
+	own := beat(func(*wire.StoreReport) {})
+	if own.Cluster.IsZero() || len(own.Refused) != 0 {
+		t.Fatalf("reply to a new store: %+v", own)
+	}
+	for name, change := range map[string]func(*wire.StoreReport){
+		"another cluster":   func(r *wire.StoreReport) { r.Cluster = vstack.ClusterID{9} },
+		"a later catalog":   func(r *wire.StoreReport) { r.Cluster, r.Seen = own.Cluster, 1<<40 },
+		"this very catalog": func(r *wire.StoreReport) { r.Cluster, r.Seen = own.Cluster, own.Index },
+	} {
+		r := beat(change)
+		_, refused := r.Refused[storeID(0, 0)]
+		_, echoed := r.Echo[storeID(0, 0)]
+		if want := name != "this very catalog"; refused != want || echoed == want {
+			t.Errorf("a store of %s: refused %v, echoed %v", name, refused, echoed)
+		}
+	}
+}
+
 func TestAStoreOnTwoHostsIsRefused(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1, nil)

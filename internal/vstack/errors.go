@@ -44,6 +44,7 @@ var (
 	ErrOutcomeUnknown  = sentinel("OUTCOME_UNKNOWN", "leadership lost: outcome unknown")
 	ErrNotReady        = sentinel("NOT_READY", "placement is not assigned yet: too few stores")
 	ErrUploadNotLive   = sentinel("UPLOAD_NOT_LIVE", "upload is not live")
+	ErrForeignCatalog  = sentinel("FOREIGN_CATALOG", "catalog is not the one that the store belongs to")
 	ErrManifestInvalid = sentinel("MANIFEST_INVALID", "manifest is not valid")
 
 	// ChunkPaxos.

@@ -43,6 +43,9 @@ type (
 	// StoreID names one data directory of one datanode, for as long as its bytes live.
 	// An emptied or foreign directory is a new store with a new StoreID.
 	StoreID UUID
+	// ClusterID names a cluster: made with its first placement, and kept by every store
+	// that was ever part of it.
+	ClusterID UUID
 	// ProposerID names one proposer process for one incarnation of one upload.
 	ProposerID UUID
 )
@@ -51,21 +54,25 @@ func (v VideoID) String() string    { return UUID(v).String() }
 func (u UploadID) String() string   { return UUID(u).String() }
 func (s StoreID) String() string    { return UUID(s).String() }
 func (p ProposerID) String() string { return UUID(p).String() }
+func (c ClusterID) String() string  { return UUID(c).String() }
 
 func (v VideoID) IsZero() bool    { return UUID(v).IsZero() }
 func (u UploadID) IsZero() bool   { return UUID(u).IsZero() }
 func (s StoreID) IsZero() bool    { return UUID(s).IsZero() }
 func (p ProposerID) IsZero() bool { return UUID(p).IsZero() }
+func (c ClusterID) IsZero() bool  { return UUID(c).IsZero() }
 
 func (v VideoID) MarshalText() ([]byte, error)    { return []byte(v.String()), nil }
 func (u UploadID) MarshalText() ([]byte, error)   { return []byte(u.String()), nil }
 func (s StoreID) MarshalText() ([]byte, error)    { return []byte(s.String()), nil }
 func (p ProposerID) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+func (c ClusterID) MarshalText() ([]byte, error)  { return []byte(c.String()), nil }
 
 func (v *VideoID) UnmarshalText(b []byte) error    { return unmarshalUUID((*UUID)(v), b) }
 func (u *UploadID) UnmarshalText(b []byte) error   { return unmarshalUUID((*UUID)(u), b) }
 func (s *StoreID) UnmarshalText(b []byte) error    { return unmarshalUUID((*UUID)(s), b) }
 func (p *ProposerID) UnmarshalText(b []byte) error { return unmarshalUUID((*UUID)(p), b) }
+func (c *ClusterID) UnmarshalText(b []byte) error  { return unmarshalUUID((*UUID)(c), b) }
 
 func unmarshalUUID(dst *UUID, b []byte) (err error) {
 	*dst, err = ParseUUID(string(b))

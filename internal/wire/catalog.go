@@ -108,6 +108,11 @@ type StoreReport struct {
 	Writes   int64          `json:"writes"`     // chunks accepted since start
 	Started  time.Time      `json:"started"`
 	Full     bool           `json:"full"` // refuses writes for lack of space
+	// Cluster and Seen are what the store keeps of its past: the cluster that it belongs
+	// to, zero for a new store, and the highest catalog index that it followed, as of
+	// about a minute ago.
+	Cluster vstack.ClusterID `json:"cluster,omitzero"`
+	Seen    uint64           `json:"seen,omitzero"`
 	// Mute is why the store does not vote; empty when it does.
 	Mute string `json:"mute,omitempty"`
 }
@@ -122,8 +127,13 @@ type Heartbeat struct {
 // HeartbeatReply answers a heartbeat. Echo is the highest LSN that the catalog ever
 // saw of each store: a store that recovers below its echo has forgotten votes.
 type HeartbeatReply struct {
-	Index uint64                        `json:"index"` // the catalog's, to catch up with
-	Echo  map[vstack.StoreID]vstack.LSN `json:"echo"`
+	Index uint64 `json:"index"` // the catalog's, to catch up with
+	// Refused names stores that are not of this catalog, and why: it neither registers
+	// them nor answers for them.
+	Refused map[vstack.StoreID]string `json:"refused,omitempty"`
+	// Cluster is the catalog's identity, zero until the first placement.
+	Cluster vstack.ClusterID              `json:"cluster,omitzero"`
+	Echo    map[vstack.StoreID]vstack.LSN `json:"echo"`
 }
 
 // Node is one host as GET /v1/nodes lists it.

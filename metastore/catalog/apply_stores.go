@@ -135,6 +135,9 @@ func (a *application) assignPlacement(p AssignPlacementPayload, _ *Result) error
 		}
 	}
 	a.put(&groupsRow{Groups: groups})
+	if a.meta.Cluster.IsZero() {
+		a.meta.Cluster = p.Cluster
+	}
 	a.placementChanged()
 	return nil
 }

@@ -125,6 +125,8 @@ type (
 	AssignPlacementPayload struct {
 		Base   uint64             `json:"base"`
 		Groups [][]vstack.StoreID `json:"groups"`
+		// Cluster becomes the catalog's identity if it has none yet.
+		Cluster vstack.ClusterID `json:"cluster,omitzero"`
 	}
 )
 

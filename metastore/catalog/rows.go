@@ -76,6 +76,8 @@ type metaRow struct {
 	Videos      int                `json:"videos"`       // rows, tombstones included
 	Stores      int                `json:"stores"`
 	Requests    int                `json:"requests"`
+	// Cluster is the catalog's identity, from the first placement on.
+	Cluster vstack.ClusterID `json:"cluster,omitzero"`
 
 	Sum sum `json:"-"` // of all rows
 }

@@ -22,6 +22,9 @@ func (v *View) Applied() uint64 { return v.meta.Applied }
 // FeedIndex is the index of the last change that the feed shows.
 func (v *View) FeedIndex() uint64 { return v.meta.Feed }
 
+// Cluster is the catalog's identity; zero before the first placement.
+func (v *View) Cluster() vstack.ClusterID { return v.meta.Cluster }
+
 // Frozen reports whether an upload was ever opened: placement then changes by epoch only.
 func (v *View) Frozen() bool { return v.meta.Uploads > 0 }
 

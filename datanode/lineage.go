@@ -1,0 +1,99 @@
+package datanode
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/vstack/vstack/internal/vfs"
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+const (
+	lineageName = "cluster.json"
+	maxLineage  = 4 << 10
+	// lineageEvery is how often the followed index is written down.
+	lineageEvery = time.Minute
+)
+
+// lineage is what a store keeps of the catalog that it belongs to. A catalog that was
+// made anew, or set back to an old backup, does not name the chunks that are here; by
+// these two the metastore knows that it is not the one, and the store drops nothing.
+type lineage struct {
+	fs   vfs.FS
+	path string
+
+	mu      sync.Mutex // guards the fields below; held over the rare write
+	past    past
+	written time.Time
+	refused string // why the metastore refuses the store; empty while it does not
+}
+
+// past is the file.
+type past struct {
+	Cluster vstack.ClusterID `json:"cluster"`
+	Seen    uint64           `json:"seen"` // catalog index, at most lineageEvery old
+}
+
+// openLineage reads the store's past; a new store has none.
+func openLineage(fsys vfs.FS, dir string) (*lineage, error) {
+	l := &lineage{fs: fsys, path: filepath.Join(dir, lineageName)}
+	b, err := vfs.ReadFile(fsys, l.path, maxLineage)
+	if errors.Is(err, fs.ErrNotExist) {
+		return l, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &l.past)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w: %w", l.path, vstack.ErrCorrupt, err)
+	}
+	return l, nil
+}
+
+func (l *lineage) get() past {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.past
+}
+
+// follow notes that the store follows a catalog, up to an index.
+func (l *lineage) follow(cluster vstack.ClusterID, seen uint64, now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refused = ""
+	next := past{Cluster: cluster, Seen: max(seen, l.past.Seen)}
+	fresh := l.past.Cluster.IsZero()
+	if cluster.IsZero() || next == l.past || !fresh && now.Sub(l.written) < lineageEvery {
+		return nil
+	}
+	b, err := json.Marshal(next)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", l.path, err)
+	}
+	if err := vfs.WriteFile(l.fs, l.path, b, 0o640); err != nil {
+		return err
+	}
+	l.past, l.written = next, now
+	return nil
+}
+
+// refuse notes why the metastore does not take the store, and whether that is news.
+func (l *lineage) refuse(why string) (news bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	news = l.refused != why
+	l.refused = why
+	return news
+}
+
+// why is the metastore's reason to refuse the store, or empty.
+func (l *lineage) why() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.refused
+}

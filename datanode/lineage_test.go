@@ -1,0 +1,72 @@
+package datanode
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vstack/vstack/internal/vfs"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+func TestACatalogMadeAnewDeletesNothing(t *testing.T) {
+	c := newCluster(t, func(cfg *Config) { cfg.DropGrace, cfg.ConvergeEvery = time.Millisecond, 10*time.Millisecond })
+	u := c.open()
+	ref := c.put(u, 1, random(1000), c.nodes...)
+	c.publish(u, ref)
+	n := c.nodes[0]
+	waitFor(t, func() bool { return c.meta.report(n.id).Cluster == vstack.ClusterID{1} })
+	n.stop()
+	var videos map[vstack.VideoID]wire.FeedVideo
+	c.meta.set(func() { // all members lost their disks, and an operator started anew
+		videos, c.meta.videos, c.meta.cluster = c.meta.videos, map[vstack.VideoID]wire.FeedVideo{}, vstack.ClusterID{2}
+	})
+	n.start()
+	refused := func() bool {
+		resp, body := n.get("/readyz?verbose", nil)
+		return resp.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), vstack.ErrForeignCatalog.Error())
+	}
+	waitFor(t, refused)
+	for range 5 { // passes of the loop
+		pass := n.server.stores[0].loop.Passes()
+		waitFor(t, func() bool { return n.server.stores[0].loop.Passes() > pass })
+	}
+	if !n.has(ref) {
+		t.Fatal("the only copies went because a catalog did not know them")
+	}
+	c.meta.set(func() { c.meta.videos, c.meta.cluster = videos, vstack.ClusterID{1} })
+	waitFor(t, func() bool { return !refused() })
+	if !n.has(ref) {
+		t.Error("the chunk is gone")
+	}
+}
+
+func TestTheFollowedIndexIsNotedNowAndThen(t *testing.T) {
+	fsys, dir, now := vfs.OS{}, t.TempDir(), time.Now()
+	l, err := openLineage(fsys, dir)
+	if err != nil || l.get() != (past{}) {
+		t.Fatalf("a new store has a past: %+v, %v", l.get(), err)
+	}
+	follow := func(seen uint64, at time.Duration) past {
+		t.Helper()
+		if err := l.follow(vstack.ClusterID{7}, seen, now.Add(at)); err != nil {
+			t.Fatal(err)
+		}
+		again, err := openLineage(fsys, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return again.get()
+	}
+	for _, step := range []struct {
+		seen uint64
+		at   time.Duration
+		want uint64
+	}{{5, 0, 5}, {9, time.Second, 5}, {11, lineageEvery, 11}, {3, 3 * lineageEvery, 11}} {
+		if got := follow(step.seen, step.at); got.Seen != step.want || got.Cluster != (vstack.ClusterID{7}) {
+			t.Errorf("after index %d at %v the file says %+v, want %d", step.seen, step.at, got, step.want)
+		}
+	}
+}
