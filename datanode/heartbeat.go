@@ -10,11 +10,13 @@ import (
 // beatTimeout bounds one heartbeat: a late one is worth less than the next.
 const beatTimeout = 3 * time.Second
 
+// beatRetry is the pause after a heartbeat that nobody answered: while a cluster starts
+// or elects, stores should not be missing for longer than it takes.
+const beatRetry = 200 * time.Millisecond
+
 // beat reports to the catalog every HeartbeatEvery until ctx ends. The answer's echo
 // is what fences a store that has forgotten votes.
 func (s *Server) beat(ctx context.Context) error {
-	tick := time.NewTicker(s.cfg.HeartbeatEvery)
-	defer tick.Stop()
 	quiet := false // since the last answer, so that an outage is logged once
 	for {
 		err := s.beatOnce(ctx)
@@ -25,8 +27,12 @@ func (s *Server) beat(ctx context.Context) error {
 			s.cfg.Logger.Warn("metastore does not answer heartbeats", "host", s.cfg.Host, "error", err)
 		}
 		quiet = err != nil
+		pause := s.cfg.HeartbeatEvery
+		if quiet {
+			pause = min(pause, beatRetry)
+		}
 		select {
-		case <-tick.C:
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return nil
 		}
