@@ -27,11 +27,27 @@ func (s *Server) runPlacement(ctx context.Context) {
 		if n := len(view.Stores()); n != known {
 			known, quiet = n, time.Now()
 		}
-		if _, leads := s.node.Leading(); !leads || time.Since(quiet) < s.cfg.SettleAfter {
+		if _, leads := s.node.Leading(); !leads || time.Since(quiet) < s.cfg.SettleAfter && !s.allHostsCame(view) {
 			continue
 		}
 		s.assign(ctx, view)
 	}
+}
+
+// allHostsCame reports whether every member's host has registered its stores, which it
+// does with one heartbeat: then there is nobody left to wait for. Hosts that are no
+// members may come later, and change the plan until the first upload.
+func (s *Server) allHostsCame(view *catalog.View) bool {
+	hosts := map[string]bool{}
+	for _, st := range view.Stores() {
+		hosts[string(st.Host)] = true
+	}
+	for _, p := range s.cfg.Peers {
+		if !hosts[p.ID] {
+			return false
+		}
+	}
+	return true
 }
 
 // assign proposes a plan if the catalog's is not the one that its stores ask for.

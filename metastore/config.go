@@ -57,7 +57,7 @@ type Config struct {
 	Tick time.Duration
 	// EchoEvery is how often the highest LSNs of stores are committed. Default 30 s.
 	EchoEvery time.Duration
-	// SettleAfter is how long registrations must have been quiet before the first
+	// SettleAfter is how long, while a member's host is missing, registrations must have been quiet before the first
 	// placement, so that it spreads over all hosts of a cluster that is starting.
 	// Default 1.5 s.
 	SettleAfter time.Duration

@@ -66,21 +66,37 @@ func (g *guard) do(what string, write func() error) error {
 	if g.broken != nil {
 		return g.broken
 	}
-	timer := time.NewTimer(g.timeout)
-	defer timer.Stop()
 	j := job{write, make(chan error, 1)}
 	g.jobs <- j // the worker is idle: the last write has answered, or we are broken
-	select {
-	case err := <-j.result:
-		if err == nil {
-			return nil
-		}
-		g.broken = fmt.Errorf("raft log: %s: %w", what, err)
-	case <-timer.C:
+	switch err, answered := g.await(j.result); {
+	case !answered:
 		g.broken = fmt.Errorf("raft log: %s: %w: the disk did not answer within %s", what, vstack.ErrTimeout, g.timeout)
+	case err != nil:
+		g.broken = fmt.Errorf("raft log: %s: %w", what, err)
+	default:
+		return nil
 	}
 	g.fatal(g.broken)
 	return g.broken
+}
+
+// guardTicks is how many ticks the deadline of a write is made of.
+const guardTicks = 20
+
+// await waits for a write until the deadline. It counts ticks, of which one at most is
+// kept while nobody receives: the time in which this process itself stood still, as
+// under SIGSTOP or in a stopped virtual machine, is no proof of a hung disk.
+func (g *guard) await(result <-chan error) (err error, answered bool) {
+	tick := time.NewTicker(g.timeout / guardTicks)
+	defer tick.Stop()
+	for range guardTicks {
+		select {
+		case err := <-result:
+			return err, true
+		case <-tick.C:
+		}
+	}
+	return nil, false
 }
 
 func (g *guard) StoreLog(l *raft.Log) error {
