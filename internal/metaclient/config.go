@@ -27,6 +27,10 @@ type Config struct {
 	// AttemptTimeout bounds one attempt at one endpoint, so that a hung member costs
 	// this much and not the whole call. Default 5 s; long polls add their hold time.
 	AttemptTimeout time.Duration
+	// HedgeAfter is how long an attempt may go unanswered before the next endpoint is
+	// asked as well. It should exceed the usual time of a write, and stay below what a
+	// failover takes. Default 300 ms.
+	HedgeAfter time.Duration
 	// DialTimeout bounds connecting to one endpoint. Default 1 s.
 	DialTimeout time.Duration
 	// PlacementTTL is how long Placement answers from memory before it asks again
@@ -43,6 +47,9 @@ func (c *Config) withDefaults() {
 	}
 	if c.AttemptTimeout == 0 {
 		c.AttemptTimeout = 5 * time.Second
+	}
+	if c.HedgeAfter == 0 {
+		c.HedgeAfter = 300 * time.Millisecond
 	}
 	if c.DialTimeout == 0 {
 		c.DialTimeout = time.Second
@@ -65,7 +72,7 @@ func (c *Config) Validate() error {
 	if c.TLS == nil {
 		return fmt.Errorf("metaclient: %w: TLS is required", vstack.ErrInvalid)
 	}
-	if c.Timeout < 0 || c.AttemptTimeout < 0 || c.DialTimeout < 0 || c.PlacementTTL < 0 {
+	if c.Timeout < 0 || c.AttemptTimeout < 0 || c.HedgeAfter < 0 || c.DialTimeout < 0 || c.PlacementTTL < 0 {
 		return fmt.Errorf("metaclient: %w: negative timeout", vstack.ErrInvalid)
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -28,7 +27,16 @@ const (
 
 const (
 	backoffFirst = 25 * time.Millisecond
+	// backoffEager bounds the pause between rounds over the endpoints while an election
+	// may be under way, which takes about half a second; backoffMax after eagerFor.
+	backoffEager = 100 * time.Millisecond
 	backoffMax   = time.Second
+	eagerFor     = 3 * time.Second
+	// maxRacing bounds the attempts of one call that run at once.
+	maxRacing = 3
+	// slowBody is the size from which sending the body may take longer than HedgeAfter
+	// by itself.
+	slowBody = 256 << 10
 )
 
 // call is one request, before its attempts.
@@ -42,12 +50,14 @@ type call struct {
 	hold         time.Duration
 	local        bool // answered by any member at any index: no min_index
 	once         bool // one attempt at each endpoint
+	noHedge      bool // a second attempt beside the first would count twice
 }
 
-// answer is what a successful attempt leaves besides call.out.
+// answer is what a successful attempt leaves.
 type answer struct {
 	status int
 	etag   string
+	body   []byte
 }
 
 // do runs the attempts of a call.
@@ -68,38 +78,13 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	if k.write {
 		requestID = uuid.NewString()
 	}
-	start := c.preferred.Load()
-	n := int64(len(c.cfg.Endpoints))
-	backoff := backoffFirst
-	var last error
-	for i := int64(0); ; i++ {
-		if c.closed.Load() {
-			return answer{}, fmt.Errorf("%s %s: %w", k.method, k.path, vstack.ErrClosed)
-		}
-		which := (start + i) % n
-		ans, err := c.attempt(ctx, k, c.cfg.Endpoints[which], payload, requestID)
-		if err == nil {
-			c.preferred.Store(which)
-			return ans, nil
-		}
-		if !retryable(err) {
-			return answer{}, fmt.Errorf("%s %s: %w", k.method, k.path, err)
-		}
-		c.cfg.Logger.Debug("metastore attempt", "method", k.method, "path", k.path, "endpoint", c.cfg.Endpoints[which], "err", err)
-		if ctx.Err() == nil || last == nil {
-			last = err // keep the reason rather than the cut-off of the final attempt
-		}
-		if ctx.Err() != nil || (k.once && i == n-1) {
-			return answer{}, giveUp(ctx, k, last)
-		}
-		if i%n != n-1 {
-			continue // the next endpoint may know better: ask it at once
-		}
-		if !sleep(ctx, backoff/2+rand.N(backoff)) {
-			return answer{}, giveUp(ctx, k, last)
-		}
-		backoff = min(2*backoff, backoffMax)
+	r := c.newRace(ctx, k, payload, requestID)
+	defer r.end()
+	ans, err := r.run()
+	if err != nil {
+		return answer{}, err
 	}
+	return ans, decode(ans, k)
 }
 
 // attempt asks one endpoint once.
@@ -129,7 +114,7 @@ func (c *Client) attempt(ctx context.Context, k call, endpoint string, payload [
 		return answer{}, wire.ReadError(resp)
 	}
 	ans := answer{status: resp.StatusCode, etag: resp.Header.Get("ETag")}
-	if err := decode(resp, k); err != nil {
+	if ans.body, err = readBody(resp, k); err != nil {
 		return answer{}, err
 	}
 	if index, err := strconv.ParseUint(resp.Header.Get(wire.HeaderIndex), 10, 64); err == nil {
@@ -149,24 +134,29 @@ func (c *Client) query(k call) string {
 	return q.Encode()
 }
 
-// decode reads a bounded body into k.out.
-func decode(resp *http.Response, k call) error {
+// readBody reads a bounded body.
+func readBody(resp *http.Response, k call) ([]byte, error) {
 	limit := k.limit
 	if limit == 0 {
 		limit = maxBody
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
-		return &unreachable{fmt.Errorf("read body: %w", err)}
+		return nil, &unreachable{fmt.Errorf("read body: %w", err)}
 	}
 	if int64(len(body)) > limit {
-		return fmt.Errorf("answer body: %w: more than %d bytes", vstack.ErrTooLarge, limit)
+		return nil, fmt.Errorf("answer body: %w: more than %d bytes", vstack.ErrTooLarge, limit)
 	}
-	if k.out == nil || resp.StatusCode == http.StatusNotModified || resp.StatusCode == http.StatusNoContent {
+	return body, nil
+}
+
+// decode reads the answer into k.out.
+func decode(ans answer, k call) error {
+	if k.out == nil || ans.status == http.StatusNotModified || ans.status == http.StatusNoContent {
 		return nil
 	}
-	if err := json.Unmarshal(body, k.out); err != nil {
-		return fmt.Errorf("decode answer: %w: %v", vstack.ErrInternal, err)
+	if err := json.Unmarshal(ans.body, k.out); err != nil {
+		return fmt.Errorf("%s %s: decode answer: %w: %v", k.method, k.path, vstack.ErrInternal, err)
 	}
 	return nil
 }
@@ -201,16 +191,4 @@ func giveUp(ctx context.Context, k call, last error) error {
 		return fmt.Errorf("%s %s: %w", k.method, k.path, last)
 	}
 	return fmt.Errorf("%s %s: no endpoint answered in time: %w (last: %w)", k.method, k.path, vstack.ErrTimeout, last)
-}
-
-// sleep waits d or until ctx ends, and reports whether it was d.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

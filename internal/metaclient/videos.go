@@ -66,7 +66,7 @@ func (c *Client) SetClass(ctx context.Context, id vstack.VideoID, p vstack.Class
 // a second: if it dies before, they are lost; if its answer is lost, the retry
 // counts them twice.
 func (c *Client) AddViews(ctx context.Context, id vstack.VideoID, n int64) error {
-	_, err := c.do(ctx, call{method: http.MethodPost, path: videoPath(id, "/views"), body: wire.ViewsRequest{Count: n}, write: true})
+	_, err := c.do(ctx, call{method: http.MethodPost, path: videoPath(id, "/views"), body: wire.ViewsRequest{Count: n}, write: true, noHedge: true})
 	return err
 }
 

@@ -1,0 +1,177 @@
+package metaclient
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// race is the attempts of one call. An attempt that fails is followed by one at the
+// next endpoint; so is one that is late, and then both run: a member whose process
+// stands still neither answers nor refuses. A write may run twice that way, which its
+// request id makes harmless.
+type race struct {
+	c         *Client
+	ctx       context.Context
+	cancel    context.CancelFunc
+	k         call
+	payload   []byte
+	requestID string
+	hedge     time.Duration // 0: never
+
+	began    time.Time
+	next     int64   // the next endpoint, modulo their number
+	launched int     // attempts
+	racing   []int64 // endpoints of the attempts under way
+	outcomes chan outcome
+	wg       sync.WaitGroup
+	backoff  time.Duration
+	last     error // why the call is not answered yet
+}
+
+// outcome is how one attempt ended.
+type outcome struct {
+	which int64
+	ans   answer
+	err   error
+}
+
+func (c *Client) newRace(ctx context.Context, k call, payload []byte, requestID string) *race {
+	r := &race{c: c, k: k, payload: payload, requestID: requestID, began: time.Now(), next: c.preferred.Load(),
+		outcomes: make(chan outcome, maxRacing), backoff: backoffFirst, hedge: c.cfg.HedgeAfter}
+	if k.noHedge || k.hold > 0 || len(c.cfg.Endpoints) == 1 {
+		r.hedge = 0
+	} else if len(payload) > slowBody {
+		r.hedge = max(r.hedge, c.cfg.AttemptTimeout/2)
+	}
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	return r
+}
+
+// run returns the first answer.
+func (r *race) run() (answer, error) {
+	n := len(r.c.cfg.Endpoints)
+	refused := 0 // attempts that failed since the last pause
+	pause := time.Duration(0)
+	if err := r.launch(); err != nil {
+		return answer{}, err
+	}
+	for {
+		o, late := r.await(pause)
+		if late {
+			pause = 0
+			if err := r.launch(); err != nil {
+				return answer{}, err
+			}
+			continue
+		}
+		if o.err == nil {
+			return o.ans, nil
+		}
+		if err := r.failed(o.err); err != nil {
+			return answer{}, err
+		}
+		refused++
+		switch {
+		case r.k.once && r.launched == n:
+			if len(r.racing) == 0 {
+				return answer{}, giveUp(r.ctx, r.k, r.last)
+			}
+		case refused < n-len(r.racing):
+			// The next endpoint may know better: ask it at once.
+			if err := r.launch(); err != nil {
+				return answer{}, err
+			}
+		default:
+			refused, pause = 0, r.pause()
+		}
+	}
+}
+
+// launch starts an attempt at the next endpoint that has none under way; there is one.
+func (r *race) launch() error {
+	if r.c.closed.Load() {
+		return fmt.Errorf("%s %s: %w", r.k.method, r.k.path, vstack.ErrClosed)
+	}
+	n := int64(len(r.c.cfg.Endpoints))
+	for slices.Contains(r.racing, r.next%n) {
+		r.next++
+	}
+	which := r.next % n
+	r.next++
+	r.launched++
+	r.racing = append(r.racing, which)
+	r.wg.Go(func() {
+		ans, err := r.c.attempt(r.ctx, r.k, r.c.cfg.Endpoints[which], r.payload, r.requestID)
+		r.outcomes <- outcome{which, ans, err} // has room for every attempt that runs
+	})
+	return nil
+}
+
+// await waits for an attempt to end, or until it is time for another: after the pause,
+// or, when there is none, once the attempts under way are late.
+func (r *race) await(pause time.Duration) (_ outcome, late bool) {
+	n := len(r.c.cfg.Endpoints)
+	if pause == 0 && len(r.racing) < min(maxRacing, n) && !(r.k.once && r.launched == n) {
+		pause = r.hedge
+	}
+	var wake <-chan time.Time
+	if pause > 0 {
+		t := time.NewTimer(pause)
+		defer t.Stop()
+		wake = t.C
+	}
+	var o outcome
+	select {
+	case o = <-r.outcomes:
+	case <-wake:
+		return o, true
+	case <-r.ctx.Done():
+		if len(r.racing) == 0 {
+			return outcome{which: -1, err: r.last}, false
+		}
+		o = <-r.outcomes // the context ends it
+	}
+	r.racing = slices.DeleteFunc(r.racing, func(w int64) bool { return w == o.which })
+	if o.err == nil {
+		r.c.preferred.Store(o.which)
+	}
+	return o, false
+}
+
+// failed returns the call's error when an attempt's error is the end of it.
+func (r *race) failed(err error) error {
+	if !retryable(err) {
+		return fmt.Errorf("%s %s: %w", r.k.method, r.k.path, err)
+	}
+	r.c.cfg.Logger.Debug("metastore attempt", "method", r.k.method, "path", r.k.path, "err", err)
+	if r.ctx.Err() == nil || r.last == nil {
+		r.last = err // keep the reason rather than the cut-off of the final attempt
+	}
+	if r.ctx.Err() != nil {
+		return giveUp(r.ctx, r.k, r.last)
+	}
+	return nil
+}
+
+// pause is the time until the next round over the endpoints.
+func (r *race) pause() time.Duration {
+	d := r.backoff/2 + rand.N(r.backoff)
+	limit := backoffMax
+	if time.Since(r.began) < eagerFor {
+		limit = backoffEager
+	}
+	r.backoff = min(2*r.backoff, limit)
+	return d
+}
+
+// end stops the attempts that have lost, and waits for them.
+func (r *race) end() {
+	r.cancel()
+	r.wg.Wait()
+}
