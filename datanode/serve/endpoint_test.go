@@ -74,7 +74,7 @@ func (m *memory) ReadAt(ctx context.Context, id vstack.ChunkID, p []byte, off in
 	case !ok:
 		return 0, vstack.ErrNotFound
 	case bad:
-		return 0, fmt.Errorf("block 0: %w", vstack.ErrCorrupt)
+		return 0, fmt.Errorf("chunk in /srv/stores/1/000001.sb at 4096: %w", vstack.ErrCorrupt)
 	}
 	return copy(p, b[off:]), nil
 }
@@ -291,6 +291,9 @@ func TestDamagedChunkIsACleanError(t *testing.T) {
 			resp.Body = io.NopCloser(bytes.NewReader(body))
 			if err := wire.ReadError(resp); resp.StatusCode != 500 || !errors.Is(err, vstack.ErrCorrupt) {
 				t.Fatalf("got %d %v", resp.StatusCode, err)
+			}
+			if bytes.Contains(body, []byte("/srv")) {
+				t.Errorf("the answer tells readers where files lie: %s", body)
 			}
 			if resp.Header.Get("Etag") != "" || resp.Header.Get("Content-Range") != "" || strings.Contains(resp.Header.Get("Cache-Control"), "immutable") {
 				t.Errorf("the error carries the chunk's headers: %v", resp.Header)

@@ -194,8 +194,12 @@ func (r *Reader) absent(ctx context.Context, id vstack.ChunkID) error {
 	return fmt.Errorf("chunk %s: %w", id, vstack.ErrNotFound)
 }
 
+// fail answers with an error. Where on disk damage lies is for the log, not for readers.
 func (r *Reader) fail(w http.ResponseWriter, err error) {
 	r.metrics.failed(err)
+	if errors.Is(err, vstack.ErrCorrupt) {
+		err = fmt.Errorf("this copy of the chunk: %w", vstack.ErrCorrupt)
+	}
 	wire.WriteError(w, err)
 }
 
