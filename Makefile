@@ -9,6 +9,8 @@ FUZZTIME  ?= 3s
 FUZZLONG  ?= 60s
 # One package's tests may take this long, with -race on two slow cores.
 TESTTIME  ?= 5m
+# Random schedules of the ChunkPaxos simulator that `make soak` plays.
+SCHEDULES ?= 20000
 # Arguments of `make demo`: make demo ARGS='film.mp4 --once'
 ARGS      ?=
 
@@ -40,8 +42,8 @@ fuzz: ## Each fuzz target for FUZZLONG
 bench: ## Go benchmarks, each beside its baseline
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
-soak: ## The tests that take long: VSTACK_SOAK=1, VSTACK_LONG=1
-	VSTACK_SOAK=1 VSTACK_LONG=1 $(GO) test -timeout 60m -count 1 ./...
+soak: ## The tests that take long, and SCHEDULES schedules of the ChunkPaxos simulator
+	VSTACK_SOAK=1 VSTACK_SOAK_SCHEDULES=$(SCHEDULES) $(GO) test -timeout 60m -count 1 ./...
 
 deps: ## Install what V-Stack runs and lacks here: ffmpeg
 	@.ci/deps

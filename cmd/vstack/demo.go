@@ -77,8 +77,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if d.spec.Count < 1 || d.spec.Stores < 1 {
 		return fmt.Errorf("%w: --hosts %d --stores %d: want at least 1 of each", console.ErrUsage, d.spec.Count, d.spec.Stores)
 	}
-	// A reader of the output that went away must not end the demo before it has tidied
-	// up: with the signal taken, the write fails and nothing else happens.
+	// A reader of the output that went away must not end the demo before it tidied up.
 	gone := make(chan os.Signal, 1)
 	signal.Notify(gone, syscall.SIGPIPE)
 	defer signal.Stop(gone)

@@ -67,10 +67,10 @@ their SHA-256.`,
 // checkExport refuses before anything is read what could not be written at the end.
 func checkExport(out string, original bool) error {
 	forms := []string{".mp4", ".m4v", ".m4a", ".mov", ".mkv", ".mka"}
-	switch {
-	case out == "":
+	if out == "" {
 		return console.Hint(fmt.Errorf("%w: no file to write: -o FILE", console.ErrUsage), "vstack video export --help")
-	case !original && !slices.Contains(forms, strings.ToLower(filepath.Ext(out))):
+	}
+	if !original && !slices.Contains(forms, strings.ToLower(filepath.Ext(out))) {
 		return fmt.Errorf("%w: %s: extension is none of %s", console.ErrUsage, out, strings.Join(forms, " "))
 	}
 	return nil

@@ -74,8 +74,7 @@ func checkUpload(opt cluster.UploadOptions) error {
 func hintUpload(err error, file string) error {
 	for why, hint := range map[*vstack.Sentinel]string{
 		vstack.ErrNotMedia: "ffprobe " + file, vstack.ErrNoStreams: "ffprobe " + file, vstack.ErrMediaUnfit: "ffprobe " + file,
-		vstack.ErrFormInvalid: "vstack video upload --help", vstack.ErrUploadNotLive: "vstack video ls",
-		vstack.ErrTooLarge: "a smaller file, or a larger ingest.max_upload on the hosts",
+		vstack.ErrFormInvalid: "vstack video upload --help", vstack.ErrUploadNotLive: "vstack video ls", vstack.ErrTooLarge: "a smaller file, or a larger ingest.max_upload on the hosts",
 	} {
 		if errors.Is(err, why) {
 			return console.Hint(err, "%s", hint)
