@@ -2,6 +2,7 @@ package bench
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -102,6 +103,27 @@ func (r *Report) Missed() []Row {
 		}
 	}
 	return out
+}
+
+// MissedText names the missed bounds in one line; empty when all were reached.
+func (r *Report) MissedText() string {
+	var names []string
+	for _, row := range r.Missed() {
+		names = append(names, fmt.Sprintf("%s %s: %.3g, want %s", row.Scenario, row.Name, row.Judged(), row.Bound))
+	}
+	return strings.Join(names, "; ")
+}
+
+// Save writes the report to a file, as JSON.
+func (r *Report) Save(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	if err := errors.Join(r.WriteJSON(f), f.Close()); err != nil {
+		return fmt.Errorf("write report %s: %w", path, err)
+	}
+	return nil
 }
 
 // WriteJSON writes the whole report.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +49,7 @@ of the baseline come from alternating rounds; the median ratio is judged. Exit c
 				return err
 			}
 			if file != "" {
-				if err := writeBenchReport(report, file); err != nil {
+				if err := report.Save(file); err != nil {
 					return err
 				}
 			}
@@ -59,7 +58,10 @@ of the baseline come from alternating rounds; the median ratio is judged. Exit c
 			} else if err := report.WriteJSON(a.out); err != nil {
 				return err
 			}
-			return boundError(report)
+			if missed := report.MissedText(); missed != "" {
+				return fmt.Errorf("%w: %s", console.ErrBound, missed)
+			}
+			return nil
 		},
 	}
 	f := cmd.Flags()
@@ -68,30 +70,6 @@ of the baseline come from alternating rounds; the median ratio is judged. Exit c
 	f.StringVar(&opt.FirstIP, "first-ip", "", "first of the lab's three loopback addresses (default 127.0.9.1)")
 	f.StringVar(&file, "out", "", "also write the report here, as JSON")
 	return cmd
-}
-
-func boundError(r *bench.Report) error {
-	missed := r.Missed()
-	if len(missed) == 0 {
-		return nil
-	}
-	names := make([]string, len(missed))
-	for i, row := range missed {
-		names[i] = fmt.Sprintf("%s %s: %.3g, want %s", row.Scenario, row.Name, row.Judged(), row.Bound)
-	}
-	return fmt.Errorf("%w: %s", console.ErrBound, strings.Join(names, "; "))
-}
-
-func writeBenchReport(r *bench.Report, file string) error {
-	f, err := os.Create(file)
-	if err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	if err := r.WriteJSON(f); err != nil {
-		f.Close()
-		return fmt.Errorf("write report %s: %w", file, err)
-	}
-	return f.Close()
 }
 
 func newBenchLs(a *app) *cobra.Command {

@@ -24,7 +24,7 @@ type labHost struct {
 
 func newLab(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "lab", Short: "Certificates and configuration for real hosts"}
-	cmd.AddCommand(newLabInit(a), newLabJoin(a))
+	cmd.AddCommand(newLabInit(a), newLabJoin(a), newLabRenew())
 	return cmd
 }
 
@@ -72,6 +72,23 @@ func newLabInit(a *app) *cobra.Command {
 	f.StringVar(&spec.FirstIP, "first-ip", "127.0.0.1", "address of the first host of a loopback lab")
 	f.StringVar(&spec.WriteTransport, "write-transport", def.WriteTransport, "what carries chunk writes: tcp or quic")
 	return cmd
+}
+
+func newLabRenew() *cobra.Command {
+	return &cobra.Command{
+		Use: "renew DIR", Short: "Issue the certificates anew, by the same authority; hosts take them without a restart", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			l, err := lab.Load(args[0])
+			if err != nil {
+				return err
+			}
+			if err := l.Renew(); err != nil {
+				return err
+			}
+			_, err = packBundles(l)
+			return err
+		},
+	}
 }
 
 func packBundles(l *lab.Lab) ([]labHost, error) {

@@ -42,7 +42,7 @@ const (
 // certificate checks what a handshake would, and how long it will go on working.
 func certificate(h *config.Server) Finding {
 	check := "certificate " + h.Host
-	fix := "vstack lab init --hosts … --out DIR, then vstack lab join BUNDLE"
+	fix := "vstack lab renew DIR where the authority is kept; then put the bundle's tls/ in place of " + h.TLS
 	id, err := identity.Load(h.TLS)
 	if err != nil {
 		return finding(check, Fail, fix, "%v", err)
