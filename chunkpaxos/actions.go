@@ -2,8 +2,7 @@ package chunkpaxos
 
 import "github.com/vstack/vstack/internal/vstack"
 
-// Event is what a proposer's or a reconfigurer's runtime tells it: Start, Answer,
-// Unreachable, Timeout or Activated.
+// Event is what a proposer's runtime tells it: Start, Answer, Unreachable or Timeout.
 type Event interface{ event() }
 
 // Start begins the first attempt.
@@ -22,20 +21,13 @@ type Unreachable struct {
 	Err  error
 }
 
-// Activated tells a Reconfigurer what Raft made of its Activate. With an Err nothing
-// was activated and nothing will be: another attempt was issued, or the epoch moved.
-// A proposal whose fate is unknown is made again.
-type Activated struct{ Err error }
-
-func (Activated) event()   {}
 func (Start) event()       {}
 func (Answer) event()      {}
 func (Unreachable) event() {}
 func (Timeout) event()     {}
 
 // Action is what a proposer wants done: Send, SetTimer, Chosen, Conflict or Failed.
-// The last three end it. A reconfigurer wants Send, SetTimer, Activate, Reconfigured
-// or Failed; the last two end it.
+// The last three end it.
 type Action interface{ action() }
 
 // Call names one message of one proposer or reconfigurer, to match its answer.
@@ -73,22 +65,8 @@ type Conflict struct {
 // whoever finds it.
 type Failed struct{ Err error }
 
-// Activate asks Raft to begin Group.Epoch with what Group.Attempt installed: a majority
-// of Group.Acceptors has it durably. Raft does so if this attempt is the last one it
-// issued for the placement group, and answers with Activated.
-type Activate struct{ Group Group }
-
-// Reconfigured says that the new epoch is active. Acceptors that are not in Installed
-// take no part in it.
-type Reconfigured struct {
-	Installed []vstack.StoreID
-	Votes     int // that were carried over
-}
-
-func (Activate) action()     {}
-func (Reconfigured) action() {}
-func (Send) action()         {}
-func (SetTimer) action()     {}
-func (Chosen) action()       {}
-func (Conflict) action()     {}
-func (Failed) action()       {}
+func (Send) action()     {}
+func (SetTimer) action() {}
+func (Chosen) action()   {}
+func (Conflict) action() {}
+func (Failed) action()   {}

@@ -47,7 +47,11 @@ func TestRandomSchedulesKeepEveryInvariant(t *testing.T) {
 		t.Log("\n" + storyOf(randomPlan(*replay)))
 		return
 	}
-	n := schedules(t, 1200)
+	few := 1200
+	if raceEnabled {
+		few = 600
+	}
+	n := schedules(t, few)
 	sum, failed := playAll(n)
 	if failed >= 0 {
 		t.Fatalf("seed %d: %s\n%s", failed, newWorld(randomPlan(uint64(failed)), false).run(), storyOf(randomPlan(uint64(failed))))

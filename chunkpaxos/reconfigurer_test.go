@@ -344,3 +344,25 @@ func (r *Reconfigurer) setTimer() {
 	r.timer++
 	r.out = append(r.out, SetTimer{Token: r.timer, After: d})
 }
+
+// Activated tells a Reconfigurer what Raft made of its Activate. With an Err nothing
+// was activated and nothing will be: another attempt was issued, or the epoch moved.
+// A proposal whose fate is unknown is made again.
+type Activated struct{ Err error }
+
+func (Activated) event() {}
+
+// Activate asks Raft to begin Group.Epoch with what Group.Attempt installed: a majority
+// of Group.Acceptors has it durably. Raft does so if this attempt is the last one it
+// issued for the placement group, and answers with Activated.
+type Activate struct{ Group Group }
+
+// Reconfigured says that the new epoch is active. Acceptors that are not in Installed
+// take no part in it.
+type Reconfigured struct {
+	Installed []vstack.StoreID
+	Votes     int // that were carried over
+}
+
+func (Activate) action()     {}
+func (Reconfigured) action() {}

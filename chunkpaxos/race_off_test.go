@@ -1,0 +1,5 @@
+//go:build !race
+
+package chunkpaxos
+
+const raceEnabled = false
