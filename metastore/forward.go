@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -20,6 +21,8 @@ import (
 const (
 	forwardTimeout = 15 * time.Second
 	maxPeerBody    = 1 << 20
+	// forwardCheck is how often a forward that waits looks whether its leader still leads.
+	forwardCheck = 25 * time.Millisecond
 )
 
 // peerClient talks to the APIs of other members.
@@ -70,7 +73,7 @@ func (s *Server) forward(c echo.Context) error {
 		}
 	}
 	out.Header.Set(wire.HeaderForwarded, s.cfg.ID)
-	resp, err := s.peers.Do(out)
+	resp, err := s.doWhileLed(out, cancel)
 	if err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
@@ -84,6 +87,34 @@ func (s *Server) forward(c echo.Context) error {
 	}
 	defer resp.Body.Close()
 	return relay(c, resp)
+}
+
+// doWhileLed sends the request, and gives it up once this member follows that leader no
+// longer: one that was stopped would otherwise hold the request until its connection is
+// found dead, while its successor has been serving for seconds.
+func (s *Server) doWhileLed(out *http.Request, cancel context.CancelFunc) (*http.Response, error) {
+	leader := s.node.Leader()
+	answered := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		tick := time.NewTicker(forwardCheck)
+		defer tick.Stop()
+		for {
+			select {
+			case <-answered:
+				return
+			case <-tick.C:
+				if s.node.Leader() != leader {
+					cancel()
+					return
+				}
+			}
+		}
+	})
+	resp, err := s.peers.Do(out)
+	close(answered)
+	watch.Wait()
+	return resp, err
 }
 
 // relay copies the leader's answer.

@@ -15,11 +15,14 @@ import (
 // stoppedEnv makes a child that writes through a guard all the time.
 const stoppedEnv = "VSTACK_TEST_GUARD_CHILD"
 
-// lazyLog takes a tenth of a second for each write, a quarter of the child's deadline.
+// lazyLog takes a fifth of a second for each write, half of the child's deadline, and in
+// steps, so that some of it is left after a stop.
 type lazyLog struct{ LogStable }
 
 func (lazyLog) StoreLogs([]*raft.Log) error {
-	<-time.After(100 * time.Millisecond)
+	for range 10 {
+		<-time.After(20 * time.Millisecond)
+	}
 	return nil
 }
 
