@@ -74,14 +74,22 @@ func (c *Cluster) Play(ctx context.Context, prog *console.Progress, m *vstack.Ma
 	if err != nil {
 		return quicclient.Report{}, err
 	}
-	task := prog.Task("play", console.UnitCount, 0)
+	unit := console.UnitCount
+	if opt.Speed > 0 {
+		unit = console.UnitSeconds
+	}
+	task := prog.Task("play", unit, 0)
 	opt.OnEvent = func(e quicclient.Event) {
 		text := "as fast as it goes"
 		if opt.Speed > 0 {
-			text = fmt.Sprintf("%s  buffer %s %2.0f s", console.Clock(e.Position.Seconds()), console.Bar(e.Buffered.Seconds()/30, 15), e.Buffered.Seconds())
+			text = fmt.Sprintf("buffer %s %2.0f s", console.Bar(e.Buffered.Seconds()/30, 15), e.Buffered.Seconds())
 		}
 		if e.Kind == quicclient.EventStall {
 			text = "stalled"
+		}
+		if opt.Speed > 0 { // what a viewer has seen, not what has been fetched
+			task.Set(e.Position.Milliseconds(), int64(m.Duration*1000), text)
+			return
 		}
 		task.Set(int64(e.Done), int64(e.Total), text)
 	}

@@ -53,6 +53,9 @@ const (
 	EventStall   EventKind = "stall"
 	EventResumed EventKind = "resumed"
 	EventEnded   EventKind = "ended"
+	// EventPosition comes every quarter of a second of a playback at a speed, so that
+	// who shows it has something to show while nothing else happens.
+	EventPosition EventKind = "position"
 )
 
 // Event is one step of a playback.

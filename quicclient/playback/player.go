@@ -28,7 +28,11 @@ type Player struct {
 	next     int // of items, to ask for
 	inFlight int // asked for and not handed to the sink
 	seen     playState
+	ticked   time.Duration // when the position was last told of
 }
+
+// tickEvery is how often the position is told of.
+const tickEvery = 250 * time.Millisecond
 
 type result struct {
 	item    item
@@ -79,6 +83,7 @@ func (p *Player) run(ctx context.Context) error {
 				return err
 			}
 		case <-timer.C:
+			p.tick()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -108,8 +113,22 @@ func (p *Player) sleepUntilNeeded(timer *time.Timer, now time.Duration) {
 	if p.next < len(p.items) && p.inFlight < p.opt.InFlight {
 		at = min(at, p.model.dueAt(now, p.items[p.next].start-p.opt.Buffer))
 	}
+	if p.opt.OnEvent != nil {
+		at = min(at, p.ticked+tickEvery)
+	}
 	// The window is open at its bound, hence the extra nanosecond-sized step.
 	timer.Reset(max(at-now, 0) + time.Microsecond)
+}
+
+// tick tells of the position, if that is due.
+func (p *Player) tick() {
+	now := p.now()
+	if p.opt.OnEvent == nil || p.model.state != playPlaying || now < p.ticked+tickEvery {
+		return
+	}
+	p.ticked = now
+	p.model.advance(now)
+	p.emit(Event{Kind: EventPosition}, now)
 }
 
 // take handles one fetched chunk: what is now in order goes to the sink.

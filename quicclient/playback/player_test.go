@@ -113,8 +113,11 @@ func TestPlayerTakesAsLongAsTheMedia(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, sink := &source{takes: always(100 * time.Millisecond)}, &record{}
 		var kinds []EventKind
+		ticks := 0
 		r, err := play(t, film(30), Options{Speed: 1, Sink: sink, OnEvent: func(e Event) {
-			if e.Kind != EventChunk {
+			if e.Kind == EventPosition {
+				ticks++
+			} else if e.Kind != EventChunk {
 				kinds = append(kinds, e.Kind)
 			}
 		}}, s)
@@ -130,6 +133,9 @@ func TestPlayerTakesAsLongAsTheMedia(t *testing.T) {
 		}
 		if !slices.Equal(kinds, []EventKind{EventStarted, EventEnded}) {
 			t.Errorf("events %v", kinds)
+		}
+		if ticks < 235 || ticks > 241 {
+			t.Errorf("position told %d times in a minute", ticks)
 		}
 		if r.Chunks != 62 || r.Verified != 62 || r.Bytes != 62_000 || r.Protocols["h3"] != 62 || s.released != 62 {
 			t.Errorf("%d chunks, %d verified, %d bytes, %v, %d released", r.Chunks, r.Verified, r.Bytes, r.Protocols, s.released)
