@@ -94,7 +94,7 @@ var (
 	xseed   = maphash.MakeSeed()
 	xrand   = rand.New(sameSource{})
 	xupload = vstack.Upload{
-		ID: simUploadID, Video: simVideo, State: vstack.UploadOpen, Incarnation: 1, First: 1, Owner: vstack.ProposerID(id(1)), Index: 5,
+		ID: simUploadID, Video: simVideo, State: vstack.UploadOpen, Incarnation: 1, Owner: vstack.ProposerID(id(1)), Index: 5,
 	}
 	xgroups = [3]Group{
 		1: {PG: xslot.PG(), Epoch: 1, Acceptors: []vstack.StoreID{store(0), store(1), store(2)}},

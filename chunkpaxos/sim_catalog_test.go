@@ -37,7 +37,7 @@ func (c *simCatalog) open() {
 	owner := vstack.ProposerID(id(0x51))
 	c.index = 5
 	c.upload = vstack.Upload{
-		ID: simUploadID, Video: simVideo, State: vstack.UploadOpen, Incarnation: 1, First: 1, Owner: owner, Index: c.index,
+		ID: simUploadID, Video: simVideo, State: vstack.UploadOpen, Incarnation: simFirst, Owner: owner, Index: c.index,
 	}
 	c.w.names[owner] = "P1"
 	c.w.tell("catalog  upload opens with incarnation 1, owned by P1")

@@ -117,13 +117,16 @@ func (p *simProc) ask(survey *Survey, to vstack.StoreID, tries int) {
 	p.w.after(8*time.Millisecond, again)
 }
 
+// simFirst is the incarnation that the catalog issues when the upload is opened.
+const simFirst = 1
+
 // commit has the process's value chosen for a slot, or learns what was.
 func (p *simProc) commit(s vstack.Slot, tries int) {
 	if p.dead || tries == 0 {
 		return
 	}
 	g := p.groups[s.PG()]
-	fast := p.uploader && (p.upload.Incarnation == p.upload.First || p.survey != nil && p.survey.Fast(s, g.Epoch))
+	fast := p.uploader && (p.upload.Incarnation == simFirst || p.survey != nil && p.survey.Fast(s, g.Epoch))
 	prop, err := NewProposer(ProposerConfig{
 		Slot: s, Epoch: g.Epoch, Acceptors: g.Acceptors, Upload: p.upload, Value: p.value(s), Proposer: p.proposer, Fast: fast,
 		After: p.used[s], Rand: rand.New(rand.NewPCG(p.w.rnd.Uint64(), 2)),

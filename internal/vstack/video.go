@@ -69,14 +69,11 @@ const (
 // Upload is one attempt to fill a video's slots. Only its Owner may use round 0 of
 // its Incarnation. Index is the Raft index at which this incarnation was issued: an
 // acceptor applies the catalog up to it before it judges a message of the upload.
-// First is the incarnation issued when the upload was opened: only there may round 0
-// be used without a ranged prepare.
 type Upload struct {
 	ID          UploadID    `json:"id"`
 	Video       VideoID     `json:"video"`
 	State       UploadState `json:"state"`
 	Incarnation Incarnation `json:"incarnation"`
-	First       Incarnation `json:"first"`
 	Owner       ProposerID  `json:"owner"`
 	Index       uint64      `json:"index"`
 	Opened      time.Time   `json:"opened"`
