@@ -207,7 +207,8 @@ func TestARepeatedRequestIsAnsweredOnceOnAnyMember(t *testing.T) {
 
 func TestManifestsAndPlacementAreTagged(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 1, nil)
+	// The stores report once only; on a slow machine they must not be down by the end.
+	c := newCluster(t, 1, func(cfg *Config) { cfg.SuspectAfter, cfg.DownAfter = time.Hour, 2*time.Hour })
 	c.register()
 	v, _, err := publish(t.Context(), c.client(), "tagged", 3)
 	if err != nil {
