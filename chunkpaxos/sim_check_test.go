@@ -27,8 +27,8 @@ type checker struct {
 
 	commits, acks int // so that a run that does nothing is seen
 
-	rollbacks, byCatalog, byPeer, unseen int  // of disks, and who told the store
-	window                               bool // a store lost what no echo knows of
+	rollbacks, byCatalog, unseen int  // of disks, and who told the store
+	window                       bool // a store lost what no echo knows of
 }
 
 // ballots of different epochs are different ballots.
