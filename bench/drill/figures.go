@@ -148,12 +148,6 @@ func (t *tally) add(name string, n int64) {
 	t.count[name] += n
 }
 
-func (t *tally) value(name string) int64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.count[name]
-}
-
 // figures are the timings and counters that the loads could give.
 func (t *tally) figures(loads []Load) ([]Timing, []Counter) {
 	t.mu.Lock()
