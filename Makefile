@@ -8,7 +8,7 @@ LDFLAGS   := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 FUZZTIME  ?= 3s
 FUZZLONG  ?= 60s
 # One package's tests may take this long, with -race on two slow cores.
-TESTTIME  ?= 5m
+TESTTIME  ?= 10m
 # Random schedules of the ChunkPaxos simulator that `make soak` plays.
 SCHEDULES ?= 20000
 # Arguments of `make demo`: make demo ARGS='film.mp4 --once'
