@@ -171,6 +171,18 @@ func TestTheDeadlineEndsTheRetries(t *testing.T) {
 	}
 }
 
+func TestNoLeaderIsToldThoughOtherMembersAreGone(t *testing.T) {
+	alone, gone, goneToo := serve(t, fail(vstack.ErrNoLeader)), serve(t, nil), serve(t, nil)
+	gone.Close()
+	goneToo.Close()
+	for _, order := range [][]*member{{alone, gone, goneToo}, {gone, alone, goneToo}, {gone, goneToo, alone}} {
+		c := connect(t, func(cfg *Config) { cfg.Timeout = 300 * time.Millisecond }, order...)
+		if _, err := c.Video(t.Context(), vstack.VideoID{1}); !errors.Is(err, vstack.ErrNoLeader) {
+			t.Errorf("one of three members left: %v", err)
+		}
+	}
+}
+
 func TestReadsFollowTheClientsOwnWrites(t *testing.T) {
 	m := serve(t, give(vstack.Video{}, wire.HeaderIndex, "42"))
 	c := connect(t, nil, m)

@@ -2,6 +2,7 @@ package metaclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -150,8 +151,11 @@ func (r *race) failed(err error) error {
 		return fmt.Errorf("%s %s: %w", r.k.method, r.k.path, err)
 	}
 	r.c.cfg.Logger.Debug("metastore attempt", "method", r.k.method, "path", r.k.path, "err", err)
-	if r.ctx.Err() == nil || r.last == nil {
-		r.last = err // keep the reason rather than the cut-off of the final attempt
+	// Keep the reason rather than the cut-off of the final attempt. "No leader" is one,
+	// and that the other members cannot be reached is only why.
+	var u *unreachable
+	if r.last == nil || r.ctx.Err() == nil && !(errors.Is(r.last, vstack.ErrNoLeader) && errors.As(err, &u)) {
+		r.last = err
 	}
 	if r.ctx.Err() != nil {
 		return giveUp(r.ctx, r.k, r.last)
