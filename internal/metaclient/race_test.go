@@ -15,6 +15,9 @@ import (
 func hang(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body) // the server sees the end of a connection only then
 	<-r.Context().Done()
+	// Returning would answer 200: a client that is slow to close after it has said
+	// goodbye would still take it.
+	panic(http.ErrAbortHandler)
 }
 
 // firstID is the request id of the first request.
