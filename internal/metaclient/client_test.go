@@ -183,6 +183,13 @@ func TestNoLeaderIsToldThoughOtherMembersAreGone(t *testing.T) {
 	}
 }
 
+func TestAnEmptyAnswerIsNone(t *testing.T) {
+	c := connect(t, nil, serve(t, func(http.ResponseWriter, *http.Request) {}), serve(t, give(ready(3))))
+	if m, err := c.Placement(t.Context()); err != nil || m.Version != 3 {
+		t.Errorf("placement %+v, %v", m, err)
+	}
+}
+
 func TestReadsFollowTheClientsOwnWrites(t *testing.T) {
 	m := serve(t, give(vstack.Video{}, wire.HeaderIndex, "42"))
 	c := connect(t, nil, m)

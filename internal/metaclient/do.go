@@ -144,6 +144,10 @@ func readBody(resp *http.Response, k call) ([]byte, error) {
 	if err != nil {
 		return nil, &unreachable{fmt.Errorf("read body: %w", err)}
 	}
+	if len(body) == 0 && k.out != nil && resp.StatusCode == http.StatusOK {
+		// What a server says whose handler gave up, because it ends or this client left.
+		return nil, &unreachable{fmt.Errorf("read body: %w", io.ErrUnexpectedEOF)}
+	}
 	if int64(len(body)) > limit {
 		return nil, fmt.Errorf("answer body: %w: more than %d bytes", vstack.ErrTooLarge, limit)
 	}
