@@ -197,7 +197,7 @@ func TestAJobSaysWhatItWaitsForWhileItTries(t *testing.T) {
 	c, dir := newCluster(), t.TempDir()
 	var tries atomic.Int64
 	c.setGate(func(vstack.Slot) error {
-		if tries.Add(1) == 1 {
+		if tries.Add(1)%3 == 1 { // in attempt after attempt: a slow test may miss the first ones
 			return fmt.Errorf("gate: %w", vstack.ErrNoQuorum)
 		}
 		return context.DeadlineExceeded // the try was cut off; it says nothing about the cluster
