@@ -27,7 +27,7 @@ type lineage struct {
 	fs   vfs.FS
 	path string
 
-	mu      sync.Mutex // guards the fields below; held over the rare write
+	mu      sync.Mutex // guards the fields below; not held while the file is written
 	past    past
 	written time.Time
 	refused string // why the metastore refuses the store; empty while it does not
@@ -61,14 +61,15 @@ func (l *lineage) get() past {
 	return l.past
 }
 
-// follow notes that the store follows a catalog, up to an index.
+// follow notes that the store follows a catalog, up to an index. Only the heartbeat's
+// goroutine calls it.
 func (l *lineage) follow(cluster vstack.ClusterID, seen uint64, now time.Time) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.refused = ""
-	next := past{Cluster: cluster, Seen: max(seen, l.past.Seen)}
-	fresh := l.past.Cluster.IsZero()
-	if cluster.IsZero() || next == l.past || !fresh && now.Sub(l.written) < lineageEvery {
+	old, written := l.past, l.written
+	l.mu.Unlock()
+	next := past{Cluster: cluster, Seen: max(seen, old.Seen)}
+	if cluster.IsZero() || next == old || !old.Cluster.IsZero() && now.Sub(written) < lineageEvery {
 		return nil
 	}
 	b, err := json.Marshal(next)
@@ -78,6 +79,8 @@ func (l *lineage) follow(cluster vstack.ClusterID, seen uint64, now time.Time) e
 	if err := vfs.WriteFile(l.fs, l.path, b, 0o640); err != nil {
 		return err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.past, l.written = next, now
 	return nil
 }

@@ -93,8 +93,10 @@ func (s *Server) heartbeat(c echo.Context) error {
 	for _, r := range hb.Stores {
 		reg.Stores = append(reg.Stores, catalog.StoreRegistration{ID: r.ID, Addr: r.Addr, Capacity: r.Capacity})
 	}
-	if err := catalog.CheckRegistration(reg); err != nil && len(refused) == 0 {
-		return err
+	if len(reg.Stores) > 0 || len(refused) == 0 { // else all its stores are refused
+		if err := catalog.CheckRegistration(reg); err != nil {
+			return err
+		}
 	}
 	if len(reg.Stores) > 0 && !s.registered(reg) {
 		if _, err := s.commit(c, catalog.RegisterStores, reg); err != nil {
