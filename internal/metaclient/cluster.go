@@ -95,3 +95,18 @@ func (c *Client) Ready(ctx context.Context) error {
 	_, err := c.do(ctx, call{method: http.MethodGet, path: "/readyz", local: true, once: true})
 	return err
 }
+
+// ActivateEpochs asks for prepared epochs to begin.
+func (c *Client) ActivateEpochs(ctx context.Context, changes []wire.EpochChange) (wire.ActivateReply, error) {
+	var out wire.ActivateReply
+	_, err := c.do(ctx, call{method: http.MethodPost, path: "/v1/placement/activate", body: wire.ActivateRequest{Changes: changes}, out: &out, write: true})
+	return out, err
+}
+
+// ReplaceStore has a store's roles moved to another, or with a zero id to those that
+// spread best.
+func (c *Client) ReplaceStore(ctx context.Context, id, with vstack.StoreID) (wire.ReplaceStoreReply, error) {
+	var out wire.ReplaceStoreReply
+	_, err := c.do(ctx, call{method: http.MethodPost, path: "/v1/stores/" + id.String() + "/replace", body: wire.ReplaceStoreRequest{With: with}, out: &out, write: true})
+	return out, err
+}

@@ -26,7 +26,24 @@ func (s Slot) PG() PG {
 type PGTargets struct {
 	Epoch   Epoch     `json:"epoch"`
 	Targets []StoreID `json:"targets"`
+	// Attempt is the install attempt that activated Epoch; 0 for an epoch that had
+	// nothing to take over.
+	Attempt uint32 `json:"attempt,omitzero"`
+	// Next is the epoch that is being prepared; nil when none is.
+	Next *NextEpoch `json:"next,omitempty"`
 }
+
+// NextEpoch is PREPARING(e+1, targets): the last attempt that was issued to bring a
+// placement group to its next epoch. Driver is the store whose datanode drives it.
+type NextEpoch struct {
+	Epoch   Epoch     `json:"epoch"`
+	Attempt uint32    `json:"attempt"` // from 1; only the last one issued may be activated
+	Targets []StoreID `json:"targets"`
+	Driver  StoreID   `json:"driver"`
+}
+
+// Acceptors returns the stores that will vote, in order.
+func (n *NextEpoch) Acceptors() []StoreID { return n.Targets[:min(Acceptors, len(n.Targets))] }
 
 // Acceptors returns the voting targets, in order.
 func (p PGTargets) Acceptors() []StoreID { return p.Targets[:min(Acceptors, len(p.Targets))] }

@@ -115,6 +115,9 @@ type StoreReport struct {
 	Seen    uint64           `json:"seen,omitzero"`
 	// Mute is why the store does not vote; empty when it does.
 	Mute string `json:"mute,omitempty"`
+	// Amnesic lists the placement groups that the store acts for and is barred from
+	// until their epoch changes; at most PlacementGroups.
+	Amnesic []vstack.PG `json:"amnesic,omitempty"`
 }
 
 // Heartbeat is the body of POST /v1/heartbeats: one host's datanode, every second.
@@ -204,4 +207,38 @@ type RaftStatus struct {
 // TransferRequest is the body of POST /v1/raft/transfer; an empty To lets Raft choose.
 type TransferRequest struct {
 	To string `json:"to,omitempty"`
+}
+
+// EpochChange names one attempt to bring a placement group to an epoch.
+type EpochChange struct {
+	PG      vstack.PG    `json:"pg"`
+	Epoch   vstack.Epoch `json:"epoch"`
+	Attempt uint32       `json:"attempt"`
+}
+
+// ActivateRequest is the body of POST /v1/placement/activate: a majority of the new
+// acceptors of each group has that attempt's install durably. At most PlacementGroups.
+type ActivateRequest struct {
+	Changes []EpochChange `json:"changes"`
+}
+
+// ActivateReply says which of them are in force. The others were not the last attempt
+// that was issued and never will be activated. A repeat is answered the same.
+type ActivateReply struct {
+	Index     uint64        `json:"index"` // Raft index of the entry
+	Activated []EpochChange `json:"activated"`
+	Refused   []EpochChange `json:"refused,omitempty"`
+}
+
+// ReplaceStoreRequest is the body of POST /v1/stores/{id}/replace: the store gives up
+// its roles, to With or, where that is empty, to the stores that spread best.
+type ReplaceStoreRequest struct {
+	With vstack.StoreID `json:"with,omitzero"`
+}
+
+// ReplaceStoreReply says how many placement groups began to move. The change is over
+// when no group of the placement map has a Next.
+type ReplaceStoreReply struct {
+	Groups int    `json:"groups"`
+	Index  uint64 `json:"index"` // Raft index of the entry
 }
