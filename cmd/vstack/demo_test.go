@@ -9,10 +9,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/vstack/vstack/deploy/demo"
 )
 
 // runDemo runs `vstack demo --once` as a process of its own.
-func runDemo(t *testing.T, tmp string, args ...string) demoResult {
+func runDemo(t *testing.T, tmp string, args ...string) demo.Result {
 	t.Helper()
 	needFFmpeg(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"demo", "--once", "-o", "json", "--progress", "plain"}, args...)...)
@@ -22,7 +24,7 @@ func runDemo(t *testing.T, tmp string, args ...string) demoResult {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("demo: %v\n%s", err, errOut.String())
 	}
-	var res demoResult
+	var res demo.Result
 	if err := json.Unmarshal(out.Bytes(), &res); err != nil {
 		t.Fatalf("demo printed %q: %v", out.String(), err)
 	}
@@ -52,7 +54,7 @@ func TestDemoPlaysVerifiedAndLeavesNothingBehind(t *testing.T) {
 	if res.Playback.Total < 8 || res.Playback.Verified != res.Playback.Total {
 		t.Errorf("verified %d of %d chunks", res.Playback.Verified, res.Playback.Total)
 	}
-	if res.Found || res.Upload == nil || res.Video.Duration < clipSeconds-1 {
+	if res.Found || res.Upload == nil || res.Video.Duration < 20 {
 		t.Errorf("video: %+v", res.Video)
 	}
 	if len(res.Tracks) != 2 || res.Copies.Unreadable != 0 || res.Raft.Leader == "" || res.HostsCanFail < 1 {

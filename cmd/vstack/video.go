@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,7 +35,7 @@ func newVideoLs(a *app) *cobra.Command {
 					Right: []int{4, 5, 6, 7, 8}, Empty: "no videos yet; vstack video upload FILE",
 				}
 				for _, v := range videos {
-					t.Rows = append(t.Rows, []any{v.ID, short(v.Title, 32), v.State, v.Class, console.Clock(v.Duration),
+					t.Rows = append(t.Rows, []any{v.ID, console.Shorten(v.Title, 32), v.State, v.Class, console.Clock(v.Duration),
 						console.Bytes(v.Size), v.Chunks, v.Tracks, v.Views, console.Ago(v.Created, time.Now())})
 				}
 				return t
@@ -113,39 +112,12 @@ func infoTable(v videoInfo) console.Table {
 		{"views", v.Views}, {"created", v.Created.Local().Format(time.DateTime)},
 	}}
 	for _, tr := range v.TrackList {
-		t.Rows = append(t.Rows, []any{fmt.Sprintf("track %d", tr.Number), trackText(tr)})
+		t.Rows = append(t.Rows, []any{fmt.Sprintf("track %d", tr.Number), cluster.TrackText(tr)})
 	}
 	if v.State == vstack.VideoPublished {
 		t.Rows = append(t.Rows, []any{"may fail", fmt.Sprintf("any %s or any %s, with every chunk still readable", console.Count(v.HostsCan, "host"), console.Count(v.StoresCan, "store"))})
 	}
 	return t
-}
-
-func trackText(t vstack.Track) string {
-	parts := []string{string(t.Kind), t.Codec}
-	if t.Name != "" {
-		parts = append(parts, t.Name)
-	}
-	if t.Width > 0 {
-		parts = append(parts, fmt.Sprintf("%dx%d", t.Width, t.Height))
-	}
-	if t.FrameRate > 0 {
-		parts = append(parts, fmt.Sprintf("%.4g fps", t.FrameRate))
-	}
-	if t.SampleRate > 0 {
-		parts = append(parts, fmt.Sprintf("%d Hz × %d", t.SampleRate, t.Channels))
-	}
-	if t.Bitrate > 0 {
-		parts = append(parts, fmt.Sprintf("%.2f Mbit/s", float64(t.Bitrate)/1e6))
-	}
-	if t.Kind != vstack.TrackOriginal {
-		if t.Copied {
-			parts = append(parts, "copied")
-		} else {
-			parts = append(parts, "transcoded")
-		}
-	}
-	return strings.Join(parts, ", ")
 }
 
 func newVideoRm(a *app) *cobra.Command {
@@ -175,12 +147,4 @@ func newVideoRm(a *app) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "really do it")
 	return cmd
-}
-
-// short cuts a title for a table.
-func short(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return s
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -74,34 +73,17 @@ func parseSpeed(s string) (float64, error) {
 func playTable(r quicclient.Report) console.Table {
 	t := console.Table{Rows: [][]any{
 		{"verified", fmt.Sprintf("%d of %d chunks, %s", r.Verified, r.Total, console.Bytes(r.Bytes))},
-		{"started after", console.Took(seconds(r.Startup))},
-		{"stalls", fmt.Sprintf("%d, %s", r.Stalls, console.Took(seconds(r.StallTime)))},
-		{"chunk latency", fmt.Sprintf("p50 %s, p95 %s, max %s", console.Took(seconds(r.Latency.P50)), console.Took(seconds(r.Latency.P95)), console.Took(seconds(r.Latency.Max)))},
-		{"took", fmt.Sprintf("%s for %s of media", console.Took(seconds(r.Elapsed)), console.Clock(r.Media))},
+		{"started after", console.Seconds(r.Startup)},
+		{"stalls", fmt.Sprintf("%d, %s", r.Stalls, console.Seconds(r.StallTime))},
+		{"chunk latency", fmt.Sprintf("p50 %s, p95 %s, max %s", console.Seconds(r.Latency.P50), console.Seconds(r.Latency.P95), console.Seconds(r.Latency.Max))},
+		{"took", fmt.Sprintf("%s for %s of media", console.Seconds(r.Elapsed), console.Clock(r.Media))},
 		{"policy", r.Policy},
 		{"retries, hedges", fmt.Sprintf("%d, %d", r.Retries, r.Hedges)},
 	}}
-	for _, row := range shareRows(r) {
+	for _, row := range cluster.Shares(r) {
 		t.Rows = append(t.Rows, []any{row[0], row[1] + "  " + row[2]})
 	}
 	return t
-}
-
-// shareRows are store, bar and bytes, for every store that delivered.
-func shareRows(r quicclient.Report) [][3]string {
-	var most int64 = 1
-	for _, s := range r.Stores {
-		most = max(most, s.Bytes)
-	}
-	var out [][3]string
-	for _, s := range r.Stores {
-		out = append(out, [3]string{
-			fmt.Sprintf("%s %s", s.Host, s.Addr),
-			console.Bar(float64(s.Bytes)/float64(most), 24),
-			fmt.Sprintf("%s in %s", console.Bytes(s.Bytes), console.Count(s.Chunks, "chunk")),
-		})
-	}
-	return out
 }
 
 func writeReport(path string, r quicclient.Report) error {
@@ -114,5 +96,3 @@ func writeReport(path string, r quicclient.Report) error {
 	}
 	return nil
 }
-
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

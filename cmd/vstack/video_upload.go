@@ -87,7 +87,7 @@ func jobTable(jobs []wire.Job) console.Table {
 	t := console.Table{Head: []string{"video", "title", "state", "length", "chunks", "sent", "reused"}, Right: []int{3, 4, 5, 6}}
 	var notes []string
 	for _, j := range jobs {
-		t.Rows = append(t.Rows, []any{j.Video, short(j.Title, 40), j.State, console.Clock(j.Duration), j.Chunks, console.Bytes(j.Bytes), j.Reused})
+		t.Rows = append(t.Rows, []any{j.Video, console.Shorten(j.Title, 40), j.State, console.Clock(j.Duration), j.Chunks, console.Bytes(j.Bytes), j.Reused})
 		for _, w := range j.Warnings {
 			notes = append(notes, fmt.Sprintf("note: %s: %s", j.Title, w))
 		}

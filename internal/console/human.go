@@ -56,6 +56,17 @@ func Took(d time.Duration) string {
 	return d.Round(time.Second).String()
 }
 
+// Seconds is Took for the seconds of a report.
+func Seconds(s float64) string { return Took(time.Duration(s * float64(time.Second))) }
+
+// Shorten cuts text to n letters, for a table.
+func Shorten(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return s
+}
+
 // Ago prints how long before now t was; "-" for the zero time.
 func Ago(t, now time.Time) string {
 	if t.IsZero() {

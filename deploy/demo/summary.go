@@ -1,8 +1,7 @@
-package main
+package demo
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -13,8 +12,8 @@ import (
 	"github.com/vstack/vstack/quicclient"
 )
 
-// demoResult is what `vstack demo -o json` prints.
-type demoResult struct {
+// Result is what `vstack demo -o json` prints.
+type Result struct {
 	Lab           string               `json:"lab"`
 	Videos        int                  `json:"videos"` // in the lab
 	Video         vstack.Video         `json:"video"`
@@ -27,10 +26,11 @@ type demoResult struct {
 	Raft          wire.RaftStatus      `json:"raft"`
 	HostsCanFail  int                  `json:"hosts_can_fail"`
 	StoresCanFail int                  `json:"stores_can_fail"`
-	Hosts         []demoHost           `json:"hosts"`
+	Hosts         []Host               `json:"hosts"`
 }
 
-type demoHost struct {
+// Host is one process of the lab.
+type Host struct {
 	ID   string `json:"id"`
 	Addr string `json:"addr"`
 	Pid  int    `json:"pid"`
@@ -38,27 +38,27 @@ type demoHost struct {
 }
 
 // printSummary is the demo's table: what happened, who served, what to try.
-func (d *demo) printSummary(r *demoResult) {
-	paint := d.app.paint(d.app.out)
+func (d *demo) printSummary(r *Result) {
+	paint := d.cfg.Paint
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(d.p.Out, "  %s %s\n", paint.Accent(fmt.Sprintf("%-10s", name)), fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintln(d.p.Out)
 	line("video", "%s, %s, %s", paint.Bold(r.Video.Title), console.Clock(r.Video.Duration), console.Bytes(r.Video.Size))
 	for _, t := range r.Tracks {
-		line("", "%s", trackText(t))
+		line("", "%s", cluster.TrackText(t))
 	}
 	if r.Found {
 		line("stored", "by an earlier start; %s in this lab", console.Count(r.Videos, "video"))
 	} else {
-		line("stored", "%d chunks in %s", r.Upload.Chunks, console.Took(seconds(r.UploadTook)))
+		line("stored", "%d chunks in %s", r.Upload.Chunks, console.Seconds(r.UploadTook))
 	}
 	line("votes", "%s", votesText(r.Copies))
 	line("may fail", "any %s or any %s, and every chunk can still be read", console.Count(r.HostsCanFail, "host"), console.Count(r.StoresCanFail, "store"))
 	line("metadata", "leader %s, term %d; %d of %d members may fail", paint.Bold(r.Raft.Leader), r.Raft.Term, r.Raft.CanFail, len(r.Raft.Peers))
 	line("played", "%s chunks verified by SHA-256, %s; first picture after %s, %d stalls",
-		paint.Good(fmt.Sprintf("%d of %d", r.Playback.Verified, r.Playback.Total)), protocols(r.Playback), console.Took(seconds(r.Playback.Startup)), r.Playback.Stalls)
-	for i, row := range shareRows(r.Playback) {
+		paint.Good(fmt.Sprintf("%d of %d", r.Playback.Verified, r.Playback.Total)), protocols(r.Playback), console.Seconds(r.Playback.Startup), r.Playback.Stalls)
+	for i, row := range cluster.Shares(r.Playback) {
 		name := ""
 		if i == 0 {
 			name = "served by"
@@ -88,11 +88,11 @@ func protocols(r quicclient.Report) string {
 	return strings.Join(parts, ", ")
 }
 
-func (d *demo) printNext(r *demoResult, paint console.Painter, line func(name, format string, args ...any)) {
-	if d.once {
+func (d *demo) printNext(r *Result, paint console.Painter, line func(name, format string, args ...any)) {
+	if d.cfg.Once {
 		return
 	}
-	exe := os.Args[0]
+	exe := d.cfg.Args0
 	client := d.lab.Client
 	fmt.Fprintln(d.p.Out)
 	for i, h := range r.Hosts {
