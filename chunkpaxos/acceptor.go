@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -80,7 +81,7 @@ type slot struct {
 // request is one unanswered message.
 type request struct {
 	token    Token
-	msg      Message
+	msg      message.Message
 	bytes    bool // the runtime holds verified bytes
 	stored   bool // the bytes are durable here
 	stage    stage
@@ -133,7 +134,7 @@ func (a *Acceptor) Step(in Input) []Effect {
 	case Timeout:
 		if r := a.requests[in.Token]; r != nil && r.stage == parked {
 			a.unpark(r)
-			a.nack(r, Nack{Reason: vstack.ErrCatalogLagging, Detail: fmt.Sprintf("catalog applied to %d, want %d", a.applied, a.needs(r.msg))})
+			a.nack(r, message.Nack{Reason: vstack.ErrCatalogLagging, Detail: fmt.Sprintf("catalog applied to %d, want %d", a.applied, a.needs(r.msg))})
 		}
 	case Cancel:
 		a.cancel(in.Token)
@@ -178,7 +179,7 @@ func (a *Acceptor) admit(in Request) {
 	}
 	r := &request{token: in.Token, msg: in.Msg, bytes: in.HasBytes}
 	if len(a.requests) >= a.cfg.MaxRequests {
-		a.nack(r, Nack{Reason: vstack.ErrUnavailable, Detail: "too many requests are under way"})
+		a.nack(r, message.Nack{Reason: vstack.ErrUnavailable, Detail: "too many requests are under way"})
 		return
 	}
 	a.requests[in.Token] = r
@@ -196,20 +197,20 @@ func (a *Acceptor) judge(r *request) {
 	}
 	r.stage = arriving
 	switch m := r.msg.(type) {
-	case Accept:
+	case message.Accept:
 		a.onLane(r, m.Slot)
-	case Prepare:
+	case message.Prepare:
 		a.onLane(r, m.Slot)
-	case PrepareUpload:
+	case message.PrepareUpload:
 		a.onPrepareUpload(r, m)
-	case Seal:
+	case message.Seal:
 		a.onSeal(r, m)
-	case Install:
+	case message.Install:
 		a.onInstall(r, m)
-	case Query:
+	case message.Query:
 		a.onQuery(r, m)
 	default:
-		a.nack(r, Nack{Reason: vstack.ErrInvalid, Detail: fmt.Sprintf("message %T", r.msg)})
+		a.nack(r, message.Nack{Reason: vstack.ErrInvalid, Detail: fmt.Sprintf("message %T", r.msg)})
 	}
 }
 
@@ -230,15 +231,15 @@ func (a *Acceptor) appended(in AppendDone) {
 		return
 	}
 	switch m := r.msg.(type) {
-	case Accept:
+	case message.Accept:
 		a.voted(r, m, in)
-	case Prepare:
+	case message.Prepare:
 		a.promised(r, m, in)
-	case PrepareUpload:
+	case message.PrepareUpload:
 		a.minimumRaised(r, m, in)
-	case Seal:
+	case message.Seal:
 		a.sealed(r, m, in)
-	case Install:
+	case message.Install:
 		a.installed(r, m, in)
 	}
 }
@@ -259,7 +260,7 @@ func (a *Acceptor) bytesReady(in BytesReady) {
 		if errors.Is(in.Err, vstack.ErrHashMismatch) {
 			reason = vstack.ErrHashMismatch
 		}
-		a.nack(r, Nack{Reason: reason, Detail: in.Err.Error()})
+		a.nack(r, message.Nack{Reason: reason, Detail: in.Err.Error()})
 		return
 	}
 	// No slot was held while the bytes travelled, so every check is made again.
@@ -268,14 +269,14 @@ func (a *Acceptor) bytesReady(in BytesReady) {
 }
 
 // respond answers r and frees its token.
-func (a *Acceptor) respond(r *request, reply Reply) {
+func (a *Acceptor) respond(r *request, reply message.Reply) {
 	delete(a.requests, r.token)
 	if !r.canceled {
 		a.out = append(a.out, Respond{Token: r.token, Reply: reply})
 	}
 }
 
-func (a *Acceptor) nack(r *request, n Nack) {
+func (a *Acceptor) nack(r *request, n message.Nack) {
 	n.Store = a.cfg.Store
 	a.respond(r, n)
 }

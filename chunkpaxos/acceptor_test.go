@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -20,11 +21,11 @@ type driver struct {
 	timers  []SetTimer
 	alarms  []Alarm
 	halts   []Halt
-	replies map[Token]Reply
+	replies map[Token]message.Reply
 }
 
 func drive(t *testing.T, a *Acceptor) *driver {
-	return &driver{t: t, a: a, replies: map[Token]Reply{}}
+	return &driver{t: t, a: a, replies: map[Token]message.Reply{}}
 }
 
 func (d *driver) step(in Input) {
@@ -50,9 +51,9 @@ func (d *driver) step(in Input) {
 }
 
 // send hands a message over, with bytes if it is an Accept.
-func (d *driver) send(m Message) Token {
+func (d *driver) send(m message.Message) Token {
 	d.tokens++
-	_, put := m.(Accept)
+	_, put := m.(message.Accept)
 	d.step(Request{Token: d.tokens, Msg: m, HasBytes: put})
 	return d.tokens
 }
@@ -72,17 +73,17 @@ func (d *driver) flush() {
 }
 
 // do sends a message and returns its reply once everything is durable.
-func (d *driver) do(m Message) Reply {
+func (d *driver) do(m message.Message) message.Reply {
 	t := d.send(m)
 	d.flush()
 	return d.replies[t]
 }
 
 // nack sends a message that must be refused for a reason, without an append.
-func (d *driver) nack(m Message, reason *vstack.Sentinel) Nack {
+func (d *driver) nack(m message.Message, reason *vstack.Sentinel) message.Nack {
 	d.t.Helper()
 	t := d.send(m)
-	n, ok := d.replies[t].(Nack)
+	n, ok := d.replies[t].(message.Nack)
 	if !ok || n.Reason != reason {
 		d.t.Fatalf("%+v answered %+v, want a refusal for %s", m, d.replies[t], reason.Code())
 	}
@@ -96,41 +97,41 @@ func ballot(inc vstack.Incarnation, round uint32, proposer byte) vstack.Ballot {
 	return vstack.Ballot{Incarnation: inc, Round: round, Proposer: vstack.ProposerID(id(proposer))}
 }
 
-func accept(seq uint32, b vstack.Ballot, v vstack.Value) Accept {
-	return Accept{Slot: testSlot(seq), Epoch: 1, Upload: vstack.UploadID(id(1)), Ballot: b, Value: v}
+func accept(seq uint32, b vstack.Ballot, v vstack.Value) message.Accept {
+	return message.Accept{Slot: testSlot(seq), Epoch: 1, Upload: vstack.UploadID(id(1)), Ballot: b, Value: v}
 }
 
-func prepare(seq uint32, b vstack.Ballot) Prepare {
-	return Prepare{Slot: testSlot(seq), Epoch: 1, Upload: vstack.UploadID(id(1)), Ballot: b}
+func prepare(seq uint32, b vstack.Ballot) message.Prepare {
+	return message.Prepare{Slot: testSlot(seq), Epoch: 1, Upload: vstack.UploadID(id(1)), Ballot: b}
 }
 
-func ranged(b vstack.Ballot) PrepareUpload {
-	return PrepareUpload{Upload: vstack.UploadID(id(1)), Ballot: b}
+func ranged(b vstack.Ballot) message.PrepareUpload {
+	return message.PrepareUpload{Upload: vstack.UploadID(id(1)), Ballot: b}
 }
 
 var owner1 = ballot(1, 0, 1)
 
 func TestFencesRefuseEachForItsReason(t *testing.T) {
 	put := accept(1, owner1, testValue(1))
-	change := func(f func(*Accept)) Accept { m := put; f(&m); return m }
+	change := func(f func(*message.Accept)) message.Accept { m := put; f(&m); return m }
 	for name, c := range map[string]struct {
-		msg  Message
+		msg  message.Message
 		want *vstack.Sentinel
 	}{
-		"an older epoch":              {change(func(m *Accept) { m.Epoch = 0 }), vstack.ErrEpochStale},
-		"a newer epoch":               {change(func(m *Accept) { m.Epoch = 2 }), vstack.ErrEpochStale},
-		"an unknown upload":           {change(func(m *Accept) { m.Upload = vstack.UploadID(id(9)) }), vstack.ErrUploadNotLive},
-		"another video's slot":        {change(func(m *Accept) { m.Slot.Video = vstack.VideoID(id(9)) }), vstack.ErrInvalid},
-		"round 0 by another process":  {change(func(m *Accept) { m.Ballot = ballot(1, 0, 9) }), vstack.ErrNotOwner},
-		"an older incarnation":        {change(func(m *Accept) { m.Ballot = ballot(0, 5, 1) }), vstack.ErrFenced},
-		"an unknown incarnation":      {change(func(m *Accept) { m.Ballot = ballot(2, 0, 2) }), vstack.ErrCatalogLagging},
-		"an empty value":              {change(func(m *Accept) { m.Value.Size = 0 }), vstack.ErrInvalid},
-		"an oversize value":           {change(func(m *Accept) { m.Value.Size = vstack.MaxChunkSize + 1 }), vstack.ErrInvalid},
+		"an older epoch":              {change(func(m *message.Accept) { m.Epoch = 0 }), vstack.ErrEpochStale},
+		"a newer epoch":               {change(func(m *message.Accept) { m.Epoch = 2 }), vstack.ErrEpochStale},
+		"an unknown upload":           {change(func(m *message.Accept) { m.Upload = vstack.UploadID(id(9)) }), vstack.ErrUploadNotLive},
+		"another video's slot":        {change(func(m *message.Accept) { m.Slot.Video = vstack.VideoID(id(9)) }), vstack.ErrInvalid},
+		"round 0 by another process":  {change(func(m *message.Accept) { m.Ballot = ballot(1, 0, 9) }), vstack.ErrNotOwner},
+		"an older incarnation":        {change(func(m *message.Accept) { m.Ballot = ballot(0, 5, 1) }), vstack.ErrFenced},
+		"an unknown incarnation":      {change(func(m *message.Accept) { m.Ballot = ballot(2, 0, 2) }), vstack.ErrCatalogLagging},
+		"an empty value":              {change(func(m *message.Accept) { m.Value.Size = 0 }), vstack.ErrInvalid},
+		"an oversize value":           {change(func(m *message.Accept) { m.Value.Size = vstack.MaxChunkSize + 1 }), vstack.ErrInvalid},
 		"a prepare at round 0":        {prepare(1, owner1), vstack.ErrInvalid},
-		"a prepare of an old epoch":   {Prepare{Slot: testSlot(1), Epoch: 7, Ballot: ballot(1, 1, 5)}, vstack.ErrEpochStale},
+		"a prepare of an old epoch":   {message.Prepare{Slot: testSlot(1), Epoch: 7, Ballot: ballot(1, 1, 5)}, vstack.ErrEpochStale},
 		"ranged by another process":   {ranged(ballot(1, 0, 9)), vstack.ErrNotOwner},
-		"ranged for an ended upload":  {PrepareUpload{Upload: vstack.UploadID(id(9)), Ballot: owner1}, vstack.ErrUploadNotLive},
-		"a query of an unknown video": {Query{Slot: vstack.Slot{Video: vstack.VideoID(id(9))}}, vstack.ErrUploadNotLive},
+		"ranged for an ended upload":  {message.PrepareUpload{Upload: vstack.UploadID(id(9)), Ballot: owner1}, vstack.ErrUploadNotLive},
+		"a query of an unknown video": {message.Query{Slot: vstack.Slot{Video: vstack.VideoID(id(9))}}, vstack.ErrUploadNotLive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			drive(t, ready(t, 0, testUpload(1))).nack(c.msg, c.want)
@@ -143,30 +144,30 @@ func TestFencesRefuseEachForItsReason(t *testing.T) {
 
 func TestBallotsAreJudgedAgainstPromiseMinimumAndVote(t *testing.T) {
 	d := drive(t, ready(t, 0, testUpload(1)))
-	if p, ok := d.do(prepare(1, ballot(1, 3, 5))).(Promise); !ok || !p.Accepted.IsZero() || p.LSN != 1 {
+	if p, ok := d.do(prepare(1, ballot(1, 3, 5))).(message.Promise); !ok || !p.Accepted.IsZero() || p.LSN != 1 {
 		t.Fatalf("promise %+v, want an empty slot", p)
 	}
 	if n := d.nack(accept(1, owner1, testValue(1)), vstack.ErrBallotStale); n.Ballot != ballot(1, 3, 5) {
 		t.Errorf("refusal names ballot %s, want the promised one", n.Ballot)
 	}
 	d.nack(prepare(1, ballot(1, 2, 5)), vstack.ErrBallotStale)
-	if r, ok := d.do(prepare(1, ballot(1, 3, 5))).(Promise); !ok || len(d.log) != 1 {
+	if r, ok := d.do(prepare(1, ballot(1, 3, 5))).(message.Promise); !ok || len(d.log) != 1 {
 		t.Errorf("a repeated prepare answered %+v after %d records, want the same promise and one record", r, len(d.log))
 	}
-	if _, ok := d.do(accept(1, ballot(1, 3, 5), testValue(2))).(Accepted); !ok {
+	if _, ok := d.do(accept(1, ballot(1, 3, 5), testValue(2))).(message.Accepted); !ok {
 		t.Fatal("the promised ballot was refused")
 	}
-	if _, ok := d.do(accept(1, ballot(1, 4, 6), testValue(2))).(Accepted); !ok { // accepting raises the promise
+	if _, ok := d.do(accept(1, ballot(1, 4, 6), testValue(2))).(message.Accepted); !ok { // accepting raises the promise
 		t.Fatal("a higher ballot was refused")
 	}
 	n := d.nack(prepare(1, ballot(1, 3, 9)), vstack.ErrBallotStale)
 	if n.Ballot != ballot(1, 4, 6) || n.Value != testValue(2) || n.Epoch != 1 {
 		t.Errorf("refusal %+v, want the vote's ballot, value and epoch", n)
 	}
-	if p := d.do(prepare(1, ballot(1, 5, 5))).(Promise); p.Accepted != ballot(1, 4, 6) || p.Value != testValue(2) {
+	if p := d.do(prepare(1, ballot(1, 5, 5))).(message.Promise); p.Accepted != ballot(1, 4, 6) || p.Value != testValue(2) {
 		t.Errorf("promise %+v does not tell the vote", p)
 	}
-	st := d.do(Query{Slot: testSlot(1)}).(SlotState)
+	st := d.do(message.Query{Slot: testSlot(1)}).(message.SlotState)
 	if st.Promised != ballot(1, 5, 5) || st.Accepted != ballot(1, 4, 6) || st.Value != testValue(2) || st.LSN != 3 {
 		t.Errorf("state %+v", st)
 	}
@@ -181,7 +182,7 @@ func TestRoundZeroNeedsAnEmptySlot(t *testing.T) {
 	if n.Value != testValue(1) || n.Ballot != owner1 {
 		t.Errorf("refusal %+v, want what the slot holds", n)
 	}
-	if r, ok := d.do(accept(1, ballot(2, 0, 2), testValue(1))).(Accepted); !ok {
+	if r, ok := d.do(accept(1, ballot(2, 0, 2), testValue(1))).(message.Accepted); !ok {
 		t.Errorf("the same value answered %+v, want an acknowledgement", r)
 	}
 }
@@ -217,7 +218,7 @@ func TestASlotIsBusyFromCheckToAcknowledgementAndOthersAreNot(t *testing.T) {
 		t.Fatalf("appends %+v, want one for each slot", d.appends)
 	}
 	d.flush()
-	if p, ok := d.replies[prep].(Promise); !ok || p.Accepted != owner1 {
+	if p, ok := d.replies[prep].(message.Promise); !ok || p.Accepted != owner1 {
 		t.Errorf("the queued prepare answered %+v, want the vote that went before", d.replies[prep])
 	}
 }
@@ -230,7 +231,7 @@ func TestQueuesAreBounded(t *testing.T) {
 	for r := range uint32(3) { // one holds the slot, two wait
 		d.send(prepare(1, ballot(1, 1+r, 5)))
 	}
-	lack := func(m Message) {
+	lack := func(m message.Message) {
 		t.Helper()
 		if n := d.nackWhileBusy(m); n.Reason != vstack.ErrUnavailable {
 			t.Errorf("%+v answered %+v, want a refusal for lack of room", m, n)
@@ -248,10 +249,10 @@ func TestQueuesAreBounded(t *testing.T) {
 }
 
 // nackWhileBusy sends a message that is refused while other appends wait.
-func (d *driver) nackWhileBusy(m Message) Nack {
+func (d *driver) nackWhileBusy(m message.Message) message.Nack {
 	d.t.Helper()
 	t := d.send(m)
-	n, ok := d.replies[t].(Nack)
+	n, ok := d.replies[t].(message.Nack)
 	if !ok {
 		d.t.Fatalf("%+v answered %+v, want a refusal", m, d.replies[t])
 	}
@@ -264,23 +265,23 @@ func TestAnAppendErrorHaltsAndNothingIsAnsweredAfterIt(t *testing.T) {
 	d.send(accept(2, owner1, testValue(2)))
 	d.step(AppendDone{Token: 1, Err: errIO})
 	d.step(AppendDone{Token: 2, LSN: 2})
-	d.send(Query{Slot: testSlot(1)})
+	d.send(message.Query{Slot: testSlot(1)})
 	if len(d.halts) != 1 || len(d.replies) != 0 {
 		t.Errorf("halts %v, replies %v; want one halt and silence", d.halts, d.replies)
 	}
 }
 
 func TestAFullDiskRefusesAndLeavesTheSlotAsItWas(t *testing.T) {
-	for _, m := range []Message{accept(1, owner1, testValue(1)), prepare(1, ballot(1, 1, 5)), ranged(owner1), Seal{PG: testSlot(1).PG(), Epoch: 1}} {
+	for _, m := range []message.Message{accept(1, owner1, testValue(1)), prepare(1, ballot(1, 1, 5)), ranged(owner1), message.Seal{PG: testSlot(1).PG(), Epoch: 1}} {
 		t.Run(fmt.Sprintf("%T", m), func(t *testing.T) {
 			d := drive(t, ready(t, 0, testUpload(1)))
 			tok := d.send(m)
 			d.appends = nil
 			d.step(AppendDone{Token: tok, Err: fmt.Errorf("append: %w", vstack.ErrDiskFull)})
-			if n, ok := d.replies[tok].(Nack); !ok || n.Reason != vstack.ErrDiskFull {
+			if n, ok := d.replies[tok].(message.Nack); !ok || n.Reason != vstack.ErrDiskFull {
 				t.Fatalf("answered %+v, want DISK_FULL", d.replies[tok])
 			}
-			if r, ok := d.do(accept(1, owner1, testValue(2))).(Accepted); !ok {
+			if r, ok := d.do(accept(1, owner1, testValue(2))).(message.Accepted); !ok {
 				t.Errorf("with room again: %+v, want an acknowledgement", r)
 			}
 		})
@@ -297,12 +298,12 @@ func TestARequestWaitsForTheCatalogUpToABound(t *testing.T) {
 	}
 	d.step(CatalogChange{Applied: 12, Uploads: []vstack.Upload{testUpload(1)}})
 	d.flush()
-	if _, ok := d.replies[a].(Accepted); !ok {
+	if _, ok := d.replies[a].(message.Accepted); !ok {
 		t.Errorf("after catching up: %+v", d.replies[a])
 	}
 	d.step(Timeout{Token: a})
 	d.step(Timeout{Token: b})
-	if n, ok := d.replies[b].(Nack); !ok || n.Reason != vstack.ErrCatalogLagging {
+	if n, ok := d.replies[b].(message.Nack); !ok || n.Reason != vstack.ErrCatalogLagging {
 		t.Errorf("after its time: %+v, want CATALOG_LAGGING", d.replies[b])
 	}
 }
@@ -321,26 +322,26 @@ func TestNothingIsJudgedBeforeTheFirstEchoAndItsIndex(t *testing.T) {
 	}
 	d.step(CatalogChange{Applied: 11})
 	d.flush()
-	if _, ok := d.replies[tok].(Accepted); !ok {
+	if _, ok := d.replies[tok].(message.Accepted); !ok {
 		t.Errorf("answered %+v", d.replies[tok])
 	}
 }
 
 func TestBytesAreFetchedBeforeAVoteAndChecksAreMadeAgain(t *testing.T) {
 	d := drive(t, ready(t, 0, testUpload(1)))
-	bodiless := func(tok Token, m Accept) { d.step(Request{Token: tok, Msg: m}) }
+	bodiless := func(tok Token, m message.Accept) { d.step(Request{Token: tok, Msg: m}) }
 	bodiless(50, accept(1, ballot(1, 1, 5), testValue(1)))
 	if len(d.fetches) != 1 || len(d.appends) != 0 {
 		t.Fatalf("fetches %v, appends %v; want the bytes first", d.fetches, d.appends)
 	}
 	d.do(prepare(1, ballot(1, 2, 5))) // the slot is not held while bytes travel
 	d.step(BytesReady{Token: 50})
-	if n, ok := d.replies[50].(Nack); !ok || n.Reason != vstack.ErrBallotStale {
+	if n, ok := d.replies[50].(message.Nack); !ok || n.Reason != vstack.ErrBallotStale {
 		t.Errorf("after a higher promise: %+v, want BALLOT_STALE", d.replies[50])
 	}
 	bodiless(51, accept(1, ballot(1, 2, 5), testValue(1)))
 	d.step(BytesReady{Token: 51, Err: errIO})
-	if n, ok := d.replies[51].(Nack); !ok || n.Reason != vstack.ErrBytesMissing {
+	if n, ok := d.replies[51].(message.Nack); !ok || n.Reason != vstack.ErrBytesMissing {
 		t.Errorf("without bytes: %+v, want BYTES_MISSING", d.replies[51])
 	}
 	bodiless(52, accept(1, ballot(1, 2, 5), testValue(1)))
@@ -380,9 +381,9 @@ func TestRestoreDoesNotDependOnOrder(t *testing.T) {
 	d.do(accept(1, ballot(1, 4, 5), testValue(2)))
 	d.do(accept(2, owner1, testValue(3)))
 	d.do(prepare(3, ballot(1, 2, 5)))
-	want := []Reply{}
+	want := []message.Reply{}
 	for seq := range uint32(4) {
-		want = append(want, d.do(Query{Slot: testSlot(seq)}))
+		want = append(want, d.do(message.Query{Slot: testSlot(seq)}))
 	}
 	for turn := range len(d.log) {
 		a, _ := NewAcceptor(AcceptorConfig{Store: store(0), LSN: d.lsn})
@@ -393,7 +394,7 @@ func TestRestoreDoesNotDependOnOrder(t *testing.T) {
 		a.Step(Echo{LSN: d.lsn, Index: 10})
 		r := drive(t, a)
 		for seq := range uint32(4) {
-			if diff := cmp.Diff(want[seq], r.do(Query{Slot: testSlot(seq)})); diff != "" {
+			if diff := cmp.Diff(want[seq], r.do(message.Query{Slot: testSlot(seq)})); diff != "" {
 				t.Fatalf("slot %d after a restart (-before +after):\n%s", seq, diff)
 			}
 		}

@@ -1,6 +1,9 @@
 package chunkpaxos
 
-import "github.com/vstack/vstack/internal/vstack"
+import (
+	"github.com/vstack/vstack/chunkpaxos/message"
+	"github.com/vstack/vstack/internal/vstack"
+)
 
 // Event is what a proposer's runtime tells it: Start, Answer, Unreachable or Timeout.
 type Event interface{ event() }
@@ -11,7 +14,7 @@ type Start struct{}
 // Answer brings the reply to a Send.
 type Answer struct {
 	Call  Call
-	Reply Reply
+	Reply message.Reply
 }
 
 // Unreachable says that a Send got no reply and will get none: nothing listened, the
@@ -42,7 +45,7 @@ type Call struct {
 // the PUT of the chunk.
 type Send struct {
 	Call      Call
-	Msg       Message
+	Msg       message.Message
 	WithBytes bool
 }
 

@@ -3,6 +3,7 @@ package chunkpaxos
 import (
 	"time"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -60,7 +61,7 @@ type Input interface{ input() }
 // Request is a message from a peer.
 type Request struct {
 	Token Token
-	Msg   Message
+	Msg   message.Message
 	// HasBytes says that the runtime holds the bytes of an Accept, and that they hash
 	// to Value.Chunk and have Value.Size: "verify SHA-256".
 	HasBytes bool
@@ -156,7 +157,7 @@ type FetchBytes struct {
 // Respond answers a request; its Token is free again.
 type Respond struct {
 	Token Token
-	Reply Reply
+	Reply message.Reply
 }
 
 // SetTimer asks for a Timeout with Token after a delay. A timer may fire late, and

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -84,7 +85,7 @@ type xmsg struct {
 	driver    bool
 	from      int
 	call      Call
-	msg       Message
+	msg       message.Message
 	withBytes bool
 	hash      [2]uint64
 }
@@ -272,11 +273,11 @@ func (s *xstate) current(m xmsg) bool {
 	return p.phase != done && p.cfg.Epoch == epochOf(m.msg) && p.current(m.call)
 }
 
-func epochOf(m Message) vstack.Epoch {
+func epochOf(m message.Message) vstack.Epoch {
 	switch m := m.(type) {
-	case Accept:
+	case message.Accept:
 		return m.Epoch
-	case Prepare:
+	case message.Prepare:
 		return m.Epoch
 	}
 	return 0
@@ -292,13 +293,13 @@ func (s *xstate) prune() {
 		}
 		g := st.acc.groups[xslot.PG()]
 		switch x := m.msg.(type) {
-		case Accept:
+		case message.Accept:
 			return x.Epoch < g.epoch || x.Epoch <= g.sealed || x.Epoch == g.epoch && len(st.pending) == 0 && x.Ballot.Less(st.bar())
-		case Prepare:
+		case message.Prepare:
 			return x.Epoch < g.epoch || x.Epoch <= g.sealed || x.Epoch == g.epoch && len(st.pending) == 0 && x.Ballot.Less(st.bar())
-		case Seal:
+		case message.Seal:
 			return x.Epoch < g.epoch
-		case Install:
+		case message.Install:
 			return x.Epoch < g.epoch || x.Epoch == g.epoch && (x.Attempt != g.attempt || g.installed == g.epoch)
 		}
 		return false
@@ -447,16 +448,16 @@ func (m *xmsg) encode() {
 		b = append(b, byte(m.from), byte(order[index(m.call.To)]))
 		b.bit(m.withBytes)
 		switch x := m.msg.(type) {
-		case Accept:
+		case message.Accept:
 			b = append(b, 'A', byte(x.Epoch))
 			b.ballot(x.Ballot)
 			b.value(x.Value)
-		case Prepare:
+		case message.Prepare:
 			b = append(b, 'P', byte(x.Epoch))
 			b.ballot(x.Ballot)
-		case Seal:
+		case message.Seal:
 			b = append(b, 'S', byte(x.Epoch))
-		case Install:
+		case message.Install:
 			b = append(b, 'I', byte(x.Epoch), byte(x.Attempt))
 			for _, v := range x.Votes {
 				b.value(v.Value)

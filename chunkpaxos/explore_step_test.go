@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -120,7 +121,7 @@ func (s *xstate) settle() error {
 		}
 		if s.active == 2 {
 			if v, ok := st.installed(s.attempt); ok && !v.IsZero() {
-				add(at{2, InstallBallot(s.attempt)}, i, v)
+				add(at{2, message.InstallBallot(s.attempt)}, i, v)
 			}
 		}
 	}
@@ -241,13 +242,13 @@ func (s *xstate) run(b bound, i int, st *xstore, effects []Effect, answered bool
 }
 
 // respond brings an answer to who waits for it.
-func (s *xstate) respond(st *xstore, m xmsg, r Reply, answered bool) error {
+func (s *xstate) respond(st *xstore, m xmsg, r message.Reply, answered bool) error {
 	switch r := r.(type) {
-	case Sealed:
+	case message.Sealed:
 		if !slices.ContainsFunc(st.disk, func(d Durable) bool { return d.Kind == DurableSeal && d.Epoch >= r.Epoch }) {
 			return errors.New("a sealed epoch is frozen: the seal is not on disk")
 		}
-	case Accepted:
+	case message.Accepted:
 		if !slices.ContainsFunc(st.votes, func(d Durable) bool { return d.Ballot == r.Ballot && d.Value == r.Value }) {
 			if _, ok := st.installed(r.Ballot.Round); !ok {
 				return errors.New("acknowledged means durable")

@@ -3,6 +3,7 @@ package chunkpaxos
 import (
 	"fmt"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -39,29 +40,29 @@ func (g *group) complete() bool {
 }
 
 // refuse says why the group takes no vote and no promise here, or returns nil.
-func (g *group) refuse() *Nack {
+func (g *group) refuse() *message.Nack {
 	switch {
 	case g == nil || g.epoch == 0:
-		return &Nack{Reason: vstack.ErrCatalogLagging, Detail: "the placement group has no targets yet"}
+		return &message.Nack{Reason: vstack.ErrCatalogLagging, Detail: "the placement group has no targets yet"}
 	case !g.member:
-		return &Nack{Reason: vstack.ErrNotAcceptor, Detail: fmt.Sprintf("placement group %d at epoch %d", g.pg, g.epoch), Epoch: g.epoch}
+		return &message.Nack{Reason: vstack.ErrNotAcceptor, Detail: fmt.Sprintf("placement group %d at epoch %d", g.pg, g.epoch), Epoch: g.epoch}
 	case g.epoch <= g.amnesic:
 		// "a store that recovers below its echo does not vote until its PGs moved epoch"
-		return &Nack{Reason: vstack.ErrAmnesic, Detail: fmt.Sprintf("placement group %d up to epoch %d", g.pg, g.amnesic), Epoch: g.epoch}
+		return &message.Nack{Reason: vstack.ErrAmnesic, Detail: fmt.Sprintf("placement group %d up to epoch %d", g.pg, g.amnesic), Epoch: g.epoch}
 	case !g.complete():
-		return &Nack{Reason: vstack.ErrUnavailable, Detail: fmt.Sprintf("epoch %d of placement group %d is not installed here yet", g.epoch, g.pg), Epoch: g.epoch}
+		return &message.Nack{Reason: vstack.ErrUnavailable, Detail: fmt.Sprintf("epoch %d of placement group %d is not installed here yet", g.epoch, g.pg), Epoch: g.epoch}
 	case g.epoch <= g.sealed || g.epoch <= g.sealing:
-		return &Nack{Reason: vstack.ErrEpochStale, Detail: fmt.Sprintf("epoch %d of placement group %d is sealed", g.epoch, g.pg), Epoch: g.epoch}
+		return &message.Nack{Reason: vstack.ErrEpochStale, Detail: fmt.Sprintf("epoch %d of placement group %d is sealed", g.epoch, g.pg), Epoch: g.epoch}
 	}
 	return nil
 }
 
 // onSeal: "SEAL(e) made durable on a majority of the old acceptors, each returning
 // its slot state for unpublished uploads".
-func (a *Acceptor) onSeal(r *request, m Seal) {
+func (a *Acceptor) onSeal(r *request, m message.Seal) {
 	g := a.groups[m.PG]
 	if g != nil && g.epoch != m.Epoch {
-		a.nack(r, Nack{Reason: vstack.ErrEpochStale, Detail: fmt.Sprintf("seal of epoch %d, placement group %d is at %d", m.Epoch, m.PG, g.epoch), Epoch: g.epoch})
+		a.nack(r, message.Nack{Reason: vstack.ErrEpochStale, Detail: fmt.Sprintf("seal of epoch %d, placement group %d is at %d", m.Epoch, m.PG, g.epoch), Epoch: g.epoch})
 		return
 	}
 	nack := g.refuse()
@@ -76,7 +77,7 @@ func (a *Acceptor) onSeal(r *request, m Seal) {
 	case g.sealed >= m.Epoch: // a repeat, or the next page: the epoch is frozen
 		a.respond(r, a.sealedPage(g, m, 0))
 	case len(g.seals) >= a.cfg.MaxQueue:
-		a.nack(r, Nack{Reason: vstack.ErrUnavailable, Detail: "too many seals wait for this group", Epoch: g.epoch})
+		a.nack(r, message.Nack{Reason: vstack.ErrUnavailable, Detail: "too many seals wait for this group", Epoch: g.epoch})
 	default:
 		r.stage = queued
 		g.sealing = m.Epoch
@@ -94,12 +95,12 @@ func (a *Acceptor) freeze(g *group) {
 	a.append(g.seals[0], false, Durable{Kind: DurableSeal, PG: g.pg, Epoch: g.sealing})
 }
 
-func (a *Acceptor) sealed(r *request, m Seal, done AppendDone) {
+func (a *Acceptor) sealed(r *request, m message.Seal, done AppendDone) {
 	g := a.groups[m.PG]
 	waiting := g.seals[1:]
 	g.seals, g.sealing = nil, 0
 	if done.Err != nil {
-		a.nack(r, Nack{Reason: vstack.SentinelOf(done.Err), Detail: done.Err.Error(), Epoch: g.epoch})
+		a.nack(r, message.Nack{Reason: vstack.SentinelOf(done.Err), Detail: done.Err.Error(), Epoch: g.epoch})
 	} else {
 		g.sealed = max(g.sealed, m.Epoch)
 		if g.epoch == m.Epoch {
@@ -117,14 +118,14 @@ func (a *Acceptor) sealed(r *request, m Seal, done AppendDone) {
 	}
 }
 
-func (a *Acceptor) sealedPage(g *group, m Seal, lsn vstack.LSN) Sealed {
-	var votes []Vote
+func (a *Acceptor) sealedPage(g *group, m message.Seal, lsn vstack.LSN) message.Sealed {
+	var votes []message.Vote
 	for where, s := range g.slots {
 		if v := a.volumes[where.Video]; v != nil && !s.accepted.IsZero() {
-			votes = append(votes, Vote{Slot: where, Upload: v.upload, Epoch: s.epoch, Ballot: s.accepted, Value: s.value})
+			votes = append(votes, message.Vote{Slot: where, Upload: v.upload, Epoch: s.epoch, Ballot: s.accepted, Value: s.value})
 		}
 	}
-	p := Sealed{Store: a.cfg.Store, LSN: lsn, PG: g.pg, Epoch: m.Epoch}
+	p := message.Sealed{Store: a.cfg.Store, LSN: lsn, PG: g.pg, Epoch: m.Epoch}
 	p.Votes, p.More = page(votes, m.After, m.Limit)
 	return p
 }

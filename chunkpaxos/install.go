@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -14,18 +15,14 @@ import (
 type staging struct {
 	attempt  uint32
 	complete bool
-	votes    map[vstack.Slot]Vote // nil once they are in force
+	votes    map[vstack.Slot]message.Vote // nil once they are in force
 }
-
-// InstallBallot is "the lowest ballot of e+1": below every ballot that an incarnation
-// can make. The attempt is in it so that two drivers never share one.
-func InstallBallot(attempt uint32) vstack.Ballot { return vstack.Ballot{Round: attempt} }
 
 // stage returns the staging of an attempt, begun if it is newer than what there is.
 func (g *group) stage(e vstack.Epoch, attempt uint32) *staging {
 	st := g.staged[e]
 	if st == nil || st.attempt < attempt {
-		st = &staging{attempt: attempt, votes: make(map[vstack.Slot]Vote)}
+		st = &staging{attempt: attempt, votes: make(map[vstack.Slot]message.Vote)}
 		g.staged[e] = st
 		g.prune()
 	}
@@ -43,7 +40,7 @@ func (g *group) prune() {
 
 // onInstall: "Install the highest-ballot values, re-stamped at the lowest ballot of
 // e+1, on a majority of the new acceptors, bytes first".
-func (a *Acceptor) onInstall(r *request, m Install) {
+func (a *Acceptor) onInstall(r *request, m message.Install) {
 	g := a.group(m.PG)
 	if nack := a.refuseInstall(g, m); nack != nil {
 		nack.Epoch = g.epoch
@@ -51,7 +48,7 @@ func (a *Acceptor) onInstall(r *request, m Install) {
 		return
 	}
 	if st := g.staged[m.Epoch]; st != nil && st.attempt == m.Attempt && st.complete { // a repeat
-		a.respond(r, Installed{Store: a.cfg.Store, PG: m.PG, Epoch: m.Epoch, Attempt: m.Attempt, Final: true})
+		a.respond(r, message.Installed{Store: a.cfg.Store, PG: m.PG, Epoch: m.Epoch, Attempt: m.Attempt, Final: true})
 		return
 	}
 	if len(m.Votes) > 0 && !r.stored {
@@ -72,64 +69,64 @@ func (a *Acceptor) onInstall(r *request, m Install) {
 	for _, v := range m.Votes {
 		records = append(records, Durable{
 			Kind: DurableInstall, Slot: v.Slot, PG: m.PG, Epoch: m.Epoch, Upload: v.Upload,
-			Ballot: InstallBallot(m.Attempt), Value: v.Value,
+			Ballot: message.InstallBallot(m.Attempt), Value: v.Value,
 		})
 	}
 	if m.Final {
-		records = append(records, Durable{Kind: DurableInstall, PG: m.PG, Epoch: m.Epoch, Ballot: InstallBallot(m.Attempt)})
+		records = append(records, Durable{Kind: DurableInstall, PG: m.PG, Epoch: m.Epoch, Ballot: message.InstallBallot(m.Attempt)})
 	}
 	if len(records) == 0 {
-		a.respond(r, Installed{Store: a.cfg.Store, PG: m.PG, Epoch: m.Epoch, Attempt: m.Attempt})
+		a.respond(r, message.Installed{Store: a.cfg.Store, PG: m.PG, Epoch: m.Epoch, Attempt: m.Attempt})
 		return
 	}
 	a.append(r, false, records...)
 }
 
-func (a *Acceptor) refuseInstall(g *group, m Install) *Nack {
-	if m.Attempt == 0 || len(m.Votes) > MaxPage {
-		return &Nack{Reason: vstack.ErrInvalid, Detail: fmt.Sprintf("install attempt %d with %d votes", m.Attempt, len(m.Votes))}
+func (a *Acceptor) refuseInstall(g *group, m message.Install) *message.Nack {
+	if m.Attempt == 0 || len(m.Votes) > message.MaxPage {
+		return &message.Nack{Reason: vstack.ErrInvalid, Detail: fmt.Sprintf("install attempt %d with %d votes", m.Attempt, len(m.Votes))}
 	}
 	for _, v := range m.Votes {
 		if v.Slot.PG() != m.PG || v.Value.Chunk.IsZero() || v.Value.Size == 0 || v.Value.Size > vstack.MaxChunkSize {
-			return &Nack{Reason: vstack.ErrInvalid, Detail: fmt.Sprintf("slot %s with %d bytes is not for placement group %d", v.Slot, v.Value.Size, m.PG)}
+			return &message.Nack{Reason: vstack.ErrInvalid, Detail: fmt.Sprintf("slot %s with %d bytes is not for placement group %d", v.Slot, v.Value.Size, m.PG)}
 		}
 	}
 	st := g.staged[m.Epoch]
 	switch {
 	case m.Epoch < g.epoch || m.Epoch == g.epoch && g.attempt != m.Attempt:
-		return &Nack{Reason: vstack.ErrEpochStale, Detail: fmt.Sprintf("install of epoch %d attempt %d, placement group %d is at %d", m.Epoch, m.Attempt, m.PG, g.epoch)}
+		return &message.Nack{Reason: vstack.ErrEpochStale, Detail: fmt.Sprintf("install of epoch %d attempt %d, placement group %d is at %d", m.Epoch, m.Attempt, m.PG, g.epoch)}
 	case m.Epoch <= g.amnesic:
-		return &Nack{Reason: vstack.ErrAmnesic, Detail: fmt.Sprintf("placement group %d up to epoch %d", g.pg, g.amnesic)}
+		return &message.Nack{Reason: vstack.ErrAmnesic, Detail: fmt.Sprintf("placement group %d up to epoch %d", g.pg, g.amnesic)}
 	case st != nil && m.Attempt < st.attempt:
-		return &Nack{Reason: vstack.ErrEpochStale, Detail: fmt.Sprintf("attempt %d of epoch %d came before", st.attempt, m.Epoch)}
+		return &message.Nack{Reason: vstack.ErrEpochStale, Detail: fmt.Sprintf("attempt %d of epoch %d came before", st.attempt, m.Epoch)}
 	case !m.First && (st == nil || st.attempt != m.Attempt):
-		return &Nack{Reason: vstack.ErrInvalid, Detail: "the first page is missing"}
+		return &message.Nack{Reason: vstack.ErrInvalid, Detail: "the first page is missing"}
 	}
 	return nil
 }
 
-func (a *Acceptor) installed(r *request, m Install, done AppendDone) {
+func (a *Acceptor) installed(r *request, m message.Install, done AppendDone) {
 	g := a.groups[m.PG]
 	st := g.staged[m.Epoch]
 	switch {
 	case done.Err != nil:
-		a.nack(r, Nack{Reason: vstack.SentinelOf(done.Err), Detail: done.Err.Error(), Epoch: g.epoch})
+		a.nack(r, message.Nack{Reason: vstack.SentinelOf(done.Err), Detail: done.Err.Error(), Epoch: g.epoch})
 		return
 	case m.Epoch <= g.amnesic:
-		a.nack(r, Nack{Reason: vstack.ErrAmnesic, Detail: "records were lost meanwhile", Epoch: g.epoch})
+		a.nack(r, message.Nack{Reason: vstack.ErrAmnesic, Detail: "records were lost meanwhile", Epoch: g.epoch})
 		return
 	case st == nil || st.attempt != m.Attempt:
-		a.nack(r, Nack{Reason: vstack.ErrEpochStale, Detail: "another attempt began meanwhile", Epoch: g.epoch})
+		a.nack(r, message.Nack{Reason: vstack.ErrEpochStale, Detail: "another attempt began meanwhile", Epoch: g.epoch})
 		return
 	}
 	for _, v := range m.Votes {
 		if st.votes != nil && !a.ended.has(v.Slot.Video) {
-			st.votes[v.Slot] = Vote{Slot: v.Slot, Upload: v.Upload, Epoch: m.Epoch, Ballot: InstallBallot(m.Attempt), Value: v.Value}
+			st.votes[v.Slot] = message.Vote{Slot: v.Slot, Upload: v.Upload, Epoch: m.Epoch, Ballot: message.InstallBallot(m.Attempt), Value: v.Value}
 		}
 	}
 	st.complete = st.complete || m.Final
 	a.activate(g)
-	a.respond(r, Installed{Store: a.cfg.Store, LSN: done.LSN, PG: m.PG, Epoch: m.Epoch, Attempt: m.Attempt, Final: m.Final})
+	a.respond(r, message.Installed{Store: a.cfg.Store, LSN: done.LSN, PG: m.PG, Epoch: m.Epoch, Attempt: m.Attempt, Final: m.Final})
 }
 
 // activate puts a complete attempt in force, if the catalog named it: votes of older
@@ -150,7 +147,7 @@ func (a *Acceptor) activate(g *group) {
 	for s := range st.votes {
 		where = append(where, s)
 	}
-	slices.SortFunc(where, CompareSlots)
+	slices.SortFunc(where, message.CompareSlots)
 	for _, at := range where {
 		vote := st.votes[at]
 		if a.mutant.skipUnknown && a.open[at.Video] != vote.Upload {
@@ -168,7 +165,7 @@ func (a *Acceptor) activate(g *group) {
 func (a *Acceptor) unstage(video vstack.VideoID) (id vstack.UploadID) {
 	for _, g := range a.groups {
 		for _, st := range g.staged {
-			maps.DeleteFunc(st.votes, func(at vstack.Slot, v Vote) bool {
+			maps.DeleteFunc(st.votes, func(at vstack.Slot, v message.Vote) bool {
 				if at.Video == video {
 					id = v.Upload
 				}
@@ -189,7 +186,7 @@ func (g *group) restage(d Durable) {
 		st.complete = true
 		return
 	}
-	st.votes[d.Slot] = Vote{Slot: d.Slot, Upload: d.Upload, Epoch: d.Epoch, Ballot: d.Ballot, Value: d.Value}
+	st.votes[d.Slot] = message.Vote{Slot: d.Slot, Upload: d.Upload, Epoch: d.Epoch, Ballot: d.Ballot, Value: d.Value}
 }
 
 // maxEnded is how many ended uploads are remembered. One that ended before an install

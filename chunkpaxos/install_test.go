@@ -3,13 +3,14 @@ package chunkpaxos
 import (
 	"testing"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
 // page sends one page of an install of epoch 2 and returns its answer.
-func (d *driver) page(attempt uint32, first, final bool, votes ...Vote) Reply {
+func (d *driver) page(attempt uint32, first, final bool, votes ...message.Vote) message.Reply {
 	d.t.Helper()
-	tok := d.send(Install{PG: testSlot(1).PG(), Epoch: 2, Attempt: attempt, First: first, Final: final, Votes: votes})
+	tok := d.send(message.Install{PG: testSlot(1).PG(), Epoch: 2, Attempt: attempt, First: first, Final: final, Votes: votes})
 	if d.replies[tok] == nil && len(votes) > 0 {
 		d.step(BytesReady{Token: tok, Stored: true})
 	}
@@ -17,8 +18,8 @@ func (d *driver) page(attempt uint32, first, final bool, votes ...Vote) Reply {
 	return d.replies[tok]
 }
 
-func stagedVote(seq uint32, v byte) Vote {
-	return Vote{Slot: testSlot(seq), Upload: vstack.UploadID(id(1)), Value: testValue(v)}
+func stagedVote(seq uint32, v byte) message.Vote {
+	return message.Vote{Slot: testSlot(seq), Upload: vstack.UploadID(id(1)), Value: testValue(v)}
 }
 
 func TestAFirstPageThatComesAgainEmptiesNothing(t *testing.T) {
@@ -30,7 +31,7 @@ func TestAFirstPageThatComesAgainEmptiesNothing(t *testing.T) {
 	d.page(1, false, true)
 	d.step(CatalogChange{Applied: 11, Groups: allGroups(2, 1)})
 	for i, seq := range seqs {
-		if st, ok := d.do(Query{Slot: testSlot(seq)}).(SlotState); !ok || st.Value != testValue(byte(i+1)) {
+		if st, ok := d.do(message.Query{Slot: testSlot(seq)}).(message.SlotState); !ok || st.Value != testValue(byte(i+1)) {
 			t.Errorf("slot %d holds %+v", seq, st)
 		}
 	}
@@ -41,7 +42,7 @@ func TestAnInstallOfAnUploadThatTheCatalogTellsOfLaterIsKept(t *testing.T) {
 	d.page(1, true, true, stagedVote(1, 1))
 	d.step(CatalogChange{Applied: 11, Groups: allGroups(2, 1)})
 	d.step(CatalogChange{Applied: 12, Uploads: []vstack.Upload{testUpload(1)}})
-	if st, ok := d.do(Query{Slot: testSlot(1)}).(SlotState); !ok || st.Value != testValue(1) {
+	if st, ok := d.do(message.Query{Slot: testSlot(1)}).(message.SlotState); !ok || st.Value != testValue(1) {
 		t.Errorf("the slot holds %+v, want the installed value", st)
 	}
 }
@@ -81,11 +82,11 @@ func TestTheInstallInForceOutlivesAnAttemptAtTheNext(t *testing.T) {
 	pg := testSlot(1).PG()
 	d.page(1, true, true, stagedVote(1, 1))
 	d.step(CatalogChange{Applied: 11, Groups: allGroups(2, 1)})
-	if s, ok := d.do(Seal{PG: pg, Epoch: 2}).(Sealed); !ok || len(s.Votes) != 1 {
+	if s, ok := d.do(message.Seal{PG: pg, Epoch: 2}).(message.Sealed); !ok || len(s.Votes) != 1 {
 		t.Fatalf("sealed %+v, want the installed vote", s)
 	}
-	d.do(Install{PG: pg, Epoch: 3, Attempt: 2, First: true})
-	d.do(Install{PG: pg, Epoch: 3, Attempt: 2, Final: true}) // and the driver dies
+	d.do(message.Install{PG: pg, Epoch: 3, Attempt: 2, First: true})
+	d.do(message.Install{PG: pg, Epoch: 3, Attempt: 2, Final: true}) // and the driver dies
 	restart := func(keep func(Durable) bool) *driver {
 		a, _ := NewAcceptor(AcceptorConfig{Store: store(0), LSN: d.lsn})
 		for _, r := range d.log {
@@ -98,11 +99,11 @@ func TestTheInstallInForceOutlivesAnAttemptAtTheNext(t *testing.T) {
 		return drive(t, a)
 	}
 	r := restart(func(Durable) bool { return true })
-	if s, ok := r.do(Seal{PG: pg, Epoch: 2}).(Sealed); !ok || len(s.Votes) != 1 || s.Votes[0].Value != testValue(1) {
+	if s, ok := r.do(message.Seal{PG: pg, Epoch: 2}).(message.Sealed); !ok || len(s.Votes) != 1 || s.Votes[0].Value != testValue(1) {
 		t.Errorf("after a restart: sealed %+v, want the installed vote", s)
 	}
 	r = restart(func(x Durable) bool { return x.Kind != DurableInstall || x.Epoch == 3 })
-	r.nack(Seal{PG: pg, Epoch: 2}, vstack.ErrUnavailable)
+	r.nack(message.Seal{PG: pg, Epoch: 2}, vstack.ErrUnavailable)
 }
 
 func TestAStoreThatLostAnInstallIsBarredFromItsEpoch(t *testing.T) {
@@ -110,7 +111,7 @@ func TestAStoreThatLostAnInstallIsBarredFromItsEpoch(t *testing.T) {
 	d.page(1, true, false, stagedVote(1, 1))
 	d.step(Echo{LSN: d.lsn + 5, Index: 10})
 	d.flush()
-	if n, ok := d.page(1, false, true).(Nack); !ok || n.Reason != vstack.ErrAmnesic {
+	if n, ok := d.page(1, false, true).(message.Nack); !ok || n.Reason != vstack.ErrAmnesic {
 		t.Errorf("the final page: %+v, want AMNESIC", n)
 	}
 }

@@ -3,6 +3,7 @@ package chunkpaxos
 import (
 	"slices"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -21,7 +22,7 @@ func (a *Acceptor) onLane(r *request, s vstack.Slot) {
 		return
 	}
 	if len(l.queue) >= a.cfg.MaxQueue {
-		a.nack(r, Nack{Reason: vstack.ErrUnavailable, Detail: "too many requests wait for this slot"})
+		a.nack(r, message.Nack{Reason: vstack.ErrUnavailable, Detail: "too many requests wait for this slot"})
 		return
 	}
 	r.stage = queued
@@ -31,9 +32,9 @@ func (a *Acceptor) onLane(r *request, s vstack.Slot) {
 // run checks an Accept or a Prepare on a free slot.
 func (a *Acceptor) run(r *request) {
 	switch m := r.msg.(type) {
-	case Accept:
+	case message.Accept:
 		a.onAccept(r, m)
-	case Prepare:
+	case message.Prepare:
 		a.onPrepare(r, m)
 	}
 }
@@ -80,13 +81,13 @@ func (a *Acceptor) release(s vstack.Slot) {
 
 // needs is the catalog index that a message wants applied before it is judged:
 // "upload not live in the catalog (applied ≥ m.uploadIndex first)".
-func (a *Acceptor) needs(m Message) uint64 {
+func (a *Acceptor) needs(m message.Message) uint64 {
 	switch m := m.(type) {
-	case Accept:
+	case message.Accept:
 		return max(a.start, m.UploadIndex)
-	case Prepare:
+	case message.Prepare:
 		return max(a.start, m.UploadIndex)
-	case PrepareUpload:
+	case message.PrepareUpload:
 		return max(a.start, m.UploadIndex)
 	}
 	return a.start

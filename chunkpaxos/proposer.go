@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -18,10 +19,10 @@ type Proposer struct {
 	seen   vstack.Ballot // the highest that a Nack reported
 	value  vstack.Value  // that the current accept carries
 
-	promises map[vstack.StoreID]Promise // of the current attempt
-	acks     map[vstack.StoreID]bool    // of the current accept
-	refusals map[vstack.StoreID]error   // of the current phase
-	stores   map[vstack.StoreID]bool    // known to hold the bytes of cfg.Value
+	promises map[vstack.StoreID]message.Promise // of the current attempt
+	acks     map[vstack.StoreID]bool            // of the current accept
+	refusals map[vstack.StoreID]error           // of the current phase
+	stores   map[vstack.StoreID]bool            // known to hold the bytes of cfg.Value
 
 	attempts int
 	timer    Token // the timer that counts; older ones are ignored
@@ -106,10 +107,10 @@ func (p *Proposer) prepare() {
 		return
 	}
 	p.phase, p.ballot, p.used = preparing, b, b
-	p.promises = make(map[vstack.StoreID]Promise, len(p.cfg.Acceptors))
+	p.promises = make(map[vstack.StoreID]message.Promise, len(p.cfg.Acceptors))
 	p.acks, p.refusals = nil, nil
 	for _, to := range p.cfg.Acceptors {
-		p.out = append(p.out, Send{Call: Call{Ballot: b, To: to}, Msg: Prepare{
+		p.out = append(p.out, Send{Call: Call{Ballot: b, To: to}, Msg: message.Prepare{
 			Slot: p.cfg.Slot, Epoch: p.cfg.Epoch, Upload: p.cfg.Upload.ID, UploadIndex: p.cfg.Upload.Index, Ballot: b,
 		}})
 	}
@@ -145,7 +146,7 @@ func (p *Proposer) accept(v vstack.Value) {
 	for _, to := range p.cfg.Acceptors {
 		p.out = append(p.out, Send{
 			Call: Call{Ballot: p.ballot, Accept: true, To: to},
-			Msg: Accept{
+			Msg: message.Accept{
 				Slot: p.cfg.Slot, Epoch: p.cfg.Epoch, Upload: p.cfg.Upload.ID, UploadIndex: p.cfg.Upload.Index,
 				Ballot: p.ballot, Value: v,
 			},
@@ -157,9 +158,9 @@ func (p *Proposer) accept(v vstack.Value) {
 	p.setTimer(p.cfg.PhaseTimeout)
 }
 
-func (p *Proposer) answer(c Call, r Reply) {
+func (p *Proposer) answer(c Call, r message.Reply) {
 	switch r := r.(type) {
-	case Accepted:
+	case message.Accepted:
 		if r.Value == p.cfg.Value {
 			p.stores[c.To] = true
 		}
@@ -167,17 +168,17 @@ func (p *Proposer) answer(c Call, r Reply) {
 			p.acks[c.To] = true
 			p.count()
 		}
-	case Promise:
+	case message.Promise:
 		if !r.Accepted.IsZero() && r.Value == p.cfg.Value {
 			p.stores[c.To] = true
 		}
 		if p.current(c) && !c.Accept && r.Ballot == p.ballot {
 			p.promises[c.To] = r
-			if len(p.promises) >= majority(len(p.cfg.Acceptors)) {
+			if len(p.promises) >= message.Majority(len(p.cfg.Acceptors)) {
 				p.accept(p.pick())
 			}
 		}
-	case Nack:
+	case message.Nack:
 		if p.seen.Less(r.Ballot) {
 			p.seen = r.Ballot
 		}
@@ -202,7 +203,7 @@ func (p *Proposer) pick() vstack.Value {
 // count: "majority → chosen", and then the last acceptor is awaited a little.
 func (p *Proposer) count() {
 	switch {
-	case len(p.acks) < majority(len(p.cfg.Acceptors)):
+	case len(p.acks) < message.Majority(len(p.cfg.Acceptors)):
 	case len(p.acks)+len(p.refusals) >= len(p.cfg.Acceptors):
 		p.finish()
 	case p.phase == accepting:
@@ -228,7 +229,7 @@ func (p *Proposer) refuse(c Call, err error) {
 		p.count()
 		return
 	}
-	if len(p.cfg.Acceptors)-len(p.refusals) < majority(len(p.cfg.Acceptors)) {
+	if len(p.cfg.Acceptors)-len(p.refusals) < message.Majority(len(p.cfg.Acceptors)) {
 		p.retry()
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -66,15 +67,15 @@ func (s *scripted) phase(accept bool) []Send {
 }
 
 func (s *scripted) ack(c Send) {
-	m := c.Msg.(Accept)
-	s.step(Answer{Call: c.Call, Reply: Accepted{Store: c.Call.To, LSN: 1, Slot: m.Slot, Ballot: m.Ballot, Value: m.Value}})
+	m := c.Msg.(message.Accept)
+	s.step(Answer{Call: c.Call, Reply: message.Accepted{Store: c.Call.To, LSN: 1, Slot: m.Slot, Ballot: m.Ballot, Value: m.Value}})
 }
 
 func (s *scripted) promise(c Send, accepted vstack.Ballot, v vstack.Value) {
-	s.step(Answer{Call: c.Call, Reply: Promise{Store: c.Call.To, Slot: testSlot(1), Epoch: 1, Ballot: c.Call.Ballot, Accepted: accepted, Value: v}})
+	s.step(Answer{Call: c.Call, Reply: message.Promise{Store: c.Call.To, Slot: testSlot(1), Epoch: 1, Ballot: c.Call.Ballot, Accepted: accepted, Value: v}})
 }
 
-func (s *scripted) refuse(c Send, n Nack) {
+func (s *scripted) refuse(c Send, n message.Nack) {
 	n.Store = c.Call.To
 	s.step(Answer{Call: c.Call, Reply: n})
 }
@@ -92,7 +93,7 @@ func TestTheLastAcceptorIsAwaitedALittleAndRemembered(t *testing.T) {
 		acks int
 	}{
 		"it acknowledges":   {func(s *scripted, c Send) { s.ack(c) }, 3},
-		"it refuses":        {func(s *scripted, c Send) { s.refuse(c, Nack{Reason: vstack.ErrDiskFull}) }, 2},
+		"it refuses":        {func(s *scripted, c Send) { s.refuse(c, message.Nack{Reason: vstack.ErrDiskFull}) }, 2},
 		"it is unreachable": {func(s *scripted, c Send) { s.step(Unreachable{Call: c.Call, Err: vstack.ErrUnavailable}) }, 2},
 		"it is late":        {func(s *scripted, c Send) { s.fire() }, 2},
 	} {
@@ -120,7 +121,7 @@ func TestTheLastAcceptorIsAwaitedALittleAndRemembered(t *testing.T) {
 func TestOneRefusalDoesNotEndTheFastPath(t *testing.T) {
 	s := script(t, nil)
 	put := s.phase(true)
-	s.refuse(put[0], Nack{Reason: vstack.ErrDiskFull})
+	s.refuse(put[0], message.Nack{Reason: vstack.ErrDiskFull})
 	s.ack(put[1])
 	s.ack(put[2])
 	if end, ok := s.end.(Chosen); !ok || len(end.Acks) != 2 {
@@ -137,8 +138,8 @@ func TestAMixedFastPathTurnsClassicWithAFreshBallot(t *testing.T) {
 		}
 	}
 	s.ack(put[0])
-	s.refuse(put[1], Nack{Reason: vstack.ErrBallotStale, Ballot: ballot(1, 7, 5)})
-	s.refuse(put[2], Nack{Reason: vstack.ErrBallotStale, Ballot: ballot(1, 3, 5)})
+	s.refuse(put[1], message.Nack{Reason: vstack.ErrBallotStale, Ballot: ballot(1, 7, 5)})
+	s.refuse(put[2], message.Nack{Reason: vstack.ErrBallotStale, Ballot: ballot(1, 3, 5)})
 	prep := s.phase(false)
 	if b := prep[0].Call.Ballot; b != ballot(1, 8, 1) {
 		t.Errorf("prepares %s, want a round above 7", b)
@@ -168,7 +169,7 @@ func TestTheHighestAcceptedValueIsTakenOverAndReportedAsConflict(t *testing.T) {
 	s.promise(prep[1], ballot(1, 1, 0), testValue(2))
 	acc := s.phase(true)
 	for _, c := range acc {
-		if m := c.Msg.(Accept); m.Value != testValue(2) || c.WithBytes {
+		if m := c.Msg.(message.Accept); m.Value != testValue(2) || c.WithBytes {
 			t.Errorf("sends %+v, want the higher ballot's value, without bytes", c)
 		}
 	}
@@ -210,22 +211,22 @@ func TestSilenceEndsAPhaseAndBackOffGrowsWithinBounds(t *testing.T) {
 
 func TestHopelessRefusalsEndTheProposal(t *testing.T) {
 	for name, c := range map[string]struct {
-		nack Nack
+		nack message.Nack
 		want error // nil: tries again
 	}{
-		"fenced":            {Nack{Reason: vstack.ErrFenced}, vstack.ErrFenced},
-		"upload ended":      {Nack{Reason: vstack.ErrUploadNotLive}, vstack.ErrUploadNotLive},
-		"disk full":         {Nack{Reason: vstack.ErrDiskFull}, vstack.ErrDiskFull},
-		"ballot reused":     {Nack{Reason: vstack.ErrBallotReused}, vstack.ErrBallotReused},
-		"map too old":       {Nack{Reason: vstack.ErrEpochStale, Epoch: 2}, vstack.ErrEpochStale},
-		"epoch sealed":      {Nack{Reason: vstack.ErrEpochStale, Epoch: 1}, vstack.ErrEpochStale},
-		"acceptor lags":     {Nack{Reason: vstack.ErrEpochStale, Epoch: 0}, nil},
-		"catalog lags":      {Nack{Reason: vstack.ErrCatalogLagging}, nil},
-		"amnesic":           {Nack{Reason: vstack.ErrAmnesic}, nil},
-		"busy":              {Nack{Reason: vstack.ErrUnavailable}, nil},
-		"not owner":         {Nack{Reason: vstack.ErrNotOwner}, nil},
-		"no reason at all":  {Nack{}, nil},
-		"newer incarnation": {Nack{Reason: vstack.ErrBallotStale, Ballot: ballot(2, 0, 2)}, vstack.ErrFenced},
+		"fenced":            {message.Nack{Reason: vstack.ErrFenced}, vstack.ErrFenced},
+		"upload ended":      {message.Nack{Reason: vstack.ErrUploadNotLive}, vstack.ErrUploadNotLive},
+		"disk full":         {message.Nack{Reason: vstack.ErrDiskFull}, vstack.ErrDiskFull},
+		"ballot reused":     {message.Nack{Reason: vstack.ErrBallotReused}, vstack.ErrBallotReused},
+		"map too old":       {message.Nack{Reason: vstack.ErrEpochStale, Epoch: 2}, vstack.ErrEpochStale},
+		"epoch sealed":      {message.Nack{Reason: vstack.ErrEpochStale, Epoch: 1}, vstack.ErrEpochStale},
+		"acceptor lags":     {message.Nack{Reason: vstack.ErrEpochStale, Epoch: 0}, nil},
+		"catalog lags":      {message.Nack{Reason: vstack.ErrCatalogLagging}, nil},
+		"amnesic":           {message.Nack{Reason: vstack.ErrAmnesic}, nil},
+		"busy":              {message.Nack{Reason: vstack.ErrUnavailable}, nil},
+		"not owner":         {message.Nack{Reason: vstack.ErrNotOwner}, nil},
+		"no reason at all":  {message.Nack{}, nil},
+		"newer incarnation": {message.Nack{Reason: vstack.ErrBallotStale, Ballot: ballot(2, 0, 2)}, vstack.ErrFenced},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := script(t, nil)

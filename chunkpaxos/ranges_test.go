@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
+	"github.com/vstack/vstack/chunkpaxos/survey"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -28,9 +30,9 @@ func TestARangedPrepareFencesTheOldProcessAndTellsItsVotes(t *testing.T) {
 	minimum := ballot(2, 0, 2)
 	m := ranged(minimum)
 	m.Limit = 2
-	var told []Vote
+	var told []message.Vote
 	for page := 1; ; page++ {
-		p, ok := d.do(m).(UploadPromise)
+		p, ok := d.do(m).(message.UploadPromise)
 		if !ok || p.Ballot != minimum || len(p.Groups) != vstack.PlacementGroups || len(p.Votes) > 2 {
 			t.Fatalf("page %d: %+v", page, p)
 		}
@@ -67,7 +69,7 @@ func TestTheMinimumHoldsAfterARestartWithoutTheCatalogsHelp(t *testing.T) {
 	if n := r.nack(accept(1, owner1, testValue(1)), vstack.ErrBallotStale); n.Ballot != ballot(1, 3, 5) {
 		t.Errorf("refusal names %s, want the minimum", n.Ballot)
 	}
-	if st := r.do(Query{Slot: testSlot(1)}).(SlotState); st.Promised != ballot(1, 3, 5) {
+	if st := r.do(message.Query{Slot: testSlot(1)}).(message.SlotState); st.Promised != ballot(1, 3, 5) {
 		t.Errorf("state %+v does not tell the minimum", st)
 	}
 }
@@ -82,14 +84,14 @@ func TestARangedPrepareWaitsForTheVotesUnderWay(t *testing.T) {
 		t.Fatalf("appends %+v, want only the vote yet", d.appends)
 	}
 	late := d.send(accept(2, owner1, testValue(2)))
-	if n, ok := d.replies[late].(Nack); !ok || n.Reason != vstack.ErrBallotStale {
+	if n, ok := d.replies[late].(message.Nack); !ok || n.Reason != vstack.ErrBallotStale {
 		t.Errorf("below the rising minimum: %+v, want BALLOT_STALE", d.replies[late])
 	}
 	d.flush()
-	if _, ok := d.replies[put].(Accepted); !ok {
+	if _, ok := d.replies[put].(message.Accepted); !ok {
 		t.Errorf("the vote under way: %+v", d.replies[put])
 	}
-	if p, ok := d.replies[prep].(UploadPromise); !ok || len(p.Votes) != 1 {
+	if p, ok := d.replies[prep].(message.UploadPromise); !ok || len(p.Votes) != 1 {
 		t.Errorf("the ranged prepare: %+v, want the vote in it", d.replies[prep])
 	}
 }
@@ -102,7 +104,7 @@ func TestRangedPreparesQueueInOrder(t *testing.T) {
 	}
 	d.flush()
 	for i, tok := range []Token{a, b} {
-		if _, ok := d.replies[tok].(UploadPromise); !ok {
+		if _, ok := d.replies[tok].(message.UploadPromise); !ok {
 			t.Errorf("ranged prepare %d: %+v", i, d.replies[tok])
 		}
 	}
@@ -124,33 +126,33 @@ func TestASealFreezesTheEpochAndTellsItsVotes(t *testing.T) {
 	}
 	d.do(accept(other, owner1, testValue(9)))
 	put := d.send(accept(seqs[2], owner1, testValue(2))) // under way when the seal comes
-	seal := d.send(Seal{PG: pg, Epoch: 1})
+	seal := d.send(message.Seal{PG: pg, Epoch: 1})
 	if len(d.appends) != 1 {
 		t.Fatalf("appends %+v, want only the vote yet", d.appends)
 	}
 	late := d.send(accept(seqs[3], owner1, testValue(3)))
-	if n, ok := d.replies[late].(Nack); !ok || n.Reason != vstack.ErrEpochStale {
+	if n, ok := d.replies[late].(message.Nack); !ok || n.Reason != vstack.ErrEpochStale {
 		t.Errorf("after the seal came: %+v, want EPOCH_STALE", d.replies[late])
 	}
 	d.flush()
-	s, ok := d.replies[seal].(Sealed)
-	if _, acked := d.replies[put].(Accepted); !ok || !acked || len(s.Votes) != 3 || s.More {
+	s, ok := d.replies[seal].(message.Sealed)
+	if _, acked := d.replies[put].(message.Accepted); !ok || !acked || len(s.Votes) != 3 || s.More {
 		t.Fatalf("seal answered %+v and the vote under way %+v; want three votes told", d.replies[seal], d.replies[put])
 	}
 	d.nack(accept(seqs[0], ballot(1, 1, 5), testValue(0)), vstack.ErrEpochStale)
 	d.nack(prepare(seqs[0], ballot(1, 1, 5)), vstack.ErrEpochStale)
-	p1 := d.do(Seal{PG: pg, Epoch: 1, Limit: 2}).(Sealed)
-	p2 := d.do(Seal{PG: pg, Epoch: 1, Limit: 2, After: &p1.Votes[1].Slot}).(Sealed)
+	p1 := d.do(message.Seal{PG: pg, Epoch: 1, Limit: 2}).(message.Sealed)
+	p2 := d.do(message.Seal{PG: pg, Epoch: 1, Limit: 2, After: &p1.Votes[1].Slot}).(message.Sealed)
 	if len(p1.Votes) != 2 || !p1.More || len(p2.Votes) != 1 || p2.More || p2.Votes[0] != s.Votes[2] {
 		t.Errorf("pages %+v and %+v of %+v", p1, p2, s)
 	}
-	if up := d.do(ranged(owner1)).(UploadPromise); len(up.Groups) != vstack.PlacementGroups-1 || len(up.Votes) != 1 {
+	if up := d.do(ranged(owner1)).(message.UploadPromise); len(up.Groups) != vstack.PlacementGroups-1 || len(up.Votes) != 1 {
 		t.Errorf("a ranged prepare speaks for a sealed group: %d groups, %d votes", len(up.Groups), len(up.Votes))
 	}
-	if _, ok := d.do(accept(other, ballot(1, 1, 5), testValue(9))).(Accepted); !ok {
+	if _, ok := d.do(accept(other, ballot(1, 1, 5), testValue(9))).(message.Accepted); !ok {
 		t.Error("another group is sealed too")
 	}
-	d.nack(Seal{PG: pg, Epoch: 2}, vstack.ErrEpochStale)
+	d.nack(message.Seal{PG: pg, Epoch: 2}, vstack.ErrEpochStale)
 
 	a, _ := NewAcceptor(AcceptorConfig{Store: store(0), LSN: d.lsn})
 	for _, r := range d.log {
@@ -162,16 +164,16 @@ func TestASealFreezesTheEpochAndTellsItsVotes(t *testing.T) {
 }
 
 // nextEpoch installs votes for epoch 2 of slot 1's group at d, in pages of one.
-func (d *driver) install(attempt uint32, votes ...Vote) {
+func (d *driver) install(attempt uint32, votes ...message.Vote) {
 	d.t.Helper()
 	for i, v := range votes {
-		tok := d.send(Install{PG: testSlot(1).PG(), Epoch: 2, Attempt: attempt, First: i == 0, Final: i == len(votes)-1, Votes: []Vote{v}})
+		tok := d.send(message.Install{PG: testSlot(1).PG(), Epoch: 2, Attempt: attempt, First: i == 0, Final: i == len(votes)-1, Votes: []message.Vote{v}})
 		if n := len(d.fetches); n == 0 || !d.fetches[n-1].Store || len(d.appends) != 0 {
 			d.t.Fatalf("fetches %+v, appends %+v; want durable bytes first", d.fetches, d.appends)
 		}
 		d.step(BytesReady{Token: tok, Stored: true})
 		d.flush()
-		if r, ok := d.replies[tok].(Installed); !ok || r.Final != (i == len(votes)-1) {
+		if r, ok := d.replies[tok].(message.Installed); !ok || r.Final != (i == len(votes)-1) {
 			d.t.Fatalf("page %d answered %+v", i, d.replies[tok])
 		}
 	}
@@ -179,10 +181,10 @@ func (d *driver) install(attempt uint32, votes ...Vote) {
 
 func TestAnInstalledEpochVotesOnlyOnceItIsActivated(t *testing.T) {
 	seqs := slotsOfOneGroup(3)
-	vote := func(i int, v byte) Vote {
-		return Vote{Slot: testSlot(seqs[i]), Upload: vstack.UploadID(id(1)), Value: testValue(v)}
+	vote := func(i int, v byte) message.Vote {
+		return message.Vote{Slot: testSlot(seqs[i]), Upload: vstack.UploadID(id(1)), Value: testValue(v)}
 	}
-	put := func(i int, b vstack.Ballot, v byte) Accept {
+	put := func(i int, b vstack.Ballot, v byte) message.Accept {
 		m := accept(seqs[i], b, testValue(v))
 		m.Epoch = 2
 		return m
@@ -191,18 +193,18 @@ func TestAnInstalledEpochVotesOnlyOnceItIsActivated(t *testing.T) {
 	d.do(accept(seqs[2], owner1, testValue(7))) // an old minority vote that the driver did not pick
 	d.install(1, vote(0, 9))                    // a driver that died
 	d.install(2, vote(0, 1), vote(1, 2))
-	d.nack(Install{PG: testSlot(1).PG(), Epoch: 2, Attempt: 1, First: true, Final: true}, vstack.ErrEpochStale)
+	d.nack(message.Install{PG: testSlot(1).PG(), Epoch: 2, Attempt: 1, First: true, Final: true}, vstack.ErrEpochStale)
 	d.nack(put(0, ballot(1, 1, 5), 1), vstack.ErrEpochStale)
 
 	check := func(d *driver) {
 		t.Helper()
 		for i, v := range []byte{1, 2} {
-			st, ok := d.do(Query{Slot: testSlot(seqs[i])}).(SlotState)
-			if !ok || st.Value != testValue(v) || st.Accepted != InstallBallot(2) || st.Epoch != 2 {
+			st, ok := d.do(message.Query{Slot: testSlot(seqs[i])}).(message.SlotState)
+			if !ok || st.Value != testValue(v) || st.Accepted != message.InstallBallot(2) || st.Epoch != 2 {
 				t.Errorf("slot %d holds %+v", i, st)
 			}
 		}
-		if st := d.do(Query{Slot: testSlot(seqs[2])}).(SlotState); !st.Accepted.IsZero() {
+		if st := d.do(message.Query{Slot: testSlot(seqs[2])}).(message.SlotState); !st.Accepted.IsZero() {
 			t.Errorf("a vote of the old epoch lives on: %+v", st)
 		}
 	}
@@ -211,7 +213,7 @@ func TestAnInstalledEpochVotesOnlyOnceItIsActivated(t *testing.T) {
 	d.nack(put(0, owner1, 9), vstack.ErrSlotConflict) // round 0 finds the slot filled
 	p := prepare(seqs[0], ballot(1, 1, 5))
 	p.Epoch = 2
-	if r, ok := d.do(p).(Promise); !ok || r.Value != testValue(1) {
+	if r, ok := d.do(p).(message.Promise); !ok || r.Value != testValue(1) {
 		t.Errorf("promise %+v, want the installed value", r)
 	}
 
@@ -225,10 +227,10 @@ func TestAnInstalledEpochVotesOnlyOnceItIsActivated(t *testing.T) {
 		return drive(t, a)
 	}
 	check(restart())
-	if _, ok := d.do(put(0, ballot(1, 1, 5), 1)).(Accepted); !ok {
+	if _, ok := d.do(put(0, ballot(1, 1, 5), 1)).(message.Accepted); !ok {
 		t.Fatal("the new epoch does not vote")
 	}
-	if st := restart().do(Query{Slot: testSlot(seqs[0])}).(SlotState); st.Accepted != ballot(1, 1, 5) {
+	if st := restart().do(message.Query{Slot: testSlot(seqs[0])}).(message.SlotState); st.Accepted != ballot(1, 1, 5) {
 		t.Errorf("a restart lost the vote of the new epoch to the installed one: %+v", st)
 	}
 }
@@ -239,36 +241,36 @@ func TestAnAcceptorWithoutItsInstallDoesNotVoteInTheNewEpoch(t *testing.T) {
 	m := accept(1, owner1, testValue(1))
 	m.Epoch = 2
 	d.nack(m, vstack.ErrUnavailable)
-	if up := d.do(ranged(owner1)).(UploadPromise); len(up.Groups) != 0 {
+	if up := d.do(ranged(owner1)).(message.UploadPromise); len(up.Groups) != 0 {
 		t.Errorf("it promises for %d groups", len(up.Groups))
 	}
-	d.install(2, Vote{Slot: testSlot(1), Upload: vstack.UploadID(id(1)), Value: testValue(3)})
-	if st, ok := d.do(Query{Slot: testSlot(1)}).(SlotState); !ok || st.Value != testValue(3) {
+	d.install(2, message.Vote{Slot: testSlot(1), Upload: vstack.UploadID(id(1)), Value: testValue(3)})
+	if st, ok := d.do(message.Query{Slot: testSlot(1)}).(message.SlotState); !ok || st.Value != testValue(3) {
 		t.Errorf("after a late install: %+v", st)
 	}
 }
 
 func TestMalformedInstallsAreRefused(t *testing.T) {
 	pg := testSlot(1).PG()
-	good := Vote{Slot: testSlot(1), Upload: vstack.UploadID(id(1)), Value: testValue(1)}
+	good := message.Vote{Slot: testSlot(1), Upload: vstack.UploadID(id(1)), Value: testValue(1)}
 	elsewhere, empty := good, good
 	elsewhere.Slot.Track = 1
 	empty.Value.Size = 0
 	if elsewhere.Slot.PG() == pg {
 		t.Fatal("the other slot is of the same group")
 	}
-	for name, m := range map[string]Install{
+	for name, m := range map[string]message.Install{
 		"no attempt":       {PG: pg, Epoch: 2, First: true, Final: true},
 		"no first page":    {PG: pg, Epoch: 2, Attempt: 1, Final: true},
-		"another group":    {PG: pg, Epoch: 2, Attempt: 1, First: true, Votes: []Vote{elsewhere}},
-		"an empty value":   {PG: pg, Epoch: 2, Attempt: 1, First: true, Votes: []Vote{empty}},
-		"a page too large": {PG: pg, Epoch: 2, Attempt: 1, First: true, Votes: make([]Vote, MaxPage+1)},
+		"another group":    {PG: pg, Epoch: 2, Attempt: 1, First: true, Votes: []message.Vote{elsewhere}},
+		"an empty value":   {PG: pg, Epoch: 2, Attempt: 1, First: true, Votes: []message.Vote{empty}},
+		"a page too large": {PG: pg, Epoch: 2, Attempt: 1, First: true, Votes: make([]message.Vote, message.MaxPage+1)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			drive(t, ready(t, 0, testUpload(1))).nack(m, vstack.ErrInvalid)
 		})
 	}
-	drive(t, ready(t, 0, testUpload(1))).nack(Install{PG: pg, Epoch: 1, Attempt: 1, First: true}, vstack.ErrEpochStale)
+	drive(t, ready(t, 0, testUpload(1))).nack(message.Install{PG: pg, Epoch: 1, Attempt: 1, First: true}, vstack.ErrEpochStale)
 }
 
 func TestAStoreBelowItsEchoIsBarredUntilItsGroupsMoveEpoch(t *testing.T) {
@@ -276,7 +278,7 @@ func TestAStoreBelowItsEchoIsBarredUntilItsGroupsMoveEpoch(t *testing.T) {
 		"by the catalog": func(d *driver) { d.step(Echo{LSN: 40, Index: 10}) },
 		"by a peer": func(d *driver) {
 			d.step(Echo{Index: 10})
-			d.step(Request{Token: 90, Msg: Query{Slot: testSlot(1)}, Echo: 40})
+			d.step(Request{Token: 90, Msg: message.Query{Slot: testSlot(1)}, Echo: 40})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -288,8 +290,8 @@ func TestAStoreBelowItsEchoIsBarredUntilItsGroupsMoveEpoch(t *testing.T) {
 			d.flush()
 			d.nack(accept(1, owner1, testValue(1)), vstack.ErrAmnesic)
 			d.nack(prepare(1, ballot(1, 1, 5)), vstack.ErrAmnesic)
-			d.nack(Seal{PG: testSlot(1).PG(), Epoch: 1}, vstack.ErrAmnesic)
-			if up := d.do(ranged(owner1)).(UploadPromise); len(up.Groups) != 0 {
+			d.nack(message.Seal{PG: testSlot(1).PG(), Epoch: 1}, vstack.ErrAmnesic)
+			if up := d.do(ranged(owner1)).(message.UploadPromise); len(up.Groups) != 0 {
 				t.Errorf("it promises for %d groups", len(up.Groups))
 			}
 			if len(d.alarms) != 1 || a.Stats().Amnesic != vstack.PlacementGroups {
@@ -307,7 +309,7 @@ func TestAStoreBelowItsEchoIsBarredUntilItsGroupsMoveEpoch(t *testing.T) {
 			r.step(CatalogChange{Applied: 11, Groups: allGroups(2, 0)})
 			m := accept(1, owner1, testValue(1))
 			m.Epoch = 2
-			if _, ok := r.do(m).(Accepted); !ok {
+			if _, ok := r.do(m).(message.Accepted); !ok {
 				t.Error("still barred after the epoch moved")
 			}
 		})
@@ -352,7 +354,7 @@ func TestAnEndedUploadLeavesNothingInMemory(t *testing.T) {
 			d.step(change)
 			d.flush()
 			for _, tok := range []Token{busy, waits} {
-				if n, ok := d.replies[tok].(Nack); !ok || n.Reason != vstack.ErrUploadNotLive {
+				if n, ok := d.replies[tok].(message.Nack); !ok || n.Reason != vstack.ErrUploadNotLive {
 					t.Errorf("request %d under way: %+v, want UPLOAD_NOT_LIVE", tok, d.replies[tok])
 				}
 			}
@@ -388,22 +390,22 @@ func TestASurveyKnowsWhatIsChosenAndWhereRoundZeroIsSafe(t *testing.T) {
 		}
 		ds[i].step(CatalogChange{Applied: 11, Uploads: []vstack.Upload{up}})
 	}
-	survey := func(stores ...int) *Survey {
-		s, err := NewSurvey(up, m)
+	ask := func(stores ...int) *survey.Survey {
+		s, err := survey.New(up, m)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, i := range stores {
 			for msg, more := s.Next(store(i)); more; msg, more = s.Next(store(i)) {
 				msg.Limit = 1
-				if err := s.Add(ds[i].do(msg).(UploadPromise)); err != nil {
+				if err := s.Add(ds[i].do(msg).(message.UploadPromise)); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
 		return s
 	}
-	whole := survey(0, 1, 2)
+	whole := ask(0, 1, 2)
 	if c := whole.Chosen(); len(c) != 1 || c[testSlot(1)] != testValue(1) {
 		t.Errorf("chosen %v, want slot 1 alone", c)
 	}
@@ -413,47 +415,47 @@ func TestASurveyKnowsWhatIsChosenAndWhereRoundZeroIsSafe(t *testing.T) {
 	if whole.Fast(testSlot(3), 2) {
 		t.Error("a promise does not outlive its epoch")
 	}
-	if s := survey(1, 2); !s.Fast(testSlot(2), 1) {
+	if s := ask(1, 2); !s.Fast(testSlot(2), 1) {
 		t.Error("two empty acceptors of three are enough: they refuse what the third could still complete")
 	}
-	if s := survey(0); s.Fast(testSlot(3), 1) || len(s.Chosen()) != 0 {
+	if s := ask(0); s.Fast(testSlot(3), 1) || len(s.Chosen()) != 0 {
 		t.Error("one store is no majority")
 	}
-	part := survey(1)
+	part := ask(1)
 	first, _ := part.Next(store(0))
 	first.Limit = 1
-	if err := part.Add(ds[0].do(first).(UploadPromise)); err != nil || part.Fast(testSlot(3), 1) {
+	if err := part.Add(ds[0].do(first).(message.UploadPromise)); err != nil || part.Fast(testSlot(3), 1) {
 		t.Errorf("half a store's answer made a majority: %v", err)
 	}
-	if err := whole.Add(UploadPromise{Store: store(0)}); !errors.Is(err, vstack.ErrInvalid) {
+	if err := whole.Add(message.UploadPromise{Store: store(0)}); !errors.Is(err, vstack.ErrInvalid) {
 		t.Errorf("a page too many: %v", err)
 	}
-	if _, err := NewSurvey(up, &vstack.PlacementMap{}); !errors.Is(err, vstack.ErrNotReady) {
+	if _, err := survey.New(up, &vstack.PlacementMap{}); !errors.Is(err, vstack.ErrNotReady) {
 		t.Errorf("a survey without a map: %v", err)
 	}
 }
 
 func TestTheLearnRuleWantsOneBallotAndOneValueFromAMajority(t *testing.T) {
-	v := func(round uint32, val byte) Vote {
-		return Vote{Epoch: 1, Ballot: ballot(1, round, 5), Value: testValue(val)}
+	v := func(round uint32, val byte) message.Vote {
+		return message.Vote{Epoch: 1, Ballot: ballot(1, round, 5), Value: testValue(val)}
 	}
 	for name, c := range map[string]struct {
-		reports []Vote
+		reports []message.Vote
 		want    bool
 	}{
-		"all three":                  {[]Vote{v(1, 1), v(1, 1), v(1, 1)}, true},
-		"two of three":               {[]Vote{{}, v(1, 1), v(1, 1)}, true},
-		"one accepted is not chosen": {[]Vote{v(1, 1)}, false},
-		"same value, two ballots":    {[]Vote{v(1, 1), v(2, 1)}, false},
-		"same ballot, two values":    {[]Vote{v(1, 1), v(1, 2)}, false},
-		"three empty slots":          {[]Vote{{}, {}, {}}, false},
+		"all three":                  {[]message.Vote{v(1, 1), v(1, 1), v(1, 1)}, true},
+		"two of three":               {[]message.Vote{{}, v(1, 1), v(1, 1)}, true},
+		"one accepted is not chosen": {[]message.Vote{v(1, 1)}, false},
+		"same value, two ballots":    {[]message.Vote{v(1, 1), v(2, 1)}, false},
+		"same ballot, two values":    {[]message.Vote{v(1, 1), v(1, 2)}, false},
+		"three empty slots":          {[]message.Vote{{}, {}, {}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			reports := map[vstack.StoreID]Vote{store(9): v(1, 1)} // no acceptor
+			reports := map[vstack.StoreID]message.Vote{store(9): v(1, 1)} // no acceptor
 			for i, r := range c.reports {
 				reports[store(i)] = r
 			}
-			got, ok := ChosenOf(testStores, reports)
+			got, ok := message.ChosenOf(testStores, reports)
 			if ok != c.want || ok && got != testValue(1) {
 				t.Errorf("chosen %v %v, want %v", got, ok, c.want)
 			}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -41,8 +42,8 @@ func (c *ReconfigurerConfig) Validate() error {
 	case c.To.Attempt == 0:
 		return bad("no attempt")
 	}
-	if c.Page <= 0 || c.Page > MaxPage {
-		c.Page = MaxPage
+	if c.Page <= 0 || c.Page > message.MaxPage {
+		c.Page = message.MaxPage
 	}
 	setDefault(&c.RetryMin, 50*time.Millisecond)
 	setDefault(&c.RetryMax, 2*time.Second)
@@ -59,9 +60,9 @@ func (c *ReconfigurerConfig) Validate() error {
 type Reconfigurer struct {
 	cfg    ReconfigurerConfig
 	stage  changeStage
-	peers  map[vstack.StoreID]*peer // of the current stage
-	votes  map[vstack.Slot]Vote     // highest (epoch, ballot) of the sealed acceptors
-	order  []Vote                   // the same by slot, once the old epoch is frozen
+	peers  map[vstack.StoreID]*peer     // of the current stage
+	votes  map[vstack.Slot]message.Vote // highest (epoch, ballot) of the sealed acceptors
+	order  []message.Vote               // the same by slot, once the old epoch is frozen
 	tries  int
 	timer  Token
 	out    []Action
@@ -83,7 +84,7 @@ const (
 type peer struct {
 	page     int // the one that is asked for
 	after    *vstack.Slot
-	votes    []Vote // of a seal, until it is complete
+	votes    []message.Vote // of a seal, until it is complete
 	complete bool
 	out      error // it will never take part in this attempt
 }
@@ -99,7 +100,7 @@ func NewReconfigurer(cfg ReconfigurerConfig) (*Reconfigurer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Reconfigurer{cfg: cfg, votes: make(map[vstack.Slot]Vote)}, nil
+	return &Reconfigurer{cfg: cfg, votes: make(map[vstack.Slot]message.Vote)}, nil
 }
 
 // Done reports whether Reconfigured or Failed was given.
@@ -148,41 +149,41 @@ func (r *Reconfigurer) acceptors() []vstack.StoreID {
 // ask sends the page that an acceptor needs next.
 func (r *Reconfigurer) ask(to vstack.StoreID) {
 	p := r.peers[to]
-	call := Call{Ballot: InstallBallot(r.cfg.To.Attempt), Accept: r.stage != sealing, To: to, Page: p.page}
+	call := Call{Ballot: message.InstallBallot(r.cfg.To.Attempt), Accept: r.stage != sealing, To: to, Page: p.page}
 	if r.stage == sealing {
-		r.out = append(r.out, Send{Call: call, Msg: Seal{PG: r.cfg.PG, Epoch: r.cfg.From.Epoch, After: p.after, Limit: r.cfg.Page}})
+		r.out = append(r.out, Send{Call: call, Msg: message.Seal{PG: r.cfg.PG, Epoch: r.cfg.From.Epoch, After: p.after, Limit: r.cfg.Page}})
 		return
 	}
 	from := min(p.page*r.cfg.Page, len(r.order))
 	upTo := min(from+r.cfg.Page, len(r.order))
-	r.out = append(r.out, Send{Call: call, Msg: Install{
+	r.out = append(r.out, Send{Call: call, Msg: message.Install{
 		PG: r.cfg.PG, Epoch: r.cfg.To.Epoch, Attempt: r.cfg.To.Attempt,
 		First: p.page == 0, Final: upTo == len(r.order), Votes: r.order[from:upTo],
 	}})
 }
 
-func (r *Reconfigurer) answer(c Call, reply Reply) {
+func (r *Reconfigurer) answer(c Call, reply message.Reply) {
 	p := r.peers[c.To]
 	if p == nil || p.complete || p.out != nil || c.Page != p.page || c.Accept != (r.stage != sealing) || r.stage == ended {
 		return
 	}
 	switch m := reply.(type) {
-	case Sealed:
+	case message.Sealed:
 		if r.stage == sealing && m.PG == r.cfg.PG && m.Epoch == r.cfg.From.Epoch {
 			r.sealedPage(c.To, p, m)
 		}
-	case Installed:
+	case message.Installed:
 		if r.stage != sealing && m.PG == r.cfg.PG && m.Epoch == r.cfg.To.Epoch && m.Attempt == r.cfg.To.Attempt {
 			r.installedPage(c.To, p, m)
 		}
-	case Nack:
+	case message.Nack:
 		r.refused(p, m)
 	}
 }
 
-func (r *Reconfigurer) sealedPage(from vstack.StoreID, p *peer, m Sealed) {
+func (r *Reconfigurer) sealedPage(from vstack.StoreID, p *peer, m message.Sealed) {
 	for _, v := range m.Votes {
-		if p.after == nil || CompareSlots(*p.after, v.Slot) < 0 {
+		if p.after == nil || message.CompareSlots(*p.after, v.Slot) < 0 {
 			at := v.Slot
 			p.after = &at
 			p.votes = append(p.votes, v)
@@ -208,7 +209,7 @@ func (r *Reconfigurer) sealedPage(from vstack.StoreID, p *peer, m Sealed) {
 	for _, v := range r.votes {
 		r.order = append(r.order, v)
 	}
-	slices.SortFunc(r.order, func(x, y Vote) int { return CompareSlots(x.Slot, y.Slot) })
+	slices.SortFunc(r.order, func(x, y message.Vote) int { return message.CompareSlots(x.Slot, y.Slot) })
 	r.begin(installing, r.cfg.To.Acceptors)
 }
 
@@ -216,17 +217,17 @@ func (r *Reconfigurer) quorum(n int) int {
 	if r.mutant.sealOne {
 		return 1
 	}
-	return majority(n)
+	return message.Majority(n)
 }
 
-func (r *Reconfigurer) installedPage(from vstack.StoreID, p *peer, m Installed) {
+func (r *Reconfigurer) installedPage(from vstack.StoreID, p *peer, m message.Installed) {
 	if !m.Final {
 		p.page++
 		r.ask(from)
 		return
 	}
 	p.complete = true
-	if r.stage == installing && r.count() >= majority(len(r.cfg.To.Acceptors)) {
+	if r.stage == installing && r.count() >= message.Majority(len(r.cfg.To.Acceptors)) {
 		r.stage = activating
 		r.out = append(r.out, Activate{Group: r.cfg.To})
 	}
@@ -235,7 +236,7 @@ func (r *Reconfigurer) installedPage(from vstack.StoreID, p *peer, m Installed) 
 
 // refused judges a Nack: most of them pass with time, some end an acceptor's part in
 // this attempt, and one that is overtaken ends the attempt.
-func (r *Reconfigurer) refused(p *peer, n Nack) {
+func (r *Reconfigurer) refused(p *peer, n message.Nack) {
 	switch n.Reason {
 	case vstack.ErrAmnesic, vstack.ErrNotAcceptor, vstack.ErrHashMismatch:
 		p.out = n.Err()

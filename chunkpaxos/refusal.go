@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
 // refusalError is a Nack with the judgement whether asking again can help.
 type refusalError struct {
-	nack  Nack
+	nack  message.Nack
 	final bool
 }
 
@@ -17,7 +18,7 @@ func (e *refusalError) Error() string { return e.nack.Err().Error() }
 func (e *refusalError) Unwrap() error { return e.nack.Reason }
 
 // refusal judges a Nack.
-func (p *Proposer) refusal(n Nack) error {
+func (p *Proposer) refusal(n message.Nack) error {
 	if n.Reason == nil {
 		n.Reason = vstack.ErrInternal
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -195,7 +196,7 @@ func (p *simProc) reconfigure(r *Reconfigurer, actions []Action) {
 		switch a := a.(type) {
 		case Send:
 			p.send(a.Call.To, a.Msg, false,
-				func(m Reply) { step(Answer{Call: a.Call, Reply: m}) },
+				func(m message.Reply) { step(Answer{Call: a.Call, Reply: m}) },
 				func() { step(Unreachable{Call: a.Call, Err: vstack.ErrUnavailable}) })
 		case SetTimer:
 			w.after(a.After, func() { step(Timeout{Token: a.Token}) })

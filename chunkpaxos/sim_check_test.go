@@ -3,6 +3,7 @@ package chunkpaxos
 import (
 	"fmt"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -20,10 +21,10 @@ type checker struct {
 	chosen  map[vstack.Slot]vstack.Value         // by a majority of durable votes
 	last    map[vstack.StoreID]map[slotIn]Durable
 	floor   map[vstack.StoreID]map[slotIn]vstack.Ballot
-	minimum map[vstack.StoreID]map[GroupEpoch]vstack.Ballot
+	minimum map[vstack.StoreID]map[groupEpoch]vstack.Ballot
 	sealed  map[vstack.StoreID]map[vstack.PG]vstack.Epoch
 	staged  map[vstack.StoreID]map[attemptOf]*stagedVotes
-	active  map[GroupEpoch]Group
+	active  map[groupEpoch]Group
 
 	commits, acks int // so that a run that does nothing is seen
 
@@ -42,8 +43,14 @@ type slotIn struct {
 	epoch vstack.Epoch
 }
 
+// groupEpoch is a placement group in one of its epochs.
+type groupEpoch struct {
+	pg    vstack.PG
+	epoch vstack.Epoch
+}
+
 type attemptOf struct {
-	GroupEpoch
+	groupEpoch
 	attempt uint32
 }
 
@@ -56,19 +63,19 @@ func newChecker(w *world) *checker {
 	c := &checker{
 		w: w, carried: map[ballotOf]vstack.Value{}, owner: map[ballotOf]*simProc{},
 		votes: map[ballotOf]map[vstack.StoreID]bool{}, chosen: map[vstack.Slot]vstack.Value{},
-		active: map[GroupEpoch]Group{},
+		active: map[groupEpoch]Group{},
 	}
 	c.last, c.floor = map[vstack.StoreID]map[slotIn]Durable{}, map[vstack.StoreID]map[slotIn]vstack.Ballot{}
-	c.minimum, c.sealed = map[vstack.StoreID]map[GroupEpoch]vstack.Ballot{}, map[vstack.StoreID]map[vstack.PG]vstack.Epoch{}
+	c.minimum, c.sealed = map[vstack.StoreID]map[groupEpoch]vstack.Ballot{}, map[vstack.StoreID]map[vstack.PG]vstack.Epoch{}
 	c.staged = map[vstack.StoreID]map[attemptOf]*stagedVotes{}
 	for i := range vstack.Acceptors + 1 {
 		s := store(i)
 		c.last[s], c.floor[s] = map[slotIn]Durable{}, map[slotIn]vstack.Ballot{}
-		c.minimum[s], c.sealed[s] = map[GroupEpoch]vstack.Ballot{}, map[vstack.PG]vstack.Epoch{}
+		c.minimum[s], c.sealed[s] = map[groupEpoch]vstack.Ballot{}, map[vstack.PG]vstack.Epoch{}
 		c.staged[s] = map[attemptOf]*stagedVotes{}
 	}
 	for _, s := range w.slots() {
-		c.active[GroupEpoch{s.PG(), 1}] = Group{PG: s.PG(), Epoch: 1, Acceptors: testStores}
+		c.active[groupEpoch{s.PG(), 1}] = Group{PG: s.PG(), Epoch: 1, Acceptors: testStores}
 	}
 	return c
 }
@@ -91,7 +98,7 @@ func (c *checker) fail(invariant, format string, args ...any) {
 }
 
 // proposed sees an Accept leave its proposer.
-func (c *checker) proposed(p *simProc, m Accept) {
+func (c *checker) proposed(p *simProc, m message.Accept) {
 	at := ballotOf{slotIn{m.Slot, 0}, m.Ballot} // a proposer reuses none in another epoch either
 	if v, ok := c.carried[at]; ok && v != m.Value {
 		c.fail("one value per ballot", "slot %d at %s: %s and %s", m.Slot.Seq, c.w.ballot(m.Ballot), c.w.value(v), c.w.value(m.Value))
@@ -118,7 +125,7 @@ func (c *checker) durable(s *simStore, d Durable) {
 	case DurableSeal:
 		c.sealed[s.id][d.PG] = max(c.sealed[s.id][d.PG], d.Epoch)
 	case DurableInstall:
-		at := attemptOf{GroupEpoch{d.PG, d.Epoch}, d.Ballot.Round}
+		at := attemptOf{groupEpoch{d.PG, d.Epoch}, d.Ballot.Round}
 		st := c.staged[s.id][at]
 		if st == nil {
 			st = &stagedVotes{votes: map[vstack.Slot]vstack.Value{}}
@@ -126,7 +133,7 @@ func (c *checker) durable(s *simStore, d Durable) {
 		}
 		if d.Slot.Video.IsZero() {
 			st.complete = true
-			c.settle(c.active[at.GroupEpoch])
+			c.settle(c.active[at.groupEpoch])
 			return
 		}
 		if !s.bytes[d.Value.Chunk] {
@@ -141,10 +148,10 @@ func (c *checker) held(s *simStore, at slotIn) (vstack.Ballot, vstack.Value) {
 	if d, ok := c.last[s.id][at]; ok {
 		return d.Ballot, d.Value
 	}
-	g := c.active[GroupEpoch{at.slot.PG(), at.epoch}]
-	if st := c.staged[s.id][attemptOf{GroupEpoch{at.slot.PG(), at.epoch}, g.Attempt}]; st != nil && st.complete {
+	g := c.active[groupEpoch{at.slot.PG(), at.epoch}]
+	if st := c.staged[s.id][attemptOf{groupEpoch{at.slot.PG(), at.epoch}, g.Attempt}]; st != nil && st.complete {
 		if v, ok := st.votes[at.slot]; ok {
-			return InstallBallot(g.Attempt), v
+			return message.InstallBallot(g.Attempt), v
 		}
 	}
 	return vstack.Ballot{}, vstack.Value{}
@@ -166,11 +173,11 @@ func (c *checker) vote(s *simStore, d Durable) {
 	if floor := c.floorOf(s, in); d.Ballot.Less(floor) {
 		c.fail("promises are monotone", "%s promised %s in slot %d, votes at %s", s.name, c.w.ballot(floor), d.Slot.Seq, c.w.ballot(d.Ballot))
 	}
-	g, ok := c.active[GroupEpoch{d.Slot.PG(), d.Epoch}]
+	g, ok := c.active[groupEpoch{d.Slot.PG(), d.Epoch}]
 	if !ok {
 		c.fail("one active epoch", "%s votes in epoch %d, which is not active", s.name, d.Epoch)
 	}
-	if st := c.staged[s.id][attemptOf{GroupEpoch{g.PG, g.Epoch}, g.Attempt}]; g.Attempt > 0 && (st == nil || !st.complete) {
+	if st := c.staged[s.id][attemptOf{groupEpoch{g.PG, g.Epoch}, g.Attempt}]; g.Attempt > 0 && (st == nil || !st.complete) {
 		c.fail("a new epoch votes only with its install", "%s votes in epoch %d", s.name, d.Epoch)
 	}
 	c.last[s.id][in] = d
@@ -178,7 +185,7 @@ func (c *checker) vote(s *simStore, d Durable) {
 }
 
 func (c *checker) floorOf(s *simStore, at slotIn) vstack.Ballot {
-	return maxBallot(c.floor[s.id][at], c.minimum[s.id][GroupEpoch{at.slot.PG(), at.epoch}])
+	return maxBallot(c.floor[s.id][at], c.minimum[s.id][groupEpoch{at.slot.PG(), at.epoch}])
 }
 
 // count adds one durable vote; a majority of an active epoch's acceptors chooses.
@@ -188,7 +195,7 @@ func (c *checker) count(at ballotOf, s vstack.StoreID, v vstack.Value) {
 	}
 	c.votes[at][s] = true
 	n := 0
-	for _, id := range c.active[GroupEpoch{at.slot.PG(), at.epoch}].Acceptors {
+	for _, id := range c.active[groupEpoch{at.slot.PG(), at.epoch}].Acceptors {
 		if c.votes[at][id] {
 			n++
 		}
@@ -204,7 +211,7 @@ func (c *checker) count(at ballotOf, s vstack.StoreID, v vstack.Value) {
 
 // activated sees the catalog begin an epoch: what its attempt installed counts.
 func (c *checker) activated(g Group) {
-	c.active[GroupEpoch{g.PG, g.Epoch}] = g
+	c.active[groupEpoch{g.PG, g.Epoch}] = g
 	c.settle(g)
 }
 
@@ -212,12 +219,12 @@ func (c *checker) settle(g Group) {
 	if g.Attempt == 0 {
 		return
 	}
-	ge := GroupEpoch{g.PG, g.Epoch}
+	ge := groupEpoch{g.PG, g.Epoch}
 	for _, id := range g.Acceptors {
 		if st := c.staged[id][attemptOf{ge, g.Attempt}]; st != nil && st.complete {
 			for _, slot := range c.w.slots() {
 				if v, ok := st.votes[slot]; ok {
-					c.count(ballotOf{slotIn{slot, g.Epoch}, InstallBallot(g.Attempt)}, id, v)
+					c.count(ballotOf{slotIn{slot, g.Epoch}, message.InstallBallot(g.Attempt)}, id, v)
 				}
 			}
 		}
@@ -225,10 +232,10 @@ func (c *checker) settle(g Group) {
 }
 
 // responded sees an acceptor's answer before the network does.
-func (c *checker) responded(s *simStore, r Reply) {
-	var speaks []GroupEpoch // for which the answer is a vote or a promise
+func (c *checker) responded(s *simStore, r message.Reply) {
+	var speaks []groupEpoch // for which the answer is a vote or a promise
 	switch r := r.(type) {
-	case Accepted:
+	case message.Accepted:
 		c.acks++
 		in, ok := c.heldAt(s, r.Slot, r.Ballot, r.Value)
 		if !ok {
@@ -241,28 +248,29 @@ func (c *checker) responded(s *simStore, r Reply) {
 			c.fail("a dead upload takes no vote", "%s acknowledges slot %d", s.name, r.Slot.Seq)
 		}
 		c.raise(s, in, r.Ballot)
-		speaks = append(speaks, GroupEpoch{r.Slot.PG(), in.epoch})
-	case Promise:
+		speaks = append(speaks, groupEpoch{r.Slot.PG(), in.epoch})
+	case message.Promise:
 		in := slotIn{r.Slot, r.Epoch}
 		if b, v := c.held(s, in); b != r.Accepted || v != r.Value {
 			c.fail("a promise tells the vote", "%s reports %s in slot %d, its disk has %s", s.name, c.w.value(r.Value), r.Slot.Seq, c.w.value(v))
 		}
 		c.raise(s, in, r.Ballot)
-		speaks = append(speaks, GroupEpoch{r.Slot.PG(), r.Epoch})
-	case UploadPromise:
+		speaks = append(speaks, groupEpoch{r.Slot.PG(), r.Epoch})
+	case message.UploadPromise:
 		for _, g := range r.Groups {
-			c.minimum[s.id][g] = maxBallot(c.minimum[s.id][g], r.Ballot)
+			in := groupEpoch{g.PG, g.Epoch}
+			c.minimum[s.id][in] = maxBallot(c.minimum[s.id][in], r.Ballot)
+			speaks = append(speaks, in)
 		}
-		speaks = r.Groups
-	case Sealed:
+	case message.Sealed:
 		if c.sealed[s.id][r.PG] < r.Epoch {
 			c.fail("a sealed epoch is frozen", "%s answers a seal of epoch %d that is not on disk", s.name, r.Epoch)
 		}
-		speaks = append(speaks, GroupEpoch{r.PG, r.Epoch})
+		speaks = append(speaks, groupEpoch{r.PG, r.Epoch})
 	}
 	for _, g := range speaks {
-		if s.told && g.Epoch <= s.lost[g.PG] {
-			c.fail("no voter below its echo", "%s lost records of epoch %d and answers %s", s.name, g.Epoch, c.w.describeReply(r))
+		if s.told && g.epoch <= s.lost[g.pg] {
+			c.fail("no voter below its echo", "%s lost records of epoch %d and answers %s", s.name, g.epoch, c.w.describeReply(r))
 		}
 	}
 	if len(speaks) > 0 && s.failed {

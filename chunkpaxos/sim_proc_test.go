@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
+	"github.com/vstack/vstack/chunkpaxos/survey"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -19,7 +21,7 @@ type simProc struct {
 	uploader bool // owns round 0 of its incarnation
 	dead     bool
 	tag      int // makes its values its own
-	survey   *Survey
+	survey   *survey.Survey
 	used     map[vstack.Slot]vstack.Ballot
 	echo     map[vstack.StoreID]vstack.LSN
 	open     int // proposals that have not ended
@@ -72,19 +74,19 @@ func (p *simProc) takeOver() {
 	for pg, g := range p.groups {
 		m.Groups[pg] = vstack.PGTargets{Epoch: g.Epoch, Targets: g.Acceptors}
 	}
-	survey, err := NewSurvey(p.upload, m)
+	sv, err := survey.New(p.upload, m)
 	if err != nil {
 		panic(err)
 	}
-	for _, id := range survey.Stores() {
-		p.ask(survey, id, 3)
+	for _, id := range sv.Stores() {
+		p.ask(sv, id, 3)
 	}
 	p.w.after(30*time.Millisecond, func() {
 		if p.dead {
 			return
 		}
-		p.survey = survey
-		chosen := survey.Chosen()
+		p.survey = sv
+		chosen := sv.Chosen()
 		for _, s := range p.w.slots() {
 			if v, ok := chosen[s]; ok {
 				p.w.tell("%s  finds %s chosen for slot %d, and does not send it", p.name, p.w.value(v), s.Seq)
@@ -97,20 +99,20 @@ func (p *simProc) takeOver() {
 }
 
 // ask sends ranged prepares to one store until it has told every page.
-func (p *simProc) ask(survey *Survey, to vstack.StoreID, tries int) {
-	m, more := survey.Next(to)
+func (p *simProc) ask(sv *survey.Survey, to vstack.StoreID, tries int) {
+	m, more := sv.Next(to)
 	if !more || p.dead || p.survey != nil || tries == 0 {
 		return
 	}
 	m.Limit = 2
-	again := func() { p.ask(survey, to, tries-1) }
-	p.send(to, m, false, func(r Reply) {
+	again := func() { p.ask(sv, to, tries-1) }
+	p.send(to, m, false, func(r message.Reply) {
 		switch r := r.(type) {
-		case UploadPromise:
-			if r.Ballot == m.Ballot && p.survey == nil && survey.Add(r) == nil {
-				p.ask(survey, to, 3)
+		case message.UploadPromise:
+			if r.Ballot == m.Ballot && p.survey == nil && sv.Add(r) == nil {
+				p.ask(sv, to, 3)
 			}
-		case Nack:
+		case message.Nack:
 			p.w.after(p.w.plan.delay(p.w.rnd), again)
 		}
 	}, again)
@@ -152,11 +154,11 @@ func (p *simProc) act(prop *Proposer, s vstack.Slot, actions []Action, tries int
 	for _, a := range actions {
 		switch a := a.(type) {
 		case Send:
-			if acc, ok := a.Msg.(Accept); ok {
+			if acc, ok := a.Msg.(message.Accept); ok {
 				w.check.proposed(p, acc)
 			}
 			p.send(a.Call.To, a.Msg, a.WithBytes,
-				func(r Reply) { step(Answer{Call: a.Call, Reply: r}) },
+				func(r message.Reply) { step(Answer{Call: a.Call, Reply: r}) },
 				func() { step(Unreachable{Call: a.Call, Err: vstack.ErrUnavailable}) })
 		case SetTimer:
 			w.after(a.After, func() { step(Timeout{Token: a.Token}) })
@@ -186,7 +188,7 @@ func (p *simProc) act(prop *Proposer, s vstack.Slot, actions []Action, tries int
 }
 
 // send carries a message to a store and its reply back.
-func (p *simProc) send(to vstack.StoreID, m Message, withBytes bool, answer func(Reply), lost func()) {
+func (p *simProc) send(to vstack.StoreID, m message.Message, withBytes bool, answer func(message.Reply), lost func()) {
 	w := p.w
 	i := 0
 	for w.stores[i].id != to {
@@ -200,13 +202,13 @@ func (p *simProc) send(to vstack.StoreID, m Message, withBytes bool, answer func
 			w.after(s.stopped-w.now, arrive)
 			return
 		}
-		up := s.request(m, withBytes, echo, func(r Reply) {
+		up := s.request(m, withBytes, echo, func(r message.Reply) {
 			line := func() string { return fmt.Sprintf("%s → %s  %s", s.name, p.name, w.describeReply(r)) }
 			w.carry(s.name, p.name, line, func() {
 				if p.dead {
 					return
 				}
-				if acc, ok := r.(Accepted); ok {
+				if acc, ok := r.(message.Accepted); ok {
 					p.echo[to] = max(p.echo[to], acc.LSN)
 				}
 				answer(r)
@@ -220,49 +222,49 @@ func (p *simProc) send(to vstack.StoreID, m Message, withBytes bool, answer func
 	w.carry(p.name, s.name, line, arrive, lost)
 }
 
-func (w *world) describe(m Message, withBytes bool) string {
+func (w *world) describe(m message.Message, withBytes bool) string {
 	switch m := m.(type) {
-	case Accept:
+	case message.Accept:
 		verb := "ACCEPT"
 		if withBytes {
 			verb = "PUT"
 		}
 		return fmt.Sprintf("%s slot %d at %s: %s", verb, m.Slot.Seq, w.ballot(m.Ballot), w.value(m.Value))
-	case Prepare:
+	case message.Prepare:
 		return fmt.Sprintf("PREPARE slot %d at %s", m.Slot.Seq, w.ballot(m.Ballot))
-	case PrepareUpload:
+	case message.PrepareUpload:
 		return fmt.Sprintf("PREPARE upload at %s", w.ballot(m.Ballot))
-	case Seal:
+	case message.Seal:
 		return fmt.Sprintf("SEAL epoch %d", m.Epoch)
-	case Install:
+	case message.Install:
 		return fmt.Sprintf("INSTALL epoch %d attempt %d%s%s", m.Epoch, m.Attempt, w.votes(m.Votes), map[bool]string{true: ", the last page"}[m.Final])
 	}
 	return fmt.Sprintf("%T", m)
 }
 
-func (w *world) describeReply(r Reply) string {
+func (w *world) describeReply(r message.Reply) string {
 	switch r := r.(type) {
-	case Accepted:
+	case message.Accepted:
 		return fmt.Sprintf("ACCEPTED slot %d at %s: %s", r.Slot.Seq, w.ballot(r.Ballot), w.value(r.Value))
-	case Nack:
+	case message.Nack:
 		return fmt.Sprintf("NACK %s, ballot %s, holds %s", r.Reason.Code(), w.ballot(r.Ballot), w.value(r.Value))
-	case Promise:
+	case message.Promise:
 		return fmt.Sprintf("PROMISE slot %d at %s; accepted %s at %s", r.Slot.Seq, w.ballot(r.Ballot), w.value(r.Value), w.ballot(r.Accepted))
-	case UploadPromise:
+	case message.UploadPromise:
 		s := w.votes(r.Votes)
 		if r.More {
 			s += ", and more"
 		}
 		return fmt.Sprintf("PROMISE upload at %s%s", w.ballot(r.Ballot), s)
-	case Sealed:
+	case message.Sealed:
 		return fmt.Sprintf("SEALED epoch %d%s", r.Epoch, w.votes(r.Votes))
-	case Installed:
+	case message.Installed:
 		return fmt.Sprintf("INSTALLED epoch %d attempt %d, complete: %v", r.Epoch, r.Attempt, r.Final)
 	}
 	return fmt.Sprintf("%T", r)
 }
 
-func (w *world) votes(votes []Vote) string {
+func (w *world) votes(votes []message.Vote) string {
 	s := ""
 	for _, v := range votes {
 		s += fmt.Sprintf(", slot %d %s at %s", v.Slot.Seq, w.value(v.Value), w.ballot(v.Ballot))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -26,7 +27,7 @@ type simStore struct {
 	acc       *Acceptor // nil: the process is down
 	pending   []pendingAppend
 	tokens    Token
-	answers   map[Token]func(Reply)
+	answers   map[Token]func(message.Reply)
 	carried   map[Token]vstack.Value // bytes that came with a request or were fetched
 	applied   uint64                 // catalog index told in this life
 	live      bool                   // what it was told of the upload
@@ -55,7 +56,7 @@ func (s *simStore) boot() {
 	}
 	acc.mutant = s.w.plan.mutant.acceptor
 	s.acc, s.pending, s.tokens = acc, nil, 0
-	s.answers, s.carried = map[Token]func(Reply){}, map[Token]vstack.Value{}
+	s.answers, s.carried = map[Token]func(message.Reply){}, map[Token]vstack.Value{}
 	s.applied, s.live, s.failed, s.stopped = 0, false, false, 0
 	records := s.recover()
 	s.w.rnd.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
@@ -180,14 +181,14 @@ func (s *simStore) lastDurable() vstack.LSN {
 }
 
 // request hands a message to the acceptor; answer gets its reply, if there is one.
-func (s *simStore) request(m Message, hasBytes bool, echo vstack.LSN, answer func(Reply)) bool {
+func (s *simStore) request(m message.Message, hasBytes bool, echo vstack.LSN, answer func(message.Reply)) bool {
 	if s.acc == nil {
 		return false
 	}
 	s.tokens++
 	t := s.tokens
 	s.answers[t] = answer
-	if acc, ok := m.(Accept); ok && hasBytes {
+	if acc, ok := m.(message.Accept); ok && hasBytes {
 		s.carried[t] = acc.Value
 	}
 	s.hear(echo)

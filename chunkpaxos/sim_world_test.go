@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -223,16 +224,16 @@ func (w *world) resume(name string, owner vstack.ProposerID, oldDies bool) {
 // read asks every store for every slot and applies the learn rule.
 func (w *world) read() {
 	for _, slot := range w.slots() {
-		reports := map[vstack.StoreID]Vote{}
+		reports := map[vstack.StoreID]message.Vote{}
 		acceptors := w.cat.groups[slot.PG()].Acceptors
 		for _, s := range w.stores {
-			s.request(Query{Slot: slot}, false, 0, func(r Reply) {
-				st, ok := r.(SlotState)
+			s.request(message.Query{Slot: slot}, false, 0, func(r message.Reply) {
+				st, ok := r.(message.SlotState)
 				if !ok {
 					return
 				}
-				reports[s.id] = Vote{Slot: slot, Epoch: st.Epoch, Ballot: st.Accepted, Value: st.Value}
-				if v, ok := ChosenOf(acceptors, reports); ok {
+				reports[s.id] = message.Vote{Slot: slot, Epoch: st.Epoch, Ballot: st.Accepted, Value: st.Value}
+				if v, ok := message.ChosenOf(acceptors, reports); ok {
 					w.check.learned(slot, v, "a reader")
 				}
 			})

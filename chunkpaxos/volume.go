@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -65,7 +66,7 @@ func (a *Acceptor) add(v *volume, g *group, s vstack.Slot) *slot {
 // onPrepareUpload: "Resuming = one ranged prepare per acceptor: upload U, minimum
 // ballot b, durable as one record, answered with every slot the acceptor has
 // accepted for U".
-func (a *Acceptor) onPrepareUpload(r *request, m PrepareUpload) {
+func (a *Acceptor) onPrepareUpload(r *request, m message.PrepareUpload) {
 	if nack := a.fenceUpload(m.Upload, m.Ballot); nack != nil {
 		a.nack(r, *nack)
 		return
@@ -73,11 +74,11 @@ func (a *Acceptor) onPrepareUpload(r *request, m PrepareUpload) {
 	v := a.volume(m.Upload, a.uploads[m.Upload].Video)
 	switch bar := maxBallot(v.minimum, v.rising); {
 	case m.Ballot.Less(bar):
-		a.nack(r, Nack{Reason: vstack.ErrBallotStale, Detail: fmt.Sprintf("%s is below the minimum %s", m.Ballot, bar), Ballot: bar})
+		a.nack(r, message.Nack{Reason: vstack.ErrBallotStale, Detail: fmt.Sprintf("%s is below the minimum %s", m.Ballot, bar), Ballot: bar})
 	case m.Ballot == v.minimum: // a repeat, or the next page
 		a.respond(r, a.uploadPromise(v, m, 0))
 	case len(v.ranged) >= a.cfg.MaxQueue:
-		a.nack(r, Nack{Reason: vstack.ErrUnavailable, Detail: "too many ranged prepares wait for this upload"})
+		a.nack(r, message.Nack{Reason: vstack.ErrUnavailable, Detail: "too many ranged prepares wait for this upload"})
 	default:
 		r.stage = queued
 		v.ranged = append(v.ranged, r)
@@ -92,7 +93,7 @@ func (a *Acceptor) raise(v *volume) {
 		return
 	}
 	r := v.ranged[0]
-	m := r.msg.(PrepareUpload)
+	m := r.msg.(message.PrepareUpload)
 	v.rising = m.Ballot
 	if v.inflight > 0 {
 		return
@@ -102,17 +103,17 @@ func (a *Acceptor) raise(v *volume) {
 	})
 }
 
-func (a *Acceptor) minimumRaised(r *request, m PrepareUpload, done AppendDone) {
+func (a *Acceptor) minimumRaised(r *request, m message.PrepareUpload, done AppendDone) {
 	up, open := a.uploads[m.Upload]
 	v := a.volumes[up.Video]
 	if !open || v == nil || len(v.ranged) == 0 || v.ranged[0] != r {
-		a.nack(r, Nack{Reason: vstack.ErrUploadNotLive, Detail: "the upload ended meanwhile"})
+		a.nack(r, message.Nack{Reason: vstack.ErrUploadNotLive, Detail: "the upload ended meanwhile"})
 		return
 	}
 	waiting := v.ranged[1:]
 	v.ranged = nil
 	if done.Err != nil {
-		a.nack(r, Nack{Reason: vstack.SentinelOf(done.Err), Detail: done.Err.Error()})
+		a.nack(r, message.Nack{Reason: vstack.SentinelOf(done.Err), Detail: done.Err.Error()})
 	} else {
 		v.minimum = m.Ballot
 		a.respond(r, a.uploadPromise(v, m, done.LSN))
@@ -129,18 +130,18 @@ func (a *Acceptor) minimumRaised(r *request, m PrepareUpload, done AppendDone) {
 
 // uploadPromise is one page of the answer to a ranged prepare. It speaks only for the
 // groups that this store votes in: elsewhere its memory proves nothing.
-func (a *Acceptor) uploadPromise(v *volume, m PrepareUpload, lsn vstack.LSN) UploadPromise {
-	p := UploadPromise{Store: a.cfg.Store, LSN: lsn, Upload: m.Upload, Ballot: m.Ballot}
+func (a *Acceptor) uploadPromise(v *volume, m message.PrepareUpload, lsn vstack.LSN) message.UploadPromise {
+	p := message.UploadPromise{Store: a.cfg.Store, LSN: lsn, Upload: m.Upload, Ballot: m.Ballot}
 	for pg := range vstack.PG(vstack.PlacementGroups) {
 		if g := a.groups[pg]; g.refuse() == nil {
-			p.Groups = append(p.Groups, GroupEpoch{PG: pg, Epoch: g.epoch})
+			p.Groups = append(p.Groups, message.GroupEpoch{PG: pg, Epoch: g.epoch})
 		}
 	}
-	var votes []Vote
+	var votes []message.Vote
 	for at, s := range v.slots {
 		where := vstack.Slot{Video: v.video, Track: at.track, Seq: at.seq}
 		if !s.accepted.IsZero() && a.groups[s.pg].refuse() == nil {
-			votes = append(votes, Vote{Slot: where, Upload: v.upload, Epoch: s.epoch, Ballot: s.accepted, Value: s.value})
+			votes = append(votes, message.Vote{Slot: where, Upload: v.upload, Epoch: s.epoch, Ballot: s.accepted, Value: s.value})
 		}
 	}
 	p.Votes, p.More = page(votes, m.After, m.Limit)
@@ -148,14 +149,14 @@ func (a *Acceptor) uploadPromise(v *volume, m PrepareUpload, lsn vstack.LSN) Upl
 }
 
 // page orders votes by slot and returns those after a cursor, at most limit.
-func page(votes []Vote, after *vstack.Slot, limit int) ([]Vote, bool) {
-	if limit <= 0 || limit > MaxPage {
-		limit = MaxPage
+func page(votes []message.Vote, after *vstack.Slot, limit int) ([]message.Vote, bool) {
+	if limit <= 0 || limit > message.MaxPage {
+		limit = message.MaxPage
 	}
 	if after != nil {
-		votes = slices.DeleteFunc(votes, func(v Vote) bool { return CompareSlots(v.Slot, *after) <= 0 })
+		votes = slices.DeleteFunc(votes, func(v message.Vote) bool { return message.CompareSlots(v.Slot, *after) <= 0 })
 	}
-	slices.SortFunc(votes, func(x, y Vote) int { return CompareSlots(x.Slot, y.Slot) })
+	slices.SortFunc(votes, func(x, y message.Vote) int { return message.CompareSlots(x.Slot, y.Slot) })
 	if len(votes) > limit {
 		return votes[:limit:limit], true
 	}
@@ -180,7 +181,7 @@ func (a *Acceptor) forget(video vstack.VideoID) {
 	delete(a.volumes, video)
 	for _, r := range v.ranged {
 		if r.stage == queued {
-			a.nack(r, Nack{Reason: vstack.ErrUploadNotLive, Detail: "the upload ended meanwhile"})
+			a.nack(r, message.Nack{Reason: vstack.ErrUploadNotLive, Detail: "the upload ended meanwhile"})
 		}
 	}
 	a.out = append(a.out, Append{Records: []Durable{{

@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -22,7 +22,7 @@ func TestNothingIsAcknowledgedAfterASyncError(t *testing.T) {
 	ref := c.put(u, 1, before, n)
 	fault.Set(vfs.Rule{Op: "datasync", Nth: 1, Err: syscall.EIO})
 	data := random(1000)
-	if a, ok := n.send(c.accept(u, 2, data), data).(chunkpaxos.Accepted); ok {
+	if a, ok := n.send(c.accept(u, 2, data), data).(message.Accepted); ok {
 		t.Fatalf("acknowledged: %+v", a)
 	}
 	if err := <-n.fatal; !errors.Is(err, syscall.EIO) {
@@ -30,7 +30,7 @@ func TestNothingIsAcknowledgedAfterASyncError(t *testing.T) {
 	}
 	// The disk works again, and still nothing may be acknowledged by this process.
 	for range 3 {
-		if a, ok := n.send(c.accept(u, 3, data), data).(chunkpaxos.Accepted); ok {
+		if a, ok := n.send(c.accept(u, 3, data), data).(message.Accepted); ok {
 			t.Fatalf("acknowledged after a sync error: %+v", a)
 		}
 	}
@@ -40,7 +40,7 @@ func TestNothingIsAcknowledgedAfterASyncError(t *testing.T) {
 	if resp, body := n.get("/v1/chunks/"+ref.ID.String(), nil); resp.StatusCode != 200 || !bytes.Equal(body, before) {
 		t.Errorf("what was acknowledged before: %d", resp.StatusCode)
 	}
-	s, _ := n.send(chunkpaxos.Query{Slot: vstack.Slot{Video: u.Video, Seq: 1}}, nil).(chunkpaxos.SlotState)
+	s, _ := n.send(message.Query{Slot: vstack.Slot{Video: u.Video, Seq: 1}}, nil).(message.SlotState)
 	if s.Value.Chunk != ref.ID {
 		t.Errorf("the vote acknowledged before: %+v", s)
 	}

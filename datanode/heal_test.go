@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -129,7 +129,7 @@ func TestChunksThatNothingNamesAreDropped(t *testing.T) {
 		}
 	}
 	// The open upload's slot is where it was.
-	s, _ := c.nodes[0].send(chunkpaxos.Query{Slot: vstack.Slot{Video: open.Video, Seq: 1}}, nil).(chunkpaxos.SlotState)
+	s, _ := c.nodes[0].send(message.Query{Slot: vstack.Slot{Video: open.Video, Seq: 1}}, nil).(message.SlotState)
 	if s.Value.Chunk != openRef.ID {
 		t.Errorf("slot of the open upload: %+v", s)
 	}
@@ -164,11 +164,11 @@ func TestBodilessAcceptFetchesFromAPeer(t *testing.T) {
 	n := c.nodes[2]
 	m := c.accept(u, 1, data)
 	m.Ballot.Round = 1
-	promise, ok := n.send(chunkpaxos.Prepare{Slot: m.Slot, Epoch: m.Epoch, Upload: m.Upload, UploadIndex: m.UploadIndex, Ballot: m.Ballot}, nil).(chunkpaxos.Promise)
+	promise, ok := n.send(message.Prepare{Slot: m.Slot, Epoch: m.Epoch, Upload: m.Upload, UploadIndex: m.UploadIndex, Ballot: m.Ballot}, nil).(message.Promise)
 	if !ok || !promise.Value.IsZero() {
 		t.Fatalf("promise: %+v", promise)
 	}
-	if a, ok := n.send(m, nil).(chunkpaxos.Accepted); !ok {
+	if a, ok := n.send(m, nil).(message.Accepted); !ok {
 		t.Fatalf("accept without bytes: %+v", a)
 	}
 	if resp, body := n.get("/v1/chunks/"+m.Value.Chunk.String(), nil); resp.StatusCode != 200 || !bytes.Equal(body, data) {
@@ -176,7 +176,7 @@ func TestBodilessAcceptFetchesFromAPeer(t *testing.T) {
 	}
 	missing := c.accept(u, 2, random(1000))
 	missing.Ballot.Round = 1
-	if nack, ok := n.send(missing, nil).(chunkpaxos.Nack); !ok || nack.Reason != vstack.ErrBytesMissing {
+	if nack, ok := n.send(missing, nil).(message.Nack); !ok || nack.Reason != vstack.ErrBytesMissing {
 		t.Errorf("a chunk that nobody has: %+v", nack)
 	}
 }
@@ -191,13 +191,13 @@ func TestResumeLearnsWhatWasAccepted(t *testing.T) {
 	resumed.Owner[0]++
 	resumed = c.meta.upload(resumed)
 	n := c.nodes[0]
-	p, ok := n.send(chunkpaxos.PrepareUpload{Upload: u.ID, UploadIndex: resumed.Index,
-		Ballot: vstack.Ballot{Incarnation: resumed.Incarnation, Round: 1, Proposer: resumed.Owner}}, nil).(chunkpaxos.UploadPromise)
+	p, ok := n.send(message.PrepareUpload{Upload: u.ID, UploadIndex: resumed.Index,
+		Ballot: vstack.Ballot{Incarnation: resumed.Incarnation, Round: 1, Proposer: resumed.Owner}}, nil).(message.UploadPromise)
 	if !ok || len(p.Votes) != 3 || p.LSN == 0 {
 		t.Fatalf("ranged prepare: %+v", p)
 	}
 	data := random(1000)
-	if nack, ok := n.send(c.accept(u, 4, data), data).(chunkpaxos.Nack); !ok {
+	if nack, ok := n.send(c.accept(u, 4, data), data).(message.Nack); !ok {
 		t.Errorf("the old process is not fenced: %+v", nack)
 	}
 }

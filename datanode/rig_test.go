@@ -16,7 +16,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 	"go.uber.org/goleak"
 
-	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -186,10 +186,10 @@ func random(n int) []byte {
 }
 
 // accept is the fast path's message for data in a slot of u.
-func (c *cluster) accept(u vstack.Upload, seq uint32, data []byte) chunkpaxos.Accept {
+func (c *cluster) accept(u vstack.Upload, seq uint32, data []byte) message.Accept {
 	slot := vstack.Slot{Video: u.Video, Seq: seq}
 	group, _ := c.meta.placement.Group(slot)
-	return chunkpaxos.Accept{
+	return message.Accept{
 		Slot: slot, Epoch: group.Epoch, Upload: u.ID, UploadIndex: u.Index,
 		Ballot: vstack.Ballot{Incarnation: u.Incarnation, Proposer: u.Owner},
 		Value:  vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))},
@@ -197,7 +197,7 @@ func (c *cluster) accept(u vstack.Upload, seq uint32, data []byte) chunkpaxos.Ac
 }
 
 // send sends a message to a node and reads the answer.
-func (n *node) send(m chunkpaxos.Message, data []byte) chunkpaxos.Reply {
+func (n *node) send(m message.Message, data []byte) message.Reply {
 	n.c.t.Helper()
 	req, err := wire.NewPaxosRequest(n.c.t.Context(), "https://"+n.addr, m, 0, data)
 	if err != nil {
@@ -206,7 +206,7 @@ func (n *node) send(m chunkpaxos.Message, data []byte) chunkpaxos.Reply {
 	return n.do(n.c.client, req, m)
 }
 
-func (n *node) do(client *http.Client, req *http.Request, m chunkpaxos.Message) chunkpaxos.Reply {
+func (n *node) do(client *http.Client, req *http.Request, m message.Message) message.Reply {
 	n.c.t.Helper()
 	resp, err := client.Do(req)
 	if err != nil {
@@ -225,7 +225,7 @@ func (c *cluster) put(u vstack.Upload, seq uint32, data []byte, nodes ...*node) 
 	c.t.Helper()
 	m := c.accept(u, seq, data)
 	for _, n := range nodes {
-		if a, ok := n.send(m, data).(chunkpaxos.Accepted); !ok || a.Store != n.id || a.LSN == 0 || a.Value != m.Value {
+		if a, ok := n.send(m, data).(message.Accepted); !ok || a.Store != n.id || a.LSN == 0 || a.Value != m.Value {
 			c.t.Fatalf("put to %s: %+v", n.name, a)
 		}
 	}

@@ -3,7 +3,7 @@ package datanode
 import (
 	"net/http"
 
-	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/ops"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -46,11 +46,11 @@ func Routes() []wire.Route {
 		{Method: http.MethodGet, Path: pathChunk, Summary: "Read a chunk or one range of it", Params: readParams, Response: []byte(nil), Errors: reads},
 		{Method: http.MethodHead, Path: pathChunk, Summary: "Size and ETag of a chunk", Params: readParams, Errors: reads},
 		{Method: http.MethodPut, Path: pathChunk, Summary: "Accept a chunk's bytes and vote for them in its slot", Params: putParams, Request: []byte(nil), Errors: puts, Mutual: true},
-		{Method: http.MethodPost, Path: wire.PathPrepare, Summary: "Prepare a slot, or with upload and no slot all slots of an upload", Request: wire.PaxosRequest{}, Response: chunkpaxos.Promise{}, Errors: refusals, Mutual: true},
+		{Method: http.MethodPost, Path: wire.PathPrepare, Summary: "Prepare a slot, or with upload and no slot all slots of an upload", Request: wire.PaxosRequest{}, Response: message.Promise{}, Errors: refusals, Mutual: true},
 		{Method: http.MethodPost, Path: wire.PathAccept, Summary: "Accept a value whose bytes are here or at a peer", Request: wire.PaxosRequest{}, Errors: append(refusals, vstack.ErrBytesMissing), Mutual: true},
-		{Method: http.MethodPost, Path: wire.PathSeal, Summary: "Freeze a placement group's epoch", Request: wire.PaxosRequest{}, Response: chunkpaxos.Sealed{}, Errors: refusals, Mutual: true},
-		{Method: http.MethodPost, Path: wire.PathInstall, Summary: "Stage the values of a sealed epoch", Request: wire.PaxosRequest{}, Response: chunkpaxos.Installed{}, Errors: refusals, Mutual: true},
-		{Method: http.MethodGet, Path: pathSlot, Summary: "What this store holds for a slot of an unpublished upload", Response: chunkpaxos.SlotState{}, Errors: refusals},
+		{Method: http.MethodPost, Path: wire.PathSeal, Summary: "Freeze a placement group's epoch", Request: wire.PaxosRequest{}, Response: message.Sealed{}, Errors: refusals, Mutual: true},
+		{Method: http.MethodPost, Path: wire.PathInstall, Summary: "Stage the values of a sealed epoch", Request: wire.PaxosRequest{}, Response: message.Installed{}, Errors: refusals, Mutual: true},
+		{Method: http.MethodGet, Path: pathSlot, Summary: "What this store holds for a slot of an unpublished upload", Response: message.SlotState{}, Errors: refusals},
 		{Method: http.MethodGet, Path: pathInventory, Summary: "Stored chunks, ordered by name", Params: []wire.Param{
 			{Name: "cursor", In: "query", Doc: "next of the page before"}, {Name: "limit", In: "query", Doc: "1 to 4096, default 1000"},
 		}, Response: wire.InventoryPage{}, Errors: []*vstack.Sentinel{vstack.ErrInvalid}},

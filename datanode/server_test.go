@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -38,13 +38,13 @@ func TestChunkIsAcceptedAndReadBack(t *testing.T) {
 	// The same message again is idempotent, and writes nothing new.
 	n := c.nodes[0]
 	before := n.server.stores[0].disk.Stats()
-	if a, ok := n.send(c.accept(u, 1, data), data).(chunkpaxos.Accepted); !ok || a.Value.Chunk != ref.ID {
+	if a, ok := n.send(c.accept(u, 1, data), data).(message.Accepted); !ok || a.Value.Chunk != ref.ID {
 		t.Errorf("repeated PUT: %+v", a)
 	}
 	if after := n.server.stores[0].disk.Stats(); after.LSN != before.LSN {
 		t.Errorf("a repeated PUT moved the log from %d to %d", before.LSN, after.LSN)
 	}
-	state, ok := n.send(chunkpaxos.Query{Slot: vstack.Slot{Video: u.Video, Seq: 1}}, nil).(chunkpaxos.SlotState)
+	state, ok := n.send(message.Query{Slot: vstack.Slot{Video: u.Video, Seq: 1}}, nil).(message.SlotState)
 	if !ok || state.Value.Chunk != ref.ID {
 		t.Errorf("query: %+v", state)
 	}
@@ -65,7 +65,7 @@ func TestSameBytesInAnotherSlotAreStoredOnce(t *testing.T) {
 		t.Errorf("the second slot took %d bytes, store has %d chunks", grown, after.Chunks)
 	}
 	for seq := range uint32(2) {
-		s, _ := n.send(chunkpaxos.Query{Slot: vstack.Slot{Video: u.Video, Seq: seq + 1}}, nil).(chunkpaxos.SlotState)
+		s, _ := n.send(message.Query{Slot: vstack.Slot{Video: u.Video, Seq: seq + 1}}, nil).(message.SlotState)
 		if s.Value.Chunk != vstack.ChunkIDOf(data) {
 			t.Errorf("slot %d: %+v", seq+1, s)
 		}
@@ -80,26 +80,26 @@ func TestPutIsRefused(t *testing.T) {
 	ended := c.open()
 	ended.State = vstack.UploadAborted
 	c.meta.upload(ended)
-	change := func(seq uint32, d []byte, f func(*chunkpaxos.Accept)) chunkpaxos.Accept {
+	change := func(seq uint32, d []byte, f func(*message.Accept)) message.Accept {
 		m := c.accept(u, seq, d)
 		f(&m)
 		return m
 	}
 	for _, q := range []struct {
 		name   string
-		m      chunkpaxos.Accept
+		m      message.Accept
 		data   []byte
 		reason *vstack.Sentinel
 	}{
 		{"another chunk on a full slot", c.accept(u, 1, other), other, vstack.ErrSlotConflict},
-		{"an older epoch", change(2, data, func(m *chunkpaxos.Accept) { m.Epoch-- }), data, vstack.ErrEpochStale},
-		{"round 0 by another process", change(2, data, func(m *chunkpaxos.Accept) { m.Ballot.Proposer[0]++ }), data, vstack.ErrNotOwner},
+		{"an older epoch", change(2, data, func(m *message.Accept) { m.Epoch-- }), data, vstack.ErrEpochStale},
+		{"round 0 by another process", change(2, data, func(m *message.Accept) { m.Ballot.Proposer[0]++ }), data, vstack.ErrNotOwner},
 		{"an upload that has ended", c.accept(ended, 1, data), data, vstack.ErrUploadNotLive},
 		{"bytes of another chunk", c.accept(u, 2, data), other, vstack.ErrHashMismatch},
-		{"an upload of the future", change(2, data, func(m *chunkpaxos.Accept) { m.UploadIndex += 1000 }), data, vstack.ErrCatalogLagging},
+		{"an upload of the future", change(2, data, func(m *message.Accept) { m.UploadIndex += 1000 }), data, vstack.ErrCatalogLagging},
 	} {
 		t.Run(q.name, func(t *testing.T) {
-			nack, ok := n.send(q.m, q.data).(chunkpaxos.Nack)
+			nack, ok := n.send(q.m, q.data).(message.Nack)
 			// Reused ballots are the other name of a conflict on the owner's own round 0.
 			if !ok || nack.Reason != q.reason && !(q.reason == vstack.ErrSlotConflict && nack.Reason == vstack.ErrBallotReused) {
 				t.Fatalf("got %+v, want %s", nack, q.reason.Code())
@@ -109,7 +109,7 @@ func TestPutIsRefused(t *testing.T) {
 			}
 		})
 	}
-	s, _ := n.send(chunkpaxos.Query{Slot: vstack.Slot{Video: u.Video, Seq: 2}}, nil).(chunkpaxos.SlotState)
+	s, _ := n.send(message.Query{Slot: vstack.Slot{Video: u.Video, Seq: 2}}, nil).(message.SlotState)
 	if !s.Accepted.IsZero() || n.server.stores[0].disk.Stats().Chunks != 1 {
 		t.Errorf("a refused PUT left traces: %+v, %d chunks", s, n.server.stores[0].disk.Stats().Chunks)
 	}
@@ -118,7 +118,7 @@ func TestPutIsRefused(t *testing.T) {
 func TestBadBodiesAreRefused(t *testing.T) {
 	c := newCluster(t, nil)
 	n, u, data := c.nodes[0], c.open(), random(100_000)
-	put := func(client *http.Client, body io.Reader, tune func(*http.Request)) chunkpaxos.Reply {
+	put := func(client *http.Client, body io.Reader, tune func(*http.Request)) message.Reply {
 		m := c.accept(u, 1, data)
 		req, err := wire.NewPaxosRequest(t.Context(), "https://"+n.addr, m, 0, data)
 		if err != nil {
@@ -137,7 +137,7 @@ func TestBadBodiesAreRefused(t *testing.T) {
 			for _, q := range []struct {
 				name   string
 				reason *vstack.Sentinel
-				reply  chunkpaxos.Reply
+				reply  message.Reply
 			}{
 				{"oversize", vstack.ErrTooLarge, put(c.http(t, proto, true), strings.NewReader("x"), func(r *http.Request) {
 					r.ContentLength = -1
@@ -148,7 +148,7 @@ func TestBadBodiesAreRefused(t *testing.T) {
 				{"no certificate", vstack.ErrUnauthenticated, put(c.http(t, proto, false), nil, nil)},
 				{"no slot", vstack.ErrInvalid, put(c.http(t, proto, true), nil, func(r *http.Request) { r.Header.Del(wire.HeaderSlot) })},
 			} {
-				if nack, ok := q.reply.(chunkpaxos.Nack); !ok || nack.Reason != q.reason {
+				if nack, ok := q.reply.(message.Nack); !ok || nack.Reason != q.reason {
 					t.Errorf("%s: got %+v, want %s", q.name, q.reply, q.reason.Code())
 				}
 			}
@@ -174,7 +174,7 @@ func TestRestartKeepsVotesAndReadsNeedNoCatalog(t *testing.T) {
 	if resp, body := n.get("/v1/chunks/"+ref.ID.String(), nil); resp.StatusCode != 200 || !bytes.Equal(body, data) {
 		t.Errorf("read without a catalog: %d, %d bytes", resp.StatusCode, len(body))
 	}
-	if nack, ok := n.send(c.accept(u, 2, data), data).(chunkpaxos.Nack); !ok || nack.Reason != vstack.ErrCatalogLagging {
+	if nack, ok := n.send(c.accept(u, 2, data), data).(message.Nack); !ok || nack.Reason != vstack.ErrCatalogLagging {
 		t.Errorf("a store that does not know the catalog answered %+v", nack)
 	}
 	if resp, body := n.get("/readyz", nil); resp.StatusCode != 503 {
@@ -182,12 +182,12 @@ func TestRestartKeepsVotesAndReadsNeedNoCatalog(t *testing.T) {
 	}
 	c.meta.set(func() { c.meta.down = false })
 	n.ready()
-	s, ok := n.send(chunkpaxos.Query{Slot: vstack.Slot{Video: u.Video, Seq: 1}}, nil).(chunkpaxos.SlotState)
+	s, ok := n.send(message.Query{Slot: vstack.Slot{Video: u.Video, Seq: 1}}, nil).(message.SlotState)
 	if !ok || s.Value.Chunk != ref.ID {
 		t.Errorf("after the restart the slot holds %+v", s)
 	}
 	other := random(1000)
-	if nack, ok := n.send(c.accept(u, 1, other), other).(chunkpaxos.Nack); !ok || nack.Value.Chunk != ref.ID {
+	if nack, ok := n.send(c.accept(u, 1, other), other).(message.Nack); !ok || nack.Value.Chunk != ref.ID {
 		t.Errorf("another chunk in the slot: %+v", nack)
 	}
 	if resp, _ := n.get("/readyz", nil); resp.StatusCode != 200 {
@@ -206,7 +206,7 @@ func TestPutWaitsForTheCatalog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answers := make(chan chunkpaxos.Reply, 1)
+	answers := make(chan message.Reply, 1)
 	go func() {
 		resp, err := c.client.Do(req)
 		if err != nil {
@@ -224,7 +224,7 @@ func TestPutWaitsForTheCatalog(t *testing.T) {
 	default:
 	}
 	c.meta.set(func() { c.meta.feedHeld = false })
-	if a, ok := (<-answers).(chunkpaxos.Accepted); !ok {
+	if a, ok := (<-answers).(message.Accepted); !ok {
 		t.Errorf("got %+v", a)
 	}
 }
@@ -236,14 +236,14 @@ func TestFullDiskRefusesWritesAndServesReads(t *testing.T) {
 	})
 	n, u := c.nodes[0], c.open()
 	var refs []vstack.ChunkRef
-	var nack chunkpaxos.Nack
+	var nack message.Nack
 	for seq := uint32(1); seq < 100; seq++ {
 		data := random(1 << 20)
 		switch r := n.send(c.accept(u, seq, data), data).(type) {
-		case chunkpaxos.Accepted:
+		case message.Accepted:
 			refs = append(refs, vstack.ChunkRef{Seq: seq, ID: r.Value.Chunk, Size: r.Value.Size})
 			continue
-		case chunkpaxos.Nack:
+		case message.Nack:
 			nack = r
 		}
 		break
@@ -276,7 +276,7 @@ func TestStoreThatForgotDoesNotVote(t *testing.T) {
 		ok, why := n.server.stores[0].voter.Votes()
 		return !ok && strings.Contains(why, "forgotten")
 	})
-	if nack, ok := n.send(c.accept(u, 2, data), data).(chunkpaxos.Nack); !ok || nack.Reason != vstack.ErrAmnesic {
+	if nack, ok := n.send(c.accept(u, 2, data), data).(message.Nack); !ok || nack.Reason != vstack.ErrAmnesic {
 		t.Errorf("got %+v", nack)
 	}
 	if resp, body := n.get("/v1/chunks/"+ref.ID.String(), nil); resp.StatusCode != 200 || !bytes.Equal(body, data) {
@@ -291,7 +291,7 @@ func TestStoreThatForgotDoesNotVote(t *testing.T) {
 	c.meta.set(func() { delete(c.meta.echo, n.id) })
 	n.start()
 	waitFor(t, func() bool { return n.server.stores[0].disk.LSN() > 0 && n.server.complete() })
-	if nack, ok := n.send(c.accept(u, 2, data), data).(chunkpaxos.Nack); !ok || nack.Reason != vstack.ErrAmnesic {
+	if nack, ok := n.send(c.accept(u, 2, data), data).(message.Nack); !ok || nack.Reason != vstack.ErrAmnesic {
 		t.Errorf("after another restart: %+v", nack)
 	}
 }

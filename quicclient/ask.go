@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient/stores"
@@ -13,7 +13,7 @@ import (
 
 // ask sends one message of ChunkPaxos and reads its answer. chunk is nil for a message
 // without bytes. An error means that nobody knows whether the message took effect.
-func (c *Client) ask(ctx context.Context, p *stores.Peer, msg chunkpaxos.Message, chunk []byte) (chunkpaxos.Reply, error) {
+func (c *Client) ask(ctx context.Context, p *stores.Peer, msg message.Message, chunk []byte) (message.Reply, error) {
 	req, err := wire.NewPaxosRequest(ctx, "https://"+p.Addr, msg, p.Echo(), chunk)
 	if err != nil {
 		return nil, err
@@ -50,11 +50,11 @@ func (c *Client) ask(ctx context.Context, p *stores.Peer, msg chunkpaxos.Message
 	return reply, nil
 }
 
-func kindOf(msg chunkpaxos.Message, chunk []byte) string {
+func kindOf(msg message.Message, chunk []byte) string {
 	switch msg.(type) {
-	case chunkpaxos.Prepare:
+	case message.Prepare:
 		return kindPrepare
-	case chunkpaxos.PrepareUpload:
+	case message.PrepareUpload:
 		return kindSurvey
 	}
 	if chunk != nil {
@@ -65,15 +65,15 @@ func kindOf(msg chunkpaxos.Message, chunk []byte) string {
 
 // answerOf is who answered, and up to which record its answer is durable; a refusal
 // makes nothing durable.
-func answerOf(reply chunkpaxos.Reply) (vstack.StoreID, vstack.LSN) {
+func answerOf(reply message.Reply) (vstack.StoreID, vstack.LSN) {
 	switch r := reply.(type) {
-	case chunkpaxos.Accepted:
+	case message.Accepted:
 		return r.Store, r.LSN
-	case chunkpaxos.Promise:
+	case message.Promise:
 		return r.Store, r.LSN
-	case chunkpaxos.UploadPromise:
+	case message.UploadPromise:
 		return r.Store, r.LSN
-	case chunkpaxos.Nack:
+	case message.Nack:
 		return r.Store, 0
 	}
 	return vstack.StoreID{}, 0

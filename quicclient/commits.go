@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/survey"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -47,7 +47,7 @@ type uploadState struct {
 	used   map[vstack.Slot]vstack.Ballot        // the highest ballot used, by slot
 	busy   map[vstack.Slot]chan struct{}        // slots that a Commit works on
 	chosen map[vstack.Slot]vstack.Value         // that the survey shows
-	survey *chunkpaxos.Survey                   // nil before the first
+	survey *survey.Survey                       // nil before the first
 	epochs [vstack.PlacementGroups]vstack.Epoch // that the survey is about
 	asking chan struct{}                        // closed when the survey under way ended
 	asked  time.Duration                        // when the last survey began

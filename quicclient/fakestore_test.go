@@ -21,6 +21,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -40,7 +41,7 @@ type fakeStore struct {
 	acceptor *chunkpaxos.Acceptor
 	lsn      vstack.LSN
 	token    chunkpaxos.Token
-	waiting  map[chunkpaxos.Token]chan chunkpaxos.Reply
+	waiting  map[chunkpaxos.Token]chan message.Reply
 	bodies   map[chunkpaxos.Token][]byte
 	full     bool // answers appends with ErrDiskFull
 	onGet    func(w http.ResponseWriter, r *http.Request, data []byte) (handled bool)
@@ -177,7 +178,7 @@ func (s *fakeStore) paxos(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var body []byte
-	if acc, ok := msg.(chunkpaxos.Accept); ok && hasBytes {
+	if acc, ok := msg.(message.Accept); ok && hasBytes {
 		body, err = io.ReadAll(io.LimitReader(r.Body, int64(acc.Value.Size)+1))
 		if err != nil || len(body) != int(acc.Value.Size) || vstack.ChunkIDOf(body) != acc.Value.Chunk {
 			wire.WriteError(w, fmt.Errorf("%w: %v", vstack.ErrHashMismatch, err))
@@ -191,10 +192,10 @@ func (s *fakeStore) paxos(w http.ResponseWriter, r *http.Request) {
 	wire.WriteReply(w, reply)
 }
 
-func (s *fakeStore) ask(msg chunkpaxos.Message, echo vstack.LSN, body []byte) chunkpaxos.Reply {
+func (s *fakeStore) ask(msg message.Message, echo vstack.LSN, body []byte) message.Reply {
 	s.mu.Lock()
 	s.token++
-	token, ch := s.token, make(chan chunkpaxos.Reply, 1)
+	token, ch := s.token, make(chan message.Reply, 1)
 	s.waiting[token] = ch
 	if body != nil {
 		s.bodies[token] = body
@@ -205,7 +206,7 @@ func (s *fakeStore) ask(msg chunkpaxos.Message, echo vstack.LSN, body []byte) ch
 	case reply := <-ch:
 		return reply
 	case <-time.After(20 * time.Second):
-		return chunkpaxos.Nack{Store: s.id, Reason: vstack.ErrTimeout, Detail: "the acceptor never answered"}
+		return message.Nack{Store: s.id, Reason: vstack.ErrTimeout, Detail: "the acceptor never answered"}
 	}
 }
 
@@ -292,7 +293,7 @@ func newCluster(t testing.TB, n int) *cluster {
 	for i := range n {
 		s := &fakeStore{
 			t: t, cluster: c, id: storeID(i), ident: ident, chunks: make(map[vstack.ChunkID][]byte),
-			waiting: make(map[chunkpaxos.Token]chan chunkpaxos.Reply), bodies: make(map[chunkpaxos.Token][]byte),
+			waiting: make(map[chunkpaxos.Token]chan message.Reply), bodies: make(map[chunkpaxos.Token][]byte),
 		}
 		if s.acceptor, err = chunkpaxos.NewAcceptor(chunkpaxos.AcceptorConfig{Store: s.id}); err != nil {
 			t.Fatal(err)

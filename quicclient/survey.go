@@ -8,7 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
+	"github.com/vstack/vstack/chunkpaxos/survey"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient/stores"
 )
@@ -94,10 +95,10 @@ func (st *uploadState) run(ctx context.Context, m *vstack.PlacementMap, fresh bo
 			return nil
 		}
 	}
-	survey := st.survey
-	if fresh || survey == nil {
+	sv := st.survey
+	if fresh || sv == nil {
 		var err error
-		if survey, err = chunkpaxos.NewSurvey(st.up, m); err != nil {
+		if sv, err = survey.New(st.up, m); err != nil {
 			st.mu.Unlock()
 			return err
 		}
@@ -106,7 +107,7 @@ func (st *uploadState) run(ctx context.Context, m *vstack.PlacementMap, fresh bo
 	st.asking, st.asked = done, st.c.pool.Now()
 	st.mu.Unlock()
 
-	answered, refused, missed := st.ask(ctx, survey, m, timeout)
+	answered, refused, missed := st.ask(ctx, sv, m, timeout)
 
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -117,24 +118,24 @@ func (st *uploadState) run(ctx context.Context, m *vstack.PlacementMap, fresh bo
 		return refused
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case answered == 0 && st.survey != survey:
+	case answered == 0 && st.survey != sv:
 		return fmt.Errorf("%w: no store answered: %w", vstack.ErrNoQuorum, missed)
 	}
-	st.survey, st.epochs, st.missed = survey, epochsOf(m), missed
-	st.chosen = survey.Chosen()
+	st.survey, st.epochs, st.missed = sv, epochsOf(m), missed
+	st.chosen = sv.Chosen()
 	return nil
 }
 
 // ask sends the ranged prepare to every store that has not answered in full. refused is
 // a store's refusal that holds for all of them.
-func (st *uploadState) ask(ctx context.Context, survey *chunkpaxos.Survey, m *vstack.PlacementMap, timeout time.Duration) (answered int, refused, missed error) {
+func (st *uploadState) ask(ctx context.Context, sv *survey.Survey, m *vstack.PlacementMap, timeout time.Duration) (answered int, refused, missed error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var mu sync.Mutex // of the survey, beside st.mu for a survey in use, and of the results
 	var wg sync.WaitGroup
-	for _, t := range st.c.pool.Targets(m, survey.Stores()) {
+	for _, t := range st.c.pool.Targets(m, sv.Stores()) {
 		wg.Go(func() {
-			err := st.askStore(ctx, survey, t.Peer)
+			err := st.askStore(ctx, sv, t.Peer)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -158,10 +159,10 @@ func (st *uploadState) ask(ctx context.Context, survey *chunkpaxos.Survey, m *vs
 }
 
 // askStore reads all pages of one store.
-func (st *uploadState) askStore(ctx context.Context, survey *chunkpaxos.Survey, p *stores.Peer) error {
+func (st *uploadState) askStore(ctx context.Context, sv *survey.Survey, p *stores.Peer) error {
 	for range maxPages {
 		st.mu.Lock()
-		msg, more := survey.Next(p.ID)
+		msg, more := sv.Next(p.ID)
 		st.mu.Unlock()
 		if !more {
 			return nil
@@ -171,14 +172,14 @@ func (st *uploadState) askStore(ctx context.Context, survey *chunkpaxos.Survey, 
 			return fmt.Errorf("store %s at %s: %w", p.ID, p.Addr, err)
 		}
 		switch r := reply.(type) {
-		case chunkpaxos.UploadPromise:
+		case message.UploadPromise:
 			st.mu.Lock()
-			err := survey.Add(r)
+			err := sv.Add(r)
 			st.mu.Unlock()
 			if err != nil {
 				return err
 			}
-		case chunkpaxos.Nack:
+		case message.Nack:
 			return r.Err()
 		default:
 			return fmt.Errorf("store %s at %s: %w: answered %T", p.ID, p.Addr, vstack.ErrInternal, reply)

@@ -10,7 +10,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
@@ -28,13 +28,13 @@ func (v *Voter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reply, kind, err := v.judge(w, r)
 	if err != nil {
 		// A refusal with the store's name tells the proposer that nothing took effect.
-		reply = chunkpaxos.Nack{Store: v.cfg.Log.ID(), Reason: vstack.SentinelOf(err), Detail: err.Error()}
+		reply = message.Nack{Store: v.cfg.Log.ID(), Reason: vstack.SentinelOf(err), Detail: err.Error()}
 	}
 	v.metrics.requests.WithLabelValues(kind).Inc()
 	switch reply := reply.(type) {
-	case chunkpaxos.Nack:
+	case message.Nack:
 		v.metrics.refused.WithLabelValues(string(reply.Reason.Code())).Inc()
-	case chunkpaxos.Accepted:
+	case message.Accepted:
 		if kind == "put" {
 			v.metrics.accepted.Add(1)
 			v.metrics.bytes.Add(float64(reply.Value.Size))
@@ -49,7 +49,7 @@ func (v *Voter) Accepted() int64 { return v.metrics.accepted.Load() }
 
 // judge reads a request and has it judged. Every error comes before the acceptor has
 // seen the message, or says that the store has halted.
-func (v *Voter) judge(w http.ResponseWriter, r *http.Request) (reply chunkpaxos.Reply, kind string, err error) {
+func (v *Voter) judge(w http.ResponseWriter, r *http.Request) (reply message.Reply, kind string, err error) {
 	kind = kindOf(r)
 	if r.Method != http.MethodGet {
 		if err := serve.Handshaken(r); err != nil {
@@ -67,7 +67,7 @@ func (v *Voter) judge(w http.ResponseWriter, r *http.Request) (reply chunkpaxos.
 		reply, err = v.Do(r.Context(), msg, nil, echo)
 		return reply, kind, err
 	}
-	accept, ok := msg.(chunkpaxos.Accept)
+	accept, ok := msg.(message.Accept)
 	if !ok {
 		return nil, kind, fmt.Errorf("%T with bytes: %w", msg, vstack.ErrInvalid)
 	}

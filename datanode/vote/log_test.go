@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/datanode/superblock"
 	"github.com/vstack/vstack/internal/vstack"
@@ -41,8 +42,8 @@ func voter(t *testing.T, fetch func(context.Context, vstack.Slot, vstack.Value) 
 	return v, disk, u
 }
 
-func accept(u vstack.Upload, seq, round uint32, data []byte) chunkpaxos.Accept {
-	return chunkpaxos.Accept{
+func accept(u vstack.Upload, seq, round uint32, data []byte) message.Accept {
+	return message.Accept{
 		Slot: vstack.Slot{Video: u.Video, Seq: seq}, Epoch: 1, Upload: u.ID, UploadIndex: u.Index,
 		Ballot: vstack.Ballot{Incarnation: u.Incarnation, Round: round, Proposer: u.Owner},
 		Value:  vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))},
@@ -56,7 +57,7 @@ func TestBytesFromAPeerAreVerified(t *testing.T) {
 	for name, wrong := range map[string][]byte{"short": data[:10], "other bytes": bytes.Repeat([]byte("wrong"), 1000), "none": nil} {
 		answer = wrong
 		reply, err := v.Do(t.Context(), accept(u, 1, 1, data), nil, 0)
-		if n, ok := reply.(chunkpaxos.Nack); err != nil || !ok || n.Reason != vstack.ErrHashMismatch && n.Reason != vstack.ErrBytesMissing {
+		if n, ok := reply.(message.Nack); err != nil || !ok || n.Reason != vstack.ErrHashMismatch && n.Reason != vstack.ErrBytesMissing {
 			t.Errorf("%s: %+v, %v", name, reply, err)
 		}
 		if _, ok := disk.Lookup(vstack.ChunkIDOf(data)); ok || disk.Stats().Chunks != 0 {
@@ -65,7 +66,7 @@ func TestBytesFromAPeerAreVerified(t *testing.T) {
 	}
 	answer = data
 	reply, err := v.Do(t.Context(), accept(u, 1, 1, data), nil, 0)
-	if _, ok := reply.(chunkpaxos.Accepted); !ok || err != nil {
+	if _, ok := reply.(message.Accepted); !ok || err != nil {
 		t.Fatalf("%+v, %v", reply, err)
 	}
 	buf := make([]byte, len(data))

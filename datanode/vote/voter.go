@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/datanode/superblock"
 	"github.com/vstack/vstack/internal/vstack"
@@ -93,11 +94,11 @@ func (v *Voter) Run(ctx context.Context) error {
 // Do has the acceptor judge msg. data are an Accept's bytes, verified, or nil; they
 // are the Voter's until Do returns. It waits for the answer even when ctx ends first,
 // for the wait is bounded and the outcome of an append must reach the acceptor.
-func (v *Voter) Do(ctx context.Context, msg chunkpaxos.Message, data []byte, echo vstack.LSN) (chunkpaxos.Reply, error) {
+func (v *Voter) Do(ctx context.Context, msg message.Message, data []byte, echo vstack.LSN) (message.Reply, error) {
 	c := &call{data: data, todo: make(chan chunkpaxos.Effect, 2)}
 	defer v.unpin(c)
 	defer c.release()
-	if m, ok := msg.(chunkpaxos.Accept); ok {
+	if m, ok := msg.(message.Accept); ok {
 		v.pin(c, m.Value.Chunk)
 	}
 	v.mu.Lock()

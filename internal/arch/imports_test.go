@@ -21,14 +21,17 @@ var allowed = map[string][]string{
 		"quicclient", "uploader/ffmpeg"},
 	"internal/ops": {"internal/vstack", "internal/wire"},
 	"chunkpaxos":   {"internal/vstack"},
+	// What the protocol says, and what reads the answers of many acceptors.
+	"chunkpaxos/message": {"internal/vstack"},
+	"chunkpaxos/survey":  {"internal/vstack", "chunkpaxos/message"},
 	// wire is both HTTP contracts; the vote's codec speaks the protocol's messages.
-	"internal/wire":       {"internal/vstack", "chunkpaxos"},
+	"internal/wire":       {"internal/vstack", "chunkpaxos/message"},
 	"internal/metaclient": {"internal/vstack", "internal/wire", "internal/identity"},
 
 	"datanode/superblock": {"internal/vstack", "internal/vfs", "datanode/superblock/…"},
 	"datanode": {"internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "internal/ops", "internal/vfs",
-		"chunkpaxos", "datanode/…", "quicclient"},
-	"quicclient":           {"internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "chunkpaxos", "quicclient/…"},
+		"chunkpaxos/…", "datanode/…", "quicclient"},
+	"quicclient":           {"internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "chunkpaxos/…", "quicclient/…"},
 	"quicclient/gateway":   {"internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "web"},
 	"metastore":            {"internal/vstack", "internal/wire", "internal/identity", "internal/ops", "metastore/…"},
 	"metastore/placement":  {"internal/vstack"},

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -35,30 +35,30 @@ const (
 // PaxosRequest is the JSON body of a message that is not a PUT. Which fields count
 // depends on the path; Slot tells Prepare from PrepareUpload.
 type PaxosRequest struct {
-	Slot        *vstack.Slot      `json:"slot,omitempty"`
-	Epoch       vstack.Epoch      `json:"epoch,omitempty"`
-	Upload      vstack.UploadID   `json:"upload,omitzero"`
-	UploadIndex uint64            `json:"upload_index,omitempty"`
-	Ballot      vstack.Ballot     `json:"ballot,omitzero"`
-	Value       vstack.Value      `json:"value,omitzero"`
-	PG          vstack.PG         `json:"pg,omitempty"`
-	After       *vstack.Slot      `json:"after,omitempty"`
-	Limit       int               `json:"limit,omitempty"`
-	Attempt     uint32            `json:"attempt,omitempty"`
-	First       bool              `json:"first,omitempty"`
-	Final       bool              `json:"final,omitempty"`
-	Votes       []chunkpaxos.Vote `json:"votes,omitempty"`
+	Slot        *vstack.Slot    `json:"slot,omitempty"`
+	Epoch       vstack.Epoch    `json:"epoch,omitempty"`
+	Upload      vstack.UploadID `json:"upload,omitzero"`
+	UploadIndex uint64          `json:"upload_index,omitempty"`
+	Ballot      vstack.Ballot   `json:"ballot,omitzero"`
+	Value       vstack.Value    `json:"value,omitzero"`
+	PG          vstack.PG       `json:"pg,omitempty"`
+	After       *vstack.Slot    `json:"after,omitempty"`
+	Limit       int             `json:"limit,omitempty"`
+	Attempt     uint32          `json:"attempt,omitempty"`
+	First       bool            `json:"first,omitempty"`
+	Final       bool            `json:"final,omitempty"`
+	Votes       []message.Vote  `json:"votes,omitempty"`
 }
 
 // NewPaxosRequest makes the HTTP request of a message to the store at base
 // ("https://HOST:PORT"). echo is the highest LSN that this process ever saw that
 // store acknowledge. bytes are the chunk's, for an Accept sent WithBytes; nil
 // otherwise.
-func NewPaxosRequest(ctx context.Context, base string, m chunkpaxos.Message, echo vstack.LSN, chunk []byte) (*http.Request, error) {
+func NewPaxosRequest(ctx context.Context, base string, m message.Message, echo vstack.LSN, chunk []byte) (*http.Request, error) {
 	method, path, body, mediaType := http.MethodPost, "", chunk, "application/json"
-	if acc, ok := m.(chunkpaxos.Accept); ok && chunk != nil {
+	if acc, ok := m.(message.Accept); ok && chunk != nil {
 		method, path, mediaType = http.MethodPut, PathChunks+acc.Value.Chunk.String(), "application/octet-stream"
-	} else if q, ok := m.(chunkpaxos.Query); ok {
+	} else if q, ok := m.(message.Query); ok {
 		method, path = http.MethodGet, PathSlots+q.Slot.String()
 	} else {
 		var envelope PaxosRequest
@@ -79,7 +79,7 @@ func NewPaxosRequest(ctx context.Context, base string, m chunkpaxos.Message, ech
 	} else {
 		req.Header.Set("Content-Type", mediaType)
 	}
-	if acc, ok := m.(chunkpaxos.Accept); ok && method == http.MethodPut {
+	if acc, ok := m.(message.Accept); ok && method == http.MethodPut {
 		setAccept(req.Header, acc)
 	}
 	if echo > 0 {
@@ -88,24 +88,24 @@ func NewPaxosRequest(ctx context.Context, base string, m chunkpaxos.Message, ech
 	return req, nil
 }
 
-func envelopeOf(m chunkpaxos.Message) (string, PaxosRequest, error) {
+func envelopeOf(m message.Message) (string, PaxosRequest, error) {
 	switch m := m.(type) {
-	case chunkpaxos.Prepare:
+	case message.Prepare:
 		return PathPrepare, PaxosRequest{Slot: &m.Slot, Epoch: m.Epoch, Upload: m.Upload, UploadIndex: m.UploadIndex, Ballot: m.Ballot}, nil
-	case chunkpaxos.PrepareUpload:
+	case message.PrepareUpload:
 		return PathPrepare, PaxosRequest{Upload: m.Upload, UploadIndex: m.UploadIndex, Ballot: m.Ballot, After: m.After, Limit: m.Limit}, nil
-	case chunkpaxos.Accept:
+	case message.Accept:
 		return PathAccept, PaxosRequest{Slot: &m.Slot, Epoch: m.Epoch, Upload: m.Upload, UploadIndex: m.UploadIndex, Ballot: m.Ballot, Value: m.Value}, nil
-	case chunkpaxos.Seal:
+	case message.Seal:
 		return PathSeal, PaxosRequest{PG: m.PG, Epoch: m.Epoch, After: m.After, Limit: m.Limit}, nil
-	case chunkpaxos.Install:
+	case message.Install:
 		return PathInstall, PaxosRequest{PG: m.PG, Epoch: m.Epoch, Attempt: m.Attempt, First: m.First, Final: m.Final, Votes: m.Votes}, nil
 	}
 	return "", PaxosRequest{}, fmt.Errorf("encode %T: %w: not a message of the data plane", m, vstack.ErrInvalid)
 }
 
 // setAccept writes the headers of a PUT. The chunk's name is in the path.
-func setAccept(h http.Header, m chunkpaxos.Accept) {
+func setAccept(h http.Header, m message.Accept) {
 	h.Set(HeaderSlot, m.Slot.String())
 	h.Set(HeaderBallot, m.Ballot.String())
 	h.Set(HeaderEpoch, strconv.FormatUint(uint64(m.Epoch), 10))
@@ -117,7 +117,7 @@ func setAccept(h http.Header, m chunkpaxos.Accept) {
 // ReadPaxosRequest reads the message and the sender's echo from a request. Of a PUT
 // it reads the headers only: the body, which the caller bounds by Value.Size, follows
 // if hasBytes. Every error is one of vstack's.
-func ReadPaxosRequest(r *http.Request) (m chunkpaxos.Message, echo vstack.LSN, hasBytes bool, err error) {
+func ReadPaxosRequest(r *http.Request) (m message.Message, echo vstack.LSN, hasBytes bool, err error) {
 	if s := r.Header.Get(HeaderEcho); s != "" {
 		n, err := headerUint(r.Header, HeaderEcho, 64)
 		if err != nil {
@@ -135,7 +135,7 @@ func ReadPaxosRequest(r *http.Request) (m chunkpaxos.Message, echo vstack.LSN, h
 		if err != nil {
 			return nil, 0, false, err
 		}
-		return chunkpaxos.Query{Slot: slot}, echo, false, nil
+		return message.Query{Slot: slot}, echo, false, nil
 	case r.Method == http.MethodPost:
 		m, err := readEnvelope(path, r.Body)
 		return m, echo, false, err
@@ -143,7 +143,7 @@ func ReadPaxosRequest(r *http.Request) (m chunkpaxos.Message, echo vstack.LSN, h
 	return nil, 0, false, fmt.Errorf("%s %s: %w", r.Method, path, vstack.ErrNotFound)
 }
 
-func readPut(r *http.Request, chunk string) (m chunkpaxos.Accept, err error) {
+func readPut(r *http.Request, chunk string) (m message.Accept, err error) {
 	if m.Value.Chunk, err = vstack.ParseChunkID(chunk); err != nil {
 		return m, err
 	}
@@ -204,30 +204,30 @@ func headerUint(h http.Header, name string, bits int) (uint64, error) {
 	return n, nil
 }
 
-func readEnvelope(path string, body io.Reader) (chunkpaxos.Message, error) {
+func readEnvelope(path string, body io.Reader) (message.Message, error) {
 	var e PaxosRequest
 	if err := decodeBounded(body, maxPaxosBody, &e); err != nil {
 		return nil, fmt.Errorf("body of %s: %w", path, err)
 	}
 	if path == PathPrepare && e.Slot == nil {
-		return chunkpaxos.PrepareUpload{Upload: e.Upload, UploadIndex: e.UploadIndex, Ballot: e.Ballot, After: e.After, Limit: e.Limit}, nil
+		return message.PrepareUpload{Upload: e.Upload, UploadIndex: e.UploadIndex, Ballot: e.Ballot, After: e.After, Limit: e.Limit}, nil
 	}
 	if e.Slot == nil && (path == PathPrepare || path == PathAccept) {
 		return nil, fmt.Errorf("body of %s: %w: no slot", path, vstack.ErrInvalid)
 	}
 	switch path {
 	case PathPrepare:
-		return chunkpaxos.Prepare{Slot: *e.Slot, Epoch: e.Epoch, Upload: e.Upload, UploadIndex: e.UploadIndex, Ballot: e.Ballot}, nil
+		return message.Prepare{Slot: *e.Slot, Epoch: e.Epoch, Upload: e.Upload, UploadIndex: e.UploadIndex, Ballot: e.Ballot}, nil
 	case PathAccept:
-		return chunkpaxos.Accept{Slot: *e.Slot, Epoch: e.Epoch, Upload: e.Upload, UploadIndex: e.UploadIndex, Ballot: e.Ballot, Value: e.Value}, nil
+		return message.Accept{Slot: *e.Slot, Epoch: e.Epoch, Upload: e.Upload, UploadIndex: e.UploadIndex, Ballot: e.Ballot, Value: e.Value}, nil
 	case PathSeal, PathInstall:
 		if e.PG >= vstack.PlacementGroups {
 			return nil, fmt.Errorf("body of %s: %w: placement group %d, want below %d", path, vstack.ErrInvalid, e.PG, vstack.PlacementGroups)
 		}
 		if path == PathSeal {
-			return chunkpaxos.Seal{PG: e.PG, Epoch: e.Epoch, After: e.After, Limit: e.Limit}, nil
+			return message.Seal{PG: e.PG, Epoch: e.Epoch, After: e.After, Limit: e.Limit}, nil
 		}
-		return chunkpaxos.Install{PG: e.PG, Epoch: e.Epoch, Attempt: e.Attempt, First: e.First, Final: e.Final, Votes: e.Votes}, nil
+		return message.Install{PG: e.PG, Epoch: e.Epoch, Attempt: e.Attempt, First: e.First, Final: e.Final, Votes: e.Votes}, nil
 	}
 	return nil, fmt.Errorf("POST %s: %w", path, vstack.ErrNotFound)
 }

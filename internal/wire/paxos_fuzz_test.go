@@ -8,7 +8,7 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -35,7 +35,7 @@ func FuzzPut(f *testing.F) {
 			}
 			return
 		}
-		acc := m.(chunkpaxos.Accept)
+		acc := m.(message.Accept)
 		if acc.Value.Size == 0 || acc.Value.Size > vstack.MaxChunkSize {
 			t.Fatalf("accepted a value of %d bytes", acc.Value.Size)
 		}
@@ -53,11 +53,11 @@ func FuzzPut(f *testing.F) {
 // refused with a code of ours.
 func FuzzEnvelope(f *testing.F) {
 	paths := []string{PathPrepare, PathAccept, PathSeal, PathInstall}
-	for i, m := range []chunkpaxos.Message{
-		chunkpaxos.Prepare{Slot: testSlot, Ballot: testBallot},
+	for i, m := range []message.Message{
+		message.Prepare{Slot: testSlot, Ballot: testBallot},
 		testAccept,
-		chunkpaxos.Seal{PG: 1, After: &testSlot},
-		chunkpaxos.Install{PG: 1, Votes: []chunkpaxos.Vote{testVote}},
+		message.Seal{PG: 1, After: &testSlot},
+		message.Install{PG: 1, Votes: []message.Vote{testVote}},
 	} {
 		r, err := NewPaxosRequest(f.Context(), "http://store", m, 0, nil)
 		if err != nil {
@@ -80,7 +80,7 @@ func FuzzEnvelope(f *testing.F) {
 			t.Fatal(err)
 		}
 		m2, _, _, err := ReadPaxosRequest(r)
-		if in, ok := m.(chunkpaxos.Install); ok && len(in.Votes) == 0 {
+		if in, ok := m.(message.Install); ok && len(in.Votes) == 0 {
 			in.Votes = nil // an empty list and none are one
 			m = in
 		}
@@ -93,19 +93,19 @@ func FuzzEnvelope(f *testing.F) {
 // FuzzReply: an answer is read, or refused; it never panics, and a refusal always
 // has a reason.
 func FuzzReply(f *testing.F) {
-	replies := []chunkpaxos.Reply{
-		chunkpaxos.Accepted{Store: testStore, LSN: 1, Slot: testSlot, Ballot: testBallot, Value: testValue},
-		chunkpaxos.Nack{Store: testStore, Reason: vstack.ErrBallotStale, Ballot: testBallot, Epoch: 2, Value: testValue},
-		chunkpaxos.UploadPromise{Store: testStore, Votes: []chunkpaxos.Vote{testVote}},
-		chunkpaxos.SlotState{Store: testStore},
+	replies := []message.Reply{
+		message.Accepted{Store: testStore, LSN: 1, Slot: testSlot, Ballot: testBallot, Value: testValue},
+		message.Nack{Store: testStore, Reason: vstack.ErrBallotStale, Ballot: testBallot, Epoch: 2, Value: testValue},
+		message.UploadPromise{Store: testStore, Votes: []message.Vote{testVote}},
+		message.SlotState{Store: testStore},
 	}
 	for i, r := range replies {
 		w := httptest.NewRecorder()
 		WriteReply(w, r)
 		f.Add(uint8(i), w.Code, w.Header().Get(HeaderStore), w.Header().Get(HeaderBallot), w.Header().Get(HeaderValue), w.Body.Bytes())
 	}
-	asked := []chunkpaxos.Message{
-		chunkpaxos.Accept{}, chunkpaxos.Prepare{}, chunkpaxos.PrepareUpload{}, chunkpaxos.Seal{}, chunkpaxos.Install{}, chunkpaxos.Query{},
+	asked := []message.Message{
+		message.Accept{}, message.Prepare{}, message.PrepareUpload{}, message.Seal{}, message.Install{}, message.Query{},
 	}
 	f.Fuzz(func(t *testing.T, which uint8, status int, store, ballot, value string, body []byte) {
 		h := http.Header{}
@@ -119,7 +119,7 @@ func FuzzReply(f *testing.F) {
 		if (r == nil) == (err == nil) {
 			t.Fatalf("reply %v and error %v", r, err)
 		}
-		if n, ok := r.(chunkpaxos.Nack); ok && n.Reason == nil {
+		if n, ok := r.(message.Nack); ok && n.Reason == nil {
 			t.Fatal("a refusal without a reason")
 		}
 	})

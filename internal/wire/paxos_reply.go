@@ -8,17 +8,17 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
 // WriteReply answers a request with an acceptor's reply: Accepted as 200 without a
 // body, Nack as problem+json, the others as JSON. All carry Vstack-Store.
-func WriteReply(w http.ResponseWriter, reply chunkpaxos.Reply) {
+func WriteReply(w http.ResponseWriter, reply message.Reply) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	switch r := reply.(type) {
-	case chunkpaxos.Accepted:
+	case message.Accepted:
 		h.Set(HeaderStore, r.Store.String())
 		h.Set(HeaderLSN, strconv.FormatUint(uint64(r.LSN), 10))
 		h.Set(HeaderSlot, r.Slot.String())
@@ -26,24 +26,24 @@ func WriteReply(w http.ResponseWriter, reply chunkpaxos.Reply) {
 		h.Set(HeaderValue, formatValue(r.Value))
 		h.Set("Content-Length", "0")
 		w.WriteHeader(http.StatusOK)
-	case chunkpaxos.Nack:
+	case message.Nack:
 		writeNack(w, r)
-	case chunkpaxos.Promise:
+	case message.Promise:
 		writePaxosJSON(w, r.Store, r)
-	case chunkpaxos.UploadPromise:
+	case message.UploadPromise:
 		writePaxosJSON(w, r.Store, r)
-	case chunkpaxos.Sealed:
+	case message.Sealed:
 		writePaxosJSON(w, r.Store, r)
-	case chunkpaxos.Installed:
+	case message.Installed:
 		writePaxosJSON(w, r.Store, r)
-	case chunkpaxos.SlotState:
+	case message.SlotState:
 		writePaxosJSON(w, r.Store, r)
 	default:
 		WriteError(w, fmt.Errorf("%w: reply %T has no form on the wire", vstack.ErrInternal, reply))
 	}
 }
 
-func writeNack(w http.ResponseWriter, n chunkpaxos.Nack) {
+func writeNack(w http.ResponseWriter, n message.Nack) {
 	h := w.Header()
 	h.Set(HeaderStore, n.Store.String())
 	if !n.Ballot.IsZero() {
@@ -63,7 +63,7 @@ func writeNack(w http.ResponseWriter, n chunkpaxos.Nack) {
 
 // refusal is a Nack as an error whose text is the bare detail: the reader of the
 // answer adds the store and the reason again.
-type refusal struct{ chunkpaxos.Nack }
+type refusal struct{ message.Nack }
 
 func (r refusal) Error() string { return r.Detail }
 func (r refusal) Unwrap() error { return r.Reason }
@@ -79,28 +79,28 @@ func writePaxosJSON(w http.ResponseWriter, store vstack.StoreID, v any) {
 // that is not its answer (a proxy's page, a handshake refused, a body cut short) is
 // an error, and whether the message took effect is unknown then. The caller closes
 // the body.
-func ReadReply(resp *http.Response, m chunkpaxos.Message) (chunkpaxos.Reply, error) {
+func ReadReply(resp *http.Response, m message.Message) (message.Reply, error) {
 	if resp.StatusCode >= http.StatusBadRequest {
 		return readNack(resp)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("answer to %T: %w: status %d", m, vstack.ErrInternal, resp.StatusCode)
 	}
-	var reply chunkpaxos.Reply
+	var reply message.Reply
 	var err error
 	switch m.(type) {
-	case chunkpaxos.Accept:
+	case message.Accept:
 		reply, err = readAccepted(resp.Header)
-	case chunkpaxos.Prepare:
-		reply, err = decodeReply[chunkpaxos.Promise](resp.Body)
-	case chunkpaxos.PrepareUpload:
-		reply, err = decodeReply[chunkpaxos.UploadPromise](resp.Body)
-	case chunkpaxos.Seal:
-		reply, err = decodeReply[chunkpaxos.Sealed](resp.Body)
-	case chunkpaxos.Install:
-		reply, err = decodeReply[chunkpaxos.Installed](resp.Body)
-	case chunkpaxos.Query:
-		reply, err = decodeReply[chunkpaxos.SlotState](resp.Body)
+	case message.Prepare:
+		reply, err = decodeReply[message.Promise](resp.Body)
+	case message.PrepareUpload:
+		reply, err = decodeReply[message.UploadPromise](resp.Body)
+	case message.Seal:
+		reply, err = decodeReply[message.Sealed](resp.Body)
+	case message.Install:
+		reply, err = decodeReply[message.Installed](resp.Body)
+	case message.Query:
+		reply, err = decodeReply[message.SlotState](resp.Body)
 	default:
 		return nil, fmt.Errorf("%T: %w: not a message of the data plane", m, vstack.ErrInvalid)
 	}
@@ -110,7 +110,7 @@ func ReadReply(resp *http.Response, m chunkpaxos.Message) (chunkpaxos.Reply, err
 	return reply, nil
 }
 
-func decodeReply[R chunkpaxos.Reply](body io.Reader) (chunkpaxos.Reply, error) {
+func decodeReply[R message.Reply](body io.Reader) (message.Reply, error) {
 	var r R
 	if err := decodeBounded(body, maxPaxosReply, &r); err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func decodeReply[R chunkpaxos.Reply](body io.Reader) (chunkpaxos.Reply, error) {
 	return r, nil
 }
 
-func readAccepted(h http.Header) (r chunkpaxos.Accepted, err error) {
+func readAccepted(h http.Header) (r message.Accepted, err error) {
 	if r.Store, err = vstack.ParseStoreID(h.Get(HeaderStore)); err != nil {
 		return r, fmt.Errorf("header %s: %w", HeaderStore, err)
 	}
@@ -140,13 +140,13 @@ func readAccepted(h http.Header) (r chunkpaxos.Accepted, err error) {
 }
 
 // readNack reads a refusal. Without a valid Vstack-Store no acceptor wrote it.
-func readNack(resp *http.Response) (chunkpaxos.Reply, error) {
+func readNack(resp *http.Response) (message.Reply, error) {
 	store, storeErr := vstack.ParseStoreID(resp.Header.Get(HeaderStore))
 	err := ReadError(resp)
 	if storeErr != nil {
 		return nil, err
 	}
-	n := chunkpaxos.Nack{Store: store, Reason: vstack.SentinelOf(err)}
+	n := message.Nack{Store: store, Reason: vstack.SentinelOf(err)}
 	if e, ok := err.(*RemoteError); ok {
 		n.Detail = e.Detail
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -22,12 +22,12 @@ var (
 	testBallot = vstack.Ballot{Incarnation: 9, Round: 4, Proposer: vstack.ProposerID(uuid(2))}
 	testStore  = vstack.StoreID(uuid(3))
 	testUpload = vstack.UploadID(uuid(4))
-	testVote   = chunkpaxos.Vote{Slot: testSlot, Upload: testUpload, Epoch: 6, Ballot: testBallot, Value: testValue}
-	testAccept = chunkpaxos.Accept{Slot: testSlot, Epoch: 6, Upload: testUpload, UploadIndex: 77, Ballot: testBallot, Value: testValue}
+	testVote   = message.Vote{Slot: testSlot, Upload: testUpload, Epoch: 6, Ballot: testBallot, Value: testValue}
+	testAccept = message.Accept{Slot: testSlot, Epoch: 6, Upload: testUpload, UploadIndex: 77, Ballot: testBallot, Value: testValue}
 )
 
 // message sends a request through the codec of the client and reads it as a server.
-func message(t *testing.T, m chunkpaxos.Message, echo vstack.LSN, chunk []byte) (got chunkpaxos.Message, gotEcho vstack.LSN, hasBytes bool, body []byte) {
+func overHTTP(t *testing.T, m message.Message, echo vstack.LSN, chunk []byte) (got message.Message, gotEcho vstack.LSN, hasBytes bool, body []byte) {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var err error
@@ -50,18 +50,18 @@ func message(t *testing.T, m chunkpaxos.Message, echo vstack.LSN, chunk []byte) 
 }
 
 func TestMessagesSurviveTheWire(t *testing.T) {
-	for name, m := range map[string]chunkpaxos.Message{
-		"prepare":           chunkpaxos.Prepare{Slot: testSlot, Epoch: 6, Upload: testUpload, UploadIndex: 77, Ballot: testBallot},
-		"ranged prepare":    chunkpaxos.PrepareUpload{Upload: testUpload, UploadIndex: 77, Ballot: testBallot},
-		"ranged next page":  chunkpaxos.PrepareUpload{Upload: testUpload, UploadIndex: 77, Ballot: testBallot, After: &testSlot, Limit: 10},
+	for name, m := range map[string]message.Message{
+		"prepare":           message.Prepare{Slot: testSlot, Epoch: 6, Upload: testUpload, UploadIndex: 77, Ballot: testBallot},
+		"ranged prepare":    message.PrepareUpload{Upload: testUpload, UploadIndex: 77, Ballot: testBallot},
+		"ranged next page":  message.PrepareUpload{Upload: testUpload, UploadIndex: 77, Ballot: testBallot, After: &testSlot, Limit: 10},
 		"bodiless accept":   testAccept,
-		"seal":              chunkpaxos.Seal{PG: 127, Epoch: 6, After: &testSlot, Limit: 3},
-		"install":           chunkpaxos.Install{PG: 5, Epoch: 7, Attempt: 2, First: true, Final: true, Votes: []chunkpaxos.Vote{testVote}},
-		"query":             chunkpaxos.Query{Slot: testSlot},
-		"zero ballot query": chunkpaxos.Prepare{Slot: testSlot},
+		"seal":              message.Seal{PG: 127, Epoch: 6, After: &testSlot, Limit: 3},
+		"install":           message.Install{PG: 5, Epoch: 7, Attempt: 2, First: true, Final: true, Votes: []message.Vote{testVote}},
+		"query":             message.Query{Slot: testSlot},
+		"zero ballot query": message.Prepare{Slot: testSlot},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, echo, hasBytes, _ := message(t, m, 41, nil)
+			got, echo, hasBytes, _ := overHTTP(t, m, 41, nil)
 			if diff := cmp.Diff(m, got); diff != "" {
 				t.Errorf("message changed (-sent +read):\n%s", diff)
 			}
@@ -73,8 +73,8 @@ func TestMessagesSurviveTheWire(t *testing.T) {
 }
 
 func TestPutCarriesTheBytesAndTheAccept(t *testing.T) {
-	got, echo, hasBytes, body := message(t, testAccept, 0, []byte("chunk"))
-	if diff := cmp.Diff(chunkpaxos.Message(testAccept), got); diff != "" {
+	got, echo, hasBytes, body := overHTTP(t, testAccept, 0, []byte("chunk"))
+	if diff := cmp.Diff(message.Message(testAccept), got); diff != "" {
 		t.Errorf("accept changed (-sent +read):\n%s", diff)
 	}
 	if echo != 0 || !hasBytes || string(body) != "chunk" {
@@ -83,7 +83,7 @@ func TestPutCarriesTheBytesAndTheAccept(t *testing.T) {
 }
 
 func TestInstallOfAWholePageFitsTheBound(t *testing.T) {
-	m := chunkpaxos.Install{PG: 5, Epoch: 1 << 62, Attempt: 1 << 31, Votes: make([]chunkpaxos.Vote, chunkpaxos.MaxPage)}
+	m := message.Install{PG: 5, Epoch: 1 << 62, Attempt: 1 << 31, Votes: make([]message.Vote, message.MaxPage)}
 	for i := range m.Votes {
 		v := testVote
 		v.Slot.Track, v.Slot.Seq, v.Epoch = 65_535, 1<<32-1, 1<<62
@@ -91,18 +91,18 @@ func TestInstallOfAWholePageFitsTheBound(t *testing.T) {
 		v.Value.Size = vstack.MaxChunkSize
 		m.Votes[i] = v
 	}
-	got, _, _, _ := message(t, m, 0, nil)
-	if diff := cmp.Diff(chunkpaxos.Message(m), got); diff != "" {
+	got, _, _, _ := overHTTP(t, m, 0, nil)
+	if diff := cmp.Diff(message.Message(m), got); diff != "" {
 		t.Errorf("install changed (-sent +read):\n%s", diff)
 	}
-	page := chunkpaxos.UploadPromise{Store: testStore, Votes: m.Votes, Groups: make([]chunkpaxos.GroupEpoch, vstack.PlacementGroups)}
-	if got := reply(t, page, chunkpaxos.PrepareUpload{}); !cmp.Equal(chunkpaxos.Reply(page), got) {
+	page := message.UploadPromise{Store: testStore, Votes: m.Votes, Groups: make([]message.GroupEpoch, vstack.PlacementGroups)}
+	if got := reply(t, page, message.PrepareUpload{}); !cmp.Equal(message.Reply(page), got) {
 		t.Error("a full page of a ranged prepare's answer changed on the wire")
 	}
 }
 
 // reply writes a reply as a server and reads it as the client that sent m.
-func reply(t *testing.T, r chunkpaxos.Reply, m chunkpaxos.Message) chunkpaxos.Reply {
+func reply(t *testing.T, r message.Reply, m message.Message) message.Reply {
 	t.Helper()
 	w := httptest.NewRecorder()
 	WriteReply(w, r)
@@ -114,18 +114,18 @@ func reply(t *testing.T, r chunkpaxos.Reply, m chunkpaxos.Message) chunkpaxos.Re
 }
 
 func TestRepliesSurviveTheWire(t *testing.T) {
-	votes := []chunkpaxos.Vote{testVote}
+	votes := []message.Vote{testVote}
 	for name, c := range map[string]struct {
-		to    chunkpaxos.Message
-		reply chunkpaxos.Reply
+		to    message.Message
+		reply message.Reply
 	}{
-		"accepted":       {testAccept, chunkpaxos.Accepted{Store: testStore, LSN: 8, Slot: testSlot, Ballot: testBallot, Value: testValue}},
-		"promise":        {chunkpaxos.Prepare{}, chunkpaxos.Promise{Store: testStore, LSN: 8, Slot: testSlot, Epoch: 6, Ballot: testBallot, Accepted: testBallot, Value: testValue}},
-		"empty promise":  {chunkpaxos.Prepare{}, chunkpaxos.Promise{Store: testStore, LSN: 8, Slot: testSlot, Epoch: 6, Ballot: testBallot}},
-		"ranged promise": {chunkpaxos.PrepareUpload{}, chunkpaxos.UploadPromise{Store: testStore, LSN: 8, Upload: testUpload, Ballot: testBallot, Groups: []chunkpaxos.GroupEpoch{{PG: 4, Epoch: 6}}, Votes: votes, More: true}},
-		"sealed":         {chunkpaxos.Seal{}, chunkpaxos.Sealed{Store: testStore, LSN: 8, PG: 5, Epoch: 6, Votes: votes}},
-		"installed":      {chunkpaxos.Install{}, chunkpaxos.Installed{Store: testStore, LSN: 8, PG: 5, Epoch: 6, Attempt: 2, Final: true}},
-		"slot state":     {chunkpaxos.Query{}, chunkpaxos.SlotState{Store: testStore, LSN: 8, Slot: testSlot, Epoch: 6, Promised: testBallot, Accepted: testBallot, Value: testValue}},
+		"accepted":       {testAccept, message.Accepted{Store: testStore, LSN: 8, Slot: testSlot, Ballot: testBallot, Value: testValue}},
+		"promise":        {message.Prepare{}, message.Promise{Store: testStore, LSN: 8, Slot: testSlot, Epoch: 6, Ballot: testBallot, Accepted: testBallot, Value: testValue}},
+		"empty promise":  {message.Prepare{}, message.Promise{Store: testStore, LSN: 8, Slot: testSlot, Epoch: 6, Ballot: testBallot}},
+		"ranged promise": {message.PrepareUpload{}, message.UploadPromise{Store: testStore, LSN: 8, Upload: testUpload, Ballot: testBallot, Groups: []message.GroupEpoch{{PG: 4, Epoch: 6}}, Votes: votes, More: true}},
+		"sealed":         {message.Seal{}, message.Sealed{Store: testStore, LSN: 8, PG: 5, Epoch: 6, Votes: votes}},
+		"installed":      {message.Install{}, message.Installed{Store: testStore, LSN: 8, PG: 5, Epoch: 6, Attempt: 2, Final: true}},
+		"slot state":     {message.Query{}, message.SlotState{Store: testStore, LSN: 8, Slot: testSlot, Epoch: 6, Promised: testBallot, Accepted: testBallot, Value: testValue}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(c.reply, reply(t, c.reply, c.to)); diff != "" {
@@ -137,8 +137,8 @@ func TestRepliesSurviveTheWire(t *testing.T) {
 
 func TestEveryRefusalSurvivesTheWire(t *testing.T) {
 	for _, reason := range vstack.AllErrors() {
-		n := chunkpaxos.Nack{Store: testStore, Reason: reason, Detail: "why", Ballot: testBallot, Epoch: 6, Value: testValue}
-		got, ok := reply(t, n, testAccept).(chunkpaxos.Nack)
+		n := message.Nack{Store: testStore, Reason: reason, Detail: "why", Ballot: testBallot, Epoch: 6, Value: testValue}
+		got, ok := reply(t, n, testAccept).(message.Nack)
 		if !ok || got != n {
 			t.Errorf("refusal %s: read %+v, want %+v", reason.Code(), got, n)
 		}
@@ -200,11 +200,11 @@ func TestMalformedRequestsAreRefusedWithACode(t *testing.T) {
 
 func TestTornRepliesAreErrors(t *testing.T) {
 	w := httptest.NewRecorder()
-	WriteReply(w, chunkpaxos.Promise{Store: testStore, Ballot: testBallot})
+	WriteReply(w, message.Promise{Store: testStore, Ballot: testBallot})
 	whole := w.Body.Bytes()
 	for n := range len(whole) - 1 { // the last byte is the newline
 		resp := &http.Response{StatusCode: http.StatusOK, Header: w.Header(), Body: io.NopCloser(bytes.NewReader(whole[:n]))}
-		if r, err := ReadReply(resp, chunkpaxos.Prepare{}); err == nil {
+		if r, err := ReadReply(resp, message.Prepare{}); err == nil {
 			t.Fatalf("%d of %d bytes read as %+v", n, len(whole), r)
 		}
 	}

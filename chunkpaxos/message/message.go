@@ -1,4 +1,4 @@
-package chunkpaxos
+package message
 
 import (
 	"bytes"
@@ -79,6 +79,10 @@ func (PrepareUpload) message() {}
 func (Seal) message()          {}
 func (Install) message()       {}
 func (Query) message()         {}
+
+// InstallBallot is "the lowest ballot of e+1": below every ballot that an incarnation
+// can make. The attempt is in it so that two drivers never share one.
+func InstallBallot(attempt uint32) vstack.Ballot { return vstack.Ballot{Round: attempt} }
 
 // MaxPage bounds the slots in one answer and in one Install.
 const MaxPage = 4096
@@ -211,14 +215,15 @@ func ChosenOf(acceptors []vstack.StoreID, reports map[vstack.StoreID]Vote) (vsta
 				same++
 			}
 		}
-		if same >= majority(len(acceptors)) {
+		if same >= Majority(len(acceptors)) {
 			return v.Value, true
 		}
 	}
 	return vstack.Value{}, false
 }
 
-func majority(n int) int { return n/2 + 1 }
+// Majority is how many of n acceptors decide.
+func Majority(n int) int { return n/2 + 1 }
 
 // CompareSlots orders slots by video, track and sequence: the order of pages.
 func CompareSlots(a, b vstack.Slot) int {

@@ -1,9 +1,10 @@
-package chunkpaxos
+package survey
 
 import (
 	"fmt"
 	"slices"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -21,18 +22,18 @@ type surveyed struct {
 	after    *vstack.Slot
 	complete bool
 	groups   map[vstack.PG]vstack.Epoch
-	votes    map[vstack.Slot]Vote
+	votes    map[vstack.Slot]message.Vote
 }
 
-// NewSurvey plans a survey of an upload over the placement map of the moment.
-func NewSurvey(up vstack.Upload, m *vstack.PlacementMap) (*Survey, error) {
+// New plans a survey of an upload over the placement map of the moment.
+func New(up vstack.Upload, m *vstack.PlacementMap) (*Survey, error) {
 	if !m.Ready() {
 		return nil, fmt.Errorf("survey upload %s: %w", up.ID, vstack.ErrNotReady)
 	}
 	s := &Survey{upload: up, groups: m.Groups, stores: make(map[vstack.StoreID]*surveyed)}
 	for _, g := range m.Groups {
 		for _, id := range g.Acceptors() {
-			s.stores[id] = &surveyed{votes: make(map[vstack.Slot]Vote)}
+			s.stores[id] = &surveyed{votes: make(map[vstack.Slot]message.Vote)}
 		}
 	}
 	return s, nil
@@ -50,18 +51,18 @@ func (s *Survey) Stores() []vstack.StoreID {
 
 // Next is the message that asks a store for its next page; false when there is none.
 // Its ballot is the round 0 of the upload's incarnation.
-func (s *Survey) Next(store vstack.StoreID) (PrepareUpload, bool) {
+func (s *Survey) Next(store vstack.StoreID) (message.PrepareUpload, bool) {
 	st := s.stores[store]
 	if st == nil || st.complete {
-		return PrepareUpload{}, false
+		return message.PrepareUpload{}, false
 	}
-	return PrepareUpload{
+	return message.PrepareUpload{
 		Upload: s.upload.ID, UploadIndex: s.upload.Index, Ballot: s.ballot(), After: st.after,
 	}, true
 }
 
 // Add takes one page of a store's answer.
-func (s *Survey) Add(p UploadPromise) error {
+func (s *Survey) Add(p message.UploadPromise) error {
 	st := s.stores[p.Store]
 	switch {
 	case st == nil || st.complete:
@@ -72,7 +73,7 @@ func (s *Survey) Add(p UploadPromise) error {
 		return fmt.Errorf("survey upload %s: %w: store %s promised more after an empty page", s.upload.ID, vstack.ErrInvalid, p.Store)
 	}
 	for _, v := range p.Votes {
-		if st.after != nil && CompareSlots(v.Slot, *st.after) <= 0 || v.Slot.Video != s.upload.Video {
+		if st.after != nil && message.CompareSlots(v.Slot, *st.after) <= 0 || v.Slot.Video != s.upload.Video {
 			return fmt.Errorf("survey upload %s: %w: store %s answered slot %s out of order", s.upload.ID, vstack.ErrInvalid, p.Store, v.Slot)
 		}
 		at := v.Slot
@@ -97,13 +98,13 @@ func (s *Survey) Chosen() map[vstack.Slot]vstack.Value {
 			if _, done := chosen[at]; done {
 				continue
 			}
-			reports := make(map[vstack.StoreID]Vote, vstack.Acceptors)
+			reports := make(map[vstack.StoreID]message.Vote, vstack.Acceptors)
 			for _, id := range s.promised(at.PG()) {
 				if v, ok := s.stores[id].votes[at]; ok {
 					reports[id] = v
 				}
 			}
-			if v, ok := ChosenOf(s.groups[at.PG()].Acceptors(), reports); ok {
+			if v, ok := message.ChosenOf(s.groups[at.PG()].Acceptors(), reports); ok {
 				chosen[at] = v
 			}
 		}
@@ -116,7 +117,7 @@ func (s *Survey) Chosen() map[vstack.Slot]vstack.Value {
 func (s *Survey) Fast(slot vstack.Slot, e vstack.Epoch) bool {
 	g := s.groups[slot.PG()]
 	promised := s.promised(slot.PG())
-	if g.Epoch != e || len(promised) < majority(len(g.Acceptors())) {
+	if g.Epoch != e || len(promised) < message.Majority(len(g.Acceptors())) {
 		return false
 	}
 	for _, id := range promised {
