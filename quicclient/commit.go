@@ -107,7 +107,7 @@ func (c *Client) commit(ctx context.Context, up vstack.Upload, slot vstack.Slot,
 		r := &round{c: c, targets: c.pool.Targets(m, group.Acceptors()), data: data}
 		done, err := r.propose(ctx, st, chunkpaxos.ProposerConfig{
 			Slot: slot, Epoch: group.Epoch, Acceptors: group.Acceptors(), Upload: up, Value: value,
-			Fast: st.fast(slot, group.Epoch), After: st.usedBallot(slot),
+			Proposer: c.cfg.Proposer, Fast: st.fast(slot, group.Epoch), After: st.usedBallot(slot),
 			Rand:         rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 			PhaseTimeout: c.cfg.PhaseTimeout, AwaitLast: c.cfg.AwaitLast, MaxAttempts: c.cfg.CommitAttempts,
 		})

@@ -195,6 +195,9 @@ func (st *uploadState) found(slot vstack.Slot) (vstack.Value, bool) {
 
 // fast reports whether round 0 may be tried for a slot.
 func (st *uploadState) fast(slot vstack.Slot, e vstack.Epoch) bool {
+	if me := st.c.cfg.Proposer; !me.IsZero() && me != st.up.Owner {
+		return false
+	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.survey != nil && st.survey.Fast(slot, e)

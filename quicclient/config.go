@@ -73,6 +73,10 @@ type Config struct {
 	// FetchRounds bounds how often Fetch goes through all holders. Default 3.
 	FetchRounds int
 
+	// Proposer is who this client is in ballots. Default: the owner of each upload. A
+	// client that is somebody else never uses round 0: it proposes by the classic path,
+	// which any number of clients may do, each under a name of its own.
+	Proposer vstack.ProposerID
 	// WriteConns bounds the TCP connections a store. Default 16.
 	WriteConns int
 	// PhaseTimeout bounds one phase of ChunkPaxos, the transfer of the bytes included.
