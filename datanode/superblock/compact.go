@@ -22,9 +22,9 @@ type CompactReport struct {
 // Compact frees the space of sealed files of which at least GarbageRatio is garbage:
 // it appends what counts to the log again, under its old LSN, and removes the file
 // when the copies are durable. At any crash each record is in the old file, in the
-// new one or in both, and of two with one LSN either will do. Votes, promises,
-// minimums and seals move like bytes; a tombstone moves as long as an older record that
-// it buries is in another file.
+// new one or in both, and of two with one LSN either will do. Records of state move
+// like bytes; a tombstone moves as long as an older record that it buries is in
+// another file.
 //
 // It takes files worst first, yields to appends between records, and returns early
 // with ctx's error. One runs at a time. ErrDiskFull: the reserve is used up.

@@ -18,14 +18,52 @@ type model struct {
 	promises map[vstack.Slot]Record
 	minimums map[vstack.UploadID]Record
 	seals    map[vstack.PG]Record
+	amnesia  map[vstack.PG]Record
+	// installs are all that were ever written and not forgotten: current says which count.
+	installs map[installKey]Record
+	// attempts are the highest of each epoch, whether or not a record of them is left.
+	attempts map[vstack.PG]map[vstack.Epoch]uint32
+}
+
+// installKey is a staged vote, or with a zero slot an attempt's mark.
+type installKey struct {
+	pg      vstack.PG
+	epoch   vstack.Epoch
+	attempt uint32
+	slot    vstack.Slot
+	upload  vstack.UploadID
 }
 
 func newModel() *model {
-	return &model{map[vstack.ChunkID][]byte{}, map[vstack.Slot]Record{}, map[vstack.Slot]Record{}, map[vstack.UploadID]Record{}, map[vstack.PG]Record{}}
+	return &model{map[vstack.ChunkID][]byte{}, map[vstack.Slot]Record{}, map[vstack.Slot]Record{}, map[vstack.UploadID]Record{},
+		map[vstack.PG]Record{}, map[vstack.PG]Record{}, map[installKey]Record{}, map[vstack.PG]map[vstack.Epoch]uint32{}}
 }
 
 func (m *model) clone() *model {
-	return &model{maps.Clone(m.chunks), maps.Clone(m.votes), maps.Clone(m.promises), maps.Clone(m.minimums), maps.Clone(m.seals)}
+	out := &model{maps.Clone(m.chunks), maps.Clone(m.votes), maps.Clone(m.promises), maps.Clone(m.minimums),
+		maps.Clone(m.seals), maps.Clone(m.amnesia), maps.Clone(m.installs), map[vstack.PG]map[vstack.Epoch]uint32{}}
+	for pg, epochs := range m.attempts {
+		out.attempts[pg] = maps.Clone(epochs)
+	}
+	return out
+}
+
+// current are the staged votes and marks that count: of each of the two newest epochs
+// those of the highest attempt.
+func (m *model) current() map[installKey]Record {
+	out := map[installKey]Record{}
+	for k, r := range m.installs {
+		newer := 0
+		for e := range m.attempts[k.pg] {
+			if e > k.epoch {
+				newer++
+			}
+		}
+		if newer < 2 && m.attempts[k.pg][k.epoch] == k.attempt {
+			out[k] = r
+		}
+	}
+	return out
 }
 
 // with returns the model after one more batch.
@@ -56,6 +94,14 @@ func (m *model) apply(r Record) {
 		m.minimums[r.Upload] = r
 	case KindSeal:
 		m.seals[r.PG] = r
+	case KindAmnesia:
+		m.amnesia[r.PG] = r
+	case KindInstall:
+		m.installs[installKey{r.PG, r.Epoch, r.Ballot.Round, r.Slot, r.Upload}] = r
+		if m.attempts[r.PG] == nil {
+			m.attempts[r.PG] = map[vstack.Epoch]uint32{}
+		}
+		m.attempts[r.PG][r.Epoch] = max(m.attempts[r.PG][r.Epoch], r.Ballot.Round)
 	case KindDrop:
 		delete(m.chunks, r.Value.Chunk)
 	case KindForget:
@@ -68,7 +114,24 @@ func (m *model) apply(r Record) {
 		old := func(_ vstack.Slot, have Record) bool { return have.Upload == r.Upload }
 		maps.DeleteFunc(m.votes, old)
 		maps.DeleteFunc(m.promises, old)
+		maps.DeleteFunc(m.installs, func(k installKey, _ Record) bool { return !k.slot.Video.IsZero() && k.upload == r.Upload })
 	}
+}
+
+// resurfaces reports whether an attempt that is newer than k's has no record left.
+func (m *model) resurfaces(k installKey) bool {
+	left := map[vstack.Epoch]bool{}
+	for have := range m.installs {
+		if have.pg == k.pg && have.attempt == m.attempts[k.pg][have.epoch] {
+			left[have.epoch] = true
+		}
+	}
+	for e, highest := range m.attempts[k.pg] {
+		if !left[e] && (e > k.epoch || e == k.epoch && highest > k.attempt) {
+			return true
+		}
+	}
+	return false
 }
 
 // observe reads everything a store holds, as a model.
@@ -98,8 +161,8 @@ func observe(s *Store) (*model, error) {
 		seen++
 		return true
 	})
-	if seen != len(got.votes)+len(got.promises)+len(got.minimums)+len(got.seals) {
-		errs = append(errs, fmt.Errorf("state yields %d records, some of them twice", seen))
+	if seen != len(got.votes)+len(got.promises)+len(got.minimums)+len(got.seals)+len(got.amnesia)+len(got.current()) {
+		errs = append(errs, fmt.Errorf("state yields %d records, some of them twice or superseded", seen))
 	}
 	return got, errors.Join(errs...)
 }
@@ -112,6 +175,16 @@ func (m *model) diff(got *model) string {
 	diffMap(&b, "promise", m.promises, got.promises, sameRecord)
 	diffMap(&b, "minimum", m.minimums, got.minimums, sameRecord)
 	diffMap(&b, "seal", m.seals, got.seals, sameRecord)
+	diffMap(&b, "amnesia", m.amnesia, got.amnesia, sameRecord)
+	// Once all votes of an attempt without a mark are forgotten, a store that comes back
+	// may have found the attempt before it: nothing in the log says that there was another.
+	want, have := m.current(), got.current()
+	for k := range have {
+		if old, ok := m.installs[k]; ok && m.resurfaces(k) {
+			want[k] = old
+		}
+	}
+	diffMap(&b, "install", want, have, sameRecord)
 	return b.String()
 }
 
@@ -169,16 +242,30 @@ func randomRecord(m *model, rng *rand.Rand, maxData int) Record {
 		return Record{Kind: KindPromise, Slot: slot, PG: slot.PG(), Epoch: 2, Upload: put.Upload, Ballot: put.Ballot}
 	case p < 77:
 		return Record{Kind: KindMinimum, Upload: put.Upload, Ballot: put.Ballot}
+	case p < 79:
+		return Record{Kind: KindAmnesia, PG: slot.PG(), Epoch: vstack.Epoch(rng.Uint64N(9))}
 	case p < 80:
 		return Record{Kind: KindSeal, PG: slot.PG(), Epoch: vstack.Epoch(rng.Uint64N(9))}
 	case p < 85:
 		return Record{Kind: KindForget, Slot: slot}
 	case p < 87:
 		return Record{Kind: KindForget, Upload: put.Upload}
+	case p < 94 && len(m.chunks) > 0:
+		id := pickChunk(m, rng)
+		return randomInstall(rng, slot, put.Upload, vstack.Value{Chunk: id, Size: uint32(len(m.chunks[id]))})
 	case len(m.chunks) > 0:
 		return Record{Kind: KindDrop, Value: vstack.Value{Chunk: pickChunk(m, rng)}}
 	}
 	return put
+}
+
+// randomInstall is a staged vote or a mark of one of few attempts, so that they meet.
+func randomInstall(rng *rand.Rand, slot vstack.Slot, up vstack.UploadID, v vstack.Value) Record {
+	r := Record{Kind: KindInstall, PG: vstack.PG(rng.IntN(2)), Epoch: vstack.Epoch(2 + rng.IntN(4)), Ballot: vstack.Ballot{Round: 1 + rng.Uint32N(3)}}
+	if rng.IntN(4) > 0 {
+		r.Slot, r.Upload, r.Value = slot, up, v
+	}
+	return r
 }
 
 func pickChunk(m *model, rng *rand.Rand) (id vstack.ChunkID) {

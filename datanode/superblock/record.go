@@ -17,4 +17,6 @@ const (
 	KindSeal    = format.KindSeal
 	KindForget  = format.KindForget
 	KindDrop    = format.KindDrop
+	KindInstall = format.KindInstall
+	KindAmnesia = format.KindAmnesia
 )

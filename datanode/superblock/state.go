@@ -13,7 +13,7 @@ import (
 )
 
 // State calls yield with every consensus record that counts (votes, promises,
-// minimums, seals), without Data, in no particular order, until yield returns false.
+// minimums, seals, amnesia, staged votes and their marks), without Data, in no particular order, until yield returns false.
 // A vote that came with bytes is yielded as KindVote. The records are read from the
 // files' footers, which are verified again; one that cannot be read is a finding, and
 // LostRecords tells.

@@ -200,12 +200,12 @@ func (s *Store) checkBytes(r *request, overlay map[vstack.ChunkID]bool) error {
 	own := map[vstack.ChunkID]bool{} // counts for the group only if all of r does
 	for i := range r.recs {
 		h := &r.recs[i].h
-		switch h.Kind {
-		case KindChunk:
+		switch {
+		case h.Kind == KindChunk:
 			own[h.Value.Chunk] = true
-		case KindDrop:
+		case h.Kind == KindDrop:
 			own[h.Value.Chunk] = false
-		case KindVote:
+		case h.Kind == KindVote || h.Stages():
 			here, known := own[h.Value.Chunk]
 			if !known {
 				here, known = overlay[h.Value.Chunk]

@@ -45,12 +45,22 @@ func goldens() map[string][]byte {
 	chunk := encodeRecord(h, []uint32{0xc1c2c3c4, 0xd1d2d3d4})
 	vote := sample()
 	vote.Kind, vote.Voted, vote.DataLen, vote.Flags = KindVote, false, 0, 0
+	install := vote
+	install.Kind = KindInstall
+	install.Ballot = vstack.Ballot{Round: 0x7172}
+	mark := install
+	mark.Slot, mark.Upload, mark.Value = vstack.Slot{}, vstack.UploadID{}, vstack.Value{}
+	amnesia := mark
+	amnesia.Kind, amnesia.Ballot = KindAmnesia, vstack.Ballot{}
 	entries := AppendEntry(AppendEntry(nil, chunk, 0x3000), encodeRecord(vote, nil), 0x14000)
 	t := Trailer{ID: 7, Count: 2, Footer: 0x15000, Salt: h.Salt, First: 0xa1a2, Last: 0xa1a3, EntriesCRC: CRC(entries)}
 	f := FileHeader{ID: 7, Store: vstack.StoreID{0xe1, 15: 0xef}, Salt: h.Salt, Base: 0xa1a1}
 	return map[string][]byte{
 		"record-chunk":  chunk,
 		"record-vote":   encodeRecord(vote, nil),
+		"record-staged": encodeRecord(install, nil),
+		"record-mark":   encodeRecord(mark, nil),
+		"record-barred": encodeRecord(amnesia, nil),
 		"footer":        append(bytes.Clone(entries), t.Encode()...),
 		"file-header":   f.Encode()[:64],
 		"identity":      EncodeIdentity(vstack.StoreID{0xe1, 15: 0xef}),
@@ -169,6 +179,16 @@ func TestValidate(t *testing.T) {
 		"empty forget":        func(r *Record) { *r = Record{Kind: KindForget} },
 		"empty minimum":       func(r *Record) { *r = Record{Kind: KindMinimum} },
 		"empty promise":       func(r *Record) { *r = Record{Kind: KindPromise} },
+		"staged without attempt": func(r *Record) {
+			r.Kind, r.Voted, r.Data, r.Ballot.Round = KindInstall, false, nil, 0
+		},
+		"staged without upload": func(r *Record) {
+			r.Kind, r.Voted, r.Data, r.Upload = KindInstall, false, nil, vstack.UploadID{}
+		},
+		"staged without value": func(r *Record) {
+			r.Kind, r.Voted, r.Data, r.Value = KindInstall, false, nil, vstack.Value{}
+		},
+		"mark without epoch": func(r *Record) { *r = Record{Kind: KindInstall, Ballot: r.Ballot} },
 	} {
 		r := good
 		change(&r)
@@ -254,6 +274,8 @@ func TestWriteCorpus(t *testing.T) {
 	for path, body := range map[string]string{
 		"FuzzHeader/chunk":    fmt.Sprintf("[]byte(%q)\nbool(false)\n", g["record-chunk"]),
 		"FuzzHeader/vote":     fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record-vote"]),
+		"FuzzHeader/staged":   fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record-staged"]),
+		"FuzzHeader/barred":   fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record-barred"]),
 		"FuzzHeader/short":    fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record-vote"][:100]),
 		"FuzzFooter/trailer":  fmt.Sprintf("[]byte(%q)\nint64(%d)\n", footer[len(footer)-TrailerLen:], int64(0x15000)+FooterLen(2)),
 		"FuzzFooter/entries":  fmt.Sprintf("[]byte(%q)\nint64(0)\n", footer),

@@ -25,11 +25,16 @@ const (
 	KindForget
 	// KindDrop removes the bytes of chunk Value.Chunk; votes for it stay.
 	KindDrop
+	// KindInstall stages a vote for an epoch that does not count yet; without a Slot it
+	// says that all votes of the attempt, which is Ballot.Round, came before it.
+	KindInstall
+	// KindAmnesia bars a placement group at an epoch and below: votes may be lost.
+	KindAmnesia
 
 	kindEnd
 )
 
-var kindNames = [...]string{"", "chunk", "vote", "promise", "minimum", "seal", "forget", "drop"}
+var kindNames = [...]string{"", "chunk", "vote", "promise", "minimum", "seal", "forget", "drop", "install", "amnesia"}
 
 func (k Kind) String() string {
 	if k == 0 || k >= kindEnd {
@@ -38,8 +43,9 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// MaxBatch bounds the records of one Append.
-const MaxBatch = 4096
+// MaxBatch bounds the records of one Append: the largest page of staged votes, its mark
+// and room to spare.
+const MaxBatch = 8192
 
 // Record is one entry of the log. Which fields count depends on Kind:
 //
@@ -50,6 +56,8 @@ const MaxBatch = 4096
 //	KindSeal     PG, Epoch
 //	KindForget   Slot, or Upload
 //	KindDrop     Value.Chunk
+//	KindInstall  PG, Epoch, Ballot.Round; of a staged vote also Slot, Upload, Value
+//	KindAmnesia  PG, Epoch
 type Record struct {
 	Kind   Kind
 	Slot   vstack.Slot
@@ -62,7 +70,7 @@ type Record struct {
 	Data   []byte
 }
 
-// validate refuses what could not be read back as it was meant.
+// Validate refuses what could not be read back as it was meant.
 func (r *Record) Validate() error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%s record: %w: %s", r.Kind, vstack.ErrInvalid, fmt.Sprintf(format, args...))
@@ -81,7 +89,7 @@ func (r *Record) Validate() error {
 			return bad("value says %d bytes, data has %d", r.Value.Size, len(r.Data))
 		}
 	}
-	hasValue := r.Kind == KindChunk || r.Kind == KindVote || r.Kind == KindDrop
+	hasValue := r.Kind == KindChunk || r.Kind == KindVote || r.Kind == KindDrop || r.Stages()
 	if hasValue && r.Value.Chunk.IsZero() {
 		return bad("no chunk id")
 	}
@@ -91,8 +99,11 @@ func (r *Record) Validate() error {
 	if r.Votes() && r.Ballot.IsZero() {
 		return bad("no ballot")
 	}
-	if r.Kind == KindMinimum && r.Upload.IsZero() {
+	if (r.Kind == KindMinimum || r.Stages()) && r.Upload.IsZero() {
 		return bad("no upload")
+	}
+	if r.Kind == KindInstall && (r.Epoch == 0 || r.Ballot.Round == 0) {
+		return bad("no epoch or no attempt")
 	}
 	if r.Kind == KindForget && r.Slot.Video.IsZero() && r.Upload.IsZero() {
 		return bad("neither slot nor upload")
@@ -100,5 +111,8 @@ func (r *Record) Validate() error {
 	return nil
 }
 
-// votes reports whether the record carries a vote.
+// Votes reports whether the record carries a vote.
 func (r *Record) Votes() bool { return r.Kind == KindVote || (r.Kind == KindChunk && r.Voted) }
+
+// Stages reports whether the record is a staged vote.
+func (r *Record) Stages() bool { return r.Kind == KindInstall && !r.Slot.Video.IsZero() }

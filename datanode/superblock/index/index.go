@@ -23,6 +23,8 @@ type Index struct {
 	slots    int
 	minimums map[vstack.UploadID]stamped
 	seals    map[vstack.PG]stamped
+	amnesia  map[vstack.PG]stamped
+	installs map[vstack.PG]*installs
 	files    map[uint32]*Usage
 	graves   *Graves // while recovering; nil afterwards
 }
@@ -61,14 +63,15 @@ type stamped struct {
 	file uint32
 }
 
-// slotCost is what a live vote, promise, minimum or seal counts for in its file.
+// slotCost is what a live record without data counts for in its file.
 const slotCost = format.FixedLen + format.RecordAlign/2
 
 // New returns an empty index that is recovering: Settle ends that.
 func New() *Index {
 	ix := &Index{
 		videos:   map[vstack.VideoID]*videoVotes{},
-		minimums: map[vstack.UploadID]stamped{}, seals: map[vstack.PG]stamped{}, files: map[uint32]*Usage{},
+		minimums: map[vstack.UploadID]stamped{}, seals: map[vstack.PG]stamped{}, amnesia: map[vstack.PG]stamped{},
+		installs: map[vstack.PG]*installs{}, files: map[uint32]*Usage{},
 		graves: NewGraves(),
 	}
 	for i := range ix.shards {
@@ -97,6 +100,12 @@ func (ix *Index) Apply(h *format.Header, file uint32, off int64) {
 		if ix.stamp(ix.seals[h.PG], h, file) {
 			ix.seals[h.PG] = stamped{h.Record, h.LSN, file}
 		}
+	case format.KindAmnesia:
+		if ix.stamp(ix.amnesia[h.PG], h, file) {
+			ix.amnesia[h.PG] = stamped{h.Record, h.LSN, file}
+		}
+	case format.KindInstall:
+		ix.putInstall(h, file)
 	case format.KindForget:
 		ix.usage(file).Tombs += slotCost
 		ix.forget(h)
@@ -160,7 +169,7 @@ func (ix *Index) usage(file uint32) *Usage {
 
 // Usage is how many bytes of a file count.
 type Usage struct {
-	Live  int64 // chunks, votes, promises, minimums, seals
+	Live  int64 // chunks and records of state
 	Tombs int64 // tombstones, needed or not
 }
 

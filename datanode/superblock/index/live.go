@@ -7,7 +7,7 @@ import (
 // Part says what of a record counts now.
 type Part struct {
 	Bytes bool // its data is the chunk's
-	State bool // its vote, promise, minimum or seal is the current one
+	State bool // what it says of the acceptor's state is current
 }
 
 // Live says what of the record h in a file counts.
@@ -30,6 +30,11 @@ func (ix *Index) Live(h *format.Header, file uint32) (p Part) {
 	case format.KindSeal:
 		m := ix.seals[h.PG]
 		p.State = m.lsn == h.LSN && m.file == file
+	case format.KindAmnesia:
+		m := ix.amnesia[h.PG]
+		p.State = m.lsn == h.LSN && m.file == file
+	case format.KindInstall:
+		p.State = ix.installed(h) == place{h.LSN, file}
 	}
 	return p
 }
@@ -79,5 +84,9 @@ func (ix *Index) Move(h *format.Header, from, to uint32, off int64) {
 		ix.minimums[h.Upload] = stamped{ix.minimums[h.Upload].rec, h.LSN, to}
 	case format.KindSeal:
 		ix.seals[h.PG] = stamped{ix.seals[h.PG].rec, h.LSN, to}
+	case format.KindAmnesia:
+		ix.amnesia[h.PG] = stamped{ix.amnesia[h.PG].rec, h.LSN, to}
+	case format.KindInstall:
+		ix.moveInstall(h, to)
 	}
 }

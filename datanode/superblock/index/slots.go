@@ -102,13 +102,15 @@ func (ix *Index) trimSlot(id vstack.VideoID, v *videoVotes, key uint64, vote, pr
 	}
 }
 
-// forgetUpload removes an upload's minimum and what its slots hold under it. Videos
-// are few beside slots, so finding the upload's video by looking at each is cheap.
+// forgetUpload removes an upload's minimum, its staged votes and what its slots hold
+// under it. Videos are few beside slots, so finding the upload's video by looking at
+// each is cheap.
 func (ix *Index) forgetUpload(u vstack.UploadID, lsn vstack.LSN) {
 	if m, ok := ix.minimums[u]; ok && m.lsn < lsn {
 		ix.addLive(m.file, -slotCost, m.lsn)
 		delete(ix.minimums, u)
 	}
+	ix.unstage(u, lsn)
 	for id, v := range ix.videos {
 		for i, have := range v.uploads {
 			if have == u {
