@@ -60,6 +60,14 @@ const (
 	StoreDown    StoreState = "down"    // silent for long; reads and writes avoid it
 )
 
+// Leave is why a store gives up its roles; empty when it does not.
+type Leave string
+
+const (
+	LeaveDead    Leave = "dead"    // silent for so long that it is taken for lost
+	LeaveOrdered Leave = "ordered" // an operator's order
+)
+
 // Store is a store as the catalog registers it.
 type Store struct {
 	ID       StoreID    `json:"id"`
@@ -67,6 +75,9 @@ type Store struct {
 	Addr     string     `json:"addr"` // HOST:PORT; HTTP/3 on UDP, HTTP/2 and HTTP/1.1 on TCP
 	State    StoreState `json:"state"`
 	Capacity int64      `json:"capacity"` // bytes
+	// Leaving says that its roles are on their way to other stores. It ends with the
+	// last of them, and for a dead store with its return.
+	Leaving Leave `json:"leaving,omitzero"`
 }
 
 // PlacementMap is all that a client needs to find any chunk. Version is the Raft

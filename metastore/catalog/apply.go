@@ -94,6 +94,12 @@ func (a *application) run(cmd Command, res *Result) (refused, err error) {
 		return handle(cmd, res, a.setLiveness)
 	case AssignPlacement:
 		return handle(cmd, res, a.assignPlacement)
+	case SetLeaving:
+		return handle(cmd, res, a.setLeaving)
+	case PrepareEpochs:
+		return handle(cmd, res, a.prepareEpochs)
+	case ActivateEpochs:
+		return handle(cmd, res, a.activateEpochs)
 	}
 	return nil, fmt.Errorf("unknown command %q: %w: this member is older than the log", cmd.Type, vstack.ErrInvalid)
 }

@@ -3,7 +3,6 @@ package catalog
 import (
 	"fmt"
 	"net"
-	"slices"
 
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -88,6 +87,9 @@ func (a *application) setLiveness(p SetLivenessPayload, _ *Result) error {
 		if old := get[*storeRow](a.txn, tableStores, s.ID[:]); old != nil && old.Store.State != s.State {
 			next := *old
 			next.Store.State = s.State
+			if s.State == vstack.StoreUp && next.Store.Leaving == vstack.LeaveDead {
+				next.Store.Leaving = "" // it lives, and keeps the roles that it still has
+			}
 			a.put(&next)
 			a.placementChanged()
 		}
@@ -99,45 +101,5 @@ func (a *application) setLiveness(p SetLivenessPayload, _ *Result) error {
 			a.put(&next)
 		}
 	}
-	return nil
-}
-
-// assignPlacement takes a plan. Once an upload was ever opened the assignment is
-// frozen: from then on a group changes its targets by an epoch change only.
-func (a *application) assignPlacement(p AssignPlacementPayload, _ *Result) error {
-	old := get[*groupsRow](a.txn, tableGroups, []byte{1})
-	switch {
-	case old != nil && a.meta.Uploads > 0:
-		return fmt.Errorf("assign placement: %w: uploads were opened, groups change by epoch only", vstack.ErrAlreadyExists)
-	case p.Base != a.meta.Placement:
-		return fmt.Errorf("assign placement: %w: planned at %d, now at %d", vstack.ErrEpochStale, p.Base, a.meta.Placement)
-	case len(p.Groups) != vstack.PlacementGroups:
-		return fmt.Errorf("assign placement: %w: %d groups, want %d", vstack.ErrInvalid, len(p.Groups), vstack.PlacementGroups)
-	}
-	for pg, targets := range p.Groups {
-		if len(targets) < vstack.Acceptors || len(targets) > vstack.Targets {
-			return fmt.Errorf("assign placement: group %d: %w: %d targets", pg, vstack.ErrInvalid, len(targets))
-		}
-		for i, id := range targets {
-			if get[*storeRow](a.txn, tableStores, id[:]) == nil || slices.Contains(targets[:i], id) {
-				return fmt.Errorf("assign placement: group %d: %w: store %s is unknown or listed twice", pg, vstack.ErrInvalid, id)
-			}
-		}
-	}
-	groups := make([]vstack.PGTargets, vstack.PlacementGroups)
-	for pg, targets := range p.Groups {
-		groups[pg] = vstack.PGTargets{Epoch: 1, Targets: targets}
-		if old != nil {
-			groups[pg].Epoch = old.Groups[pg].Epoch
-			if !slices.Equal(old.Groups[pg].Targets, targets) {
-				groups[pg].Epoch++
-			}
-		}
-	}
-	a.put(&groupsRow{Groups: groups})
-	if a.meta.Cluster.IsZero() {
-		a.meta.Cluster = p.Cluster
-	}
-	a.placementChanged()
 	return nil
 }

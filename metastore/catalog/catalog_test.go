@@ -131,7 +131,7 @@ func snapshotOf(t testing.TB, c *Catalog) []byte {
 func drawCommand(t *rapid.T, index uint64) (Type, any) {
 	n := rapid.IntRange(0, 5).Draw(t, "n")
 	inc := vstack.Incarnation(rapid.IntRange(0, 8).Draw(t, "incarnation"))
-	switch rapid.IntRange(0, 11).Draw(t, "command") {
+	switch rapid.IntRange(0, 14).Draw(t, "command") {
 	case 0, 1:
 		return OpenUpload, opening(n)
 	case 2:
@@ -151,6 +151,8 @@ func drawCommand(t *rapid.T, index uint64) (Type, any) {
 		return AddViews, AddViewsPayload{Views: []VideoViews{{video(n), int64(rapid.IntRange(-1, 9).Draw(t, "views"))}, {video(1), 2}}}
 	case 10:
 		return RegisterStores, registration(n)
+	case 11, 12, 13:
+		return drawEpochCommand(t, n)
 	}
 	if rapid.Bool().Draw(t, "assign") {
 		return AssignPlacement, AssignPlacementPayload{Base: index, Groups: plan(3)}
@@ -233,6 +235,10 @@ func TestChecksumSeesEveryKindOfChange(t *testing.T) {
 		{AddViews, AddViewsPayload{Views: []VideoViews{{video(1), 1}}}},
 		{SetLiveness, SetLivenessPayload{States: []StoreLiveness{{store(0), vstack.StoreDown}}}},
 		{SetLiveness, SetLivenessPayload{Echoes: []StoreEcho{{store(0), 9}}}},
+		{SetLeaving, leave(0, vstack.LeaveOrdered, 1)},
+		{PrepareEpochs, prepare(preparation(3, 1, 0, 2, 1, 0))},
+		{PrepareEpochs, prepare(preparation(3, 1, 1, 2, 1, 0))},
+		{ActivateEpochs, activate(change(3, 2, 2))},
 		{DeleteVideo, DeleteVideoPayload{Video: video(1)}},
 	} {
 		sum := d.c.View().meta.Sum

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 )
 
 // Type names a command. Types are never renamed or reused.
@@ -25,6 +26,9 @@ const (
 	RegisterStores  Type = "register_stores"
 	SetLiveness     Type = "set_liveness"
 	AssignPlacement Type = "assign_placement"
+	SetLeaving      Type = "set_leaving"
+	PrepareEpochs   Type = "prepare_epochs"
+	ActivateEpochs  Type = "activate_epochs"
 )
 
 // commandVersion is the version of every payload below.
@@ -128,6 +132,34 @@ type (
 		// Cluster becomes the catalog's identity if it has none yet.
 		Cluster vstack.ClusterID `json:"cluster,omitzero"`
 	}
+	// SetLeavingPayload marks stores whose roles are to move.
+	SetLeavingPayload struct {
+		Stores []StoreLeave `json:"stores"`
+	}
+	// StoreLeave is one of them; With is the store that an operator wants in its place,
+	// zero for whichever spreads best.
+	StoreLeave struct {
+		ID   vstack.StoreID `json:"id"`
+		Why  vstack.Leave   `json:"why"`
+		With vstack.StoreID `json:"with,omitzero"`
+	}
+	// PrepareEpochsPayload issues one attempt for each of the groups.
+	PrepareEpochsPayload struct {
+		Groups []EpochPreparation `json:"groups"`
+	}
+	// EpochPreparation names what it was decided upon: the epoch in force and the
+	// attempt that the new one overtakes, 0 for none.
+	EpochPreparation struct {
+		PG      vstack.PG        `json:"pg"`
+		From    vstack.Epoch     `json:"from"`
+		After   uint32           `json:"after"`
+		Targets []vstack.StoreID `json:"targets"`
+		Driver  vstack.StoreID   `json:"driver"`
+	}
+	// ActivateEpochsPayload brings prepared epochs into force.
+	ActivateEpochsPayload struct {
+		Changes []wire.EpochChange `json:"changes"`
+	}
 )
 
 // Encode makes a log entry.
@@ -190,6 +222,9 @@ type Result struct {
 	Detail string         `json:"detail,omitempty"`
 	Video  *vstack.Video  `json:"video,omitempty"`
 	Upload *vstack.Upload `json:"upload,omitempty"`
+	// Activated and Refused are those of activate_epochs.
+	Activated []wire.EpochChange `json:"activated,omitempty"`
+	Refused   []wire.EpochChange `json:"refused,omitempty"`
 }
 
 // Err is nil, or an error of the sentinel that refused the command.

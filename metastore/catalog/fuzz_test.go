@@ -20,6 +20,9 @@ func FuzzApply(f *testing.F) {
 		entry(f, 1, Publish, PublishPayload{Upload: upload(0), Incarnation: 1, Manifest: manifest(0, 2)}, ""),
 		entry(f, 1, RegisterStores, registration(7), ""),
 		entry(f, 1, AssignPlacement, AssignPlacementPayload{Base: 4, Groups: plan(3)}, ""),
+		entry(f, 1, SetLeaving, leave(2, vstack.LeaveOrdered, 0), "l"),
+		entry(f, 1, PrepareEpochs, prepare(preparation(5, 1, 0, 1, 2, 0), preparation(6, 1, 0, 0, 2, 1)), "p"),
+		entry(f, 1, ActivateEpochs, activate(change(5, 2, 1), change(0, 2, 1)), "a"),
 		entry(f, 1, SetLiveness, SetLivenessPayload{States: []StoreLiveness{{store(1), "down"}}}, ""),
 	} {
 		f.Add(l.Data)
@@ -30,6 +33,7 @@ func FuzzApply(f *testing.F) {
 		for i := range sums {
 			d := placed(t)
 			d.must(OpenUpload, opening(0))
+			d.must(PrepareEpochs, prepare(preparation(0, 1, 0, 0, 1, 2)))
 			var fatal error
 			d.c.cfg.Fatal = func(err error) { fatal = err }
 			before := checksum(t, d.c)
@@ -58,6 +62,9 @@ func FuzzApply(f *testing.F) {
 func FuzzRestore(f *testing.F) {
 	d := placed(f)
 	d.publish(1, 2)
+	f.Add(snapshotOf(f, d.c))
+	d.must(SetLeaving, leave(1, vstack.LeaveOrdered, 0))
+	d.must(PrepareEpochs, prepare(preparation(0, 1, 0, 0, 1, 2)))
 	f.Add(snapshotOf(f, d.c))
 	f.Add([]byte(snapshotMagic))
 	f.Add([]byte(snapshotMagic + "\xff\xff\xff\x01....m"))

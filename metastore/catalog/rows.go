@@ -47,6 +47,8 @@ type viewsRow struct {
 type storeRow struct {
 	Store vstack.Store `json:"store"`
 	Echo  vstack.LSN   `json:"echo"` // highest LSN committed
+	// With is the store that an operator wants in its place while it leaves.
+	With vstack.StoreID `json:"with,omitzero"`
 
 	sum sum
 }
@@ -76,11 +78,16 @@ type metaRow struct {
 	Videos      int                `json:"videos"`       // rows, tombstones included
 	Stores      int                `json:"stores"`
 	Requests    int                `json:"requests"`
+	// Moved says that an epoch change was ever prepared.
+	Moved bool `json:"moved,omitzero"`
 	// Cluster is the catalog's identity, from the first placement on.
 	Cluster vstack.ClusterID `json:"cluster,omitzero"`
 
 	Sum sum `json:"-"` // of all rows
 }
+
+// frozen reports whether placement changes by epoch only.
+func (m *metaRow) frozen() bool { return m.Uploads > 0 || m.Moved }
 
 func (r *videoRow) table() string   { return tableVideos }
 func (r *uploadRow) table() string  { return tableUploads }

@@ -25,8 +25,9 @@ func (v *View) FeedIndex() uint64 { return v.meta.Feed }
 // Cluster is the catalog's identity; zero before the first placement.
 func (v *View) Cluster() vstack.ClusterID { return v.meta.Cluster }
 
-// Frozen reports whether an upload was ever opened: placement then changes by epoch only.
-func (v *View) Frozen() bool { return v.meta.Uploads > 0 }
+// Frozen reports whether an upload was ever opened or an epoch change prepared:
+// placement then changes by epoch only.
+func (v *View) Frozen() bool { return v.meta.frozen() }
 
 // Checksum covers everything at Applied; members at one index have one checksum.
 func (v *View) Checksum() (string, error) {
@@ -140,15 +141,17 @@ func each[R any](txn *memdb.Txn, table, index string, f func(R), args ...any) {
 	}
 }
 
-// Store is a registered store with its committed echo.
+// Store is a registered store with its committed echo and, while it leaves by an
+// operator's order, the store that is wanted in its place.
 type Store struct {
 	vstack.Store
 	Echo vstack.LSN
+	With vstack.StoreID
 }
 
 // Stores lists every store, by id.
 func (v *View) Stores() (stores []Store) {
-	each(v.txn, tableStores, byID, func(r *storeRow) { stores = append(stores, Store{r.Store, r.Echo}) })
+	each(v.txn, tableStores, byID, func(r *storeRow) { stores = append(stores, Store{r.Store, r.Echo, r.With}) })
 	return stores
 }
 
@@ -158,7 +161,7 @@ func (v *View) Store(id vstack.StoreID) (Store, bool) {
 	if r == nil {
 		return Store{}, false
 	}
-	return Store{r.Store, r.Echo}, true
+	return Store{r.Store, r.Echo, r.With}, true
 }
 
 // PlacementVersion is the Raft index of the last change of the placement map.
