@@ -16,6 +16,11 @@
 //   - leads are as equal as the acceptor roles allow: no chain of swaps inside groups
 //     makes them more equal.
 //
+// Replace gives the roles of stores that leave to others, and moves nothing else. It
+// costs no group a host among its acceptors: a role that only a worse spread could fill
+// stays where it is, so that a lost host which returns finds its roles, and a plan made
+// again from the result changes nothing.
+//
 // Ties are broken by a hash of (group, store), which scatters the combinations of
 // stores over the groups: the load and the repair of a lost store fall on many.
 package placement
