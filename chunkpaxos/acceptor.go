@@ -163,12 +163,19 @@ func (a *Acceptor) Stats() Stats {
 		Slots: a.slots, Uploads: len(a.uploads), Requests: len(a.requests), Parked: len(a.parked),
 		Busy: len(a.lanes), Applied: a.applied,
 	}
-	for _, g := range a.groups {
-		if g.epoch > 0 && g.epoch <= g.amnesic {
-			s.Amnesic++
+	s.Amnesic = len(a.Amnesic())
+	return s
+}
+
+// Amnesic lists, in order, the placement groups that the store is an acceptor of and is
+// barred from until their epoch changes.
+func (a *Acceptor) Amnesic() (barred []vstack.PG) {
+	for pg := range vstack.PG(vstack.PlacementGroups) {
+		if g := a.groups[pg]; g != nil && g.member && g.epoch <= g.amnesic {
+			barred = append(barred, pg)
 		}
 	}
-	return s
+	return barred
 }
 
 // admit takes a new request, or refuses it for lack of room.
@@ -216,7 +223,7 @@ func (a *Acceptor) judge(r *request) {
 
 // appended: "fsync error → exit, never retry".
 func (a *Acceptor) appended(in AppendDone) {
-	refused := errors.Is(in.Err, vstack.ErrDiskFull) || errors.Is(in.Err, vstack.ErrClosed)
+	refused := errors.Is(in.Err, vstack.ErrDiskFull) || errors.Is(in.Err, vstack.ErrClosed) || errors.Is(in.Err, vstack.ErrBytesMissing)
 	if in.Err != nil && !refused {
 		a.halted = true
 		a.out = append(a.out, Halt{Err: fmt.Errorf("append votes: %w", in.Err)})

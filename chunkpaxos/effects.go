@@ -69,9 +69,9 @@ type Request struct {
 	Echo vstack.LSN
 }
 
-// AppendDone completes an Append. With an Err of ErrDiskFull or ErrClosed the log
-// guarantees that nothing was written and nothing will be; any other error halts
-// the acceptor.
+// AppendDone completes an Append. With an Err of ErrDiskFull, ErrClosed or
+// ErrBytesMissing the log guarantees that nothing was written and nothing will be; any
+// other error halts the acceptor.
 type AppendDone struct {
 	Token Token
 	LSN   vstack.LSN // of the last record of the append

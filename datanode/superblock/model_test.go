@@ -17,12 +17,16 @@ type model struct {
 	votes    map[vstack.Slot]Record
 	promises map[vstack.Slot]Record
 	minimums map[vstack.UploadID]Record
-	seals    map[vstack.PG]Record
-	amnesia  map[vstack.PG]Record
+	groups   map[groupKey]Record // seals, amnesia, claims
 	// installs are all that were ever written and not forgotten: current says which count.
 	installs map[installKey]Record
 	// attempts are the highest of each epoch, whether or not a record of them is left.
 	attempts map[vstack.PG]map[vstack.Epoch]uint32
+}
+
+type groupKey struct {
+	kind Kind
+	pg   vstack.PG
 }
 
 // installKey is a staged vote, or with a zero slot an attempt's mark.
@@ -36,12 +40,12 @@ type installKey struct {
 
 func newModel() *model {
 	return &model{map[vstack.ChunkID][]byte{}, map[vstack.Slot]Record{}, map[vstack.Slot]Record{}, map[vstack.UploadID]Record{},
-		map[vstack.PG]Record{}, map[vstack.PG]Record{}, map[installKey]Record{}, map[vstack.PG]map[vstack.Epoch]uint32{}}
+		map[groupKey]Record{}, map[installKey]Record{}, map[vstack.PG]map[vstack.Epoch]uint32{}}
 }
 
 func (m *model) clone() *model {
 	out := &model{maps.Clone(m.chunks), maps.Clone(m.votes), maps.Clone(m.promises), maps.Clone(m.minimums),
-		maps.Clone(m.seals), maps.Clone(m.amnesia), maps.Clone(m.installs), map[vstack.PG]map[vstack.Epoch]uint32{}}
+		maps.Clone(m.groups), maps.Clone(m.installs), map[vstack.PG]map[vstack.Epoch]uint32{}}
 	for pg, epochs := range m.attempts {
 		out.attempts[pg] = maps.Clone(epochs)
 	}
@@ -92,10 +96,8 @@ func (m *model) apply(r Record) {
 		m.promises[r.Slot] = r
 	case KindMinimum:
 		m.minimums[r.Upload] = r
-	case KindSeal:
-		m.seals[r.PG] = r
-	case KindAmnesia:
-		m.amnesia[r.PG] = r
+	case KindSeal, KindAmnesia, KindClaim:
+		m.groups[groupKey{r.Kind, r.PG}] = r
 	case KindInstall:
 		m.installs[installKey{r.PG, r.Epoch, r.Ballot.Round, r.Slot, r.Upload}] = r
 		if m.attempts[r.PG] == nil {
@@ -158,10 +160,15 @@ func observe(s *Store) (*model, error) {
 	seen := 0
 	s.State(func(r Record, _ vstack.LSN) bool {
 		got.apply(r)
+		if r.Kind == KindClaim {
+			if have, ok := s.Group(KindClaim, r.PG); !ok || !sameRecord(have, r) {
+				errs = append(errs, fmt.Errorf("group %d has the claim %+v, the log %+v", r.PG, have, r))
+			}
+		}
 		seen++
 		return true
 	})
-	if seen != len(got.votes)+len(got.promises)+len(got.minimums)+len(got.seals)+len(got.amnesia)+len(got.current()) {
+	if seen != len(got.votes)+len(got.promises)+len(got.minimums)+len(got.groups)+len(got.current()) {
 		errs = append(errs, fmt.Errorf("state yields %d records, some of them twice or superseded", seen))
 	}
 	return got, errors.Join(errs...)
@@ -174,8 +181,7 @@ func (m *model) diff(got *model) string {
 	diffMap(&b, "vote", m.votes, got.votes, sameRecord)
 	diffMap(&b, "promise", m.promises, got.promises, sameRecord)
 	diffMap(&b, "minimum", m.minimums, got.minimums, sameRecord)
-	diffMap(&b, "seal", m.seals, got.seals, sameRecord)
-	diffMap(&b, "amnesia", m.amnesia, got.amnesia, sameRecord)
+	diffMap(&b, "group", m.groups, got.groups, sameRecord)
 	// Once all votes of an attempt without a mark are forgotten, a store that comes back
 	// may have found the attempt before it: nothing in the log says that there was another.
 	want, have := m.current(), got.current()
@@ -242,10 +248,9 @@ func randomRecord(m *model, rng *rand.Rand, maxData int) Record {
 		return Record{Kind: KindPromise, Slot: slot, PG: slot.PG(), Epoch: 2, Upload: put.Upload, Ballot: put.Ballot}
 	case p < 77:
 		return Record{Kind: KindMinimum, Upload: put.Upload, Ballot: put.Ballot}
-	case p < 79:
-		return Record{Kind: KindAmnesia, PG: slot.PG(), Epoch: vstack.Epoch(rng.Uint64N(9))}
 	case p < 80:
-		return Record{Kind: KindSeal, PG: slot.PG(), Epoch: vstack.Epoch(rng.Uint64N(9))}
+		kind := []Kind{KindSeal, KindAmnesia, KindClaim}[rng.IntN(3)]
+		return Record{Kind: kind, PG: slot.PG(), Epoch: vstack.Epoch(1 + rng.Uint64N(9)), Ballot: vstack.Ballot{Round: 1 + rng.Uint32N(3)}}
 	case p < 85:
 		return Record{Kind: KindForget, Slot: slot}
 	case p < 87:

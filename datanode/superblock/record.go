@@ -19,4 +19,5 @@ const (
 	KindDrop    = format.KindDrop
 	KindInstall = format.KindInstall
 	KindAmnesia = format.KindAmnesia
+	KindClaim   = format.KindClaim
 )

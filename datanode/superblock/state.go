@@ -13,7 +13,7 @@ import (
 )
 
 // State calls yield with every consensus record that counts (votes, promises,
-// minimums, seals, amnesia, staged votes and their marks), without Data, in no particular order, until yield returns false.
+// minimums, seals, amnesia, claims, staged votes and their marks), without Data, in no particular order, until yield returns false.
 // A vote that came with bytes is yielded as KindVote. The records are read from the
 // files' footers, which are verified again; one that cannot be read is a finding, and
 // LostRecords tells.
@@ -43,6 +43,14 @@ func (s *Store) State(yield func(Record, vstack.LSN) bool) {
 			return
 		}
 	}
+}
+
+// Group is a placement group's record of a kind of which it has one: KindSeal,
+// KindAmnesia or KindClaim.
+func (s *Store) Group(kind Kind, pg vstack.PG) (Record, bool) {
+	s.ix.RLock()
+	defer s.ix.RUnlock()
+	return s.ix.Group(kind, pg)
 }
 
 // filesByID takes a reference to every file, ascending.

@@ -34,15 +34,10 @@ func (v *Voter) append(ctx context.Context, c *call, e chunkpaxos.Append) (vstac
 func (v *Voter) appendOnce(ctx context.Context, c *call, records []chunkpaxos.Durable, withBytes bool) (vstack.LSN, error) {
 	recs := make([]superblock.Record, 0, len(records))
 	for _, d := range records {
-		rec, err := recordOf(d)
-		if err != nil {
-			return 0, err
-		}
-		if d.Kind == chunkpaxos.DurableVote {
-			v.votes.add(d.Upload, d.Slot, d.Value.Chunk)
-			if withBytes {
-				rec.Kind, rec.Data = superblock.KindChunk, c.data
-			}
+		rec := recordOf(d)
+		v.votes.name(d)
+		if d.Kind == chunkpaxos.DurableVote && withBytes {
+			rec.Kind, rec.Data = superblock.KindChunk, c.data
 		}
 		recs = append(recs, rec)
 	}
@@ -76,12 +71,7 @@ func (v *Voter) appendLoose(ctx context.Context) {
 	}
 	for _, e := range loose {
 		for _, d := range e.Records {
-			rec, err := recordOf(d)
-			if err != nil {
-				v.cfg.Logger.Error("a record is kept in memory only", "store", v.cfg.Log.ID(), "error", err)
-				continue
-			}
-			recs = append(recs, rec)
+			recs = append(recs, recordOf(d))
 		}
 		if len(recs) >= looseBatch {
 			flush()
@@ -182,15 +172,8 @@ func (v *Voter) Drop(ctx context.Context, ids []vstack.ChunkID) (int, error) {
 	return len(drop), nil
 }
 
-// amnesia is the video, never issued (the Max UUID of RFC 9562), under whose slots the
-// log keeps that a placement group is barred: slot 0/PG, promised in the barred epoch.
-// The log needs no kind of record for what hardly ever happens.
-var amnesia = vstack.VideoID{
-	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-}
-
 // recordOf is the log's form of an acceptor's record.
-func recordOf(d chunkpaxos.Durable) (superblock.Record, error) {
+func recordOf(d chunkpaxos.Durable) superblock.Record {
 	r := superblock.Record{Slot: d.Slot, PG: d.PG, Epoch: d.Epoch, Upload: d.Upload, Ballot: d.Ballot, Value: d.Value}
 	switch d.Kind {
 	case chunkpaxos.DurableVote:
@@ -201,16 +184,15 @@ func recordOf(d chunkpaxos.Durable) (superblock.Record, error) {
 		r.Kind = superblock.KindMinimum
 	case chunkpaxos.DurableSeal:
 		r.Kind = superblock.KindSeal
+	case chunkpaxos.DurableInstall:
+		r.Kind = superblock.KindInstall
 	case chunkpaxos.DurableAmnesia:
-		r.Kind, r.Slot, r.Upload = superblock.KindPromise, vstack.Slot{Video: amnesia, Seq: uint32(d.PG)}, vstack.UploadID(amnesia)
+		r.Kind = superblock.KindAmnesia
 	case chunkpaxos.DurableForget:
 		// The log forgets an upload when no slot is named.
 		r = superblock.Record{Kind: superblock.KindForget, Upload: d.Upload}
-	default:
-		// Refused before anything is written, which ErrClosed says to the acceptor.
-		return r, fmt.Errorf("record of kind %d: %w: the log has no form for it", d.Kind, vstack.ErrClosed)
 	}
-	return r, nil
+	return r // one of no kind is refused by the log
 }
 
 // durableOf is recordOf's inverse, for what a restart restores; false for records
@@ -227,13 +209,14 @@ func durableOf(r superblock.Record, lsn vstack.LSN) (chunkpaxos.Durable, bool) {
 		d.Kind = chunkpaxos.DurableVote
 	case superblock.KindPromise:
 		d.Kind = chunkpaxos.DurablePromise
-		if d.Slot.Video == amnesia {
-			d = chunkpaxos.Durable{Kind: chunkpaxos.DurableAmnesia, PG: vstack.PG(d.Slot.Seq), Epoch: d.Epoch, LSN: lsn}
-		}
 	case superblock.KindMinimum:
 		d.Kind = chunkpaxos.DurableMinimum
 	case superblock.KindSeal:
 		d.Kind = chunkpaxos.DurableSeal
+	case superblock.KindInstall:
+		d.Kind = chunkpaxos.DurableInstall
+	case superblock.KindAmnesia:
+		d.Kind = chunkpaxos.DurableAmnesia
 	default:
 		return d, false
 	}

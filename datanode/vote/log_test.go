@@ -117,11 +117,12 @@ func TestEveryRecordComesBack(t *testing.T) {
 		{Kind: chunkpaxos.DurableMinimum, Slot: vstack.Slot{Video: slot.Video}, Upload: vstack.UploadID{11}, Ballot: ballot},
 		{Kind: chunkpaxos.DurableSeal, PG: 9, Epoch: 10},
 		{Kind: chunkpaxos.DurableAmnesia, PG: 9, Epoch: 10},
+		{Kind: chunkpaxos.DurableInstall, Slot: slot, PG: 9, Epoch: 10, Upload: vstack.UploadID{11}, Ballot: message.InstallBallot(3), Value: value},
+		{Kind: chunkpaxos.DurableInstall, PG: 9, Epoch: 10, Ballot: message.InstallBallot(3)},
 	} {
-		r, err := recordOf(d)
-		if err != nil {
+		r := recordOf(d)
+		if err := r.Validate(); err != nil {
 			t.Errorf("kind %d: %v", d.Kind, err)
-			continue
 		}
 		d.LSN = 12
 		if got, ok := durableOf(r, 12); !ok || got != d {

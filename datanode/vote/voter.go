@@ -61,9 +61,7 @@ func New(cfg Config) (*Voter, error) {
 			return true
 		}
 		acc.Restore(d)
-		if d.Kind == chunkpaxos.DurableVote {
-			votes.add(d.Upload, d.Slot, d.Value.Chunk)
-		}
+		votes.name(d)
 		return true
 	})
 	v := &Voter{
@@ -137,7 +135,7 @@ func (v *Voter) Apply(page wire.FeedPage) {
 	}
 	if page.Placement.Ready() {
 		for pg, g := range page.Placement.Groups {
-			change.Groups = append(change.Groups, chunkpaxos.Group{PG: vstack.PG(pg), Epoch: g.Epoch, Acceptors: g.Acceptors()})
+			change.Groups = append(change.Groups, chunkpaxos.Group{PG: vstack.PG(pg), Epoch: g.Epoch, Attempt: g.Attempt, Acceptors: g.Acceptors()})
 		}
 	}
 	v.step(change)
@@ -165,6 +163,14 @@ func (v *Voter) Votes() (bool, string) {
 		return false, fmt.Sprintf("%d placement groups are barred until their epoch changes: this store may have forgotten votes", stats.Amnesic)
 	}
 	return true, ""
+}
+
+// Amnesic lists the placement groups that the store acts for and is barred from until
+// their epoch changes.
+func (v *Voter) Amnesic() []vstack.PG {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.acc.Amnesic()
 }
 
 // step feeds one input and sees to its effects.

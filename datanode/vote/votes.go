@@ -3,11 +3,12 @@ package vote
 import (
 	"sync"
 
+	"github.com/vstack/vstack/chunkpaxos"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
-// votes remembers which chunks the live votes name, so that none of them is dropped.
-// It may name more than the log does, never less.
+// votes remembers which chunks the live votes name, staged ones included, so that none
+// of them is dropped. It may name more than the log does, never less.
 type votes struct {
 	mu       sync.Mutex // guards byUpload
 	byUpload map[vstack.UploadID]map[vstack.ChunkID]vstack.Slot
@@ -27,6 +28,13 @@ func (v *votes) add(u vstack.UploadID, s vstack.Slot, id vstack.ChunkID) {
 		v.byUpload[u] = chunks
 	}
 	chunks[id] = s
+}
+
+// name notes the chunk of a vote or a staged vote; other records name none.
+func (v *votes) name(d chunkpaxos.Durable) {
+	if !d.Value.Chunk.IsZero() {
+		v.add(d.Upload, d.Slot, d.Value.Chunk)
+	}
 }
 
 // forget drops the votes of an ended upload.

@@ -52,6 +52,8 @@ func goldens() map[string][]byte {
 	mark.Slot, mark.Upload, mark.Value = vstack.Slot{}, vstack.UploadID{}, vstack.Value{}
 	amnesia := mark
 	amnesia.Kind, amnesia.Ballot = KindAmnesia, vstack.Ballot{}
+	claim := mark
+	claim.Kind = KindClaim
 	entries := AppendEntry(AppendEntry(nil, chunk, 0x3000), encodeRecord(vote, nil), 0x14000)
 	t := Trailer{ID: 7, Count: 2, Footer: 0x15000, Salt: h.Salt, First: 0xa1a2, Last: 0xa1a3, EntriesCRC: CRC(entries)}
 	f := FileHeader{ID: 7, Store: vstack.StoreID{0xe1, 15: 0xef}, Salt: h.Salt, Base: 0xa1a1}
@@ -61,6 +63,7 @@ func goldens() map[string][]byte {
 		"record-staged": encodeRecord(install, nil),
 		"record-mark":   encodeRecord(mark, nil),
 		"record-barred": encodeRecord(amnesia, nil),
+		"record-claim":  encodeRecord(claim, nil),
 		"footer":        append(bytes.Clone(entries), t.Encode()...),
 		"file-header":   f.Encode()[:64],
 		"identity":      EncodeIdentity(vstack.StoreID{0xe1, 15: 0xef}),

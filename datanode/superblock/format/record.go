@@ -30,11 +30,14 @@ const (
 	KindInstall
 	// KindAmnesia bars a placement group at an epoch and below: votes may be lost.
 	KindAmnesia
+	// KindClaim says that this store's host began to drive an attempt, which is
+	// Ballot.Round, at an epoch of a placement group. Nobody begins one twice.
+	KindClaim
 
 	kindEnd
 )
 
-var kindNames = [...]string{"", "chunk", "vote", "promise", "minimum", "seal", "forget", "drop", "install", "amnesia"}
+var kindNames = [...]string{"", "chunk", "vote", "promise", "minimum", "seal", "forget", "drop", "install", "amnesia", "claim"}
 
 func (k Kind) String() string {
 	if k == 0 || k >= kindEnd {
@@ -58,6 +61,7 @@ const MaxBatch = 8192
 //	KindDrop     Value.Chunk
 //	KindInstall  PG, Epoch, Ballot.Round; of a staged vote also Slot, Upload, Value
 //	KindAmnesia  PG, Epoch
+//	KindClaim    PG, Epoch, Ballot.Round
 type Record struct {
 	Kind   Kind
 	Slot   vstack.Slot
@@ -102,7 +106,7 @@ func (r *Record) Validate() error {
 	if (r.Kind == KindMinimum || r.Stages()) && r.Upload.IsZero() {
 		return bad("no upload")
 	}
-	if r.Kind == KindInstall && (r.Epoch == 0 || r.Ballot.Round == 0) {
+	if (r.Kind == KindInstall || r.Kind == KindClaim) && (r.Epoch == 0 || r.Ballot.Round == 0) {
 		return bad("no epoch or no attempt")
 	}
 	if r.Kind == KindForget && r.Slot.Video.IsZero() && r.Upload.IsZero() {

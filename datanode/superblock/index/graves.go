@@ -42,7 +42,7 @@ func (g *Graves) Mark(h *format.Header, needed map[vstack.LSN]bool) {
 	switch h.Kind {
 	case format.KindChunk:
 		note(g.chunks[h.Value.Chunk])
-	case format.KindForget, format.KindDrop, format.KindSeal, format.KindAmnesia:
+	case format.KindForget, format.KindDrop, format.KindSeal, format.KindAmnesia, format.KindClaim:
 		return
 	case format.KindInstall: // outlives the slot's vote, but not the upload
 		note(g.uploads[h.Upload])

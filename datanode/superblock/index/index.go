@@ -22,8 +22,7 @@ type Index struct {
 	videos   map[vstack.VideoID]*videoVotes
 	slots    int
 	minimums map[vstack.UploadID]stamped
-	seals    map[vstack.PG]stamped
-	amnesia  map[vstack.PG]stamped
+	groups   map[groupKey]stamped
 	installs map[vstack.PG]*installs
 	files    map[uint32]*Usage
 	graves   *Graves // while recovering; nil afterwards
@@ -63,6 +62,20 @@ type stamped struct {
 	file uint32
 }
 
+// groupKey names a record of which a placement group has one of each kind.
+type groupKey struct {
+	kind format.Kind
+	pg   vstack.PG
+}
+
+func groupOf(h *format.Header) groupKey { return groupKey{h.Kind, h.PG} }
+
+// Group is a placement group's record of a kind: KindSeal, KindAmnesia or KindClaim.
+func (ix *Index) Group(kind format.Kind, pg vstack.PG) (format.Record, bool) {
+	s, ok := ix.groups[groupKey{kind, pg}]
+	return s.rec, ok
+}
+
 // slotCost is what a live record without data counts for in its file.
 const slotCost = format.FixedLen + format.RecordAlign/2
 
@@ -70,7 +83,7 @@ const slotCost = format.FixedLen + format.RecordAlign/2
 func New() *Index {
 	ix := &Index{
 		videos:   map[vstack.VideoID]*videoVotes{},
-		minimums: map[vstack.UploadID]stamped{}, seals: map[vstack.PG]stamped{}, amnesia: map[vstack.PG]stamped{},
+		minimums: map[vstack.UploadID]stamped{}, groups: map[groupKey]stamped{},
 		installs: map[vstack.PG]*installs{}, files: map[uint32]*Usage{},
 		graves: NewGraves(),
 	}
@@ -96,13 +109,9 @@ func (ix *Index) Apply(h *format.Header, file uint32, off int64) {
 		if ix.stamp(ix.minimums[h.Upload], h, file) {
 			ix.minimums[h.Upload] = stamped{h.Record, h.LSN, file}
 		}
-	case format.KindSeal:
-		if ix.stamp(ix.seals[h.PG], h, file) {
-			ix.seals[h.PG] = stamped{h.Record, h.LSN, file}
-		}
-	case format.KindAmnesia:
-		if ix.stamp(ix.amnesia[h.PG], h, file) {
-			ix.amnesia[h.PG] = stamped{h.Record, h.LSN, file}
+	case format.KindSeal, format.KindAmnesia, format.KindClaim:
+		if key := groupOf(h); ix.stamp(ix.groups[key], h, file) {
+			ix.groups[key] = stamped{h.Record, h.LSN, file}
 		}
 	case format.KindInstall:
 		ix.putInstall(h, file)

@@ -27,11 +27,8 @@ func (ix *Index) Live(h *format.Header, file uint32) (p Part) {
 	case format.KindMinimum:
 		m := ix.minimums[h.Upload]
 		p.State = m.lsn == h.LSN && m.file == file
-	case format.KindSeal:
-		m := ix.seals[h.PG]
-		p.State = m.lsn == h.LSN && m.file == file
-	case format.KindAmnesia:
-		m := ix.amnesia[h.PG]
+	case format.KindSeal, format.KindAmnesia, format.KindClaim:
+		m := ix.groups[groupOf(h)]
 		p.State = m.lsn == h.LSN && m.file == file
 	case format.KindInstall:
 		p.State = ix.installed(h) == place{h.LSN, file}
@@ -82,10 +79,8 @@ func (ix *Index) Move(h *format.Header, from, to uint32, off int64) {
 		v.slots[slotKey(h.Slot)] = e
 	case format.KindMinimum:
 		ix.minimums[h.Upload] = stamped{ix.minimums[h.Upload].rec, h.LSN, to}
-	case format.KindSeal:
-		ix.seals[h.PG] = stamped{ix.seals[h.PG].rec, h.LSN, to}
-	case format.KindAmnesia:
-		ix.amnesia[h.PG] = stamped{ix.amnesia[h.PG].rec, h.LSN, to}
+	case format.KindSeal, format.KindAmnesia, format.KindClaim:
+		ix.groups[groupOf(h)] = stamped{ix.groups[groupOf(h)].rec, h.LSN, to}
 	case format.KindInstall:
 		ix.moveInstall(h, to)
 	}
