@@ -33,12 +33,11 @@ func (Timeout) event()     {}
 // The last three end it.
 type Action interface{ action() }
 
-// Call names one message of one proposer or reconfigurer, to match its answer.
+// Call names one message of one proposer, to match its answer.
 type Call struct {
 	Ballot vstack.Ballot
 	Accept bool // phase 2
 	To     vstack.StoreID
-	Page   int // of a Reconfigurer's seal or install
 }
 
 // Send asks for Msg, a Prepare or an Accept, to be sent. WithBytes makes an Accept

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vstack/vstack/chunkpaxos/epochchange"
 	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -76,15 +77,19 @@ type xproc struct {
 }
 
 type xdriver struct {
-	r    *Reconfigurer
-	hash [2]uint64
+	r       epochchange.Reconfigurer // a value: a copy is another machine in the same state
+	old     []vstack.StoreID
+	attempt uint32
+	timer   uint64
+	hash    [2]uint64
 }
 
 // xmsg is a request of proposer or driver from, to a store.
 type xmsg struct {
 	driver    bool
-	from      int
-	call      Call
+	from, to  int
+	call      Call             // of a proposer
+	drive     epochchange.Call // of a driver
 	msg       message.Message
 	withBytes bool
 	hash      [2]uint64
@@ -179,16 +184,15 @@ func (b bound) propose(s *xstate, i int, x *xproc) error {
 // drive issues the next attempt to a new driver.
 func (b bound) drive(s *xstate) error {
 	s.next++
-	r, err := NewReconfigurer(ReconfigurerConfig{
-		PG: xslot.PG(), From: xgroup(1, 0), To: xgroup(2, s.next), MaxTries: b.tries + 1,
-	})
+	cfg := b.mutant.driver.config(xgroup(1, 0), xgroup(2, s.next))
+	cfg.MaxTries = b.tries + 1
+	r, err := epochchange.New(cfg)
 	if err != nil {
 		return err
 	}
-	r.mutant = b.mutant.driver
-	d := &xdriver{r: r}
+	d := &xdriver{r: *r, old: cfg.Old, attempt: s.next}
 	s.drivers = append(slices.Clip(s.drivers), d)
-	err = s.change(len(s.drivers)-1, d, r.Step(Start{}))
+	err = s.change(len(s.drivers)-1, d, d.r.Step(epochchange.Start{}))
 	d.encode()
 	return err
 }
@@ -198,7 +202,7 @@ func (s *xstate) act(i int, x *xproc, actions []Action) error {
 	for _, a := range actions {
 		switch a := a.(type) {
 		case Send:
-			s.send(xmsg{from: i, call: a.Call, msg: a.Msg, withBytes: a.WithBytes})
+			s.send(xmsg{from: i, to: index(a.Call.To), call: a.Call, msg: a.Msg, withBytes: a.WithBytes})
 		case Chosen:
 			if s.chosen != a.Value {
 				return fmt.Errorf("agreement: %s learned its value, chosen is %d", "PQ"[i:i+1], s.chosen.Size)
@@ -219,23 +223,25 @@ func (s *xstate) act(i int, x *xproc, actions []Action) error {
 }
 
 // change carries out what a driver wants; the catalog activates at once or refuses.
-func (s *xstate) change(i int, d *xdriver, actions []Action) error {
+func (s *xstate) change(i int, d *xdriver, actions []epochchange.Action) error {
 	for _, a := range actions {
 		switch a := a.(type) {
-		case Send:
-			s.send(xmsg{driver: true, from: i, call: a.Call, msg: a.Msg})
-		case Activate:
-			if s.active == 1 && a.Group.Attempt == s.next {
-				s.active, s.attempt = 2, a.Group.Attempt
+		case epochchange.Send:
+			s.send(xmsg{driver: true, from: i, to: index(a.Call.To), drive: a.Call, msg: a.Msg})
+		case epochchange.SetTimer:
+			d.timer = a.Token
+		case epochchange.Activate:
+			if s.active == 1 && d.attempt == s.next {
+				s.active, s.attempt = 2, d.attempt
 				if err := s.settle(); err != nil {
 					return err
 				}
 			}
 			var err error
-			if s.attempt != a.Group.Attempt {
+			if s.attempt != d.attempt {
 				err = vstack.ErrEpochStale
 			}
-			if err := s.change(i, d, d.r.Step(Activated{Err: err})); err != nil {
+			if err := s.change(i, d, d.r.Step(epochchange.Activated{Err: err})); err != nil {
 				return err
 			}
 		}
@@ -265,9 +271,7 @@ func compareMsgs(a, b xmsg) int {
 // current reports whether an answer would still be listened to.
 func (s *xstate) current(m xmsg) bool {
 	if m.driver {
-		r := s.drivers[m.from].r
-		p := r.peers[m.call.To]
-		return r.stage != ended && p != nil && !p.complete && p.out == nil && m.call.Page == p.page && m.call.Accept == (r.stage != sealing)
+		return s.drivers[m.from].r.Awaits(m.drive)
 	}
 	p := s.procs[m.from].p
 	return p.phase != done && p.cfg.Epoch == epochOf(m.msg) && p.current(m.call)
@@ -287,7 +291,7 @@ func epochOf(m message.Message) vstack.Epoch {
 // answer, and the acceptor's epoch or promise, which only rise, refuse them.
 func (s *xstate) prune() {
 	dead := func(m xmsg) bool {
-		st := s.stores[index(m.call.To)]
+		st := s.stores[m.to]
 		if s.current(m) {
 			return false
 		}
@@ -420,23 +424,34 @@ func (x *xproc) encode() {
 	}
 }
 
+// acceptors are those that a driver asks in its stage.
+func (d *xdriver) acceptors(st epochchange.State) []vstack.StoreID {
+	if st.Stage > epochchange.Sealing {
+		return xgroups[2].Acceptors
+	}
+	return d.old
+}
+
 func (d *xdriver) encode() {
+	st := d.r.State()
 	for o, order := range orders {
 		b := make(buffer, 0, 128)
-		b = append(b, byte(d.r.stage), byte(d.r.tries))
+		b = append(b, byte(st.Stage), byte(st.Tries))
+		acceptors := d.acceptors(st)
 		for _, i := range order {
-			p := d.r.peers[store(i)]
-			b.bit(p != nil)
-			if p != nil {
-				b = append(b, byte(p.page))
-				b.bit(p.complete)
-				b.bit(p.out != nil)
+			if k := slices.Index(acceptors, store(i)); k >= 0 && k < len(st.Peers) {
+				p := st.Peers[k]
+				b = append(b, byte(p.Page))
+				b.bit(p.Asked)
+				b.bit(p.Complete)
+				b.bit(p.Lost)
 			}
 		}
-		v := d.r.votes[xslot]
-		b = append(b, byte(v.Epoch))
-		b.ballot(v.Ballot)
-		b.value(v.Value)
+		for _, v := range st.Votes {
+			b = append(b, byte(v.Epoch))
+			b.ballot(v.Ballot)
+			b.value(v.Value)
+		}
 		d.hash[o] = b.sum()
 	}
 }
@@ -445,7 +460,7 @@ func (m *xmsg) encode() {
 	for o, order := range orders {
 		b := make(buffer, 0, 64)
 		b.bit(m.driver)
-		b = append(b, byte(m.from), byte(order[index(m.call.To)]))
+		b = append(b, byte(m.from), byte(order[m.to]))
 		b.bit(m.withBytes)
 		switch x := m.msg.(type) {
 		case message.Accept:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/vstack/vstack/chunkpaxos/epochchange"
 	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -90,16 +91,10 @@ func (s *xstate) ownProc(i int) *xproc {
 }
 
 func (s *xstate) ownDriver(i int) *xdriver {
-	r := *s.drivers[i].r
-	r.votes, r.peers = maps.Clone(r.votes), make(map[vstack.StoreID]*peer, len(r.peers))
-	for k, p := range s.drivers[i].r.peers {
-		q := *p
-		r.peers[k] = &q
-	}
-	d := &xdriver{r: &r}
+	d := *s.drivers[i]
 	s.drivers = slices.Clone(s.drivers)
-	s.drivers[i] = d
-	return d
+	s.drivers[i] = &d
+	return &d
 }
 
 // settle counts every durable vote, and what the active attempt installed.
@@ -228,7 +223,7 @@ func (s *xstate) run(b bound, i int, st *xstore, effects []Effect, answered bool
 		case Respond:
 			m := st.origin[e.Token]
 			delete(st.origin, e.Token)
-			if err := s.respond(st, m, e.Reply, answered); err != nil {
+			if err := s.respond(b, st, m, e.Reply, answered); err != nil {
 				return err
 			}
 		case Alarm:
@@ -242,7 +237,7 @@ func (s *xstate) run(b bound, i int, st *xstore, effects []Effect, answered bool
 }
 
 // respond brings an answer to who waits for it.
-func (s *xstate) respond(st *xstore, m xmsg, r message.Reply, answered bool) error {
+func (s *xstate) respond(b bound, st *xstore, m xmsg, r message.Reply, answered bool) error {
 	switch r := r.(type) {
 	case message.Sealed:
 		if !slices.ContainsFunc(st.disk, func(d Durable) bool { return d.Kind == DurableSeal && d.Epoch >= r.Epoch }) {
@@ -260,7 +255,7 @@ func (s *xstate) respond(st *xstore, m xmsg, r message.Reply, answered bool) err
 	}
 	if m.driver {
 		d := s.ownDriver(m.from)
-		err := s.change(m.from, d, d.r.Step(Answer{Call: m.call, Reply: r}))
+		err := s.change(m.from, d, d.r.Step(epochchange.Answer{Call: m.drive, Reply: b.mutant.driver.reply(r)}))
 		d.encode()
 		return err
 	}
@@ -286,9 +281,9 @@ func (s *xstate) successors(b bound, yield func(*xstate, error)) {
 			if !answered && !s.current(m) {
 				continue // the same state
 			}
-			next(fmt.Sprintf("%v %d → %d %T %+v, answered %v", m.driver, m.from, index(m.call.To), m.msg, m.call.Ballot, answered), func(n *xstate) error {
+			next(fmt.Sprintf("%v %d → %d %T %+v, answered %v", m.driver, m.from, m.to, m.msg, m.call.Ballot, answered), func(n *xstate) error {
 				n.net = slices.Delete(slices.Clone(n.net), k, k+1)
-				i := index(m.call.To)
+				i := m.to
 				st := n.ownStore(i)
 				t := Token(1)
 				for st.acc.requests[t] != nil {
@@ -328,18 +323,28 @@ func (s *xstate) successors(b bound, yield func(*xstate, error)) {
 		}
 	}
 	for i, d := range s.drivers {
-		if d.r.stage != ended && d.r.tries < b.tries {
-			next(fmt.Sprintf("driver %d asks again", i), func(n *xstate) error {
-				d := n.ownDriver(i)
-				err := n.change(i, d, d.r.Step(Timeout{Token: d.r.timer}))
-				d.encode()
-				return err
-			})
+		if st := d.r.State(); !d.r.Done() && st.Tries < b.tries {
+			next(fmt.Sprintf("driver %d asks again", i), func(n *xstate) error { return n.askAgain(i, st) })
 		}
 	}
 	if len(s.drivers) < b.drivers && s.active == 1 {
 		next("another driver begins", func(n *xstate) error { return b.drive(n) })
 	}
+}
+
+// askAgain lets everybody whom a driver waits for be silent up to the deadline.
+func (s *xstate) askAgain(i int, st epochchange.State) error {
+	d := s.ownDriver(i)
+	acceptors := d.acceptors(st)
+	for k, p := range st.Peers {
+		call := epochchange.Call{To: acceptors[k], Install: st.Stage > epochchange.Sealing, Page: p.Page}
+		if err := s.change(i, d, d.r.Step(epochchange.Unreachable{Call: call, Err: vstack.ErrTimeout})); err != nil {
+			return err
+		}
+	}
+	err := s.change(i, d, d.r.Step(epochchange.Timeout{Token: d.timer}))
+	d.encode()
+	return err
 }
 
 var errSame = errors.New("the same state as another event's")

@@ -184,7 +184,7 @@ func TestTheExplorationCatchesMutants(t *testing.T) {
 		{"votes in an epoch without its install", change, mutant{acceptor: acceptorMutant{uninstalled: true}}},
 	}
 	if os.Getenv("VSTACK_SOAK") != "" { // a million states; the random schedules catch it at once
-		all = append(all, broken{"epoch change sealed by one node only", change, mutant{driver: reconfigurerMutant{sealOne: true}}})
+		all = append(all, broken{"epoch change sealed by one node only", change, mutant{driver: driverMutant{sealOne: true}}})
 	}
 	for _, m := range all {
 		t.Run(m.name, func(t *testing.T) {

@@ -39,6 +39,18 @@ func (g *group) complete() bool {
 	return g.attempt == 0 || g.installed == g.epoch || g.lax
 }
 
+// Uninstalled lists the groups that the store acts for and whose epoch in force it does
+// not hold completely yet. It neither votes in them nor answers their seals. When the
+// driver that should bring the install is gone, the next epoch brings another one.
+func (a *Acceptor) Uninstalled() (waiting []vstack.PG) {
+	for pg := range vstack.PG(vstack.PlacementGroups) {
+		if g := a.groups[pg]; g != nil && g.member && !g.complete() {
+			waiting = append(waiting, pg)
+		}
+	}
+	return waiting
+}
+
 // refuse says why the group takes no vote and no promise here, or returns nil.
 func (g *group) refuse() *message.Nack {
 	switch {

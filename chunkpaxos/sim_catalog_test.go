@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vstack/vstack/chunkpaxos/epochchange"
 	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -172,46 +173,90 @@ func (c *simCatalog) deliver(s *simStore, life int, pages []CatalogChange) {
 	}
 }
 
+// driverMutant breaks one rule of the driver each, from outside.
+type driverMutant struct {
+	sealOne bool // one sealed acceptor counts as a majority
+	lowest  bool // the lowest ballot's value is installed
+}
+
+// config is one attempt as a driver is told of it.
+func (m driverMutant) config(from, to Group) epochchange.Config {
+	c := epochchange.Config{PG: from.PG, Epoch: from.Epoch, Old: from.Acceptors, New: to.Acceptors, Attempt: to.Attempt}
+	if m.sealOne {
+		i := int(to.Attempt) % len(c.Old)
+		c.Old = c.Old[i : i+1]
+	}
+	return c
+}
+
+// reply is what the driver hears of an answer.
+func (m driverMutant) reply(r message.Reply) message.Reply {
+	s, ok := r.(message.Sealed)
+	if !m.lowest || !ok {
+		return r
+	}
+	s.Votes = slices.Clone(s.Votes)
+	for i, v := range s.Votes { // the other way round
+		s.Votes[i].Epoch = s.Epoch + 1 - v.Epoch
+		s.Votes[i].Ballot = vstack.Ballot{Incarnation: ^v.Ballot.Incarnation, Round: ^v.Ballot.Round}
+		for k, b := range v.Ballot.Proposer {
+			s.Votes[i].Ballot.Proposer[k] = ^b
+		}
+	}
+	return s
+}
+
 // drive runs a Reconfigurer in a process of its own.
 func (w *world) drive(from, to Group) {
 	p := w.newProc("R"+string(rune('0'+to.Attempt)), w.cat.upload, vstack.ProposerID(id(0x60+byte(to.Attempt))), false)
-	r, err := NewReconfigurer(ReconfigurerConfig{
-		PG: from.PG, From: from, To: to, Page: 1, RetryMin: 4 * time.Millisecond, RetryMax: 40 * time.Millisecond, MaxTries: 12,
-	})
+	cfg := w.plan.mutant.driver.config(from, to)
+	cfg.Page, cfg.RetryMin, cfg.RetryMax, cfg.MaxTries = 1, 4*time.Millisecond, 40*time.Millisecond, 12
+	r, err := epochchange.New(cfg)
 	if err != nil {
 		panic(err)
 	}
-	r.mutant = w.plan.mutant.driver
 	if w.chance(w.plan.driverDies) {
 		w.after(w.plan.delay(w.rnd)*4, p.die)
 	}
 	p.open++
-	p.reconfigure(r, r.Step(Start{}))
+	p.reconfigure(r, to, r.Step(epochchange.Start{}))
 }
 
-func (p *simProc) reconfigure(r *Reconfigurer, actions []Action) {
+func (p *simProc) reconfigure(r *epochchange.Reconfigurer, to Group, actions []epochchange.Action) {
 	w := p.w
-	step := p.running(func(e Event) { p.reconfigure(r, r.Step(e)) })
+	step := func(e epochchange.Event) func() {
+		return p.running(func() { p.reconfigure(r, to, r.Step(e)) })
+	}
 	for _, a := range actions {
 		switch a := a.(type) {
-		case Send:
+		case epochchange.Send:
+			ended := false // by its answer, by the network or by the deadline
+			end := func(e epochchange.Event) {
+				if !ended {
+					ended = true
+					step(e)()
+				}
+			}
 			p.send(a.Call.To, a.Msg, false,
-				func(m message.Reply) { step(Answer{Call: a.Call, Reply: m}) },
-				func() { step(Unreachable{Call: a.Call, Err: vstack.ErrUnavailable}) })
-		case SetTimer:
-			w.after(a.After, func() { step(Timeout{Token: a.Token}) })
-		case Activate:
+				func(m message.Reply) {
+					end(epochchange.Answer{Call: a.Call, Reply: w.plan.mutant.driver.reply(m)})
+				},
+				func() { end(epochchange.Unreachable{Call: a.Call, Err: vstack.ErrUnavailable}) })
+			w.after(25*time.Millisecond, func() { end(epochchange.Unreachable{Call: a.Call, Err: vstack.ErrTimeout}) })
+		case epochchange.SetTimer:
+			w.after(a.After, step(epochchange.Timeout{Token: a.Token}))
+		case epochchange.Activate:
 			w.after(w.plan.delay(w.rnd), func() {
 				if p.dead {
 					return
 				}
-				err := w.cat.activate(a.Group)
-				w.after(w.plan.delay(w.rnd), func() { step(Activated{Err: err}) })
+				err := w.cat.activate(to)
+				w.after(w.plan.delay(w.rnd), step(epochchange.Activated{Err: err}))
 			})
-		case Reconfigured:
+		case epochchange.Reconfigured:
 			p.open--
 			w.tell("%s  is done: %s have the install", p.name, w.storeNames(a.Installed))
-		case Failed:
+		case epochchange.Failed:
 			p.open--
 			w.tell("%s  gives up: %s", p.name, vstack.SentinelOf(a.Err).Code())
 		}
@@ -220,15 +265,15 @@ func (p *simProc) reconfigure(r *Reconfigurer, actions []Action) {
 
 // running wraps a process's event so that it is lost once the process is dead, and
 // waits while the process is stopped.
-func (p *simProc) running(f func(Event)) func(Event) {
-	var run func(Event)
-	run = func(e Event) {
+func (p *simProc) running(f func()) func() {
+	var run func()
+	run = func() {
 		switch {
 		case p.dead:
 		case p.stopped > p.w.now:
-			p.w.after(p.stopped-p.w.now, func() { run(e) })
+			p.w.after(p.stopped-p.w.now, run)
 		default:
-			f(e)
+			f()
 		}
 	}
 	return run

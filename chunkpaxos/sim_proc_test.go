@@ -149,7 +149,7 @@ func (p *simProc) commit(s vstack.Slot, tries int) {
 
 func (p *simProc) act(prop *Proposer, s vstack.Slot, actions []Action, tries int) {
 	w := p.w
-	step := p.running(func(e Event) { p.act(prop, s, prop.Step(e), tries) })
+	step := func(e Event) { p.running(func() { p.act(prop, s, prop.Step(e), tries) })() }
 	p.used[s] = prop.Used()
 	for _, a := range actions {
 		switch a := a.(type) {

@@ -62,7 +62,7 @@ type plan struct {
 type mutant struct {
 	acceptor acceptorMutant
 	proposer proposerMutant
-	driver   reconfigurerMutant
+	driver   driverMutant
 	shared   bool // the catalog issues one incarnation and owner to two processes
 }
 

@@ -22,8 +22,9 @@ var allowed = map[string][]string{
 	"internal/ops": {"internal/vstack", "internal/wire"},
 	"chunkpaxos":   {"internal/vstack"},
 	// What the protocol says, and what reads the answers of many acceptors.
-	"chunkpaxos/message": {"internal/vstack"},
-	"chunkpaxos/survey":  {"internal/vstack", "chunkpaxos/message"},
+	"chunkpaxos/message":     {"internal/vstack"},
+	"chunkpaxos/survey":      {"internal/vstack", "chunkpaxos/message"},
+	"chunkpaxos/epochchange": {"internal/vstack", "chunkpaxos/message"},
 	// wire is both HTTP contracts; the vote's codec speaks the protocol's messages.
 	"internal/wire":       {"internal/vstack", "chunkpaxos/message"},
 	"internal/metaclient": {"internal/vstack", "internal/wire", "internal/identity"},
