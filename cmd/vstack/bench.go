@@ -17,7 +17,7 @@ import (
 
 func newBench(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Short: "Measure this build beside bare baselines, in one run"}
-	cmd.AddCommand(newBenchRun(a), newBenchLs(a), newBenchCompare(a), newBenchBare(a))
+	cmd.AddCommand(newBenchRun(a), newBenchLs(a), newBenchCompare(a), newBenchBare(a), newBenchPart(a))
 	return cmd
 }
 
@@ -130,4 +130,14 @@ func newBenchBare(a *app) *cobra.Command {
 	f.StringVar(&tlsDir, "tls", "", "directory of the certificate")
 	f.IntVar(&size, "size", 2<<20, "bytes of the body")
 	return cmd
+}
+
+// newBenchPart is any other process that `bench run` starts.
+func newBenchPart(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "part NAME", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return bench.Part(cmd.Context(), args[0], os.Stdin, a.out)
+		},
+	}
 }

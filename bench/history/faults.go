@@ -1,0 +1,156 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/vstack/vstack/deploy/lab"
+)
+
+// The kinds of faults, as the report counts them.
+const (
+	faultKill    = "hosts killed"
+	faultPause   = "hosts stopped"
+	faultCut     = "links cut both ways"
+	faultOneWay  = "links cut one way"
+	faultReset   = "links reset"
+	faultClient  = "clients killed"
+	faultResumed = "uploads resumed elsewhere"
+)
+
+// faults breaks hosts and links at random for a while.
+type faults struct {
+	lab   *lab.Lab
+	lanes []*lane
+
+	mu     sync.Mutex // guards counts
+	counts map[string]int
+}
+
+func (f *faults) count(kind string, n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.counts[kind] += n
+}
+
+// run breaks things for d, hosts and links at the same time, and mends everything
+// before it returns.
+func (f *faults) run(ctx context.Context, rng *rand.Rand, d time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	hosts, ways := rand.New(rand.NewPCG(rng.Uint64(), 1)), rand.New(rand.NewPCG(rng.Uint64(), 2))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			f.breakLinks(ctx, ways)
+		}
+	})
+	var errs []error
+	for ctx.Err() == nil {
+		if err := f.breakHosts(ctx, hosts); err != nil {
+			errs = append(errs, err)
+			break
+		}
+	}
+	cancel()
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// draw is a duration between min and max.
+func draw(rng *rand.Rand, min, max time.Duration) time.Duration {
+	return min + time.Duration(rng.Int64N(int64(max-min)))
+}
+
+// breakHosts kills or stops one host, or two, or all, for a while.
+func (f *faults) breakHosts(ctx context.Context, rng *rand.Rand) error {
+	wait(ctx, draw(rng, 100*time.Millisecond, 800*time.Millisecond))
+	if ctx.Err() != nil {
+		return nil
+	}
+	n := 1
+	switch r := rng.IntN(20); {
+	case r == 0:
+		n = len(f.lab.Hosts)
+	case r < 5:
+		n = 2
+	}
+	var victims []*lab.Host
+	for _, i := range rng.Perm(len(f.lab.Hosts))[:n] {
+		victims = append(victims, f.lab.Hosts[i])
+	}
+	if rng.IntN(2) == 0 {
+		f.count(faultPause, n)
+		var errs []error
+		for _, h := range victims {
+			errs = append(errs, h.Pause())
+		}
+		wait(ctx, draw(rng, 100*time.Millisecond, 1500*time.Millisecond))
+		for _, h := range victims {
+			errs = append(errs, h.Resume())
+		}
+		return errors.Join(errs...)
+	}
+	f.count(faultKill, n)
+	for _, h := range victims {
+		if err := h.Kill(); err != nil {
+			return fmt.Errorf("kill host: %w", err)
+		}
+	}
+	wait(ctx, draw(rng, 50*time.Millisecond, 1000*time.Millisecond))
+	for _, h := range victims {
+		if err := h.Start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// breakLinks cuts some clients off from a host, both ways or one way, for a while.
+func (f *faults) breakLinks(ctx context.Context, rng *rand.Rand) {
+	wait(ctx, draw(rng, 50*time.Millisecond, 500*time.Millisecond))
+	if ctx.Err() != nil {
+		return
+	}
+	share := []float64{0.15, 0.5, 1}[rng.IntN(3)]
+	up, down := true, true
+	switch rng.IntN(3) {
+	case 0:
+		up = false
+	case 1:
+		down = false
+	}
+	var cut []*link
+	for _, h := range f.lab.Hosts {
+		if rng.IntN(2) == 0 {
+			continue
+		}
+		for _, ln := range f.lanes {
+			for _, p := range ln.all() {
+				if rng.Float64() < share {
+					cut = append(cut, p.links.to(h.Addr())...)
+				}
+			}
+		}
+	}
+	kind := faultCut
+	if !up || !down {
+		kind = faultOneWay
+	}
+	f.count(kind, len(cut))
+	for _, l := range cut {
+		l.cut(up, down)
+	}
+	wait(ctx, draw(rng, 50*time.Millisecond, 1200*time.Millisecond))
+	reset := rng.IntN(2) == 0
+	if reset {
+		f.count(faultReset, len(cut))
+	}
+	for _, l := range cut {
+		l.heal(reset)
+	}
+}
