@@ -28,8 +28,12 @@ type Config struct {
 	ID string
 	// Dir keeps the Raft log and snapshots. Required.
 	Dir string
-	// Peers is the whole cluster, identical on all members. Required.
+	// Peers is whom to ask while Dir is empty: the founders, identical on all of them,
+	// or, with Join, some members and this one. Later the cluster's own configuration
+	// says who is a member. Required.
 	Peers []PeerConfig
+	// Join waits to be added to a cluster and founds none.
+	Join bool
 	// Identity proves this member to the others and to clients. Required.
 	Identity *identity.Identity
 	// Version answers GET /version.

@@ -93,7 +93,8 @@ func (s *Server) raftConfig() raftnode.Config {
 	c := s.cfg
 	rc := raftnode.Config{
 		ID: c.ID, Dir: filepath.Join(c.Dir, "raft"),
-		ServerTLS: func(proto string) *tls.Config { return c.Identity.MutualTLS(proto) },
+		Join:      c.Join,
+		ServerTLS: c.Identity.MutualTLS,
 		ClientTLS: c.Identity.ClientTLS(),
 		Admit:     admitHost,
 		FSM:       s.catalog, Fatal: c.Fatal, Logger: c.Logger, Registry: c.Registry,
@@ -102,7 +103,7 @@ func (s *Server) raftConfig() raftnode.Config {
 		WrapLog: c.WrapLog,
 	}
 	for _, p := range c.Peers {
-		rc.Peers = append(rc.Peers, raftnode.Peer{ID: p.ID, Addr: p.Raft})
+		rc.Peers = append(rc.Peers, raftnode.Peer{ID: p.ID, Addr: p.Raft, API: p.API})
 	}
 	return rc
 }

@@ -16,27 +16,30 @@ import (
 // MaxPeers bounds a cluster.
 const MaxPeers = 9
 
-// Peer is a member of the bootstrap configuration.
+// Peer is a member of the configured list.
 type Peer struct {
 	ID   string
 	Addr string // HOST:PORT of its Raft listener
+	API  string // HOST:PORT of its REST API, which the configuration of Raft carries
 }
 
 // Config is all that a Node needs.
 type Config struct {
-	// ID is this member's; it must be among Peers, or in the stored configuration of
-	// a directory with state.
+	// ID is this member's, among Peers.
 	ID string
 	// Dir keeps the log, the vote and the snapshots. Required.
 	Dir string
-	// Peers is the whole cluster, identical on all members. Required; it is used when
-	// Dir is empty, and checked against the list that Dir was made with.
+	// Peers is whom to ask while Dir is empty: the founders, identical on all of them,
+	// or, with Join, some members and this one. Later it is only where this member
+	// itself serves. Required.
 	Peers []Peer
+	// Join waits to be added to a cluster and founds none.
+	Join bool
 	// Listen is where Raft listens. Default: the address of this member in Peers.
 	Listen string
-	// ServerTLS makes the listener's configuration for an ALPN protocol, and requires
+	// ServerTLS makes the listener's configuration for ALPN protocols, and requires
 	// client certificates. Required.
-	ServerTLS func(proto string) *tls.Config
+	ServerTLS func(protos ...string) *tls.Config
 	// ClientTLS dials other members. Required.
 	ClientTLS *tls.Config
 	// Admit judges the verified other end of a connection. Required.
@@ -62,6 +65,9 @@ type Config struct {
 	Commit time.Duration
 	// DiskTimeout ends a member whose log write takes longer. Default 3 s.
 	DiskTimeout time.Duration
+	// ProbeEvery is how long the log goes unwritten before a small write tries the disk:
+	// a leader with nothing to do would otherwise not notice that it hangs. Default 1 s.
+	ProbeEvery time.Duration
 	// ApplyTimeout bounds entering the leader's queue. Default 5 s.
 	ApplyTimeout time.Duration
 	// RPCTimeout bounds one exchange between members. Default 5 s.
@@ -95,11 +101,18 @@ func (c *Config) withDefaults() {
 	orDefault(&c.SnapshotEntries, 8192)
 	orDefault(&c.SnapshotEvery, 30*time.Second)
 	orDefault(&c.TrailingLogs, 10240)
+	orDefault(&c.ProbeEvery, time.Second)
+	orDefault(&c.Listen, c.self().Addr)
+}
+
+// self is this member's entry of the list.
+func (c *Config) self() Peer {
 	for _, p := range c.Peers {
 		if p.ID == c.ID {
-			orDefault(&c.Listen, p.Addr)
+			return p
 		}
 	}
+	return Peer{}
 }
 
 // Validate reports the first field that cannot work.
@@ -108,7 +121,7 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("raft: %w: Dir, ServerTLS, ClientTLS, Admit, FSM and Fatal are required", vstack.ErrInvalid)
 	}
 	if len(c.Peers) == 0 || len(c.Peers) > MaxPeers {
-		return fmt.Errorf("raft: %d peers: %w: want the whole cluster, 1 to %d", len(c.Peers), vstack.ErrInvalid, MaxPeers)
+		return fmt.Errorf("raft: %d peers: %w: want 1 to %d, this member among them", len(c.Peers), vstack.ErrInvalid, MaxPeers)
 	}
 	ids, addrs := map[string]bool{}, map[string]bool{}
 	for _, p := range c.Peers {

@@ -3,6 +3,7 @@ package raftnode
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -25,9 +26,15 @@ type guard struct {
 
 	jobs chan job
 	done chan struct{} // the worker has ended
+	stop chan struct{} // ends the probe
+	idle sync.WaitGroup
 
 	mu     sync.Mutex
 	broken error
+	first  func() error // once, before the next write
+	wrote  time.Time    // when the last write began
+
+	took, longest atomic.Int64 // nanoseconds of the last write, and of any
 }
 
 type job struct {
@@ -35,10 +42,51 @@ type job struct {
 	result chan error // buffered: nobody may be waiting any more
 }
 
-func newGuard(s LogStable, timeout time.Duration, fatal func(error)) *guard {
-	g := &guard{LogStable: s, timeout: timeout, fatal: fatal, jobs: make(chan job), done: make(chan struct{})}
+// newGuard starts a guard. With a probe, a log that was not written for so long gets a
+// small write.
+func newGuard(s LogStable, timeout, probe time.Duration, fatal func(error)) *guard {
+	g := &guard{LogStable: s, timeout: timeout, fatal: fatal, jobs: make(chan job), done: make(chan struct{}), stop: make(chan struct{})}
 	go g.work()
+	if probe > 0 {
+		g.idle.Add(1)
+		go g.probe(probe)
+	}
 	return g
+}
+
+// onFirst has f run once before the next write, which is refused if f errs.
+func (g *guard) onFirst(f func() error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.first = f
+}
+
+// keyProbe holds how often an idle disk was tried.
+const keyProbe = "VstackProbe"
+
+// probe writes to a disk that nobody uses, so that one that hangs or errs is found while
+// there is nothing to lose.
+func (g *guard) probe(every time.Duration) {
+	defer g.idle.Done()
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for n := uint64(1); ; n++ {
+		select {
+		case <-g.stop:
+			return
+		case <-tick.C:
+		}
+		if g.quiet(every) && g.SetUint64([]byte(keyProbe), n) != nil {
+			return // fatal was told
+		}
+	}
+}
+
+// quiet reports whether nothing was written for so long by a member that has begun to.
+func (g *guard) quiet(d time.Duration) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.first == nil && !g.wrote.IsZero() && time.Since(g.wrote) >= d
 }
 
 // work runs the writes one by one, as Raft issues them.
@@ -57,6 +105,8 @@ func (g *guard) close() {
 	}
 	close(g.jobs)
 	g.mu.Unlock()
+	close(g.stop)
+	g.idle.Wait()
 	<-g.done
 }
 
@@ -66,8 +116,20 @@ func (g *guard) do(what string, write func() error) error {
 	if g.broken != nil {
 		return g.broken
 	}
+	if g.first != nil {
+		if err := g.first(); err != nil {
+			return fmt.Errorf("raft log: before the first write: %w", err)
+		}
+		g.first = nil
+	}
 	j := job{write, make(chan error, 1)}
+	g.wrote = time.Now()
 	g.jobs <- j // the worker is idle: the last write has answered, or we are broken
+	defer func() {
+		took := int64(time.Since(g.wrote))
+		g.took.Store(took)
+		g.longest.Store(max(took, g.longest.Load()))
+	}()
 	switch err, answered := g.await(j.result); {
 	case !answered:
 		g.broken = fmt.Errorf("raft log: %s: %w: the disk did not answer within %s", what, vstack.ErrTimeout, g.timeout)

@@ -53,8 +53,11 @@ func runChild(spec string) int {
 	}
 	fmt.Println("open")
 	lines := bufio.NewScanner(os.Stdin)
-	for lines.Scan() { // "hang"; the end of input ends the child, whatever happened
+	for lines.Scan() { // "hang" or "idle"; the end of input ends the child, whatever happened
 		disk.hang()
+		if lines.Text() == "idle" {
+			continue // nothing is written but what the member itself tries
+		}
 		err := error(vstack.ErrNoLeader)
 		for errors.Is(err, vstack.ErrNoLeader) { // elected, and not established yet
 			_, err = n.Apply(context.Background(), []byte("x"))
@@ -77,17 +80,31 @@ func (s *slowBolt) hang() {
 	s.mu.Unlock()
 }
 
-func (s *slowBolt) StoreLogs(l []*raft.Log) error {
+func (s *slowBolt) wait() {
 	s.mu.Lock()
 	hung := s.hung
 	s.mu.Unlock()
 	if hung {
 		select {}
 	}
+}
+
+func (s *slowBolt) StoreLogs(l []*raft.Log) error {
+	s.wait()
 	return s.LogStable.StoreLogs(l)
 }
 
+func (s *slowBolt) SetUint64(k []byte, v uint64) error {
+	s.wait()
+	return s.LogStable.SetUint64(k, v)
+}
+
 func TestALeaderWhoseDiskHangsIsReplaced(t *testing.T) {
+	t.Run("under a write", func(t *testing.T) { replaceHungLeader(t, "hang") })
+	t.Run("while nobody writes", func(t *testing.T) { replaceHungLeader(t, "idle") })
+}
+
+func replaceHungLeader(t *testing.T, command string) {
 	g := newGroup(t, 3)
 	g.start(0)
 	g.start(1)
@@ -123,7 +140,7 @@ func TestALeaderWhoseDiskHangsIsReplaced(t *testing.T) {
 		return g.nodes[0].Leader() == "h3" && g.nodes[1].Leader() == "h3"
 	})
 	start := time.Now()
-	if _, err := fmt.Fprintln(in, "hang"); err != nil {
+	if _, err := fmt.Fprintln(in, command); err != nil {
 		t.Fatal(err)
 	}
 	lead := g.leader()

@@ -2,12 +2,9 @@ package raftnode
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hashicorp/raft"
-
-	"github.com/vstack/vstack/internal/vstack"
 )
 
 // barrierTimeout bounds entering the queue; the barrier itself ends with leadership.
@@ -84,56 +81,5 @@ func (n *Node) Leading() (Leadership, bool) {
 // Leader is the id of the member that this one follows, empty when there is none.
 func (n *Node) Leader() string {
 	_, id := n.raft.LeaderWithID()
-	return string(id)
-}
-
-// Voters are the ids of the voting members.
-func (n *Node) Voters() []string {
-	var ids []string
-	for _, s := range n.servers() {
-		if s.Suffrage == raft.Voter {
-			ids = append(ids, string(s.ID))
-		}
-	}
-	return ids
-}
-
-func (n *Node) servers() []raft.Server {
-	f := n.raft.GetConfiguration()
-	if f.Error() != nil {
-		return nil
-	}
-	return f.Configuration().Servers
-}
-
-// Transfer hands leadership to a member, or to the most up to date for an empty id.
-func (n *Node) Transfer(to string) error {
-	if _, ok := n.Leading(); !ok {
-		return fmt.Errorf("transfer leadership: %w: %s does not lead", vstack.ErrNoLeader, n.cfg.ID)
-	}
-	if to == n.cfg.ID {
-		return nil
-	}
-	if !n.enter() {
-		return fmt.Errorf("transfer leadership: %w", vstack.ErrClosed)
-	}
-	defer n.ops.Done()
-	var f raft.Future
-	if to == "" {
-		f = n.raft.LeadershipTransfer()
-	} else {
-		found := false
-		for _, s := range n.servers() {
-			if string(s.ID) == to && s.Suffrage == raft.Voter {
-				f, found = n.raft.LeadershipTransferToServer(s.ID, s.Address), true
-			}
-		}
-		if !found {
-			return fmt.Errorf("transfer leadership: voter %q: %w", to, vstack.ErrNotFound)
-		}
-	}
-	if err := f.Error(); err != nil {
-		return fmt.Errorf("transfer leadership to %q: %w: %v", to, vstack.ErrUnavailable, err)
-	}
-	return nil
+	return nameOf(id)
 }

@@ -34,6 +34,9 @@ type Node struct {
 	guard     *guard
 	transport transport
 	streams   *streams
+	origin    atomic.Pointer[origin] // of the directory; written by settle and the guard
+	standing  atomic.Pointer[standing]
+	ready     atomic.Bool // raft is set, for connections that come early
 
 	slots         chan struct{}
 	notify        chan bool
@@ -67,22 +70,19 @@ func Open(cfg Config) (*Node, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make raft directory: %w", err)
 	}
-	from, err := claim(cfg)
-	if err != nil {
-		return nil, err
-	}
 	n := &Node{cfg: cfg, slots: make(chan struct{}, maxInFlight), notify: make(chan bool, 64), changed: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	if err := n.open(from); err != nil {
+	if err := n.open(); err != nil {
 		n.release()
 		return nil, err
 	}
-	n.wg.Add(1)
+	n.wg.Add(2)
 	go n.follow()
+	go n.settle()
 	return n, nil
 }
 
-func (n *Node) open(from origin) error {
+func (n *Node) open() error {
 	var err error
 	n.bolt, err = raftboltdb.New(raftboltdb.Options{
 		Path: filepath.Join(n.cfg.Dir, "raft.db"),
@@ -96,7 +96,7 @@ func (n *Node) open(from origin) error {
 	if n.cfg.WrapLog != nil {
 		store = n.cfg.WrapLog(store)
 	}
-	n.guard = newGuard(store, n.cfg.DiskTimeout, n.fatal)
+	n.guard = newGuard(store, n.cfg.DiskTimeout, n.cfg.ProbeEvery, n.fatal)
 	if n.log, err = raft.NewLogCache(logCacheSize, n.guard); err != nil {
 		return fmt.Errorf("make raft log cache: %w", err)
 	}
@@ -105,27 +105,54 @@ func (n *Node) open(from origin) error {
 	if err != nil {
 		return fmt.Errorf("open raft snapshots: %w", err)
 	}
-	if n.streams, err = listen(n.cfg, "vstack-raft/1-"+clusterHash(from.Peers)); err != nil {
+	stable := &votes{StableStore: n.guard}
+	from, err := n.claim(stable, snaps)
+	if err != nil {
+		return err
+	}
+	genesis := from.Genesis
+	if !from.Started && len(from.Founders) > 0 {
+		genesis = "" // cut off while it founded: settle goes on
+	}
+	if n.streams, err = listen(n.cfg, genesis, n.hello); err != nil {
 		return err
 	}
 	n.transport = transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: n.streams, MaxPool: connectionPool, Timeout: n.cfg.RPCTimeout, Logger: hlog,
 	})}
 	conf := n.raftConfig()
-	conf.Logger = hlog
-	stable := &votes{StableStore: n.guard}
-	if err := bootstrap(conf, n.log, stable, snaps, n.transport, from.Peers); err != nil {
-		return err
-	}
+	conf.Logger, conf.LocalID = hlog, serverID(from.ID, from.Instance)
 	if n.raft, err = raft.NewRaft(conf, n.cfg.FSM, n.log, stable, snaps, n.transport); err != nil {
 		return fmt.Errorf("start raft: %w", err)
 	}
+	n.ready.Store(true)
 	return n.register()
+}
+
+// claim finds out whose the directory is.
+func (n *Node) claim(stable raft.StableStore, snaps raft.SnapshotStore) (origin, error) {
+	has, err := hasState(n.log, stable, snaps)
+	if err != nil {
+		return origin{}, err
+	}
+	from, err := claim(n.cfg, has)
+	if err != nil {
+		return from, err
+	}
+	n.origin.Store(&from)
+	n.standing.Store(&standing{is: Forming})
+	if from.Genesis != "" {
+		n.standing.Store(&standing{is: Belongs})
+		if !from.Started {
+			n.startOnFirstWrite()
+		}
+	}
+	return from, nil
 }
 
 func (n *Node) raftConfig() *raft.Config {
 	c := raft.DefaultConfig()
-	c.LocalID = raft.ServerID(n.cfg.ID)
+	c.ShutdownOnRemove = false // a member that was removed says so, and ends with its process
 	c.HeartbeatTimeout = n.cfg.Heartbeat
 	c.ElectionTimeout = n.cfg.Election
 	c.LeaderLeaseTimeout = n.cfg.Lease

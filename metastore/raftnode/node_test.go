@@ -60,7 +60,7 @@ func newGroup(t *testing.T, n int) *group {
 	}
 	subnet := fmt.Sprintf("127.%d.%d", 1+rand.IntN(250), rand.IntN(255))
 	for i := range n {
-		g.peers = append(g.peers, Peer{ID: fmt.Sprintf("h%d", i+1), Addr: fmt.Sprintf("%s.%d:7080", subnet, i+1)})
+		g.peers = append(g.peers, Peer{ID: fmt.Sprintf("h%d", i+1), Addr: fmt.Sprintf("%s.%d:7080", subnet, i+1), API: fmt.Sprintf("%s.%d:8080", subnet, i+1)})
 	}
 	t.Cleanup(func() {
 		for _, n := range g.nodes {
@@ -104,7 +104,7 @@ func (g *group) config(i int) Config {
 func memberConfig(name, dir string, peers []Peer, id *identity.Identity, fsm raft.FSM, fatal func(error)) Config {
 	return Config{
 		ID: name, Dir: dir, Peers: peers,
-		ServerTLS: func(p string) *tls.Config { return id.MutualTLS(p) }, ClientTLS: id.ClientTLS(),
+		ServerTLS: id.MutualTLS, ClientTLS: id.ClientTLS(),
 		Admit: func(cs *tls.ConnectionState) error {
 			if p, ok := identity.PeerOf(cs); !ok || p.Role != identity.RoleHost {
 				return vstack.ErrForbidden
@@ -161,7 +161,7 @@ func (g *group) eventually(what string, done func() bool) {
 	}
 }
 
-func TestADirectoryBelongsToOneMemberAndOnePeerList(t *testing.T) {
+func TestADirectoryBelongsToOneMember(t *testing.T) {
 	g := newGroup(t, 1)
 	g.start(0)
 	g.leader()
@@ -172,9 +172,9 @@ func TestADirectoryBelongsToOneMemberAndOnePeerList(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := g.config(0)
-	other.Peers = append([]Peer{{ID: "h9", Addr: "127.0.0.1:1"}}, g.peers...)
+	other.Peers = []Peer{{ID: "h1", Addr: g.peers[0].Addr, API: "127.0.0.1:1"}}
 	if _, err := Open(other); !errors.Is(err, vstack.ErrInvalid) {
-		t.Fatalf("another peer list on a used directory: %v", err)
+		t.Fatalf("another address on a used directory: %v", err)
 	}
 	other = g.config(0)
 	other.ID, other.Peers = "h9", []Peer{{ID: "h9", Addr: g.peers[0].Addr}}
@@ -201,7 +201,12 @@ func TestABootstrapThatWasCutOffIsRepeated(t *testing.T) {
 	if err := half.SetUint64([]byte("CurrentTerm"), 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := bootstrap(conf, half, &votes{StableStore: half}, snaps, trans, g.peers); err != nil {
+	conf.LocalID = "h1.1"
+	stable := &votes{StableStore: half}
+	if has, err := hasState(half, stable, snaps); err != nil || has {
+		t.Fatalf("a bootstrap that was cut off counts as state: %v, %v", has, err)
+	}
+	if err := raft.BootstrapCluster(conf, half, stable, snaps, trans, configurationOf([]Founder{{ID: "h1", Instance: "1", Raft: g.peers[0].Addr}})); err != nil {
 		t.Fatal(err)
 	}
 	if last, _ := half.LastIndex(); last != 1 {
@@ -209,31 +214,11 @@ func TestABootstrapThatWasCutOffIsRepeated(t *testing.T) {
 	}
 }
 
-func TestMembersOfAnotherPeerListAreRefused(t *testing.T) {
-	g := newGroup(t, 3)
-	g.start(0)
-	g.start(1)
-	lead := g.leader()
-	term := g.nodes[lead].Term()
-	// The third was configured with a list of its own: it must neither vote nor lead.
-	g.start(2, func(c *Config) { c.Peers = []Peer{g.peers[1], g.peers[2]} })
-	conn, err := g.nodes[2].streams.Dial(raft.ServerAddress(g.peers[lead].Addr), time.Second)
-	if err == nil {
-		conn.Close()
-		t.Fatal("members with different peer lists exchange messages")
-	}
-	if _, err := g.nodes[lead].Apply(t.Context(), []byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	if g.nodes[lead].Term() != term {
-		t.Errorf("the stranger moved the term from %d to %d", term, g.nodes[lead].Term())
-	}
-}
-
 func TestOnlyHostsSpeakRaft(t *testing.T) {
 	g := newGroup(t, 1)
 	g.start(0)
-	proto := g.nodes[0].streams.proto
+	g.leader()
+	proto := raftProto + g.nodes[0].Genesis()
 	dial := func(cfg *tls.Config, protos ...string) error {
 		cfg.NextProtos = protos
 		c, err := tls.DialWithDialer(&net.Dialer{Timeout: time.Second}, "tcp", g.peers[0].Addr, cfg)
@@ -275,7 +260,7 @@ func TestHeartbeatsTakeTheMainLoop(t *testing.T) {
 	g := newGroup(t, 1)
 	cfg := g.config(0)
 	cfg.withDefaults()
-	s, err := listen(cfg, "test")
+	s, err := listen(cfg, "test", func() hello { return hello{} })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,13 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Member is one entry of the configuration.
-type Member struct {
-	ID    string
-	Addr  string
-	Voter bool
-}
-
 // Status is what this member knows of itself.
 type Status struct {
 	State       string // "leader", "follower", "candidate", "shutdown"
@@ -46,9 +39,7 @@ func (n *Node) Status() Status {
 			s.LastContact = time.Since(last)
 		}
 	}
-	for _, m := range n.servers() {
-		s.Members = append(s.Members, Member{ID: string(m.ID), Addr: string(m.Address), Voter: m.Suffrage == raft.Voter})
-	}
+	s.Members = n.Members()
 	return s
 }
 

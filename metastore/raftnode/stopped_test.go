@@ -28,7 +28,7 @@ func (lazyLog) StoreLogs([]*raft.Log) error {
 
 // runStopped prints a line for each write, and exits when the guard gives up.
 func runStopped() int {
-	g := newGuard(lazyLog{}, 400*time.Millisecond, func(error) { os.Exit(exitFatal) })
+	g := newGuard(lazyLog{}, 400*time.Millisecond, 0, func(error) { os.Exit(exitFatal) })
 	for {
 		if err := g.StoreLogs(nil); err != nil {
 			return 1

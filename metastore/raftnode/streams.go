@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -23,12 +25,14 @@ const (
 // streams is a raft.StreamLayer over mutual TLS. It owns the accept loop, the
 // handshakes and every accepted connection.
 type streams struct {
-	listener net.Listener
-	server   *tls.Config
-	client   *tls.Config
-	admit    func(*tls.ConnectionState) error
-	proto    string
-	log      *slog.Logger
+	listener  net.Listener
+	advertise raft.ServerAddress
+	serverTLS func(protos ...string) *tls.Config
+	client    *tls.Config
+	admit     func(*tls.ConnectionState) error
+	hello     func() hello
+	log       *slog.Logger
+	of        atomic.Pointer[membership]
 
 	ready  chan net.Conn
 	ctx    context.Context
@@ -39,21 +43,43 @@ type streams struct {
 	open map[*stream]struct{}
 }
 
-func listen(cfg Config, proto string) (*streams, error) {
+// membership is which protocols are spoken: before this member is of a cluster, hello
+// alone.
+type membership struct {
+	genesis string
+	server  *tls.Config
+}
+
+func (m *membership) proto() string { return raftProto + m.genesis }
+
+// listen starts to say hello; a genesis lets Raft in as well.
+func listen(cfg Config, genesis string, say func() hello) (*streams, error) {
 	l, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for raft: %w", err)
 	}
-	client := cfg.ClientTLS.Clone()
-	client.NextProtos = []string{proto}
+	self := cfg.self()
 	s := &streams{
-		listener: l, server: cfg.ServerTLS(proto), client: client, admit: cfg.Admit, proto: proto, log: cfg.Logger,
-		ready: make(chan net.Conn), open: map[*stream]struct{}{},
+		listener: l, advertise: serverAddress(self.Addr, self.API), serverTLS: cfg.ServerTLS, client: cfg.ClientTLS.Clone(),
+		admit: cfg.Admit, hello: say, log: cfg.Logger, ready: make(chan net.Conn), open: map[*stream]struct{}{},
 	}
+	s.setGenesis(genesis)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.wg.Add(1)
 	go s.acceptLoop()
 	return s, nil
+}
+
+func (s *streams) genesis() string { return s.of.Load().genesis }
+
+func (s *streams) setGenesis(genesis string) {
+	m := &membership{genesis: genesis}
+	if genesis == "" {
+		m.server = s.serverTLS(helloProto)
+	} else {
+		m.server = s.serverTLS(m.proto(), helloProto)
+	}
+	s.of.Store(m)
 }
 
 func (s *streams) acceptLoop() {
@@ -91,15 +117,23 @@ func (s *streams) acceptLoop() {
 	}
 }
 
-// greet completes the handshake and hands the connection to Accept.
+// greet completes the handshake, and says hello or hands the connection to Accept.
 func (s *streams) greet(raw net.Conn) error {
 	ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
 	defer cancel()
-	conn := tls.Server(raw, s.server)
+	of := s.of.Load()
+	conn := tls.Server(raw, of.server)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("handshake: %w", err)
 	}
-	if err := s.check(conn); err != nil {
+	state := conn.ConnectionState()
+	if state.NegotiatedProtocol == helloProto {
+		if err := s.admit(&state); err != nil {
+			return err
+		}
+		return s.sayHello(conn)
+	}
+	if err := s.check(&state, of); err != nil {
 		return err
 	}
 	tracked := &stream{Conn: conn, owner: s}
@@ -121,12 +155,11 @@ func (s *streams) greet(raw net.Conn) error {
 
 // check wants the cluster's protocol and a member behind the certificate. A client
 // that offers no protocol at all completes the handshake, so it is asked for here.
-func (s *streams) check(conn *tls.Conn) error {
-	state := conn.ConnectionState()
-	if state.NegotiatedProtocol != s.proto {
-		return fmt.Errorf("%w: protocol %q, want %q: another cluster or another peer list", vstack.ErrForbidden, state.NegotiatedProtocol, s.proto)
+func (s *streams) check(state *tls.ConnectionState, of *membership) error {
+	if of.genesis == "" || state.NegotiatedProtocol != of.proto() {
+		return fmt.Errorf("%w: protocol %q, want that of cluster %q", vstack.ErrForbidden, state.NegotiatedProtocol, of.genesis)
 	}
-	return s.admit(&state)
+	return s.admit(state)
 }
 
 // Accept implements net.Listener.
@@ -141,21 +174,35 @@ func (s *streams) Accept() (net.Conn, error) {
 
 // Dial implements raft.StreamLayer.
 func (s *streams) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	of := s.of.Load()
+	if of.genesis == "" {
+		return nil, fmt.Errorf("dial raft member at %s: %w: this one is of no cluster yet", addr, vstack.ErrUnavailable)
+	}
 	ctx, cancel := context.WithTimeout(s.ctx, min(timeout, handshakeTimeout))
 	defer cancel()
-	d := tls.Dialer{Config: s.client}
-	conn, err := d.DialContext(ctx, "tcp", string(addr))
+	cfg := s.client.Clone()
+	cfg.NextProtos = []string{of.proto()}
+	d := tls.Dialer{Config: cfg}
+	to, _, _ := strings.Cut(string(addr), "|")
+	conn, err := d.DialContext(ctx, "tcp", to)
 	if err != nil {
-		return nil, fmt.Errorf("dial raft member at %s: %w", addr, err)
+		return nil, fmt.Errorf("dial raft member at %s: %w", to, err)
 	}
-	if err := s.check(conn.(*tls.Conn)); err != nil {
+	state := conn.(*tls.Conn).ConnectionState()
+	if err := s.check(&state, of); err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("dial raft member at %s: %w", addr, err)
+		return nil, fmt.Errorf("dial raft member at %s: %w", to, err)
 	}
 	return conn, nil
 }
 
-func (s *streams) Addr() net.Addr { return s.listener.Addr() }
+// Addr is what the configuration has of this member, which is how Raft compares them.
+func (s *streams) Addr() net.Addr { return advertised(s.advertise) }
+
+type advertised raft.ServerAddress
+
+func (advertised) Network() string  { return "tcp" }
+func (a advertised) String() string { return string(a) }
 
 // Close stops accepting, closes every accepted connection and waits.
 func (s *streams) Close() error {

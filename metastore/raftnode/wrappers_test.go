@@ -65,7 +65,7 @@ func (s *slowStore) SetUint64(k []byte, v uint64) error {
 func TestGuardEndsTheMemberWhoseDiskHangs(t *testing.T) {
 	s := newSlowStore()
 	fatal := make(chan error, 4)
-	g := newGuard(s, 20*time.Millisecond, func(err error) { fatal <- err })
+	g := newGuard(s, 20*time.Millisecond, 0, func(err error) { fatal <- err })
 	if err := g.StoreLogs([]*raft.Log{{Index: 1}}); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestGuardEndsTheMemberWhoseWriteFails(t *testing.T) {
 	s := newSlowStore()
 	s.err = errors.New("input/output error")
 	fatal := make(chan error, 4)
-	g := newGuard(s, time.Second, func(err error) { fatal <- err })
+	g := newGuard(s, time.Second, 0, func(err error) { fatal <- err })
 	defer g.close()
 	if err := g.SetUint64([]byte("CurrentTerm"), 3); !errors.Is(err, s.err) {
 		t.Fatalf("answered %v", err)
