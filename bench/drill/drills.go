@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/vstack/vstack/bench/drill/load"
+	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -17,7 +19,7 @@ type Drill struct {
 	Doc  string
 	// run begins the repetition with s.fault, and returns when nothing of the fault is
 	// left but to heal.
-	run func(ctx context.Context, s *session, n int) (*timeline, error)
+	run func(ctx context.Context, s *session, n int) (*report.Timeline, error)
 }
 
 // Drills lists them.
@@ -47,28 +49,28 @@ const (
 	resumeTimeout = time.Minute
 )
 
-func runKillLeader(ctx context.Context, s *session, _ int) (*timeline, error) {
+func runKillLeader(ctx context.Context, s *session, _ int) (*report.Timeline, error) {
 	h, term, err := s.leader(ctx)
 	if err != nil {
 		return nil, err
 	}
 	t := s.fault(h)
-	watch := s.watch(ctx, t, t.fault, term)
+	watch := s.watch(ctx, t, t.Fault, term)
 	defer watch.stop()
 	if err := h.Kill(); err != nil {
 		return t, err
 	}
-	t.event(EventFault, "%s, leader of term %d, killed", h.ID, term)
+	t.Event(report.EventFault, "%s, leader of term %d, killed", h.ID, term)
 	if err := watch.wait(ctx); err != nil {
 		return t, err
 	}
-	if err := s.awaitWrite(ctx, t.fault); err != nil {
+	if err := s.awaitWrite(ctx, t.Fault); err != nil {
 		return t, err
 	}
 	return t, s.revive(t, h)
 }
 
-func runPauseLeader(ctx context.Context, s *session, n int) (*timeline, error) {
+func runPauseLeader(ctx context.Context, s *session, n int) (*report.Timeline, error) {
 	h, term, err := s.leader(ctx)
 	if err != nil {
 		return nil, err
@@ -78,18 +80,18 @@ func runPauseLeader(ctx context.Context, s *session, n int) (*timeline, error) {
 		pause = drawPause(s.opt.Seed, n)
 	}
 	t := s.fault(h)
-	watch := s.watch(ctx, t, t.fault, term)
+	watch := s.watch(ctx, t, t.Fault, term)
 	defer watch.stop()
 	if err := h.Pause(); err != nil {
 		return t, err
 	}
-	t.event(EventFault, "%s, leader of term %d, stopped for %s", h.ID, term, seconds(pause.Seconds()))
-	alive := wait(ctx, time.Until(t.fault.Add(pause)))
+	t.Event(report.EventFault, "%s, leader of term %d, stopped for %s", h.ID, term, report.Seconds(pause.Seconds()))
+	alive := load.Wait(ctx, time.Until(t.Fault.Add(pause)))
 	// A host must not stay stopped, however the drill ends.
 	if err := h.Resume(); err != nil || !alive {
 		return t, fmt.Errorf("resume host %s: %w", h.ID, firstError(err, context.Cause(ctx)))
 	}
-	t.event(EventMend, "%s goes on", h.ID)
+	t.Event(report.EventMend, "%s goes on", h.ID)
 	return t, s.awaitWrite(ctx, time.Now())
 }
 
@@ -99,7 +101,7 @@ func drawPause(seed uint64, n int) time.Duration {
 	return time.Duration(float64(minPause) * math.Pow(float64(maxPause)/float64(minPause), u))
 }
 
-func runKillHost(ctx context.Context, s *session, n int) (*timeline, error) {
+func runKillHost(ctx context.Context, s *session, n int) (*report.Timeline, error) {
 	leader, term, err := s.leader(ctx)
 	if err != nil {
 		return nil, err
@@ -113,23 +115,23 @@ func runKillHost(ctx context.Context, s *session, n int) (*timeline, error) {
 	role := "a follower"
 	if h == leader {
 		role = fmt.Sprintf("leader of term %d", term)
-		watch := s.watch(ctx, t, t.fault, term)
+		watch := s.watch(ctx, t, t.Fault, term)
 		defer watch.stop()
 	}
 	if err := h.Kill(); err != nil {
 		return t, err
 	}
-	t.event(EventFault, "%s, %s, killed", h.ID, role)
-	if err := s.awaitWrite(ctx, t.fault); err != nil {
+	t.Event(report.EventFault, "%s, %s, killed", h.ID, role)
+	if err := s.awaitWrite(ctx, t.Fault); err != nil {
 		return t, err
 	}
-	if !wait(ctx, time.Until(t.fault.Add(away))) {
+	if !load.Wait(ctx, time.Until(t.Fault.Add(away))) {
 		return t, context.Cause(ctx)
 	}
 	return t, s.revive(t, h)
 }
 
-func runRolling(ctx context.Context, s *session, _ int) (*timeline, error) {
+func runRolling(ctx context.Context, s *session, _ int) (*report.Timeline, error) {
 	t := s.fault(s.lab.Hosts...)
 	for _, h := range s.lab.Hosts {
 		if err := s.restart(ctx, t, h); err != nil {
@@ -140,18 +142,18 @@ func runRolling(ctx context.Context, s *session, _ int) (*timeline, error) {
 }
 
 // restart is the planned restart of one host.
-func (s *session) restart(ctx context.Context, t *timeline, h *lab.Host) error {
+func (s *session) restart(ctx context.Context, t *report.Timeline, h *lab.Host) error {
 	leader, term, err := s.leader(ctx)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	if h == leader {
-		t.event(EventFault, "%s, leader of term %d, asked to end", h.ID, term)
+		t.Event(report.EventFault, "%s, leader of term %d, asked to end", h.ID, term)
 		watch := s.watch(ctx, t, began, term)
 		defer watch.stop()
 	} else {
-		t.event(EventFault, "%s asked to end", h.ID)
+		t.Event(report.EventFault, "%s asked to end", h.ID)
 	}
 	if err := h.Stop(); err != nil {
 		return err
@@ -162,11 +164,11 @@ func (s *session) restart(ctx context.Context, t *timeline, h *lab.Host) error {
 	return s.ready(ctx, t)
 }
 
-func (s *session) revive(t *timeline, h *lab.Host) error {
+func (s *session) revive(t *report.Timeline, h *lab.Host) error {
 	if err := h.Start(); err != nil {
 		return err
 	}
-	t.event(EventMend, "%s started again", h.ID)
+	t.Event(report.EventMend, "%s started again", h.ID)
 	return nil
 }
 

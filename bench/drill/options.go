@@ -3,41 +3,11 @@ package drill
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/vstack"
 )
-
-// Load is what clients do during a drill.
-type Load string
-
-const (
-	// LoadMeta writes to the catalog every 10 ms and reads it at every member.
-	LoadMeta Load = "meta"
-	// LoadUpload uploads one short file after the other.
-	LoadUpload Load = "upload"
-	// LoadPlay has two viewers watch a film.
-	LoadPlay Load = "play"
-)
-
-// ParseLoads reads "upload,play,meta"; "none" is no load.
-func ParseLoads(s string) ([]Load, error) {
-	out := []Load{}
-	if s == "none" {
-		return out, nil
-	}
-	for _, word := range strings.Split(s, ",") {
-		l := Load(strings.TrimSpace(word))
-		if l != LoadMeta && l != LoadUpload && l != LoadPlay {
-			return nil, fmt.Errorf("load %.20q: %w: want meta, upload, play or none", word, vstack.ErrInvalid)
-		}
-		if !slices.Contains(out, l) {
-			out = append(out, l)
-		}
-	}
-	return out, nil
-}
 
 // Options say what to run and where.
 type Options struct {
@@ -53,7 +23,7 @@ type Options struct {
 	// Repeat is how many faults there are. Default 1.
 	Repeat int
 	// Loads run meanwhile. Nil is all of them.
-	Loads []Load
+	Loads []report.Load
 	// Pause is how long a paused host stands still, and a killed host of kill-host
 	// stays away. Default: drawn anew for each repetition, log-uniformly, from 0.1 to
 	// 30 s; of kill-host 3 s.
@@ -63,7 +33,7 @@ type Options struct {
 	// Settle is the healthy time between repetitions. Default 1 s.
 	Settle time.Duration
 	// Assertions are judged beside those that hold in every drill.
-	Assertions []Assertion
+	Assertions []report.Assertion
 	// Progress, when set, is told what happens. Calls do not overlap.
 	Progress func(string)
 }
@@ -86,7 +56,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Repeat = 1
 	}
 	if o.Loads == nil {
-		o.Loads = []Load{LoadMeta, LoadUpload, LoadPlay}
+		o.Loads = []report.Load{report.LoadMeta, report.LoadUpload, report.LoadPlay}
 	}
 	if o.Seed == 0 {
 		o.Seed = 1
@@ -104,11 +74,9 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("drill options: %w: pause %v, settle %v; want 0 to %v and more than 0", vstack.ErrInvalid, o.Pause, o.Settle, maxPause)
 	}
 	for _, a := range o.Assertions {
-		if l := a.load(); l != "" && !o.has(l) {
+		if l := a.Load(); l != "" && !slices.Contains(o.Loads, l) {
 			return o, fmt.Errorf("drill options: %w: assertion %s needs the load %s", vstack.ErrInvalid, a.Expr, l)
 		}
 	}
 	return o, nil
 }
-
-func (o Options) has(l Load) bool { return slices.Contains(o.Loads, l) }

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
+	"github.com/vstack/vstack/bench/drill/load"
+	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/cluster"
@@ -25,8 +26,8 @@ const (
 	// resolution of leader_gap.
 	pollEvery   = 5 * time.Millisecond
 	pollTimeout = 500 * time.Millisecond
-	// maxNotes bounds what a report tells in words.
-	maxNotes = 200
+	// readGrace is how much longer than a pause one member may take for a read.
+	readGrace = 10 * time.Second
 )
 
 // session is a running lab under load.
@@ -35,18 +36,8 @@ type session struct {
 	lab     *lab.Lab
 	cluster *cluster.Cluster
 	members []string // HOST:PORT of the metastores' APIs
-	tally   *tally
-
-	meta  *metaLoad  // nil without that load
-	media *mediaLoad // nil without upload and play
-
-	stop context.CancelFunc // ends the loads
-	load *errgroup.Group
-
-	mu       sync.Mutex // guards what is below, and calls of Progress
-	failures []string
-	notes    []string
-	current  map[string]int64 // counters of the current repetition
+	rec     *report.Recorder
+	loads   *load.Set
 }
 
 // open starts the lab and the loads' preparations. On an error nothing is left.
@@ -57,7 +48,7 @@ func open(ctx context.Context, opt Options) (_ *session, err error) {
 			return nil, fmt.Errorf("make drill directory: %w", err)
 		}
 	}
-	s := &session{opt: opt, tally: newTally(), current: map[string]int64{}}
+	s := &session{opt: opt, rec: report.NewRecorder(opt.Progress), loads: &load.Set{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -83,52 +74,19 @@ func open(ctx context.Context, opt Options) (_ *session, err error) {
 	if s.cluster, err = cluster.Open(client, nil); err != nil {
 		return nil, err
 	}
-	if opt.has(LoadMeta) {
-		if s.meta, err = openMeta(ctx, s); err != nil {
-			return nil, err
-		}
+	env := load.Env{Recorder: s.rec, Cluster: s.cluster, Members: s.members, Dir: filepath.Join(s.lab.Dir, "clips"),
+		FFmpeg: s.lab.Hosts[0].Config.Ingest.FFmpeg, Patience: maxPause + readGrace}
+	loads, err := load.Open(ctx, env, opt.Loads)
+	if err != nil {
+		return nil, err
 	}
-	if opt.has(LoadUpload) || opt.has(LoadPlay) {
-		if s.media, err = openMedia(ctx, s); err != nil {
-			return nil, err
-		}
-	}
+	s.loads = loads
 	return s, nil
-}
-
-// startLoads runs the loads until stopLoads.
-func (s *session) startLoads(ctx context.Context) {
-	ctx, s.stop = context.WithCancel(ctx)
-	s.load = &errgroup.Group{} // one load's error does not end the others: it is told at the end
-	if s.meta != nil {
-		s.load.Go(func() error { return s.meta.write(ctx) })
-		for _, addr := range s.members {
-			s.load.Go(func() error { return s.meta.read(ctx, addr) })
-		}
-	}
-	if s.opt.has(LoadUpload) {
-		s.load.Go(func() error { return s.media.upload(ctx) })
-	}
-	if s.opt.has(LoadPlay) {
-		for i := range players {
-			s.load.Go(func() error { return s.media.play(ctx, i+1) })
-		}
-	}
-}
-
-func (s *session) stopLoads() error {
-	if s.load == nil {
-		return nil
-	}
-	s.stop()
-	err := s.load.Wait()
-	s.load = nil
-	return err
 }
 
 // close ends the loads and the hosts, and removes a directory that nobody named.
 func (s *session) close() error {
-	err := s.stopLoads()
+	err := s.loads.Stop()
 	if s.cluster != nil {
 		s.cluster.Close()
 	}
@@ -142,47 +100,16 @@ func (s *session) close() error {
 }
 
 // fault begins a repetition: from here on times count.
-func (s *session) fault(victims ...*lab.Host) *timeline {
-	s.mu.Lock()
-	s.current = map[string]int64{}
-	s.mu.Unlock()
-	t := &timeline{fault: time.Now()}
-	t.rep.Began = t.fault.UTC()
+func (s *session) fault(victims ...*lab.Host) *report.Timeline {
+	var ids []vstack.HostID
 	for _, h := range victims {
-		t.rep.Victims = append(t.rep.Victims, h.ID)
+		ids = append(ids, h.ID)
 	}
-	if s.meta != nil {
-		s.meta.begin(t.fault)
+	t := s.rec.Begin(ids...)
+	if s.loads.Meta != nil {
+		s.loads.Meta.Begin(t.Fault)
 	}
 	return t
-}
-
-// fail counts something that must not happen and keeps the first of them in words.
-func (s *session) fail(counter, format string, args ...any) {
-	s.tally.add(counter, 1)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.current[counter]++
-	text := counter + ": " + fmt.Sprintf(format, args...)
-	if len(s.failures) < maxNotes {
-		s.failures = append(s.failures, text)
-	}
-	s.opt.Progress("  " + text)
-}
-
-// note keeps something worth knowing that is no failure.
-func (s *session) note(format string, args ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.notes) < maxNotes {
-		s.notes = append(s.notes, fmt.Sprintf(format, args...))
-	}
-}
-
-func (s *session) say(format string, args ...any) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.opt.Progress(fmt.Sprintf(format, args...))
 }
 
 // leader waits until one member says that it leads, and returns its host and term.
@@ -196,7 +123,7 @@ func (s *session) leader(ctx context.Context) (*lab.Host, uint64, error) {
 				return h, p.Term, nil
 			}
 		}
-		if !wait(ctx, pollEvery) {
+		if !load.Wait(ctx, pollEvery) {
 			return nil, 0, fmt.Errorf("find the leader: %w: %w", vstack.ErrNoLeader, context.Cause(ctx))
 		}
 	}
@@ -218,7 +145,7 @@ type watching struct {
 }
 
 // watch notes on the timeline when a member leads in a term after the given one.
-func (s *session) watch(ctx context.Context, t *timeline, since time.Time, term uint64) *watching {
+func (s *session) watch(ctx context.Context, t *report.Timeline, since time.Time, term uint64) *watching {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &watching{cancel: cancel, found: make(chan struct{})}
 	for _, addr := range s.members {
@@ -227,14 +154,14 @@ func (s *session) watch(ctx context.Context, t *timeline, since time.Time, term 
 				p, err := s.self(ctx, addr)
 				if err == nil && p.State == "leader" && p.Term > term {
 					w.once.Do(func() {
-						t.led(time.Since(since))
-						t.event(EventLeader, "%s leads term %d", p.ID, p.Term)
+						t.Led(time.Since(since))
+						t.Event(report.EventLeader, "%s leads term %d", p.ID, p.Term)
 						close(w.found)
 						cancel()
 					})
 					return
 				}
-				wait(ctx, pollEvery)
+				load.Wait(ctx, pollEvery)
 			}
 		})
 	}
@@ -260,13 +187,13 @@ func (w *watching) stop() {
 
 // awaitWrite returns once a write that began after a moment was acknowledged.
 func (s *session) awaitWrite(ctx context.Context, after time.Time) error {
-	if s.meta == nil {
+	if s.loads.Meta == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, resumeTimeout)
 	defer cancel()
-	for !s.meta.wroteSince(after) {
-		if !wait(ctx, pollEvery) {
+	for !s.loads.Meta.WroteSince(after) {
+		if !load.Wait(ctx, pollEvery) {
 			return fmt.Errorf("wait for an acknowledged write: %w: %w", vstack.ErrTimeout, context.Cause(ctx))
 		}
 	}
@@ -275,7 +202,7 @@ func (s *session) awaitWrite(ctx context.Context, after time.Time) error {
 
 // ready waits for every host and store. A host that ended by itself is counted and
 // started again, as its service manager would.
-func (s *session) ready(ctx context.Context, t *timeline) error {
+func (s *session) ready(ctx context.Context, t *report.Timeline) error {
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)
 	defer cancel()
 	for {
@@ -292,8 +219,8 @@ func (s *session) ready(ctx context.Context, t *timeline) error {
 			}
 			continue
 		}
-		s.fail(HostExits, "%s ended by itself: %s", ended.ID, ended.LogTail(3))
-		t.event(EventExit, "%s ended by itself", ended.ID)
+		s.rec.Fail(report.HostExits, "%s ended by itself: %s", ended.ID, ended.LogTail(3))
+		t.Event(report.EventExit, "%s ended by itself", ended.ID)
 		if err := ended.Start(); err != nil {
 			return err
 		}

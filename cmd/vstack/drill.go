@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vstack/vstack/bench/drill"
+	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/console"
 )
 
@@ -41,7 +42,7 @@ func newDrillLs(a *app) *cobra.Command {
 
 func newDrillRun(a *app) *cobra.Command {
 	var opt drill.Options
-	var loads, report string
+	var loads, file string
 	var bounds []string
 	cmd := &cobra.Command{
 		Use: "run NAME", Short: "Run a drill on a lab of its own", Args: cobra.ExactArgs(1),
@@ -57,18 +58,18 @@ be lost and no linearizable read may be stale; bounds on times are given with --
 			if err != nil {
 				return console.Hint(err, "vstack drill ls")
 			}
-			if opt.Loads, err = drill.ParseLoads(loads); err != nil {
+			if opt.Loads, err = report.ParseLoads(loads); err != nil {
 				return err
 			}
 			for _, b := range bounds {
-				bound, err := drill.ParseAssertion(b)
+				bound, err := report.ParseAssertion(b)
 				if err != nil {
 					return err
 				}
 				opt.Assertions = append(opt.Assertions, bound)
 			}
-			if report != "" {
-				if err := drill.CheckFile(report); err != nil {
+			if file != "" {
+				if err := report.CheckFile(file); err != nil {
 					return err
 				}
 			}
@@ -85,8 +86,8 @@ be lost and no linearizable read may be stale; bounds on times are given with --
 			if r == nil {
 				return err
 			}
-			if report != "" {
-				if werr := r.WriteFile(report); werr != nil {
+			if file != "" {
+				if werr := r.WriteFile(file); werr != nil {
 					return werr
 				}
 			}
@@ -100,7 +101,7 @@ be lost and no linearizable read may be stale; bounds on times are given with --
 	f.IntVar(&opt.Repeat, "repeat", 1, "how many faults")
 	f.StringVar(&loads, "load", "upload,play,meta", "what clients do meanwhile: upload, play, meta, or none")
 	f.StringArrayVar(&bounds, "assert", nil, "bound, as 'write_gap.p99<1.2s' or 'stalls==0'; may be repeated")
-	f.StringVar(&report, "report", "", "also write a report: FILE.html stands alone, FILE.json is for programs")
+	f.StringVar(&file, "report", "", "also write a report: FILE.html stands alone, FILE.json is for programs")
 	f.DurationVar(&opt.Pause, "pause", 0, "how long a host is stopped or stays away (0: what the drill draws)")
 	f.Uint64Var(&opt.Seed, "seed", 1, "of drawn pauses")
 	f.StringVar(&opt.Dir, "dir", "", "directory of the lab, which then stays (default: a temporary one)")

@@ -9,12 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vstack/vstack/bench/drill"
+	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/console"
 )
 
 // runDrill runs `vstack drill run` as a process of its own and returns its exit code.
-func runDrill(t *testing.T, tmp string, args ...string) (*drill.Report, string, int) {
+func runDrill(t *testing.T, tmp string, args ...string) (*report.Report, string, int) {
 	t.Helper()
 	needFFmpeg(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"drill", "run", "-o", "json"}, args...)...)
@@ -22,7 +22,7 @@ func runDrill(t *testing.T, tmp string, args ...string) (*drill.Report, string, 
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	_ = cmd.Run() // the exit code tells
-	var r drill.Report
+	var r report.Report
 	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 		t.Fatalf("drill printed %q: %v\n%s", out.String(), err, errOut.String())
 	}
@@ -57,7 +57,7 @@ func TestDrillKillsTheLeaderTwiceUnderLoad(t *testing.T) {
 		}
 	}
 	for _, c := range r.Counters {
-		if (c.Name == drill.Reads || c.Name == drill.Writes || c.Name == drill.Uploads) && c.Value == 0 {
+		if (c.Name == report.Reads || c.Name == report.Writes || c.Name == report.Uploads) && c.Value == 0 {
 			t.Errorf("%s is 0: that load did not run", c.Name)
 		}
 	}

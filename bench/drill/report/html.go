@@ -1,4 +1,4 @@
-package drill
+package report
 
 import (
 	_ "embed"
@@ -29,7 +29,7 @@ const (
 // WriteHTML writes the report as one page that needs nothing else.
 func (r *Report) WriteHTML(w io.Writer) error {
 	t, err := template.New("report").Funcs(template.FuncMap{
-		"seconds": seconds,
+		"seconds": Seconds,
 		"join": func(loads []Load) string {
 			var out []string
 			for _, l := range loads {
@@ -41,7 +41,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 			if v == nil {
 				return "–"
 			}
-			return seconds(*v)
+			return Seconds(*v)
 		},
 	}).Parse(page)
 	if err != nil {
@@ -127,7 +127,7 @@ func (r *Report) lanes() lanes {
 			}
 		}
 		for _, e := range x.Events {
-			l.Marks = append(l.Marks, mark{at(e.At), e.Kind, fmt.Sprintf("%s: %s", seconds(e.At), e.Text)})
+			l.Marks = append(l.Marks, mark{at(e.At), e.Kind, fmt.Sprintf("%s: %s", Seconds(e.At), e.Text)})
 		}
 		out.Lanes = append(out.Lanes, l)
 	}

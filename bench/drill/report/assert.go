@@ -1,4 +1,4 @@
-package drill
+package report
 
 import (
 	"fmt"
@@ -83,8 +83,8 @@ func names() []string {
 	return out
 }
 
-// load is the load that gives the figure; empty when every run does.
-func (a Assertion) load() Load {
+// Load is the load that gives the figure; empty when every run does.
+func (a Assertion) Load() Load {
 	for _, m := range append(slices.Clone(timings), counters...) {
 		if m.name == a.Name {
 			return m.load
@@ -133,7 +133,7 @@ func defaultAssertions(loads []Load) []Assertion {
 	var out []Assertion
 	for _, name := range []string{LostWrites, StaleReads, WriteFailed, UploadFailed, PlayFailed} {
 		a := Assertion{Expr: name + "==0", Name: name, Op: "=="}
-		if slices.Contains(loads, a.load()) {
+		if slices.Contains(loads, a.Load()) {
 			out = append(out, a)
 		}
 	}

@@ -1,4 +1,4 @@
-package drill
+package load
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/metaclient"
@@ -51,42 +52,41 @@ func run(ctx context.Context, ffmpeg string, args ...string) error {
 	return nil
 }
 
-// mediaLoad uploads and plays.
-type mediaLoad struct {
-	s    *session
+// Media uploads and plays.
+type Media struct {
+	env  Env
 	dir  string
 	film *vstack.Manifest
 	prog *console.Progress
 }
 
-func openMedia(ctx context.Context, s *session) (*mediaLoad, error) {
-	m := &mediaLoad{s: s, dir: filepath.Join(s.lab.Dir, "clips"), prog: console.NewProgress(console.ProgressNone, io.Discard)}
+func openMedia(ctx context.Context, env Env, film bool) (*Media, error) {
+	m := &Media{env: env, dir: env.Dir, prog: console.NewProgress(console.ProgressNone, io.Discard)}
 	if err := os.Mkdir(m.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make clip directory: %w", err)
 	}
-	ffmpeg := s.lab.Hosts[0].Config.Ingest.FFmpeg
-	if err := makeClip(ctx, ffmpeg, m.clip()); err != nil {
+	if err := makeClip(ctx, env.FFmpeg, m.clip()); err != nil {
 		return nil, err
 	}
-	if !s.opt.has(LoadPlay) {
+	if !film {
 		return m, nil
 	}
-	film := filepath.Join(m.dir, "film.mp4")
-	if err := makeFilm(ctx, ffmpeg, m.clip(), film); err != nil {
+	file := filepath.Join(m.dir, "film.mp4")
+	if err := makeFilm(ctx, env.FFmpeg, m.clip(), file); err != nil {
 		return nil, err
 	}
-	job, err := s.cluster.Upload(ctx, m.prog, film, cluster.UploadOptions{Title: "drill film"})
+	job, err := env.Cluster.Upload(ctx, m.prog, file, cluster.UploadOptions{Title: "drill film"})
 	if err != nil {
 		return nil, fmt.Errorf("upload the players' film: %w", err)
 	}
-	m.film, err = s.cluster.Meta.Manifest(ctx, job.Video)
+	m.film, err = env.Cluster.Meta.Manifest(ctx, job.Video)
 	return m, err
 }
 
-func (m *mediaLoad) clip() string { return filepath.Join(m.dir, "clip.mp4") }
+func (m *Media) clip() string { return filepath.Join(m.dir, "clip.mp4") }
 
 // upload uploads one file after the other until ctx ends.
-func (m *mediaLoad) upload(ctx context.Context) error {
+func (m *Media) upload(ctx context.Context) error {
 	file := filepath.Join(m.dir, "upload.mp4")
 	for n := uint64(1); ctx.Err() == nil; n++ {
 		if err := m.distinct(file, n); err != nil {
@@ -98,14 +98,14 @@ func (m *mediaLoad) upload(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			m.s.fail(UploadFailed, "upload %d, given up after %s: %v", n, seconds(time.Since(begun).Seconds()), err)
+			m.env.Fail(report.UploadFailed, "upload %d, given up after %s: %v", n, report.Seconds(time.Since(begun).Seconds()), err)
 			continue
 		}
-		m.s.tally.add(Uploads, 1)
-		m.s.tally.observe(UploadTime, time.Since(begun))
+		m.env.Add(report.Uploads, 1)
+		m.env.Observe(report.UploadTime, time.Since(begun))
 		// So that a long drill does not fill the disk.
-		if err := m.s.cluster.Meta.DeleteVideo(ctx, id); err != nil && ctx.Err() == nil {
-			m.s.fail(WriteFailed, "delete %s: %v", id, err)
+		if err := m.env.Cluster.Meta.DeleteVideo(ctx, id); err != nil && ctx.Err() == nil {
+			m.env.Fail(report.WriteFailed, "delete %s: %v", id, err)
 		}
 	}
 	return nil
@@ -113,7 +113,7 @@ func (m *mediaLoad) upload(ctx context.Context) error {
 
 // distinct writes the clip with a free box of its own at the end: the catalog knows a
 // source by its SHA-256.
-func (m *mediaLoad) distinct(file string, n uint64) error {
+func (m *Media) distinct(file string, n uint64) error {
 	body, err := os.ReadFile(m.clip())
 	if err != nil {
 		return err
@@ -124,25 +124,25 @@ func (m *mediaLoad) distinct(file string, n uint64) error {
 
 // uploadOne does what a person does whose uploader is lost: look what has become of the
 // upload, and send the file to another.
-func (m *mediaLoad) uploadOne(ctx context.Context, file, title string) (vstack.VideoID, error) {
+func (m *Media) uploadOne(ctx context.Context, file, title string) (vstack.VideoID, error) {
 	ctx, cancel := context.WithTimeout(ctx, uploadTimeout)
 	defer cancel()
-	sum, err := m.s.cluster.Hash(ctx, m.prog, file)
+	sum, err := m.env.Cluster.Hash(ctx, m.prog, file)
 	if err != nil {
 		return vstack.VideoID{}, err
 	}
 	opt := cluster.UploadOptions{Title: title}
 	for {
-		job, err := m.s.cluster.Upload(ctx, m.prog, file, opt)
+		job, err := m.env.Cluster.Upload(ctx, m.prog, file, opt)
 		if err == nil {
 			return job.Video, nil
 		}
-		m.s.note("%s: %v", title, err)
-		if !wait(ctx, retryPause) {
+		m.env.Note("%s: %v", title, err)
+		if !Wait(ctx, retryPause) {
 			return vstack.VideoID{}, err
 		}
-		m.s.tally.add(UploadRetries, 1)
-		list, lerr := m.s.cluster.Meta.Uploads(ctx, metaclient.UploadFilter{SourceSHA256: sum})
+		m.env.Add(report.UploadRetries, 1)
+		list, lerr := m.env.Cluster.Meta.Uploads(ctx, metaclient.UploadFilter{SourceSHA256: sum})
 		if lerr != nil {
 			return vstack.VideoID{}, errors.Join(err, lerr)
 		}
@@ -159,8 +159,8 @@ func (m *mediaLoad) uploadOne(ctx context.Context, file, title string) (vstack.V
 }
 
 // play is one viewer, who starts again at the end.
-func (m *mediaLoad) play(ctx context.Context, viewer int) error {
-	chunks, err := m.s.cluster.Chunks("")
+func (m *Media) play(ctx context.Context, viewer int) error {
+	chunks, err := m.env.Cluster.Chunks("")
 	if err != nil {
 		return err
 	}
@@ -170,19 +170,19 @@ func (m *mediaLoad) play(ctx context.Context, viewer int) error {
 			OnEvent: func(e quicclient.Event) {
 				switch e.Kind {
 				case quicclient.EventStarted:
-					m.s.tally.observe(PlayStartup, e.Time)
+					m.env.Observe(report.PlayStartup, e.Time)
 				case quicclient.EventStall:
-					m.s.fail(Stalls, "viewer %d at %.1f s of the film", viewer, e.Position.Seconds())
+					m.env.Fail(report.Stalls, "viewer %d at %.1f s of the film", viewer, e.Position.Seconds())
 				}
 			},
 		})
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			m.s.fail(PlayFailed, "viewer %d at %.1f s of the film: %v", viewer, r.Played, err)
-			wait(ctx, playPause)
+			m.env.Fail(report.PlayFailed, "viewer %d at %.1f s of the film: %v", viewer, r.Played, err)
+			Wait(ctx, playPause)
 		default:
-			m.s.tally.add(Plays, 1)
+			m.env.Add(report.Plays, 1)
 		}
 	}
 	return chunks.Close()

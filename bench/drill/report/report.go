@@ -1,4 +1,4 @@
-package drill
+package report
 
 import (
 	"encoding/json"
@@ -54,10 +54,22 @@ type Machine struct {
 	LoadAfter  string `json:"load_after"`
 }
 
-func newReport(d Drill, opt Options) *Report {
+// Params say what a report is of.
+type Params struct {
+	Drill, Doc string
+	Repeat     int
+	Loads      []Load
+	Pause      time.Duration
+	Seed       uint64
+	// Assertions are judged beside those that hold in every drill.
+	Assertions []Assertion
+}
+
+// New begins a report: the time counts from here.
+func New(p Params) *Report {
 	r := &Report{
-		Schema: schema, Drill: d.Name, Doc: d.Doc, Began: time.Now().UTC(), Repeat: opt.Repeat, Loads: opt.Loads,
-		Pause: opt.Pause.Seconds(), Seed: opt.Seed, assertions: append(defaultAssertions(opt.Loads), opt.Assertions...),
+		Schema: schema, Drill: p.Drill, Doc: p.Doc, Began: time.Now().UTC(), Repeat: p.Repeat, Loads: p.Loads,
+		Pause: p.Pause.Seconds(), Seed: p.Seed, assertions: append(defaultAssertions(p.Loads), p.Assertions...),
 		Repetitions: []Repetition{}, Failures: []string{}, Notes: []string{},
 	}
 	r.Machine = Machine{Commit: "unknown", Go: runtime.Version(), CPUs: runtime.NumCPU(), Kernel: firstWord("/proc/sys/kernel/osrelease"), LoadBefore: firstWord("/proc/loadavg")}
@@ -81,14 +93,14 @@ func firstWord(file string) string {
 	return word
 }
 
-// finish takes the figures and judges them.
-func (r *Report) finish(s *session) {
+// Finish takes what was recorded and judges it.
+func (r *Report) Finish(rec *Recorder) {
 	r.Took = time.Since(r.Began).Seconds()
 	r.Machine.LoadAfter = firstWord("/proc/loadavg")
-	r.Timings, r.Counters = s.tally.figures(r.Loads)
-	s.mu.Lock()
-	r.Failures, r.Notes = append(r.Failures, s.failures...), append(r.Notes, s.notes...)
-	s.mu.Unlock()
+	r.Timings, r.Counters = rec.tally.figures(r.Loads)
+	rec.mu.Lock()
+	r.Failures, r.Notes = append(r.Failures, rec.failures...), append(r.Notes, rec.notes...)
+	rec.mu.Unlock()
 	r.judge()
 }
 
@@ -119,7 +131,7 @@ func (v Verdict) Measured() string {
 		return "nothing measured"
 	}
 	if strings.Contains(v.Expr, ".") && timed(v.Expr) {
-		return seconds(*v.Value)
+		return Seconds(*v.Value)
 	}
 	return fmt.Sprintf("%.0f", *v.Value)
 }
@@ -152,7 +164,7 @@ func (r *Report) Table() console.Table {
 	for _, x := range r.Timings {
 		row := []any{x.Name, x.Count, "-", "-", "-", "-"}
 		if x.Count > 0 {
-			row = []any{x.Name, x.Count, seconds(x.P50), seconds(x.P90), seconds(x.P99), seconds(x.Max)}
+			row = []any{x.Name, x.Count, Seconds(x.P50), Seconds(x.P90), Seconds(x.P99), Seconds(x.Max)}
 		}
 		t.Rows = append(t.Rows, row)
 	}
@@ -171,13 +183,13 @@ func (r *Report) Table() console.Table {
 	return t
 }
 
-// line is one repetition for people, while the drill runs.
-func (r Repetition) line() string {
+// Line is one repetition for people, while the drill runs.
+func (r Repetition) Line() string {
 	show := func(v *float64) string {
 		if v == nil {
 			return "-"
 		}
-		return seconds(*v)
+		return Seconds(*v)
 	}
 	out := fmt.Sprintf("leader %s, first write %s, write gap %s, healed %s", show(r.LeaderGap), show(r.FirstWrite), show(r.WriteGap), show(r.Heal))
 	if len(r.Victims) == 1 {

@@ -1,4 +1,4 @@
-package drill
+package load
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -22,22 +23,20 @@ const (
 	readEvery  = 25 * time.Millisecond
 	// writeTimeout is how long the client of one write goes on trying.
 	writeTimeout = 30 * time.Second
-	// readGrace is how much longer than a pause one member may take for a read.
-	readGrace = 10 * time.Second
 	// maxWrites bounds the log of one repetition.
 	maxWrites = 1 << 18
 )
 
-// metaLoad writes to the catalog all the time, and reads what it wrote.
-type metaLoad struct {
-	s *session
+// Meta writes to the catalog all the time, and reads what it wrote.
+type Meta struct {
+	env Env
 
 	mu      sync.Mutex
 	counter *register
-	spare   []*register // take the counter's place when it goes out of use
-	log     []write     // of the current repetition, in the order of acknowledgements
-	fault   time.Time   // of the current repetition; zero between them
-	checked bool        // the ledger was read back since the fault
+	spare   []*register    // Take the counter's place when it goes out of use
+	log     []report.Write // of the current repetition, in the order of acknowledgements
+	fault   time.Time      // of the current repetition; zero between them
+	checked bool           // the ledger was read back since the fault
 
 	ledger  []*register
 	retired map[*register]bool // writer's; a write of theirs has an unknown outcome
@@ -47,19 +46,19 @@ type metaLoad struct {
 
 // openMeta makes the registers: uploads that are aborted leave a video each, whose title
 // can be changed and which nobody plays.
-func openMeta(ctx context.Context, s *session) (*metaLoad, error) {
-	m := &metaLoad{s: s, retired: map[*register]bool{}}
+func openMeta(ctx context.Context, env Env) (*Meta, error) {
+	m := &Meta{env: env, retired: map[*register]bool{}}
 	all := make([]*register, ledgerSize+8)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	for i := range all {
 		g.Go(func() error {
-			up, err := s.cluster.Meta.OpenUpload(ctx, wire.OpenUploadRequest{Title: registerTitle(0), Owner: vstack.ProposerID(uuid.New())})
+			up, err := env.Cluster.Meta.OpenUpload(ctx, wire.OpenUploadRequest{Title: registerTitle(0), Owner: vstack.ProposerID(uuid.New())})
 			if err != nil {
 				return fmt.Errorf("make a register: %w", err)
 			}
 			all[i] = &register{video: up.Video}
-			return s.cluster.Meta.AbortUpload(ctx, up.ID, up.Incarnation)
+			return env.Cluster.Meta.AbortUpload(ctx, up.ID, up.Incarnation)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -70,7 +69,7 @@ func openMeta(ctx context.Context, s *session) (*metaLoad, error) {
 }
 
 // write runs the one writer until ctx ends.
-func (m *metaLoad) write(ctx context.Context) error {
+func (m *Meta) write(ctx context.Context) error {
 	tick := time.NewTicker(writeEvery)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -78,7 +77,7 @@ func (m *metaLoad) write(ctx context.Context) error {
 			m.writeOne(ctx, r)
 		}
 		if m.readBackDue() {
-			if err := m.readBack(ctx, "after the first write that followed the fault"); err != nil && ctx.Err() == nil {
+			if err := m.ReadBack(ctx, "after the first write that followed the fault"); err != nil && ctx.Err() == nil {
 				return err
 			}
 		}
@@ -91,7 +90,7 @@ func (m *metaLoad) write(ctx context.Context) error {
 }
 
 // next takes the counter and the ledger in turn.
-func (m *metaLoad) next() *register {
+func (m *Meta) next() *register {
 	m.n++
 	if m.n%2 == 0 {
 		return m.current()
@@ -104,32 +103,32 @@ func (m *metaLoad) next() *register {
 	return r
 }
 
-func (m *metaLoad) writeOne(ctx context.Context, r *register) {
+func (m *Meta) writeOne(ctx context.Context, r *register) {
 	title := registerTitle(m.n)
 	r.begin(m.n)
 	call, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	begun := time.Now()
-	_, err := m.s.cluster.Meta.PatchVideo(call, r.video, wire.VideoPatch{Title: &title})
+	_, err := m.env.Cluster.Meta.PatchVideo(call, r.video, wire.VideoPatch{Title: &title})
 	acked := time.Now()
 	switch {
 	case err == nil:
 		r.acknowledge(m.n)
-		m.s.tally.add(Writes, 1)
-		m.s.tally.observe(WriteLatency, acked.Sub(begun))
+		m.env.Add(report.Writes, 1)
+		m.env.Observe(report.WriteLatency, acked.Sub(begun))
 		m.mu.Lock()
 		if len(m.log) < maxWrites {
-			m.log = append(m.log, write{begun, acked})
+			m.log = append(m.log, report.Write{Begun: begun, Acked: acked})
 		}
 		m.mu.Unlock()
 	case ctx.Err() == nil:
-		m.s.fail(WriteFailed, "write %d, given up after %s: %v", m.n, seconds(acked.Sub(begun).Seconds()), err)
+		m.env.Fail(report.WriteFailed, "write %d, given up after %s: %v", m.n, report.Seconds(acked.Sub(begun).Seconds()), err)
 		m.retire(r)
 	}
 }
 
 // retire takes a register out of use whose last write may or may not happen.
-func (m *metaLoad) retire(r *register) {
+func (m *Meta) retire(r *register) {
 	m.retired[r] = true
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -138,7 +137,7 @@ func (m *metaLoad) retire(r *register) {
 	}
 }
 
-func (m *metaLoad) current() *register {
+func (m *Meta) current() *register {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.counter
@@ -147,7 +146,7 @@ func (m *metaLoad) current() *register {
 // read is one reader, which asks one member only and tells it nothing of what it saw.
 // It waits out a pause of its member: the question that a paused leader finds in its
 // socket when it wakes is the dangerous one.
-func (m *metaLoad) read(ctx context.Context, addr string) error {
+func (m *Meta) read(ctx context.Context, addr string) error {
 	tick := time.NewTicker(readEvery)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -155,8 +154,8 @@ func (m *metaLoad) read(ctx context.Context, addr string) error {
 		floor := r.floor()
 		begun := time.Now()
 		var v vstack.Video
-		call, cancel := context.WithTimeout(ctx, maxPause+readGrace)
-		err := m.s.cluster.Get(call, addr, "/v1/videos/"+r.video.String()+"?consistency=linearizable", &v)
+		call, cancel := context.WithTimeout(ctx, m.env.Patience)
+		err := m.env.Cluster.Get(call, addr, "/v1/videos/"+r.video.String()+"?consistency=linearizable", &v)
 		cancel()
 		var n uint64
 		if err == nil {
@@ -164,12 +163,12 @@ func (m *metaLoad) read(ctx context.Context, addr string) error {
 		}
 		switch {
 		case err != nil && ctx.Err() == nil:
-			m.s.tally.add(ReadRefused, 1)
+			m.env.Add(report.ReadRefused, 1)
 		case err == nil:
-			m.s.tally.add(Reads, 1)
-			m.s.tally.observe(ReadLatency, time.Since(begun))
+			m.env.Add(report.Reads, 1)
+			m.env.Observe(report.ReadLatency, time.Since(begun))
 			if err := r.read(floor, n); err != nil && r == m.current() {
-				m.s.fail(StaleReads, "member at %s: %v", addr, err)
+				m.env.Fail(report.StaleReads, "member at %s: %v", addr, err)
 			}
 		}
 		select {
@@ -180,21 +179,21 @@ func (m *metaLoad) read(ctx context.Context, addr string) error {
 	return nil
 }
 
-// begin opens the log of a repetition. What came just before the fault stays in it.
-func (m *metaLoad) begin(fault time.Time) {
+// Begin opens the log of a repetition. What came just before the fault stays in it.
+func (m *Meta) Begin(fault time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	lead := fault.Add(-time.Duration(AckLead * float64(time.Second)))
+	lead := fault.Add(-time.Duration(report.AckLead * float64(time.Second)))
 	i := 0
-	for i < len(m.log) && m.log[i].acked.Before(lead) {
+	for i < len(m.log) && m.log[i].Acked.Before(lead) {
 		i++
 	}
-	m.log = append([]write(nil), m.log[i:]...)
+	m.log = append([]report.Write(nil), m.log[i:]...)
 	m.fault, m.checked = fault, false
 }
 
-// take closes the log of a repetition and returns it.
-func (m *metaLoad) take() []write {
+// Take closes the log of a repetition and returns it.
+func (m *Meta) Take() []report.Write {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := m.log
@@ -202,31 +201,31 @@ func (m *metaLoad) take() []write {
 	return out
 }
 
-// wroteSince reports whether a write that began after t was acknowledged.
-func (m *metaLoad) wroteSince(t time.Time) bool {
+// WroteSince reports whether a write that began after t was acknowledged.
+func (m *Meta) WroteSince(t time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.log) == 0 {
 		return false
 	}
-	_, ok := firstBegun(m.log[max(0, len(m.log)-1):], t)
+	_, ok := report.FirstBegun(m.log[max(0, len(m.log)-1):], t)
 	return ok
 }
 
 // readBackDue is true once a fault, when the first write has come through after it.
-func (m *metaLoad) readBackDue() bool {
+func (m *Meta) readBackDue() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.fault.IsZero() || m.checked || len(m.log) == 0 || m.log[len(m.log)-1].begun.Before(m.fault) {
+	if m.fault.IsZero() || m.checked || len(m.log) == 0 || m.log[len(m.log)-1].Begun.Before(m.fault) {
 		return false
 	}
 	m.checked = true
 	return true
 }
 
-// readBack lists the registers linearizably and compares each with what was
+// ReadBack lists the registers linearizably and compares each with what was
 // acknowledged before the listing began.
-func (m *metaLoad) readBack(ctx context.Context, when string) error {
+func (m *Meta) ReadBack(ctx context.Context, when string) error {
 	want := map[vstack.VideoID]uint64{}
 	for _, r := range append([]*register{m.current()}, m.ledger...) {
 		want[r.video] = r.acknowledged()
@@ -239,25 +238,25 @@ func (m *metaLoad) readBack(ctx context.Context, when string) error {
 	}
 	for id, n := range want {
 		if got, ok := have[id]; !ok || got < n {
-			m.s.fail(LostWrites, "write %d of %s was acknowledged; %s it reads %d", n, id, when, got)
+			m.env.Fail(report.LostWrites, "write %d of %s was acknowledged; %s it reads %d", n, id, when, got)
 		}
 	}
 	return nil
 }
 
 // list asks the members in turn until one has listed every register.
-func (m *metaLoad) list(ctx context.Context) (map[vstack.VideoID]uint64, error) {
+func (m *Meta) list(ctx context.Context) (map[vstack.VideoID]uint64, error) {
 	q := url.Values{"state": {string(vstack.VideoFailed)}, "limit": {"1000"}, "consistency": {"linearizable"}}
 	have := map[vstack.VideoID]uint64{}
 	var last error
 	for i := 0; ctx.Err() == nil; i++ {
 		var page wire.List[vstack.Video]
 		ask, cancel := context.WithTimeout(ctx, time.Second)
-		err := m.s.cluster.Get(ask, m.s.members[i%len(m.s.members)], "/v1/videos?"+q.Encode(), &page)
+		err := m.env.Cluster.Get(ask, m.env.Members[i%len(m.env.Members)], "/v1/videos?"+q.Encode(), &page)
 		cancel()
 		if err != nil {
 			last = err
-			if !wait(ctx, writeEvery) {
+			if !Wait(ctx, writeEvery) {
 				break
 			}
 			continue
@@ -274,16 +273,4 @@ func (m *metaLoad) list(ctx context.Context) (map[vstack.VideoID]uint64, error) 
 		i-- // the next page from the same member
 	}
 	return nil, errors.Join(last, context.Cause(ctx))
-}
-
-// wait sleeps, and reports whether ctx was alive to the end of it.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -1,4 +1,4 @@
-package drill
+package report
 
 import (
 	"bytes"
@@ -19,16 +19,15 @@ import (
 
 // sample is a report of n repetitions, one bound of which was missed.
 func sample(n int) *Report {
-	d, _ := Find("kill-leader")
-	r := newReport(d, Options{Repeat: n, Loads: []Load{LoadMeta, LoadPlay}, Seed: 1})
+	r := New(Params{Drill: "kill-leader", Doc: "SIGKILL", Repeat: n, Loads: []Load{LoadMeta, LoadPlay}, Seed: 1})
 	r.Began = time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
 	y := newTally()
 	for i := range n {
 		zero := r.Began.Add(time.Duration(i) * time.Minute)
-		tl := &timeline{fault: zero}
+		tl := &Timeline{Fault: zero}
 		tl.rep.Victims = []vstack.HostID{"h1"}
 		tl.rep.Events = []Event{{0.002, EventFault, "h1 <killed>"}, {0.5, EventLeader, "h2 leads"}, {2, EventHealed, "healed"}}
-		tl.led(500 * time.Millisecond)
+		tl.Led(500 * time.Millisecond)
 		rep := tl.finish(acksAt(zero, -300, -20, 600+10*i, 1500), zero.Add(2*time.Second))
 		rep.N = i + 1
 		r.Repetitions = append(r.Repetitions, rep)
@@ -183,23 +182,6 @@ func TestTableTellsEveryFigure(t *testing.T) {
 	}
 }
 
-func TestOptionsAreChecked(t *testing.T) {
-	for name, o := range map[string]Options{
-		"no program":           {},
-		"no repetitions":       {Exe: "x", Repeat: -1},
-		"too many repetitions": {Exe: "x", Repeat: maxRepeat + 1},
-		"too long a pause":     {Exe: "x", Pause: maxPause + 1},
-		"a bound on no load":   {Exe: "x", Loads: []Load{LoadPlay}, Assertions: []Assertion{{Name: WriteGap, Stat: "p99"}}},
-	} {
-		if _, err := o.withDefaults(); !errors.Is(err, vstack.ErrInvalid) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if o, err := (Options{Exe: "x"}).withDefaults(); err != nil || len(o.Loads) != 3 || o.Repeat != 1 {
-		t.Errorf("%+v %v", o, err)
-	}
-}
-
 func TestParseLoads(t *testing.T) {
 	if l, err := ParseLoads("upload, play,meta,play"); err != nil || len(l) != 3 || l[0] != LoadUpload {
 		t.Errorf("%v %v", l, err)
@@ -211,16 +193,5 @@ func TestParseLoads(t *testing.T) {
 		if l, err := ParseLoads(s); !errors.Is(err, vstack.ErrInvalid) {
 			t.Errorf("%q: %v %v", s, l, err)
 		}
-	}
-}
-
-func TestFindKnowsEveryDrill(t *testing.T) {
-	for _, d := range Drills() {
-		if got, err := Find(d.Name); err != nil || got.Doc != d.Doc {
-			t.Errorf("%s: %v", d.Name, err)
-		}
-	}
-	if _, err := Find("meteor"); !errors.Is(err, vstack.ErrNotFound) {
-		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package drill
+package report
 
 import (
 	"math"
@@ -7,11 +7,11 @@ import (
 )
 
 // acksAt makes writes of 5 ms that are acknowledged at so many milliseconds after zero.
-func acksAt(zero time.Time, ms ...int) []write {
-	var out []write
+func acksAt(zero time.Time, ms ...int) []Write {
+	var out []Write
 	for _, m := range ms {
 		at := zero.Add(time.Duration(m) * time.Millisecond)
-		out = append(out, write{at.Add(-5 * time.Millisecond), at})
+		out = append(out, Write{at.Add(-5 * time.Millisecond), at})
 	}
 	return out
 }
@@ -40,22 +40,22 @@ func TestLongestGap(t *testing.T) {
 func TestFirstWriteIsOneThatBeganAfterTheFault(t *testing.T) {
 	zero := time.Now()
 	// The second was under way at the fault: the dead leader may have committed it.
-	writes := []write{{zero.Add(-20 * time.Millisecond), zero.Add(-10 * time.Millisecond)}, {zero.Add(-time.Millisecond), zero.Add(300 * time.Millisecond)}}
-	if w, ok := firstBegun(writes, zero); ok {
+	writes := []Write{{zero.Add(-20 * time.Millisecond), zero.Add(-10 * time.Millisecond)}, {zero.Add(-time.Millisecond), zero.Add(300 * time.Millisecond)}}
+	if w, ok := FirstBegun(writes, zero); ok {
 		t.Errorf("took %v", w)
 	}
-	writes = append(writes, write{zero.Add(301 * time.Millisecond), zero.Add(310 * time.Millisecond)})
-	if w, ok := firstBegun(writes, zero); !ok || w != writes[2] {
+	writes = append(writes, Write{zero.Add(301 * time.Millisecond), zero.Add(310 * time.Millisecond)})
+	if w, ok := FirstBegun(writes, zero); !ok || w != writes[2] {
 		t.Errorf("took %v", w)
 	}
 }
 
 func TestTimelineOfARepetition(t *testing.T) {
 	zero := time.Now().Add(-2 * time.Second)
-	tl := &timeline{fault: zero}
+	tl := &Timeline{Fault: zero}
 	tl.rep.Events = []Event{{0.001, EventFault, "killed"}, {0.4, EventLeader, "leads"}, {2, EventHealed, "healed"}}
-	tl.led(400 * time.Millisecond)
-	tl.led(900 * time.Millisecond) // only the first leader counts
+	tl.Led(400 * time.Millisecond)
+	tl.Led(900 * time.Millisecond) // only the first leader counts
 	rep := tl.finish(acksAt(zero, -300, -20, 500, 520, 1990), zero.Add(2*time.Second))
 	for name, tc := range map[string]struct {
 		got  *float64
@@ -75,7 +75,7 @@ func TestTimelineOfARepetition(t *testing.T) {
 
 func TestTimelineWithoutMetaLoad(t *testing.T) {
 	zero := time.Now()
-	rep := (&timeline{fault: zero}).finish(nil, zero.Add(time.Second))
+	rep := (&Timeline{Fault: zero}).finish(nil, zero.Add(time.Second))
 	if rep.WriteGap != nil || rep.FirstWrite != nil || rep.Acks != nil || rep.Heal == nil {
 		t.Errorf("%+v", rep)
 	}
@@ -102,25 +102,5 @@ func TestFiguresAreTheLoads(t *testing.T) {
 	ts, cs = y.figures(nil)
 	if len(ts) != 2 || len(cs) != 1 {
 		t.Errorf("without loads: %+v %+v", ts, cs)
-	}
-}
-
-func TestPausesAreDrawnFromTheirRange(t *testing.T) {
-	short := 0
-	for n := range 1000 {
-		p := drawPause(7, n)
-		if p < minPause || p > maxPause {
-			t.Fatalf("pause %v", p)
-		}
-		if p < time.Second {
-			short++
-		}
-		if p != drawPause(7, n) {
-			t.Fatal("a seed is no seed")
-		}
-	}
-	// ln(10)/ln(300) of them.
-	if short < 340 || short > 470 {
-		t.Errorf("%d of 1000 below a second, want about 404", short)
 	}
 }

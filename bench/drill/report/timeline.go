@@ -1,4 +1,4 @@
-package drill
+package report
 
 import (
 	"fmt"
@@ -52,27 +52,39 @@ const (
 	maxSlices = 2400
 )
 
-// write is one catalog write of the meta load that was acknowledged.
-type write struct{ begun, acked time.Time }
+// Write is one catalog write of the meta load that was acknowledged.
+type Write struct{ Begun, Acked time.Time }
 
-// timeline is a repetition in the making.
-type timeline struct {
-	fault time.Time // set once, before other goroutines see the timeline
+// Timeline is a repetition in the making. Its methods may be called from several
+// goroutines.
+type Timeline struct {
+	Fault time.Time // not to be changed
 
+	rec *Recorder
 	mu  sync.Mutex
 	rep Repetition
 }
 
-func (t *timeline) event(kind, format string, args ...any) time.Duration {
+// Begin is the moment of a fault; what the recorder counts as failures from here on is
+// the repetition's.
+func (r *Recorder) Begin(victims ...vstack.HostID) *Timeline {
+	r.begin()
+	t := &Timeline{Fault: time.Now(), rec: r}
+	t.rep.Began, t.rep.Victims = t.Fault.UTC(), victims
+	return t
+}
+
+// Event notes that something happened now, and returns how long after the fault that is.
+func (t *Timeline) Event(kind, format string, args ...any) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	at := time.Since(t.fault)
+	at := time.Since(t.Fault)
 	t.rep.Events = append(t.rep.Events, Event{At: at.Seconds(), Kind: kind, Text: fmt.Sprintf(format, args...)})
 	return at
 }
 
-// led notes how long it took until a member led again; only the first counts.
-func (t *timeline) led(gap time.Duration) {
+// Led notes how long it took until a member led again; only the first counts.
+func (t *Timeline) Led(gap time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.rep.LeaderGap == nil {
@@ -81,20 +93,32 @@ func (t *timeline) led(gap time.Duration) {
 	}
 }
 
-// finish computes what the writes of the repetition tell, which are in the order of
-// their acknowledgement, and returns the repetition.
-func (t *timeline) finish(writes []write, healed time.Time) Repetition {
+// End is the end of repetition n, which healed at a moment. The writes are in the order
+// of their acknowledgement.
+func (t *Timeline) End(n int, writes []Write, healed time.Time) Repetition {
+	rep := t.finish(writes, healed)
+	rep.N, rep.Counts = n, t.rec.counts()
+	for name, v := range map[string]*float64{WriteGap: rep.WriteGap, FirstWrite: rep.FirstWrite, LeaderGap: rep.LeaderGap, Heal: rep.Heal} {
+		if v != nil {
+			t.rec.Observe(name, time.Duration(*v*float64(time.Second)))
+		}
+	}
+	return rep
+}
+
+// finish computes what the writes tell.
+func (t *Timeline) finish(writes []Write, healed time.Time) Repetition {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	heal := healed.Sub(t.fault).Seconds()
+	heal := healed.Sub(t.Fault).Seconds()
 	t.rep.Heal = &heal
 	if len(writes) > 0 {
-		gap := longestGap(writes, t.fault, healed).Seconds()
+		gap := longestGap(writes, t.Fault, healed).Seconds()
 		t.rep.WriteGap = &gap
-		t.rep.Acks = ackSlices(writes, t.fault, healed)
+		t.rep.Acks = ackSlices(writes, t.Fault, healed)
 	}
-	if w, ok := firstBegun(writes, t.fault); ok {
-		first := w.acked.Sub(t.fault).Seconds()
+	if w, ok := FirstBegun(writes, t.Fault); ok {
+		first := w.Acked.Sub(t.Fault).Seconds()
 		t.rep.FirstWrite = &first
 		t.insert(Event{At: first, Kind: EventWrite, Text: "first write acknowledged"})
 	}
@@ -102,7 +126,7 @@ func (t *timeline) finish(writes []write, healed time.Time) Repetition {
 }
 
 // insert puts an event that was found afterwards in its place.
-func (t *timeline) insert(e Event) {
+func (t *Timeline) insert(e Event) {
 	i := len(t.rep.Events)
 	for i > 0 && t.rep.Events[i-1].At > e.At {
 		i--
@@ -110,39 +134,39 @@ func (t *timeline) insert(e Event) {
 	t.rep.Events = append(t.rep.Events[:i], append([]Event{e}, t.rep.Events[i:]...)...)
 }
 
-// firstBegun is the first acknowledged write that began at or after a moment.
-func firstBegun(writes []write, after time.Time) (write, bool) {
+// FirstBegun is the first acknowledged write that began at or after a moment.
+func FirstBegun(writes []Write, after time.Time) (Write, bool) {
 	for _, w := range writes {
-		if !w.begun.Before(after) {
+		if !w.Begun.Before(after) {
 			return w, true
 		}
 	}
-	return write{}, false
+	return Write{}, false
 }
 
 // longestGap is the longest time between from and to in which nothing was acknowledged.
-func longestGap(writes []write, from, to time.Time) time.Duration {
+func longestGap(writes []Write, from, to time.Time) time.Duration {
 	last, longest := from, time.Duration(0)
 	for _, w := range writes {
-		if w.acked.Before(from) {
+		if w.Acked.Before(from) {
 			continue
 		}
-		if w.acked.After(to) {
+		if w.Acked.After(to) {
 			break
 		}
-		longest = max(longest, w.acked.Sub(last))
-		last = w.acked
+		longest = max(longest, w.Acked.Sub(last))
+		last = w.Acked
 	}
 	return max(longest, to.Sub(last))
 }
 
 // ackSlices counts acknowledgements in slices of AckSlice.
-func ackSlices(writes []write, fault, healed time.Time) []int {
+func ackSlices(writes []Write, fault, healed time.Time) []int {
 	begin := fault.Add(-time.Duration(AckLead * float64(time.Second)))
 	n := min(int(healed.Sub(begin).Seconds()/AckSlice)+1, maxSlices)
 	out := make([]int, n)
 	for _, w := range writes {
-		at := w.acked.Sub(begin).Seconds() / AckSlice
+		at := w.Acked.Sub(begin).Seconds() / AckSlice
 		if at >= 0 && int(at) < n {
 			out[int(at)]++
 		}

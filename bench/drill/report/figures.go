@@ -1,4 +1,4 @@
-package drill
+package report
 
 import (
 	"fmt"
@@ -187,8 +187,8 @@ func (m metric) given(loads []Load) bool {
 	return false
 }
 
-// seconds prints a time of a report for people.
-func seconds(s float64) string {
+// Seconds prints a time of a report for people.
+func Seconds(s float64) string {
 	if s < 0.1 {
 		return fmt.Sprintf("%.1f ms", s*1e3)
 	}

@@ -1,0 +1,58 @@
+package drill
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+func TestOptionsAreChecked(t *testing.T) {
+	for name, o := range map[string]Options{
+		"no program":           {},
+		"no repetitions":       {Exe: "x", Repeat: -1},
+		"too many repetitions": {Exe: "x", Repeat: maxRepeat + 1},
+		"too long a pause":     {Exe: "x", Pause: maxPause + 1},
+		"a bound on no load":   {Exe: "x", Loads: []report.Load{report.LoadPlay}, Assertions: []report.Assertion{{Name: report.WriteGap, Stat: "p99"}}},
+	} {
+		if _, err := o.withDefaults(); !errors.Is(err, vstack.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if o, err := (Options{Exe: "x"}).withDefaults(); err != nil || len(o.Loads) != 3 || o.Repeat != 1 {
+		t.Errorf("%+v %v", o, err)
+	}
+}
+
+func TestFindKnowsEveryDrill(t *testing.T) {
+	for _, d := range Drills() {
+		if got, err := Find(d.Name); err != nil || got.Doc != d.Doc {
+			t.Errorf("%s: %v", d.Name, err)
+		}
+	}
+	if _, err := Find("meteor"); !errors.Is(err, vstack.ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+func TestPausesAreDrawnFromTheirRange(t *testing.T) {
+	short := 0
+	for n := range 1000 {
+		p := drawPause(7, n)
+		if p < minPause || p > maxPause {
+			t.Fatalf("pause %v", p)
+		}
+		if p < time.Second {
+			short++
+		}
+		if p != drawPause(7, n) {
+			t.Fatal("a seed is no seed")
+		}
+	}
+	// ln(10)/ln(300) of them.
+	if short < 340 || short > 470 {
+		t.Errorf("%d of 1000 below a second, want about 404", short)
+	}
+}

@@ -1,0 +1,98 @@
+package load
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/internal/cluster"
+)
+
+// Env is what the loads work on. All fields are required.
+type Env struct {
+	*report.Recorder
+	Cluster *cluster.Cluster
+	// Members are HOST:PORT of the metastores' APIs.
+	Members []string
+	// Dir takes the files that are uploaded; it must not exist yet.
+	Dir string
+	// FFmpeg draws them.
+	FFmpeg string
+	// Patience is how long a member may take for a read: longer than any fault lasts.
+	Patience time.Duration
+}
+
+// Set is the loads of a session.
+type Set struct {
+	Meta  *Meta  // nil without that load
+	Media *Media // nil without upload and play
+
+	loads []report.Load
+	stop  context.CancelFunc
+	group *errgroup.Group
+}
+
+// Open makes what the loads need in a healthy cluster. Start runs them.
+func Open(ctx context.Context, env Env, loads []report.Load) (*Set, error) {
+	s := &Set{loads: loads}
+	var err error
+	if s.has(report.LoadMeta) {
+		if s.Meta, err = openMeta(ctx, env); err != nil {
+			return nil, err
+		}
+	}
+	if s.has(report.LoadUpload) || s.has(report.LoadPlay) {
+		if s.Media, err = openMedia(ctx, env, s.has(report.LoadPlay)); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Set) has(l report.Load) bool { return slices.Contains(s.loads, l) }
+
+// Start runs the loads until Stop.
+func (s *Set) Start(ctx context.Context) {
+	ctx, s.stop = context.WithCancel(ctx)
+	s.group = &errgroup.Group{} // one load's error does not end the others: it is told at the end
+	if s.Meta != nil {
+		s.group.Go(func() error { return s.Meta.write(ctx) })
+		for _, addr := range s.Meta.env.Members {
+			s.group.Go(func() error { return s.Meta.read(ctx, addr) })
+		}
+	}
+	if s.has(report.LoadUpload) {
+		s.group.Go(func() error { return s.Media.upload(ctx) })
+	}
+	if s.has(report.LoadPlay) {
+		for i := range players {
+			s.group.Go(func() error { return s.Media.play(ctx, i+1) })
+		}
+	}
+}
+
+// Stop ends the loads and waits for them. It may be called again.
+func (s *Set) Stop() error {
+	if s.group == nil {
+		return nil
+	}
+	s.stop()
+	err := s.group.Wait()
+	s.group = nil
+	return err
+}
+
+// Wait sleeps, and reports whether ctx was alive to the end of it.
+func Wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
