@@ -9,27 +9,24 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 )
 
-// MaxRequests is how many request ids are remembered with their answers. It is part
-// of the format: members must forget the same ones.
-const MaxRequests = 16384
-
 // application is one write transaction over a batch of commands.
 type application struct {
-	txn  *memdb.Txn
-	meta metaRow
-	err  error // the first error of the tables, which is fatal
+	txn      *memdb.Txn
+	meta     metaRow
+	requests map[string]*requestRow // those of meta.Answers
+	err      error                  // the first error of the tables, which is fatal
 
 	// Of the command at hand.
 	index uint64
 	time  time.Time
 }
 
-func begin(txn *memdb.Txn) (*application, error) {
+func begin(txn *memdb.Txn, requests map[string]*requestRow) (*application, error) {
 	m := get[*metaRow](txn, tableMeta, []byte{1})
 	if m == nil {
 		return nil, fmt.Errorf("catalog has no meta row: %w", vstack.ErrInternal)
 	}
-	return &application{txn: txn, meta: *m}, nil
+	return &application{txn: txn, meta: *m, requests: requests}, nil
 }
 
 func (a *application) finish() error {
@@ -50,10 +47,8 @@ func (a *application) apply(cmd Command, index uint64) (*Result, error) {
 		return nil, fmt.Errorf("entry is not after the applied %d: %w", a.meta.Applied, vstack.ErrInternal)
 	}
 	a.meta.Applied = index
-	if cmd.RequestID != "" {
-		if first := get[*requestRow](a.txn, tableRequests, requestKey(cmd.RequestID)); first != nil {
-			return a.repeat(first, cmd), nil
-		}
+	if first := a.answered(cmd.RequestID); first != nil {
+		return a.repeat(first, cmd), nil
 	}
 	res := &Result{Index: index}
 	refused, err := a.run(cmd, res)
@@ -110,36 +105,6 @@ func handle[P any](cmd Command, res *Result, f func(P, *Result) error) (refused,
 		return nil, err
 	}
 	return f(p, res), nil
-}
-
-// repeat answers a request id that was seen before with its first answer.
-func (a *application) repeat(first *requestRow, cmd Command) *Result {
-	if first.Type != cmd.Type {
-		return &Result{Index: a.index, Code: vstack.ErrInvalid.Code(),
-			Detail: fmt.Sprintf("request id %q was used for %s before: %v", cmd.RequestID, first.Type, vstack.ErrInvalid)}
-	}
-	res := first.Result
-	return &res
-}
-
-// remember keeps an answer and forgets the oldest beyond MaxRequests.
-func (a *application) remember(r *requestRow) {
-	a.put(r)
-	a.meta.Requests++
-	for a.meta.Requests > MaxRequests && a.err == nil {
-		o, err := a.txn.First(tableRequests, byChanged)
-		if err != nil || o == nil {
-			a.err = fmt.Errorf("evict a request: %w: %v", vstack.ErrInternal, err)
-			return
-		}
-		oldest := o.(*requestRow)
-		a.meta.Sum = a.meta.Sum.minus(oldest.sum)
-		if err := a.txn.Delete(tableRequests, oldest); err != nil {
-			a.err = fmt.Errorf("evict request %q: %w", oldest.ID, err)
-			return
-		}
-		a.meta.Requests--
-	}
 }
 
 // put seals and inserts a row in place of the one with its key, if any.

@@ -38,10 +38,12 @@ func (c *Config) Validate() error {
 // Catalog implements raft.BatchingFSM. Reads go through View and are safe at any
 // time; Apply, Snapshot and Restore are called by Raft alone.
 type Catalog struct {
-	cfg     Config
-	db      atomic.Pointer[memdb.MemDB] // replaced by Restore
-	halted  error                       // set by the Raft goroutine only
-	metrics *metrics
+	cfg    Config
+	db     atomic.Pointer[memdb.MemDB] // replaced by Restore
+	halted error                       // set by the Raft goroutine only
+	// requests finds the remembered answers; the Raft goroutine's alone.
+	requests map[string]*requestRow
+	metrics  *metrics
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when Applied grows
@@ -61,7 +63,7 @@ func New(cfg Config) (*Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Catalog{cfg: cfg, changed: make(chan struct{}), metrics: m}
+	c := &Catalog{cfg: cfg, changed: make(chan struct{}), metrics: m, requests: map[string]*requestRow{}}
 	db, err := newDB()
 	if err != nil {
 		return nil, err
@@ -80,7 +82,7 @@ func (c *Catalog) ApplyBatch(logs []*raft.Log) []any {
 	out := make([]any, len(logs))
 	txn := c.db.Load().Txn(true)
 	defer txn.Abort()
-	a, err := begin(txn)
+	a, err := begin(txn, c.requests)
 	for i, l := range logs {
 		if c.halted == nil && err == nil && l.Type == raft.LogCommand {
 			var res *Result

@@ -53,14 +53,6 @@ type storeRow struct {
 	sum sum
 }
 
-type requestRow struct {
-	ID     string `json:"id"`
-	Type   Type   `json:"type"`
-	Result Result `json:"result"`
-
-	sum sum
-}
-
 type groupsRow struct {
 	Groups []vstack.PGTargets `json:"groups"`
 
@@ -83,44 +75,44 @@ type metaRow struct {
 	// Cluster is the catalog's identity, from the first placement on.
 	Cluster vstack.ClusterID `json:"cluster,omitzero"`
 
-	Sum sum `json:"-"` // of all rows
+	Sum     sum           `json:"-"` // of all rows
+	Answers []*requestRow `json:"-"` // of the last requests, oldest first; see requests.go
 }
 
 // frozen reports whether placement changes by epoch only.
 func (m *metaRow) frozen() bool { return m.Uploads > 0 || m.Moved }
 
-func (r *videoRow) table() string   { return tableVideos }
-func (r *uploadRow) table() string  { return tableUploads }
-func (r *viewsRow) table() string   { return tableViews }
-func (r *storeRow) table() string   { return tableStores }
-func (r *requestRow) table() string { return tableRequests }
-func (r *groupsRow) table() string  { return tableGroups }
+func (r *videoRow) table() string  { return tableVideos }
+func (r *uploadRow) table() string { return tableUploads }
+func (r *viewsRow) table() string  { return tableViews }
+func (r *storeRow) table() string  { return tableStores }
+func (r *groupsRow) table() string { return tableGroups }
 
-func (r *videoRow) key() []byte   { return r.Video.ID[:] }
-func (r *uploadRow) key() []byte  { return r.Upload.ID[:] }
-func (r *viewsRow) key() []byte   { return r.Video[:] }
-func (r *storeRow) key() []byte   { return r.Store.ID[:] }
-func (r *requestRow) key() []byte { return requestKey(r.ID) }
-func (r *groupsRow) key() []byte  { return []byte{1} }
-func (r *metaRow) key() []byte    { return []byte{1} }
+func (r *videoRow) key() []byte  { return r.Video.ID[:] }
+func (r *uploadRow) key() []byte { return r.Upload.ID[:] }
+func (r *viewsRow) key() []byte  { return r.Video[:] }
+func (r *storeRow) key() []byte  { return r.Store.ID[:] }
+func (r *groupsRow) key() []byte { return []byte{1} }
+func (r *metaRow) key() []byte   { return []byte{1} }
 
-func (r *videoRow) checksum() sum   { return r.sum }
-func (r *uploadRow) checksum() sum  { return r.sum }
-func (r *viewsRow) checksum() sum   { return r.sum }
-func (r *storeRow) checksum() sum   { return r.sum }
-func (r *requestRow) checksum() sum { return r.sum }
-func (r *groupsRow) checksum() sum  { return r.sum }
-
-// requestKey gives request ids the fixed length that keyed wants.
-func requestKey(id string) []byte { h := sha256.Sum256([]byte(id)); return h[:] }
+func (r *videoRow) checksum() sum  { return r.sum }
+func (r *uploadRow) checksum() sum { return r.sum }
+func (r *viewsRow) checksum() sum  { return r.sum }
+func (r *storeRow) checksum() sum  { return r.sum }
+func (r *groupsRow) checksum() sum { return r.sum }
 
 // seal computes the row's checksum; every row is sealed before it is inserted.
 func seal(r row) (row, error) {
 	var err error
 	switch r := r.(type) {
 	case *videoRow:
-		if r.digest, err = digestOf(r.Manifest); err != nil {
-			return nil, err
+		switch { // a manifest never changes, so that its digest is that of the row before
+		case r.Manifest == nil:
+			r.digest = [sha256.Size]byte{}
+		case r.digest == [sha256.Size]byte{}:
+			if r.digest, err = digestOf(r.Manifest); err != nil {
+				return nil, err
+			}
 		}
 		bare := *r
 		bare.Manifest = nil
@@ -130,8 +122,6 @@ func seal(r row) (row, error) {
 	case *viewsRow:
 		r.sum, err = sumOf(r.table(), r, nil)
 	case *storeRow:
-		r.sum, err = sumOf(r.table(), r, nil)
-	case *requestRow:
 		r.sum, err = sumOf(r.table(), r, nil)
 	case *groupsRow:
 		r.sum, err = sumOf(r.table(), r, nil)

@@ -9,13 +9,12 @@ import (
 )
 
 const (
-	tableVideos   = "videos"
-	tableUploads  = "uploads"
-	tableViews    = "views"
-	tableStores   = "stores"
-	tableRequests = "requests"
-	tableGroups   = "groups"
-	tableMeta     = "meta"
+	tableVideos  = "videos"
+	tableUploads = "uploads"
+	tableViews   = "views"
+	tableStores  = "stores"
+	tableGroups  = "groups"
+	tableMeta    = "meta"
 
 	byID      = "id"
 	byCreated = "created" // Raft index that created the row
@@ -67,9 +66,6 @@ func newDB() (*memdb.MemDB, error) {
 		}),
 		table(tableViews, (*viewsRow).key, nil),
 		table(tableStores, (*storeRow).key, nil),
-		table(tableRequests, (*requestRow).key, map[string]keyed[*requestRow]{
-			byChanged: func(r *requestRow) []byte { return u64(r.Result.Index) },
-		}),
 		table(tableGroups, (*groupsRow).key, nil),
 		table(tableMeta, (*metaRow).key, nil),
 	}

@@ -74,7 +74,9 @@ func (v *View) Write(w io.Writer) error {
 	each(v.txn, tableVideos, byID, func(r *videoRow) { out.frame(frameVideo, r) })
 	each(v.txn, tableUploads, byID, func(r *uploadRow) { out.frame(frameUpload, r) })
 	each(v.txn, tableViews, byID, func(r *viewsRow) { out.frame(frameViews, r) })
-	each(v.txn, tableRequests, byID, func(r *requestRow) { out.frame(frameRequest, r) })
+	for _, r := range v.meta.Answers {
+		out.frame(frameRequest, r)
+	}
 	sum, err := v.Checksum()
 	if err != nil {
 		return err
@@ -123,44 +125,45 @@ func frameCRC(kind frameKind, payload []byte) uint32 {
 // Restore replaces everything by a snapshot. On an error the catalog is as before.
 func (c *Catalog) Restore(r io.ReadCloser) error {
 	defer r.Close()
-	db, meta, err := read(r)
+	db, app, err := read(r)
 	if err != nil {
 		return fmt.Errorf("restore catalog snapshot: %w", err)
 	}
 	c.db.Store(db)
+	c.requests = app.requests
 	c.broadcast()
-	c.metrics.state(meta)
+	c.metrics.state(app.meta)
 	return nil
 }
 
 // read builds tables from a snapshot and holds them to its checksum.
-func read(r io.Reader) (*memdb.MemDB, metaRow, error) {
+func read(r io.Reader) (*memdb.MemDB, *application, error) {
 	in := bufio.NewReaderSize(r, 1<<20)
 	magic := make([]byte, len(snapshotMagic))
 	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != snapshotMagic {
-		return nil, metaRow{}, fmt.Errorf("header %q: %w: want %q (%v)", magic, vstack.ErrCorrupt, snapshotMagic, err)
+		return nil, nil, fmt.Errorf("header %q: %w: want %q (%v)", magic, vstack.ErrCorrupt, snapshotMagic, err)
 	}
 	db, err := newDB()
 	if err != nil {
-		return nil, metaRow{}, err
+		return nil, nil, err
 	}
 	txn := db.Txn(true)
 	defer txn.Abort()
-	l := &loader{txn: txn, app: &application{txn: txn}}
+	l := &loader{txn: txn, app: &application{txn: txn, requests: map[string]*requestRow{}}}
 	for {
 		kind, payload, err := readFrame(in)
 		if err != nil {
-			return nil, metaRow{}, fmt.Errorf("frame %d: %w", l.frames, err)
+			return nil, nil, fmt.Errorf("frame %d: %w", l.frames, err)
 		}
 		if kind == frameEnd {
 			if err := l.end(payload, in); err != nil {
-				return nil, metaRow{}, err
+				return nil, nil, err
 			}
 			txn.Commit()
-			return db, l.app.meta, nil
+			return db, l.app, nil
 		}
 		if err := l.load(kind, payload); err != nil {
-			return nil, metaRow{}, fmt.Errorf("frame %d, kind %q: %w", l.frames, kind, err)
+			return nil, nil, fmt.Errorf("frame %d, kind %q: %w", l.frames, kind, err)
 		}
 		l.frames++
 	}
@@ -215,7 +218,7 @@ func (l *loader) load(kind frameKind, payload []byte) error {
 	case frameViews:
 		r = &viewsRow{}
 	case frameRequest:
-		r = &requestRow{}
+		return l.request(payload)
 	default:
 		return fmt.Errorf("%w: unknown kind", vstack.ErrCorrupt)
 	}
@@ -223,6 +226,21 @@ func (l *loader) load(kind frameKind, payload []byte) error {
 		return err
 	}
 	l.app.put(r)
+	return l.app.err
+}
+
+// request adds a remembered answer; end puts them in order.
+func (l *loader) request(payload []byte) error {
+	r := &requestRow{}
+	if err := strict(payload, r); err != nil {
+		return err
+	}
+	if len(l.app.meta.Answers) == MaxRequests {
+		return fmt.Errorf("%w: more than %d requests", vstack.ErrCorrupt, MaxRequests)
+	}
+	want := l.app.meta.Requests
+	l.app.remember(r)
+	l.app.meta.Requests = want // what the snapshot says, for end to check
 	return l.app.err
 }
 
@@ -237,6 +255,9 @@ func (l *loader) end(payload []byte, in *bufio.Reader) error {
 	}
 	if _, err := in.ReadByte(); err != io.EOF {
 		return fmt.Errorf("trailer: %w: more data follows", vstack.ErrCorrupt)
+	}
+	if err := l.app.restoreRequests(l.app.meta.Requests); err != nil {
+		return err
 	}
 	if err := l.app.finish(); err != nil {
 		return err

@@ -1,0 +1,98 @@
+package catalog
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// MaxRequests is how many request ids are remembered with their answers. It is part
+// of the format: members must forget the same ones.
+const MaxRequests = 16384
+
+// requestRow is a request id with its first answer. Most writes leave one, so they are
+// not in a table, whose trees would be the larger part of applying a command: the meta
+// row's Answers lists them, and application.requests finds them. Answers is appended to
+// at its end and cut at its front and nothing in it is ever changed, so that the views
+// of older indexes keep theirs.
+type requestRow struct {
+	ID     string `json:"id"`
+	Type   Type   `json:"type"`
+	Result Result `json:"result"`
+
+	sum sum
+}
+
+// hash covers the answer. The object in it was a row at the answer's index, and counted
+// there, so that it is named here and not encoded again.
+func (r *requestRow) hash() sum {
+	b := make([]byte, 0, 256)
+	for _, s := range []string{"requests", r.ID, string(r.Type), string(r.Result.Code), r.Result.Detail} {
+		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+	}
+	b = binary.AppendUvarint(b, r.Result.Index)
+	if v := r.Result.Video; v != nil {
+		b = binary.AppendUvarint(append(b, v.ID[:]...), v.Index)
+	}
+	if u := r.Result.Upload; u != nil {
+		b = binary.AppendUvarint(append(b, u.ID[:]...), uint64(u.Incarnation))
+	}
+	h := sha256.New()
+	h.Write(b)
+	return lanes(h)
+}
+
+// answered is the row of a request that was applied before, or nil.
+func (a *application) answered(requestID string) *requestRow {
+	if requestID == "" {
+		return nil
+	}
+	return a.requests[requestID]
+}
+
+// repeat answers a request id that was seen before with its first answer.
+func (a *application) repeat(first *requestRow, cmd Command) *Result {
+	if first.Type != cmd.Type {
+		return &Result{Index: a.index, Code: vstack.ErrInvalid.Code(),
+			Detail: fmt.Sprintf("request id %q was used for %s before: %v", cmd.RequestID, first.Type, vstack.ErrInvalid)}
+	}
+	res := first.Result
+	return &res
+}
+
+// remember keeps an answer and forgets the oldest beyond MaxRequests.
+func (a *application) remember(r *requestRow) {
+	if a.err != nil {
+		return
+	}
+	r.sum = r.hash()
+	a.requests[r.ID] = r
+	a.meta.Answers = append(a.meta.Answers, r)
+	a.meta.Sum = a.meta.Sum.plus(r.sum)
+	for len(a.meta.Answers) > MaxRequests {
+		oldest := a.meta.Answers[0]
+		a.meta.Answers = a.meta.Answers[1:]
+		a.meta.Sum = a.meta.Sum.minus(oldest.sum)
+		delete(a.requests, oldest.ID)
+	}
+	a.meta.Requests = len(a.meta.Answers)
+}
+
+// restoreRequests puts the rows of a snapshot in order, and checks what remember keeps:
+// one row an id and an index, and as many as the meta row says.
+func (a *application) restoreRequests(want int) error {
+	slices.SortStableFunc(a.meta.Answers, func(x, y *requestRow) int { return cmp.Compare(x.Result.Index, y.Result.Index) })
+	for i := 1; i < len(a.meta.Answers); i++ {
+		if x, y := a.meta.Answers[i-1], a.meta.Answers[i]; x.Result.Index == y.Result.Index {
+			return fmt.Errorf("requests %q and %q: %w: both are of index %d", x.ID, y.ID, vstack.ErrCorrupt, x.Result.Index)
+		}
+	}
+	if n := len(a.requests); n != want || len(a.meta.Answers) != want {
+		return fmt.Errorf("requests: %w: %d rows of %d ids, want %d", vstack.ErrCorrupt, len(a.meta.Answers), n, want)
+	}
+	return nil
+}
