@@ -58,7 +58,7 @@ func (l *lane) process(place int) (*process, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.procs[place] == nil {
-		p, err := startProcess(l.r.opt.Exe, l.r.opt.Args, l.r.lab.Client, l.r.stores)
+		p, err := startProcess(l.r.opt, l.r.lab.Client, l.r.stores)
 		if err != nil {
 			return nil, err
 		}

@@ -37,14 +37,14 @@ type work struct {
 	err      error
 }
 
-// startProcess runs EXE PART-ARGUMENTS as a client whose ways to the stores are links of
-// its own.
-func startProcess(exe string, args []string, clientDir string, stores []string) (_ *process, err error) {
+// startProcess runs a client whose ways to the stores are links of its own.
+func startProcess(opt Options, clientDir string, stores []string) (_ *process, err error) {
 	p := &process{ended: make(chan struct{})}
 	if p.links, err = openLinks(stores); err != nil {
 		return nil, err
 	}
-	p.cmd = exec.Command(exe, args...)
+	p.cmd = exec.Command(opt.Exe, opt.Args...)
+	p.cmd.Env = append(os.Environ(), opt.Env...)
 	p.cmd.Stderr = os.Stderr
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, errors.Join(err, p.links.Close())

@@ -47,7 +47,7 @@ type Options struct {
 	Slots int
 	// Seed of everything that is drawn; processes and disks keep their own pace. Default 1.
 	Seed uint64
-	// Env is added to the hosts' environment.
+	// Env is added to the environment of hosts and clients.
 	Env []string
 	// Progress, when set, is told how far it is.
 	Progress func(string)
