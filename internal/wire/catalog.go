@@ -175,33 +175,69 @@ type FeedVideo struct {
 
 // RaftPeer is a member as one member sees it.
 type RaftPeer struct {
-	ID      string `json:"id"`
-	Raft    string `json:"raft"` // HOST:PORT of Raft
-	API     string `json:"api"`  // HOST:PORT of the REST API
-	Voter   bool   `json:"voter"`
-	Leader  bool   `json:"leader"`
-	Reached bool   `json:"reached"` // answered the member that was asked
-	// State, Term, LastIndex, Commit and Applied are the peer's own answer, when Reached.
+	ID       string `json:"id"`
+	Instance string `json:"instance,omitempty"` // of its directory; a new one is a new member
+	Raft     string `json:"raft"`               // HOST:PORT of Raft
+	API      string `json:"api"`                // HOST:PORT of the REST API
+	Voter    bool   `json:"voter"`
+	Leader   bool   `json:"leader"`
+	Reached  bool   `json:"reached"` // answered the member that was asked
+	// Standing, Detail, Cluster, State, Term, LastIndex, Commit and Applied are the peer's
+	// own answer, when Reached. Standing is forming, joining, refused, member or removed,
+	// and Detail says what to do where it is not member.
+	Standing  string `json:"standing,omitempty"`
+	Detail    string `json:"detail,omitempty"`
+	Cluster   string `json:"cluster,omitempty"` // the Raft cluster's name
 	State     string `json:"state,omitempty"`
 	Term      uint64 `json:"term,omitempty"`
 	LastIndex uint64 `json:"last_index,omitempty"`
 	Commit    uint64 `json:"commit,omitempty"`
 	Applied   uint64 `json:"applied,omitempty"`
+	// Behind is how many committed entries the leader knows of that the peer does not.
+	Behind uint64 `json:"behind,omitempty"`
 	// Checksum is of the peer's catalog at Applied; peers at one index have one checksum.
 	Checksum string `json:"checksum,omitempty"`
 	// LastContact is seconds since the peer heard from a leader; 0 on the leader.
 	LastContact float64 `json:"last_contact"`
+	// DiskWrite is seconds that the last write of its log took.
+	DiskWrite float64 `json:"disk_write,omitempty"`
 }
 
 // RaftStatus answers GET /v1/raft/status.
 type RaftStatus struct {
 	Node     string     `json:"node"`
-	Leader   string     `json:"leader"` // empty when none is known
+	Cluster  string     `json:"cluster,omitempty"` // the Raft cluster's name
+	Leader   string     `json:"leader"`            // empty when none is known
 	Term     uint64     `json:"term"`
 	Checksum string     `json:"checksum"` // of the catalog at Applied
 	Applied  uint64     `json:"applied"`
 	CanFail  int        `json:"can_fail"` // members that can be lost now with a majority left
+	Diverged bool       `json:"diverged"` // two members have different catalogs at one index
 	Peers    []RaftPeer `json:"peers"`
+}
+
+// RaftMember is one entry of the cluster's configuration.
+type RaftMember struct {
+	ID       string `json:"id"`
+	Instance string `json:"instance"`
+	Raft     string `json:"raft"`
+	API      string `json:"api"`
+	Voter    bool   `json:"voter"`
+}
+
+// RaftMembers answers GET /v1/raft/members. Version changes with the members; every
+// answer of a member carries it in Vstack-Members.
+type RaftMembers struct {
+	Version string       `json:"version"`
+	Cluster string       `json:"cluster"`
+	Leader  string       `json:"leader"`
+	Items   []RaftMember `json:"items"`
+}
+
+// AddPeerRequest is the body of POST /v1/raft/peers/{id}: where the new member serves.
+type AddPeerRequest struct {
+	Raft string `json:"raft"`
+	API  string `json:"api"`
 }
 
 // TransferRequest is the body of POST /v1/raft/transfer; an empty To lets Raft choose.

@@ -29,6 +29,9 @@ const (
 	HeaderNode  = "Vstack-Node"
 	HeaderTerm  = "Vstack-Term"
 	HeaderIndex = "Vstack-Index"
+	// HeaderMembers names the members that the answering one knows: a client that has
+	// another name asks for them.
+	HeaderMembers = "Vstack-Members"
 	// HeaderRequestID makes a retried write idempotent; at most 64 printable characters.
 	HeaderRequestID = "Vstack-Request-Id"
 	// HeaderForwarded carries the id of the member that forwarded a write, to stop loops.

@@ -43,6 +43,7 @@ var statuses = map[*vstack.Sentinel]int{
 	vstack.ErrNoLeader:        http.StatusServiceUnavailable,
 	vstack.ErrOutcomeUnknown:  http.StatusServiceUnavailable,
 	vstack.ErrNotReady:        http.StatusServiceUnavailable,
+	vstack.ErrQuorumAtRisk:    http.StatusConflict,
 	vstack.ErrUploadNotLive:   http.StatusConflict,
 	vstack.ErrForeignCatalog:  http.StatusConflict,
 	vstack.ErrManifestInvalid: http.StatusUnprocessableEntity,
