@@ -48,6 +48,9 @@ type Config struct {
 	// HeartbeatTimeout, ElectionTimeout and LeaseTimeout are Raft's. Default 250, 250
 	// and 200 ms.
 	HeartbeatTimeout, ElectionTimeout, LeaseTimeout time.Duration
+	// JoinTimeout is how long a new member may take to catch up before it is removed
+	// again. Default 10 min.
+	JoinTimeout time.Duration
 	// DiskTimeout ends a member whose log write hangs. Default 3 s.
 	DiskTimeout time.Duration
 	// SnapshotEntries and SnapshotEvery: see raftnode.Config.
@@ -57,6 +60,14 @@ type Config struct {
 	// SuspectAfter and DownAfter are a store's silence before it is suspect and down.
 	// Default 3 s and 10 s.
 	SuspectAfter, DownAfter time.Duration
+	// DeadAfter is a store's silence before its roles move to other stores; not before
+	// DownAfter. Default 10 min.
+	DeadAfter time.Duration
+	// EpochWindow is how many placement groups change their epoch at once. Default 16.
+	EpochWindow int
+	// AttemptTime is what a driver gets to bring a group to its next epoch before another
+	// is asked. Default 10 s.
+	AttemptTime time.Duration
 	// Tick is how often the leader judges stores. Default 250 ms.
 	Tick time.Duration
 	// EchoEvery is how often the highest LSNs of stores are committed. Default 30 s.
@@ -91,8 +102,12 @@ func (c *Config) withDefaults() {
 			os.Exit(1)
 		}
 	}
+	orDefault(&c.JoinTimeout, 10*time.Minute)
 	orDefault(&c.SuspectAfter, 3*time.Second)
 	orDefault(&c.DownAfter, 10*time.Second)
+	orDefault(&c.DeadAfter, 10*time.Minute)
+	orDefault(&c.EpochWindow, 16)
+	orDefault(&c.AttemptTime, 10*time.Second)
 	orDefault(&c.Tick, 250*time.Millisecond)
 	orDefault(&c.EchoEvery, 30*time.Second)
 	orDefault(&c.SettleAfter, 1500*time.Millisecond)
@@ -118,6 +133,10 @@ func (c *Config) Validate() error {
 	}
 	if c.SuspectAfter > c.DownAfter || c.Tick > c.SuspectAfter {
 		return fmt.Errorf("metastore: %w: want Tick ≤ SuspectAfter ≤ DownAfter, have %s, %s, %s", vstack.ErrInvalid, c.Tick, c.SuspectAfter, c.DownAfter)
+	}
+	if c.DeadAfter < 0 || c.EpochWindow < 1 || c.EpochWindow > vstack.PlacementGroups || c.AttemptTime < c.Tick {
+		return fmt.Errorf("metastore: %w: want DeadAfter > 0, EpochWindow of 1 to %d, AttemptTime ≥ Tick, have %s, %d, %s",
+			vstack.ErrInvalid, vstack.PlacementGroups, c.DeadAfter, c.EpochWindow, c.AttemptTime)
 	}
 	if c.FeedHold > 30*time.Second {
 		return fmt.Errorf("metastore: feed hold %s: %w: at most 30 s", c.FeedHold, vstack.ErrInvalid)

@@ -7,7 +7,8 @@
 //	client ── HTTPS ── routes ── read ──── catalog.View
 //	                     │ └──── propose ── raftnode ── catalog (on every member)
 //	                     └────── forward ── the leader's routes
-//	duties of the leader: liveness of stores, placement; of every member: views
+//	duties of the leader: liveness of stores, placement, epoch changes; of every
+//	member: views
 //
 // Invariants:
 //
@@ -17,5 +18,7 @@
 //   - A request is forwarded at most once.
 //   - No store is judged by a leader that has not had the chance to hear of it for
 //     DownAfter, and none because the leader's own process stood still.
+//   - An operator's order, a lost store and every attempt at an epoch are in the catalog;
+//     a leader that dies takes no more with it than the time they are out.
 //   - The metastore dials no datanode and moves no chunk.
 package metastore

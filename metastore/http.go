@@ -56,9 +56,17 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 			}
 		}()
 		s.sign(c, s.catalog.View().Applied())
+		if err := s.checkStanding(r); err != nil {
+			return err
+		}
 		req := c.Request()
 		if r.Mutual {
 			if _, err := identity.RequirePeer(req, identity.RoleHost, identity.RoleAdmin); err != nil {
+				return err
+			}
+		}
+		if r.admit != nil {
+			if err := r.admit(s, c); err != nil {
 				return err
 			}
 		}
@@ -85,6 +93,9 @@ func (s *Server) sign(c echo.Context, index uint64) {
 	h.Set(wire.HeaderNode, s.cfg.ID)
 	h.Set(wire.HeaderTerm, strconv.FormatUint(s.node.Term(), 10))
 	h.Set(wire.HeaderIndex, strconv.FormatUint(index, 10))
+	if members := s.node.Members(); len(members) > 0 {
+		h.Set(wire.HeaderMembers, memberVersion(members))
+	}
 }
 
 func checkRequestID(id string) error {
@@ -145,7 +156,9 @@ func decode(c echo.Context, v any, lenient bool) error {
 }
 
 // answer sends JSON.
-func answer(c echo.Context, v any) error {
+func answer(c echo.Context, v any) error { return answerWith(c, http.StatusOK, v) }
+
+func answerWith(c echo.Context, status int, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
@@ -153,7 +166,7 @@ func answer(c echo.Context, v any) error {
 	if c.Response().Header().Get(echo.HeaderCacheControl) == "" {
 		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	}
-	return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, b)
+	return c.Blob(status, echo.MIMEApplicationJSON, b)
 }
 
 // notModified answers 304 if the client already has the tag, and says so.

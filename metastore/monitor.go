@@ -11,6 +11,7 @@ import (
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/catalog"
 	"github.com/vstack/vstack/metastore/raftnode"
+	"github.com/vstack/vstack/metastore/reconfigure"
 )
 
 // proposeTimeout bounds a leader's own writes.
@@ -131,6 +132,33 @@ func (m *monitor) stateOf(state vstack.StoreState, seen *sighting, now time.Time
 		return vstack.StoreSuspect
 	}
 	return vstack.StoreUp
+}
+
+// silence is for how long this leader has missed a store while it listened; 0 when it
+// stood still itself and judge has not seen that yet.
+func (m *monitor) silence(l raftnode.Leadership, id vstack.StoreID, now time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.term != l.Term || now.Sub(m.ticked) > m.stall {
+		return 0
+	}
+	if seen := m.stores[id]; seen != nil {
+		return now.Sub(seen.at)
+	}
+	return now.Sub(m.since)
+}
+
+// amnesia collects the last reports of stores that are barred from groups.
+func (m *monitor) amnesia() map[vstack.StoreID]reconfigure.Report {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[vstack.StoreID]reconfigure.Report{}
+	for id, s := range m.stores {
+		if len(s.report.Amnesic) > 0 {
+			out[id] = reconfigure.Report{Groups: s.report.Amnesic, At: s.at}
+		}
+	}
+	return out
 }
 
 // echo is the highest LSN of a store that this leader knows of.

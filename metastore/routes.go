@@ -2,6 +2,7 @@ package metastore
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -23,7 +24,9 @@ type route struct {
 	wire.Route
 	place place
 	// body bounds the request's body in bytes; 0 allows none.
-	body   int64
+	body int64
+	// admit is asked before the request is forwarded; nil admits whoever Mutual does.
+	admit  func(*Server, echo.Context) error
 	handle func(*Server, echo.Context) error
 }
 
@@ -70,16 +73,16 @@ func writeErrors(more ...*vstack.Sentinel) []*vstack.Sentinel {
 }
 
 func get(path, summary string, p place, params []wire.Param, response any, errs []*vstack.Sentinel, h func(*Server, echo.Context) error) route {
-	return route{wire.Route{Method: http.MethodGet, Path: path, Summary: summary, Params: params, Response: response, Errors: errs}, p, 0, h}
+	return route{wire.Route{Method: http.MethodGet, Path: path, Summary: summary, Params: params, Response: response, Errors: errs}, p, 0, nil, h}
 }
 
 func write(method, path, summary string, body int64, request, response any, errs []*vstack.Sentinel, h func(*Server, echo.Context) error) route {
-	return route{wire.Route{Method: method, Path: path, Summary: summary, Params: requestID(), Request: request, Response: response, Errors: errs, Mutual: true}, leader, body, h}
+	return route{wire.Route{Method: method, Path: path, Summary: summary, Params: requestID(), Request: request, Response: response, Errors: errs, Mutual: true}, leader, body, nil, h}
 }
 
 // routes is the single table that is served, documented and tested.
 func routes() []route {
-	return append(append(videoRoutes(), uploadRoutes()...), clusterRoutes()...)
+	return slices.Concat(videoRoutes(), uploadRoutes(), clusterRoutes(), raftRoutes())
 }
 
 func videoRoutes() []route {
@@ -97,7 +100,7 @@ func videoRoutes() []route {
 		write(http.MethodDelete, "/v1/videos/{id}", "Delete a video; its id is never reused", 0, nil, vstack.Video{}, writeErrors(notFound), (*Server).deleteVideo),
 		write(http.MethodPut, "/v1/videos/{id}/class", "Set the storage policy", smallBody, wire.ClassRequest{}, vstack.Video{}, writeErrors(notFound), (*Server).setClass),
 		{wire.Route{Method: http.MethodPost, Path: "/v1/videos/{id}/views", Summary: "Count views; committed within a second",
-			Request: wire.ViewsRequest{}, Errors: readErrors(notFound)}, anywhere, smallBody, (*Server).addViews},
+			Request: wire.ViewsRequest{}, Errors: readErrors(notFound)}, anywhere, smallBody, nil, (*Server).addViews},
 		write(http.MethodPost, "/v1/views", "Commit the views that a member counted", beatBody, wire.ViewsBatch{}, nil, writeErrors(), (*Server).commitViews),
 	}
 }
@@ -118,7 +121,7 @@ func uploadRoutes() []route {
 			writeErrors(notFound, notLive, fenced, vstack.ErrManifestInvalid), (*Server).publish),
 		{wire.Route{Method: http.MethodDelete, Path: "/v1/uploads/{id}", Summary: "Abort an upload", Mutual: true, Response: vstack.Upload{},
 			Params: append(requestID(), wire.Param{Name: "incarnation", In: "query", Doc: "abort only if this is the current one; default whichever is"}),
-			Errors: writeErrors(notFound, notLive, fenced)}, leader, 0, (*Server).abortUpload},
+			Errors: writeErrors(notFound, notLive, fenced)}, leader, 0, nil, (*Server).abortUpload},
 	}
 }
 
@@ -133,10 +136,11 @@ func clusterRoutes() []route {
 		get("/v1/nodes/{id}", "Get a host with its stores", readable, consistency(), wire.Node{}, readErrors(vstack.ErrNotFound), (*Server).getNode),
 		{wire.Route{Method: http.MethodPost, Path: "/v1/heartbeats", Summary: "Report a host's stores, every second; registers new ones", Mutual: true,
 			Request: wire.Heartbeat{}, Response: wire.HeartbeatReply{}, Errors: writeErrors(vstack.ErrForbidden, vstack.ErrAlreadyExists)},
-			leader, beatBody, (*Server).heartbeat},
-		get("/v1/raft/status", "Get the cluster as this member sees it", anywhere, nil, wire.RaftStatus{}, nil, (*Server).raftStatus),
-		get("/v1/raft/self", "Get this member's own Raft state", anywhere, nil, wire.RaftPeer{}, nil, (*Server).raftSelf),
-		write(http.MethodPost, "/v1/raft/transfer", "Hand leadership to another member", smallBody, wire.TransferRequest{}, nil,
-			writeErrors(vstack.ErrNotFound), (*Server).transfer),
+			leader, beatBody, nil, (*Server).heartbeat},
+		write(http.MethodPost, "/v1/stores/{id}/replace", "Move a store's roles to other stores", smallBody, wire.ReplaceStoreRequest{}, wire.ReplaceStoreReply{},
+			writeErrors(vstack.ErrNotFound, vstack.ErrNotReady), (*Server).replaceStore),
+		{wire.Route{Method: http.MethodPost, Path: "/v1/placement/activate", Summary: "Bring prepared epochs into force", Mutual: true, Params: requestID(),
+			Request: wire.ActivateRequest{}, Response: wire.ActivateReply{}, Errors: writeErrors(vstack.ErrForbidden, vstack.ErrNotReady)},
+			leader, smallBody, (*Server).admitStoreHost, (*Server).activateEpochs},
 	}
 }

@@ -33,6 +33,7 @@ type Server struct {
 	node    *raftnode.Node
 	monitor *monitor
 	views   *views
+	epochs  *epochs
 	peers   *http.Client // to other members
 	http    *http.Server
 	api     net.Listener
@@ -66,6 +67,9 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s.monitor = newMonitor(cfg)
 	s.views = newViews()
+	if s.epochs, err = newEpochs(cfg.Registry); err != nil {
+		return nil, err
+	}
 	s.peers = peerClient(cfg.Identity)
 	self, _ := cfg.peer(cfg.ID)
 	listener, err := net.Listen("tcp", self.API)
@@ -119,7 +123,7 @@ func admitHost(cs *tls.ConnectionState) error {
 
 // Run serves until ctx ends and then closes the member.
 func (s *Server) Run(ctx context.Context) error {
-	for _, duty := range []func(context.Context){s.runMonitor, s.runPlacement, s.runViews} {
+	for _, duty := range []func(context.Context){s.runMonitor, s.runPlacement, s.runEpochs, s.runViews, s.runJoins} {
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()

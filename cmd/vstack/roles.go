@@ -14,7 +14,7 @@ import (
 func (h *host) addMeta(ctx context.Context) error {
 	cfg := metastore.Config{
 		ID: h.cfg.Host, Dir: h.cfg.Meta.Dir, Identity: h.id,
-		Version: h.version, Registry: registry(), Logger: h.log.With("role", config.RoleMeta),
+		Version: h.version, Registry: registry(), Logger: h.log.With("role", config.RoleMeta), DeadAfter: h.cfg.DeadAfter,
 	}
 	for _, p := range h.cfg.Meta.Peers {
 		cfg.Peers = append(cfg.Peers, metastore.PeerConfig{ID: p.ID, Raft: p.Raft, API: p.API})
@@ -30,14 +30,14 @@ func (h *host) addMeta(ctx context.Context) error {
 func (h *host) addData(ctx context.Context) error {
 	reg, log := registry(), h.log.With("role", config.RoleData)
 	peers, err := quicclient.New(quicclient.Config{
-		TLS: h.id.ClientTLS(), Placement: h.meta.Placement, Logger: log, Registry: reg,
+		TLS: h.id.ClientTLS(), Placement: h.meta.RefreshPlacement, Logger: log, Registry: reg,
 	})
 	if err != nil {
 		return err
 	}
 	h.parts = append(h.parts, part{name: "peer fetch", close: peers.Close})
 	cfg := datanode.Config{
-		Host: vstack.HostID(h.cfg.Host), Identity: h.id, Meta: h.meta, Fetch: peers,
+		Host: vstack.HostID(h.cfg.Host), Identity: h.id, Meta: h.meta, Peers: peers,
 		SuperblockSize: int64(h.cfg.Data.Superblock), Grace: h.cfg.Grace / 2,
 		Version: h.version, Registry: reg, Logger: log,
 	}
@@ -55,7 +55,7 @@ func (h *host) addData(ctx context.Context) error {
 func (h *host) addIngest(ctx context.Context) error {
 	reg, log := registry(), h.log.With("role", config.RoleIngest)
 	chunks, err := quicclient.New(quicclient.Config{
-		TLS: h.id.ClientTLS(), Placement: h.meta.Placement, Logger: log, Registry: reg,
+		TLS: h.id.ClientTLS(), Placement: h.meta.RefreshPlacement, Logger: log, Registry: reg,
 		WriteTransport: quicclient.WriteTransport(h.cfg.WriteTransport),
 	})
 	if err != nil {

@@ -56,7 +56,7 @@ func TestLoadServer(t *testing.T) {
 		if got := s.APIs(); !cmp.Equal(got, []string{"127.0.0.1:8080", "127.0.0.2:8080"}) {
 			t.Errorf("APIs: %v", got)
 		}
-		if !s.Has(config.RoleMeta) || s.Grace != 10*time.Second {
+		if !s.Has(config.RoleMeta) || s.Grace != 10*time.Second || s.DeadAfter != 10*time.Minute {
 			t.Errorf("defaults: %+v", s)
 		}
 	})
@@ -121,6 +121,7 @@ func TestLoadServerRefuses(t *testing.T) {
 		"a store address without a port": {"127.0.0.1:8081", "127.0.0.1", "data.stores[0].addr"},
 		"a size without sense":           {"max_upload: 1GiB", "max_upload: lots", "max_upload"},
 		"a level that is none":           {"level: warn", "level: loud", "log.level"},
+		"a store that dies at once":      {"host: h1", "host: h1\ndead_after: 0s", "dead_after"},
 		"profiles for the network":       {"host: h1", "host: h1\ndebug: 0.0.0.0:6060", "debug"},
 	} {
 		t.Run(name, func(t *testing.T) {

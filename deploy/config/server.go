@@ -42,6 +42,9 @@ type Server struct {
 	Log            Log    `yaml:"log"`
 	// Debug is a loopback HOST:PORT for /debug/pprof; empty serves none.
 	Debug string `yaml:"debug"`
+	// DeadAfter is how long a store is silent before its roles move to other stores.
+	// It counts on hosts with the role meta.
+	DeadAfter time.Duration `yaml:"dead_after"`
 	// Grace bounds an orderly shutdown after SIGTERM.
 	Grace time.Duration `yaml:"grace"`
 }
@@ -101,6 +104,7 @@ func DefaultServer() Server {
 		// docs/adr has the measurement behind the default.
 		WriteTransport: "tcp",
 		Log:            Log{Level: "info", Format: "text"},
+		DeadAfter:      10 * time.Minute,
 		Grace:          10 * time.Second,
 	}
 }
@@ -171,6 +175,9 @@ func (s *Server) Validate() error {
 	}
 	if s.Debug != "" && !loopback(s.Debug) {
 		bad("debug", "%q is not a loopback HOST:PORT: profiles show memory, so they are not served to the network", s.Debug)
+	}
+	if s.DeadAfter <= 0 {
+		bad("dead_after", "want more than 0")
 	}
 	if s.Grace <= 0 {
 		bad("grace", "want more than 0")

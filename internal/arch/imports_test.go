@@ -37,8 +37,10 @@ var allowed = map[string][]string{
 	"metastore":            {"internal/vstack", "internal/wire", "internal/identity", "internal/ops", "metastore/…"},
 	"metastore/placement":  {"internal/vstack"},
 	"metastore/redundancy": {"internal/vstack"},
-	"uploader":             {"internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
-	"web":                  {},
+	// reconfigure decides upon epoch changes; the metastore commits what it decides.
+	"metastore/reconfigure": {"internal/vstack", "metastore/placement"},
+	"uploader":              {"internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
+	"web":                   {},
 
 	"deploy/config": {"internal/vstack"},
 	"deploy/doctor": {"internal/vstack", "internal/identity", "deploy/config"},

@@ -1,0 +1,226 @@
+package reconfigure
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/placement"
+)
+
+// Reason is why an attempt is issued.
+type Reason string
+
+const (
+	Dead    Reason = "dead"    // a target is taken for lost
+	Ordered Reason = "ordered" // an operator's order
+	Amnesic Reason = "amnesic" // an acceptor forgot its votes
+	Overdue Reason = "overdue" // the attempt before did not end in time
+)
+
+// maxBackoff bounds the doubling of an attempt's time.
+const maxBackoff = 3
+
+// settle is how long an epoch is in force before a report of amnesia counts for it:
+// a heartbeat may have been on its way when the epoch began.
+const settle = 3 * time.Second
+
+// Config bounds the changes.
+type Config struct {
+	// Window is how many groups prepare at once. Each stands still for writes meanwhile.
+	Window int
+	// AttemptTime is what the first attempt of a group gets.
+	AttemptTime time.Duration
+}
+
+// State is what a decision is made from.
+type State struct {
+	Map *vstack.PlacementMap
+	// Wanted are the stores that operators want in the place of leaving ones.
+	Wanted map[vstack.StoreID]vstack.StoreID
+	// Amnesia are the last reports of stores that are barred from groups.
+	Amnesia map[vstack.StoreID]Report
+	Now     time.Time
+}
+
+// Report is what an amnesic store said, and when it was heard.
+type Report struct {
+	Groups []vstack.PG
+	At     time.Time
+}
+
+// Change is one attempt to issue.
+type Change struct {
+	PG      vstack.PG
+	From    vstack.Epoch
+	After   uint32 // the attempt that this one overtakes; 0 for none
+	Targets []vstack.StoreID
+	Driver  vstack.StoreID
+	Reason  Reason
+}
+
+// Decision is what to do now, and what cannot be done.
+type Decision struct {
+	Changes   []Change
+	Preparing int           // groups
+	Oldest    time.Duration // how long the oldest attempt is out, as this planner knows
+	Held      Held
+}
+
+// Planner remembers since when it knows of each attempt and epoch.
+type Planner struct {
+	cfg      Config
+	epochs   [vstack.PlacementGroups]mark
+	attempts [vstack.PlacementGroups]mark
+}
+
+// mark is the number that was last seen and the time at which it was seen first.
+type mark struct {
+	number uint64
+	since  time.Time
+}
+
+func (m *mark) see(number uint64, now time.Time) {
+	if m.number != number || m.since.IsZero() {
+		*m = mark{number, now}
+	}
+}
+
+// New makes a planner without a memory.
+func New(cfg Config) *Planner { return &Planner{cfg: cfg} }
+
+// Decide compares what is with what should be.
+func (p *Planner) Decide(s State) (Decision, error) {
+	var d Decision
+	for pg, g := range s.Map.Groups {
+		p.epochs[pg].see(uint64(g.Epoch), s.Now)
+		if g.Next == nil {
+			p.attempts[pg] = mark{}
+			continue
+		}
+		p.attempts[pg].see(uint64(g.Epoch)<<32|uint64(g.Next.Attempt), s.Now)
+		d.Preparing++
+		d.Oldest = max(d.Oldest, s.Now.Sub(p.attempts[pg].since))
+	}
+	v := survey(s, p.forgotten(s))
+	if !v.leaving && len(v.amnesic) == 0 && d.Preparing == 0 {
+		return d, nil
+	}
+	targets, err := v.replacements(s)
+	if err != nil {
+		return d, fmt.Errorf("decide epoch changes: %w", err)
+	}
+	d.Held = v.held(s.Map, targets)
+	under := p.overtake(s, v, targets, &d)
+	p.begin(s, v, targets, under, &d)
+	return d, nil
+}
+
+// forgotten lists the amnesic stores of each group, by the reports that are about the
+// epoch in force.
+func (p *Planner) forgotten(s State) map[vstack.PG][]vstack.StoreID {
+	out := map[vstack.PG][]vstack.StoreID{}
+	for id, r := range s.Amnesia {
+		for _, pg := range r.Groups {
+			if int(pg) < len(s.Map.Groups) && slices.Contains(s.Map.Groups[pg].Acceptors(), id) && r.At.Sub(p.epochs[pg].since) >= settle {
+				out[pg] = append(out[pg], id)
+			}
+		}
+	}
+	return out
+}
+
+// overtake issues the next attempt of groups whose last one is over, and returns how many
+// groups prepare with a majority.
+func (p *Planner) overtake(s State, v *view, targets [][]vstack.StoreID, d *Decision) (under int) {
+	for pg, g := range s.Map.Groups {
+		if g.Next == nil {
+			continue
+		}
+		group := vstack.PG(pg)
+		// A newcomer that died makes room for another, or for whom it was to replace.
+		to := g.Next.Targets
+		if v.changed(g) {
+			if to = targets[pg]; to == nil {
+				to = g.Targets
+			}
+		}
+		if !v.majority(group, g.Acceptors()) || !v.majority(group, to[:vstack.Acceptors]) {
+			d.Held.Groups = append(d.Held.Groups, group)
+			continue
+		}
+		under++
+		patience := p.cfg.AttemptTime << min(g.Next.Attempt-1, maxBackoff)
+		if v.up(g.Next.Driver) && s.Now.Sub(p.attempts[pg].since) < patience || !v.down(g.Next.Driver) && s.Now.Sub(p.attempts[pg].since) < p.cfg.AttemptTime {
+			continue
+		}
+		if driver, ok := v.driver(group, to, g.Next.Driver); ok {
+			d.Changes = append(d.Changes, Change{group, g.Epoch, g.Next.Attempt, to, driver, Overdue})
+		}
+	}
+	return under
+}
+
+// begin prepares groups that should move, as far as the window has room.
+func (p *Planner) begin(s State, v *view, targets [][]vstack.StoreID, under int, d *Decision) {
+	for pg, g := range s.Map.Groups {
+		group := vstack.PG(pg)
+		to, why := targets[pg], Amnesic
+		if g.Next != nil || to == nil && len(v.amnesic[group]) == 0 {
+			continue
+		}
+		if to == nil {
+			to = g.Targets
+		} else {
+			why = v.reason(g.Targets, to)
+		}
+		if !v.majority(group, g.Acceptors()) || !v.majority(group, to[:vstack.Acceptors]) {
+			d.Held.Groups = append(d.Held.Groups, group)
+			continue
+		}
+		if under >= p.cfg.Window {
+			continue
+		}
+		if driver, ok := v.driver(group, to, vstack.StoreID{}); ok {
+			d.Changes = append(d.Changes, Change{group, g.Epoch, 0, to, driver, why})
+			under++
+		}
+	}
+}
+
+// Held is what no epoch change can mend now.
+type Held struct {
+	// Roles counts, by leaving store, the roles that no other store can take.
+	Roles map[vstack.StoreID]int
+	// Groups should move and lack a majority of acceptors that can seal or install.
+	Groups []vstack.PG
+}
+
+// Movable says in how many groups a store has a role, and in how many of them another
+// can take it once the store leaves, for wanted if that is not zero.
+func Movable(s State, id, wanted vstack.StoreID) (roles, movable int, err error) {
+	v := survey(s, nil)
+	leaving := map[vstack.StoreID]vstack.StoreID{id: wanted}
+	for other, with := range v.change.Leaving {
+		if other != id {
+			leaving[other] = with
+		}
+	}
+	v.change.Leaving = leaving
+	delete(v.change.Open, id)
+	targets, err := placement.Replace(v.change)
+	if err != nil {
+		return 0, 0, fmt.Errorf("replace store %s: %w", id, err)
+	}
+	for pg, g := range s.Map.Groups {
+		if g.Index(id) < 0 {
+			continue
+		}
+		roles++
+		if targets[pg] != nil || g.Next != nil && !slices.Contains(g.Next.Targets, id) {
+			movable++
+		}
+	}
+	return roles, movable, nil
+}
