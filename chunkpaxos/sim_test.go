@@ -222,6 +222,19 @@ func TestGoldenTraces(t *testing.T) {
 			w.populate()
 			w.after(10*time.Millisecond, func() { w.resume("P2", w.id("P2"), true) })
 		}, 28},
+		// C dies with its disk; slot 1 is chosen by A and B. D takes its place, and gets the
+		// install only after the activation. The uploader
+		// meets the sealed epoch with its second slot and goes on in the next one.
+		{"epoch-change", func() plan {
+			return plan{slots: 2, silent: 1000, moves: 1, onegroup: true, fate: lose("P1 → C  PUT slot 1", "R1 → D  INSTALL")}
+		}, func(w *world) {
+			p := w.newProc("P1", w.cat.upload, w.cat.upload.Owner, true)
+			slots := w.slots()
+			w.after(0, func() { p.commit(slots[0], 3) })
+			w.after(10*time.Millisecond, func() { w.stores[2].crash("loses its disk for good"); w.stores[2].gone = true })
+			w.after(12*time.Millisecond, func() { w.cat.replace(store(2)) })
+			w.after(14*time.Millisecond, func() { p.commit(slots[1], 3) })
+		}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := c.plan()

@@ -128,6 +128,18 @@ func (s *Survey) Fast(slot vstack.Slot, e vstack.Epoch) bool {
 	return true
 }
 
+// Behind reports whether there is a placement group of which fewer than a majority of
+// the acceptors promised at the survey's epoch. If all stores have answered, those of
+// that group were at another epoch when they did, and another survey will find more.
+func (s *Survey) Behind() bool {
+	for pg, g := range s.groups {
+		if len(s.promised(vstack.PG(pg))) < message.Majority(len(g.Acceptors())) {
+			return true
+		}
+	}
+	return false
+}
+
 // promised are the acceptors of a group whose complete promise covers it.
 func (s *Survey) promised(pg vstack.PG) []vstack.StoreID {
 	var ids []vstack.StoreID
