@@ -11,6 +11,13 @@ import (
 	"github.com/vstack/vstack/quicclient/stores"
 )
 
+// Ask sends one message of ChunkPaxos without bytes to a store, for whoever drives a
+// machine of its own: a datanode that changes an epoch. An error means that nobody knows
+// whether the message took effect; a refusal is an answer.
+func (c *Client) Ask(ctx context.Context, to vstack.Store, msg message.Message) (message.Reply, error) {
+	return c.ask(ctx, c.pool.Peer(to), msg, nil)
+}
+
 // ask sends one message of ChunkPaxos and reads its answer. chunk is nil for a message
 // without bytes. An error means that nobody knows whether the message took effect.
 func (c *Client) ask(ctx context.Context, p *stores.Peer, msg message.Message, chunk []byte) (message.Reply, error) {
@@ -56,6 +63,12 @@ func kindOf(msg message.Message, chunk []byte) string {
 		return kindPrepare
 	case message.PrepareUpload:
 		return kindSurvey
+	case message.Seal:
+		return kindSeal
+	case message.Install:
+		return kindInstall
+	case message.Query:
+		return kindQuery
 	}
 	if chunk != nil {
 		return kindPut
@@ -72,6 +85,12 @@ func answerOf(reply message.Reply) (vstack.StoreID, vstack.LSN) {
 	case message.Promise:
 		return r.Store, r.LSN
 	case message.UploadPromise:
+		return r.Store, r.LSN
+	case message.Sealed:
+		return r.Store, r.LSN
+	case message.Installed:
+		return r.Store, r.LSN
+	case message.SlotState:
 		return r.Store, r.LSN
 	case message.Nack:
 		return r.Store, 0

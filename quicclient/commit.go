@@ -8,13 +8,16 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/chunkpaxos"
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient/stores"
 )
 
 const (
-	// maxEpochs bounds how often one Commit follows its placement group to a new epoch.
-	maxEpochs = 5
+	// epochPause is how long a Commit waits at first before it looks again whether its
+	// placement group has moved; it doubles up to epochPauseMax.
+	epochPause    = 10 * time.Millisecond
+	epochPauseMax = 100 * time.Millisecond
 	// maxEvents bounds the answers that wait for the proposer: every message that it
 	// can send in all its attempts.
 	maxEvents = maxAttempts * 2 * vstack.Acceptors
@@ -54,7 +57,8 @@ func (e *ConflictError) Unwrap() error { return vstack.ErrSlotConflict }
 //
 // Errors: *ConflictError with the chunk that was chosen instead; ErrFenced for an
 // incarnation that was superseded; ErrUploadNotLive; ErrNoQuorum with each store's
-// reason; ErrDiskFull; ErrEpochStale if no newer placement map could be had;
+// reason; ErrDiskFull; ErrEpochStale if the placement group changed its epoch for longer
+// than EpochWait;
 // ErrUnauthenticated or ErrForbidden without a host's certificate; ErrInvalid;
 // ErrNotReady; ErrClosed; ctx's error. After ErrNoQuorum and the like the chunk may yet
 // be chosen: calling again is safe, and the only way to know.
@@ -92,7 +96,8 @@ func (c *Client) commit(ctx context.Context, up vstack.Upload, slot vstack.Slot,
 	defer st.unlock(slot)
 
 	var sent int64
-	for epochs := 1; ; epochs++ {
+	var until time.Time // when to give up on epochs that end; zero while none did
+	for {
 		if err := st.surveyed(ctx, m); err != nil {
 			return Committed{}, err
 		}
@@ -104,7 +109,7 @@ func (c *Client) commit(ctx context.Context, up vstack.Upload, slot vstack.Slot,
 			return Committed{Value: v, Acks: vstack.Majority, Sent: sent}, nil
 		}
 		group, _ := m.Group(slot)
-		r := &round{c: c, targets: c.pool.Targets(m, group.Acceptors()), data: data}
+		r := &round{c: c, targets: c.pool.Targets(m, group.Acceptors()), data: data, epoch: group.Epoch}
 		done, err := r.propose(ctx, st, chunkpaxos.ProposerConfig{
 			Slot: slot, Epoch: group.Epoch, Acceptors: group.Acceptors(), Upload: up, Value: value,
 			Proposer: c.cfg.Proposer, Fast: st.fast(slot, group.Epoch), After: st.usedBallot(slot),
@@ -113,15 +118,47 @@ func (c *Client) commit(ctx context.Context, up vstack.Upload, slot vstack.Slot,
 		})
 		sent += r.sent
 		done.Sent = sent
-		stale := errors.Is(err, vstack.ErrEpochStale) || errors.Is(err, vstack.ErrNotAcceptor)
-		if !stale || epochs == maxEpochs {
+		if err == nil || !r.between(err) {
 			return done, err
 		}
-		newer, nerr := c.pool.Newer(ctx, m.Version)
-		if nerr != nil {
-			return done, errors.Join(err, nerr)
+		if until.IsZero() {
+			until = time.Now().Add(c.cfg.EpochWait)
+		}
+		newer, werr := c.follow(ctx, m, slot, r.ended, until)
+		if werr != nil {
+			return done, errors.Join(err, werr)
 		}
 		m = newer
+	}
+}
+
+// follow returns the placement map to propose with after acceptors refused in m's epoch
+// of the slot's group. One that has ended takes nothing any more, so with ended it waits
+// for the next: a newer map alone may only say that one is being prepared.
+func (c *Client) follow(ctx context.Context, m *vstack.PlacementMap, slot vstack.Slot, ended bool, until time.Time) (*vstack.PlacementMap, error) {
+	old, _ := m.Group(slot)
+	var last error // why there is no newer map
+	for pause := epochPause; ; pause = min(2*pause, epochPauseMax) {
+		newer, err := c.pool.Newer(ctx, m.Version)
+		if last = err; err == nil {
+			m = newer
+		}
+		group, _ := m.Group(slot)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case group.Epoch > old.Epoch:
+			return m, nil
+		case time.Now().After(until):
+			return nil, errors.Join(fmt.Errorf("%w: epoch %d goes on for longer than %s", vstack.ErrEpochStale, old.Epoch, c.cfg.EpochWait), last)
+		case !ended && err == nil:
+			return m, nil
+		case errors.Is(err, vstack.ErrClosed):
+			return nil, err
+		}
+		if err := sleep(ctx, pause/2+rand.N(pause)); err != nil {
+			return nil, err
+		}
 	}
 }
 
@@ -131,6 +168,10 @@ type round struct {
 	targets []stores.Target
 	data    []byte
 	sent    int64 // bytes
+	epoch   vstack.Epoch
+
+	ended   bool // an acceptor is sealed, or beyond epoch
+	waiting bool // an acceptor does not vote in epoch yet, or is barred from it
 
 	events chan chunkpaxos.Event
 	calls  map[chunkpaxos.Call]*call // that have no answer yet
@@ -238,11 +279,34 @@ func (r *round) send(act chunkpaxos.Send) {
 	}
 }
 
+// between reports whether a failure comes from a placement group between two epochs, or
+// at the start of one, and asking again will help.
+func (r *round) between(err error) bool {
+	return r.ended && (errors.Is(err, vstack.ErrEpochStale) || errors.Is(err, vstack.ErrNotAcceptor) || errors.Is(err, vstack.ErrNoQuorum)) ||
+		r.waiting && errors.Is(err, vstack.ErrNoQuorum)
+}
+
+// refused notes what a refusal says of the epoch.
+func (r *round) refused(n message.Nack) {
+	switch n.Reason {
+	case vstack.ErrEpochStale, vstack.ErrNotAcceptor:
+		r.ended = r.ended || n.Epoch >= r.epoch
+		r.waiting = r.waiting || n.Epoch < r.epoch // it has not heard of it
+	case vstack.ErrUnavailable:
+		r.waiting = r.waiting || n.Epoch == r.epoch // the install is not there
+	case vstack.ErrAmnesic:
+		r.waiting = true
+	}
+}
+
 // answered forgets the call that an event ends.
 func (r *round) answered(e chunkpaxos.Event) {
 	switch e := e.(type) {
 	case chunkpaxos.Answer:
 		delete(r.calls, e.Call)
+		if n, ok := e.Reply.(message.Nack); ok {
+			r.refused(n)
+		}
 	case chunkpaxos.Unreachable:
 		delete(r.calls, e.Call)
 	}

@@ -52,6 +52,7 @@ type uploadState struct {
 	asking chan struct{}                        // closed when the survey under way ended
 	asked  time.Duration                        // when the last survey began
 	missed error                                // why the last survey is not complete
+	behind bool                                 // all answered, some in the middle of an epoch change
 }
 
 func (s *commits) init(c *Client) {

@@ -86,6 +86,9 @@ type Config struct {
 	// CommitAttempts bounds how often one Commit proposes, with a pause that doubles from
 	// 10 ms to 1 s in between. Default 8, which is about 2 s of a missing majority.
 	CommitAttempts int
+	// EpochWait bounds how long one Commit waits for placement groups that change their
+	// epoch, all together. Default 60 s: a driver that dies costs ten of them.
+	EpochWait time.Duration
 	// AwaitLast is how long a chosen chunk waits for its third copy. Default 50 ms.
 	AwaitLast time.Duration
 	// StragglerTimeout bounds a PUT that runs on after its chunk was chosen. Default 10 s.
@@ -132,6 +135,7 @@ func (c *Config) Validate() error {
 		{&c.IdleTimeout, 5 * time.Second},
 		{&c.FallbackAfter, 400 * time.Millisecond},
 		{&c.PhaseTimeout, 15 * time.Second},
+		{&c.EpochWait, time.Minute},
 		{&c.AwaitLast, 50 * time.Millisecond},
 		{&c.StragglerTimeout, 10 * time.Second},
 	} {

@@ -23,9 +23,10 @@ func TestSomebodyElseNeverUsesRoundZero(t *testing.T) {
 	if got, err := other.Commit(ctxFor(t), up, testSlot(1), first); err != nil || got.Acks < vstack.Majority {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	for kind, want := range map[string]float64{"prepare": 3, "put": 3} {
-		if n := counted(t, reg, "messages_total", kind, "sent"); n != want {
-			t.Errorf("%v messages of kind %s, want %v", n, kind, want)
+	// Once two have promised, the third prepare may be given up before it leaves.
+	for kind, least := range map[string]float64{"prepare": 2, "put": 3} {
+		if n := counted(t, reg, "messages_total", kind, "sent"); n < least || n > 3 {
+			t.Errorf("%v messages of kind %s, want %v to 3", n, kind, least)
 		}
 	}
 	var conflict *ConflictError

@@ -41,7 +41,8 @@ func (f *Fetched) Release() {
 // Fetch reads the chunk that ref names and that slot places, verified by its SHA-256.
 // It asks the store that the policy favours, and another one as soon as that fails or
 // falls silent; when all holders failed, it asks for a newer placement map and tries
-// all five targets again, FetchRounds times in all.
+// all five targets, and then every store: a group that moved more than once may have
+// left its chunks behind. FetchRounds times in all.
 //
 // Errors: a *FetchError that names each store and why it failed, which is ErrNotFound
 // or ErrUnavailable; ErrInvalid for a ref that no chunk can have; ErrNotReady without
@@ -62,12 +63,7 @@ func (c *Client) fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRe
 	}
 	retries, pause := 0, roundPause
 	for round := 1; ; round++ {
-		group, _ := m.Group(slot)
-		holders := group.Acceptors()
-		if round > 1 {
-			holders = group.Targets
-		}
-		j := &job{slot: slot, ref: ref, deadline: deadline, targets: c.pool.Targets(m, holders), done: make(chan struct{})}
+		j := &job{slot: slot, ref: ref, deadline: deadline, targets: c.pool.Targets(m, holders(m, slot, round)), done: make(chan struct{})}
 		err := c.oneRound(ctx, j)
 		retries += len(j.errs)
 		if err == nil {
@@ -84,6 +80,24 @@ func (c *Client) fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRe
 			m = newer
 		}
 	}
+}
+
+// maxHolders bounds the stores that one round asks.
+const maxHolders = 64
+
+// holders are the stores to ask in a round: the acceptors, all targets, then whoever is up.
+func holders(m *vstack.PlacementMap, slot vstack.Slot, round int) []vstack.StoreID {
+	group, _ := m.Group(slot)
+	if round == 1 {
+		return group.Acceptors()
+	}
+	ids := slices.Clone(group.Targets)
+	for _, s := range m.Stores {
+		if round > 2 && s.State == vstack.StoreUp && !slices.Contains(group.Targets, s.ID) && len(ids) < maxHolders {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
 }
 
 // oneRound runs a job to its end.

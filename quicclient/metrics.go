@@ -12,6 +12,9 @@ const (
 	kindAccept  = "accept"  // without bytes: the classic path's second phase
 	kindPrepare = "prepare" // the classic path's first phase
 	kindSurvey  = "survey"  // ranged prepare of a whole upload, a page a message
+	kindSeal    = "seal"    // these two change a placement group's epoch
+	kindInstall = "install"
+	kindQuery   = "query" // what a store holds in a slot
 	kindGet     = "get"
 )
 

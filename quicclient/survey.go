@@ -54,11 +54,12 @@ func (c *Client) Chosen(ctx context.Context, up vstack.Upload) (map[vstack.Slot]
 
 // surveyed has the incarnation's survey made before its first round 0. Stores that did
 // not answer are asked again in the background, and so is everyone once a group has
-// moved to another epoch: until then such slots take the classic path.
+// moved to another epoch: until then such slots take the classic path, for a promise
+// holds only in the epoch in which it was made.
 func (st *uploadState) surveyed(ctx context.Context, m *vstack.PlacementMap) error {
 	st.mu.Lock()
 	first := st.survey == nil
-	moved := !first && st.epochs != epochsOf(m)
+	moved := !first && (st.epochs != epochsOf(m) || st.behind)
 	again := !first && (moved || st.missed != nil) && st.asking == nil && st.c.pool.Now()-st.asked > surveyAgain
 	st.mu.Unlock()
 	if first {

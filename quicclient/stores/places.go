@@ -14,7 +14,7 @@ const (
 	placementTimeout = 5 * time.Second
 	// placementPause keeps stores that call the map out of date from making this
 	// client ask for it more often than a new one can be expected.
-	placementPause = 50 * time.Millisecond
+	placementPause = 20 * time.Millisecond
 )
 
 // places is the client's copy of the placement map.

@@ -177,6 +177,9 @@ func (c *Pool) peer(s vstack.Store) *Peer {
 	return p
 }
 
+// Peer is a store that the caller knows of, by the placement map or ahead of it.
+func (c *Pool) Peer(s vstack.Store) *Peer { return c.peer(s) }
+
 // forget drops the peers of stores that are no longer in the map.
 func (c *Pool) forget(m *vstack.PlacementMap) {
 	known := make(map[vstack.StoreID]bool, len(m.Stores))
