@@ -55,7 +55,7 @@ func (s *Server) getFeed(c echo.Context) error {
 }
 
 func (s *Server) listNodes(c echo.Context) error {
-	return answer(c, wire.List[wire.Node]{Items: s.monitor.nodes(s.catalog.View().Stores())})
+	return answer(c, wire.List[wire.Node]{Items: s.monitor.Nodes(s.catalog.View().Stores())})
 }
 
 func (s *Server) getNode(c echo.Context) error {
@@ -63,7 +63,7 @@ func (s *Server) getNode(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range s.monitor.nodes(s.catalog.View().Stores()) {
+	for _, n := range s.monitor.Nodes(s.catalog.View().Stores()) {
 		if n.Host == host {
 			return answer(c, n)
 		}
@@ -104,7 +104,7 @@ func (s *Server) heartbeat(c echo.Context) error {
 		}
 		s.cfg.Logger.Info("stores registered", "host", hb.Host, "stores", len(reg.Stores))
 	}
-	s.monitor.record(l, hb, time.Now())
+	s.monitor.Record(l.Term, hb, time.Now())
 	view := s.catalog.View()
 	reply := wire.HeartbeatReply{
 		Index: view.FeedIndex(), Cluster: view.Cluster(), Refused: refused,
@@ -112,7 +112,7 @@ func (s *Server) heartbeat(c echo.Context) error {
 	}
 	for _, r := range hb.Stores {
 		st, _ := view.Store(r.ID)
-		reply.Echo[r.ID] = s.monitor.echo(r.ID, st.Echo)
+		reply.Echo[r.ID] = s.monitor.Echo(r.ID, st.Echo)
 	}
 	return answer(c, reply)
 }

@@ -10,8 +10,6 @@ import (
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
-	"github.com/vstack/vstack/metastore/catalog"
-	"github.com/vstack/vstack/metastore/raftnode"
 )
 
 // beat sends a host's heartbeats until its context ends.
@@ -104,79 +102,6 @@ func TestANewLeaderRaisesNoFalseAlarm(t *testing.T) {
 		t.Fatalf("version %d became %d, states %v, %v", before.Version, m.Version, states(m), err)
 	}
 	cancel()
-}
-
-func TestMonitorRules(t *testing.T) {
-	t.Parallel()
-	m := newMonitor(Config{SuspectAfter: 3 * time.Second, DownAfter: 10 * time.Second, EchoEvery: 30 * time.Second, Tick: 250 * time.Millisecond})
-	lead := raftnode.Leadership{Term: 4}
-	now := time.Unix(1000, 0)
-	stores := []catalog.Store{{Store: vstack.Store{ID: storeID(0, 0), State: vstack.StoreUp}}, {Store: vstack.Store{ID: storeID(0, 1), State: vstack.StoreUp}}, {Store: vstack.Store{ID: storeID(1, 0), State: vstack.StoreUp}}}
-	apply := func(p catalog.SetLivenessPayload) catalog.SetLivenessPayload {
-		for _, s := range p.States {
-			for i := range stores {
-				if stores[i].ID == s.ID {
-					stores[i].State = s.State
-				}
-			}
-		}
-		return p
-	}
-	run := func(d time.Duration) (all []catalog.StoreLiveness, echoes int) {
-		for end := now.Add(d); now.Before(end); {
-			now = now.Add(250 * time.Millisecond)
-			p := apply(m.judge(lead, stores, now))
-			all, echoes = append(all, p.States...), echoes+len(p.Echoes)
-		}
-		return all, echoes
-	}
-	m.judge(lead, stores, now)
-	m.record(lead, heartbeatOf(0, 50), now)
-	if got, _ := run(2500 * time.Millisecond); len(got) != 0 {
-		t.Fatalf("within the suspicion: %v", got)
-	}
-	if got, echoes := run(time.Second); len(got) != 2 || got[0].State != vstack.StoreSuspect || echoes != 2 {
-		t.Fatalf("after 3 s of silence: %v, %d echoes", got, echoes)
-	}
-	if m.echo(storeID(0, 0), 7) != 50 || m.echo(storeID(1, 0), 7) != 7 {
-		t.Error("echo is not the highest of what is committed and what was heard")
-	}
-	// The process stands still: nobody is blamed for it.
-	now = now.Add(time.Minute)
-	if got := apply(m.judge(lead, stores, now)); len(got.States) != 0 {
-		t.Fatalf("after a standstill: %v", got.States)
-	}
-	// Stores that this leader never heard of go down, after DownAfter and at once.
-	if got, _ := run(6 * time.Second); len(got) != 0 {
-		t.Fatalf("before DownAfter: %v", got)
-	}
-	got, _ := run(2 * time.Second)
-	if len(got) != 3 {
-		t.Fatalf("after DownAfter: %v", got)
-	}
-	for _, s := range got {
-		if s.State != vstack.StoreDown {
-			t.Errorf("%v", s)
-		}
-	}
-	// A new term begins with an empty memory.
-	lead.Term++
-	stores[0].State, stores[1].State, stores[2].State = vstack.StoreUp, vstack.StoreUp, vstack.StoreUp
-	if got, _ := run(9 * time.Second); len(got) != 0 {
-		t.Fatalf("a new leader judges at once: %v", got)
-	}
-	// Echoes alone are committed once in EchoEvery.
-	m.record(lead, heartbeatOf(0, 90), now)
-	total := 0
-	for range 240 {
-		m.record(lead, heartbeatOf(0, 90), now)
-		m.record(lead, heartbeatOf(1, 90), now)
-		_, n := run(250 * time.Millisecond)
-		total += n
-	}
-	if total < 3 || total > 9 {
-		t.Errorf("%d echoes of three stores in a minute", total)
-	}
 }
 
 func TestEchoSurvivesALeaderChange(t *testing.T) {

@@ -104,7 +104,7 @@ func (s *Server) changeEpochs(ctx context.Context, l raftnode.Leadership) {
 	// Before that a plan may still give every role to whom it likes.
 	if view.Frozen() {
 		s.giveUp(ctx, l, state.Map)
-		state.Amnesia = s.monitor.amnesia()
+		state.Amnesia = s.monitor.Amnesia()
 	}
 	d, err := e.planner.Decide(state)
 	if err != nil {
@@ -154,7 +154,7 @@ func (s *Server) giveUp(ctx context.Context, l raftnode.Leadership, m *vstack.Pl
 	}
 	var p catalog.SetLeavingPayload
 	for _, st := range m.Stores {
-		if st.State == vstack.StoreDown && st.Leaving == "" && used[st.ID] && s.monitor.silence(l, st.ID, time.Now()) >= s.cfg.DeadAfter {
+		if st.State == vstack.StoreDown && st.Leaving == "" && used[st.ID] && s.monitor.Silence(l.Term, st.ID, time.Now()) >= s.cfg.DeadAfter {
 			p.Stores = append(p.Stores, catalog.StoreLeave{ID: st.ID, Why: vstack.LeaveDead})
 			s.cfg.Logger.Warn("store is taken for lost: its roles move", "store", st.ID, "host", st.Host, "silent_for_at_least", s.cfg.DeadAfter)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/liveness"
 	"github.com/vstack/vstack/metastore/raftnode"
 )
 
@@ -31,7 +32,7 @@ type Server struct {
 	cfg     Config
 	catalog *catalog.Catalog
 	node    *raftnode.Node
-	monitor *monitor
+	monitor *liveness.Monitor
 	views   *views
 	epochs  *epochs
 	peers   *http.Client // to other members
@@ -65,7 +66,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	if s.catalog, err = catalog.New(catalog.Config{Fatal: cfg.Fatal, Logger: cfg.Logger, Registry: cfg.Registry}); err != nil {
 		return nil, err
 	}
-	s.monitor = newMonitor(cfg)
+	s.monitor = liveness.New(liveness.Config{SuspectAfter: cfg.SuspectAfter, DownAfter: cfg.DownAfter, EchoEvery: cfg.EchoEvery, Tick: cfg.Tick})
 	s.views = newViews()
 	if s.epochs, err = newEpochs(cfg.Registry); err != nil {
 		return nil, err

@@ -37,6 +37,8 @@ var allowed = map[string][]string{
 	"metastore":            {"internal/vstack", "internal/wire", "internal/identity", "internal/ops", "metastore/…"},
 	"metastore/placement":  {"internal/vstack"},
 	"metastore/redundancy": {"internal/vstack"},
+	// liveness is the leader's memory of what stores reported.
+	"metastore/liveness": {"internal/vstack", "internal/wire", "metastore/catalog", "metastore/reconfigure"},
 	// reconfigure decides upon epoch changes; the metastore commits what it decides.
 	"metastore/reconfigure": {"internal/vstack", "metastore/placement"},
 	"uploader":              {"internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
