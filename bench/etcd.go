@@ -103,6 +103,14 @@ func (e *etcd) start(program, name, ip, certs, members string) error {
 	return nil
 }
 
+// pids are the members' processes.
+func (e *etcd) pids() (out []int) {
+	for _, p := range e.procs {
+		out = append(out, p.Process.Pid)
+	}
+	return out
+}
+
 // findLeader asks each member whether it leads, by etcd's JSON gateway.
 func (e *etcd) findLeader(ctx context.Context, ips []string) (string, error) {
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: e.tls}, Timeout: time.Second}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +27,7 @@ const commitRound = 1500 * time.Millisecond
 type commitFigures struct {
 	rate     float64 // commits a second
 	p50, p99 float64 // ms
+	cpu      float64 // of members and clients together, µs a commit
 }
 
 // runMetaCommits compares small durable commits of the metastore with those of a
@@ -66,8 +70,13 @@ func commitRows(ctx context.Context, c *cluster, beside *etcd, width int) (_ []R
 	defer closeOurs()
 	base := ours
 	baseline := ""
+	pids := [2][]int{}
+	for _, h := range c.lab.Hosts {
+		pids[0] = append(pids[0], h.Pid())
+	}
 	if beside != nil {
 		baseline = "three-member etcd"
+		pids[1] = beside.pids()
 		clients := make([]*etcdClient, width)
 		for i := range clients {
 			clients[i] = beside.client()
@@ -85,7 +94,7 @@ func commitRows(ctx context.Context, c *cluster, beside *etcd, width int) (_ []R
 		}
 		for s := range sides {
 			which := (s + round) % len(sides) // whose turn is first changes each round
-			f, err := commitFor(ctx, width, commitRound, sides[which])
+			f, err := commitFor(ctx, width, commitRound, pids[which], sides[which])
 			if err != nil {
 				return nil, err
 			}
@@ -122,6 +131,7 @@ func commitRows(ctx context.Context, c *cluster, beside *etcd, width int) (_ []R
 		row("durable commits", "1/s", func(f commitFigures) float64 { return f.rate }, wide),
 		row("p50", "ms", func(f commitFigures) float64 { return f.p50 }, single),
 		row("p99", "ms", func(f commitFigures) float64 { return f.p99 }, nil),
+		row("processor time", "µs a commit", func(f commitFigures) float64 { return f.cpu }, nil),
 	}, nil
 }
 
@@ -184,9 +194,14 @@ func (c *cluster) leaderFirst(ctx context.Context) ([]string, error) {
 // title is 48 bytes.
 func title(i, n int) string { return fmt.Sprintf("Title %010d of client %08d, as of a test", n, i)[:48] }
 
-// commitFor lets width clients commit, one after the other each, for a while.
-func commitFor(ctx context.Context, width int, d time.Duration, commit func(ctx context.Context, i, n int) error) (commitFigures, error) {
+// commitFor lets width clients commit, one after the other each, for a while. pids are
+// the members' processes; the clients are in this one.
+func commitFor(ctx context.Context, width int, d time.Duration, pids []int, commit func(ctx context.Context, i, n int) error) (commitFigures, error) {
 	took := make([][]float64, width)
+	before, err := processorTime(pids)
+	if err != nil {
+		return commitFigures{}, err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	start := time.Now()
 	for i := range width {
@@ -201,8 +216,35 @@ func commitFor(ctx context.Context, width int, d time.Duration, commit func(ctx 
 			return nil
 		})
 	}
-	err := g.Wait()
+	if err := g.Wait(); err != nil {
+		return commitFigures{}, err
+	}
 	wall := time.Since(start)
+	after, err := processorTime(pids)
 	all := slices.Concat(took...)
-	return commitFigures{rate: float64(len(all)) / wall.Seconds(), p50: quantile(all, 0.5), p99: quantile(all, 0.99)}, err
+	f := commitFigures{rate: float64(len(all)) / wall.Seconds(), p50: quantile(all, 0.5), p99: quantile(all, 0.99),
+		cpu: (after - before).Seconds() * 1e6 / float64(len(all))}
+	return f, err
+}
+
+// processorTime is what this process and others have used of the processors so far.
+func processorTime(pids []int) (time.Duration, error) {
+	var total time.Duration
+	for _, pid := range append([]int{os.Getpid()}, pids...) {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return 0, fmt.Errorf("read processor time: %w", err)
+		}
+		// The second field is a name in parentheses; user and system time are the 14th
+		// and 15th, in hundredths of a second.
+		_, rest, _ := strings.Cut(string(b), ") ")
+		for _, f := range strings.Fields(rest)[11:13] {
+			ticks, err := strconv.ParseInt(f, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("read processor time: %w", err)
+			}
+			total += time.Duration(ticks) * 10 * time.Millisecond
+		}
+	}
+	return total, nil
 }
