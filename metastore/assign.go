@@ -42,8 +42,8 @@ func (s *Server) allHostsCame(view *catalog.View) bool {
 	for _, st := range view.Stores() {
 		hosts[string(st.Host)] = true
 	}
-	for _, p := range s.cfg.Peers {
-		if !hosts[p.ID] {
+	for _, m := range s.node.Members() {
+		if !hosts[m.ID] {
 			return false
 		}
 	}
@@ -60,7 +60,7 @@ func (s *Server) assign(ctx context.Context, view *catalog.View) {
 	for _, st := range current.Stores {
 		stores = append(stores, placement.Store{ID: st.ID, Host: st.Host})
 	}
-	if !placement.Ready(stores, min(vstack.Acceptors, len(s.cfg.Peers))) {
+	if !placement.Ready(stores, min(vstack.Acceptors, len(s.node.Members()))) {
 		return
 	}
 	plan, err := placement.Plan(stores)

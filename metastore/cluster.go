@@ -152,7 +152,7 @@ func (s *Server) checkReporter(r *http.Request, host vstack.HostID) error {
 		return nil
 	}
 	if by := r.Header.Get(wire.HeaderForwarded); by != "" && by == p.ID {
-		if _, member := s.cfg.peer(by); member {
+		if _, member := s.node.Member(by); member {
 			return nil
 		}
 	}

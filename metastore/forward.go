@@ -38,7 +38,7 @@ func peerClient(id *identity.Identity) *http.Client {
 // leaderAPI is where the leader serves, as far as this member knows.
 func (s *Server) leaderAPI() (string, error) {
 	id := s.node.Leader()
-	p, ok := s.cfg.peer(id)
+	p, ok := s.node.Member(id)
 	if !ok || id == s.cfg.ID {
 		// Ourselves: elected, and not established yet.
 		return "", fmt.Errorf("member %s: %w is known", s.cfg.ID, vstack.ErrNoLeader)
@@ -120,7 +120,7 @@ func (s *Server) doWhileLed(out *http.Request, cancel context.CancelFunc) (*http
 // relay copies the leader's answer.
 func relay(c echo.Context, resp *http.Response) error {
 	h := c.Response().Header()
-	for _, name := range []string{"Content-Type", "ETag", "Cache-Control", "Retry-After", wire.HeaderNode, wire.HeaderTerm, wire.HeaderIndex} {
+	for _, name := range []string{"Content-Type", "ETag", "Cache-Control", "Retry-After", wire.HeaderNode, wire.HeaderTerm, wire.HeaderIndex, wire.HeaderMembers} {
 		if v := resp.Header.Get(name); v != "" {
 			h.Set(name, v)
 		}
@@ -132,24 +132,29 @@ func relay(c echo.Context, resp *http.Response) error {
 
 // ask gets JSON from another member.
 func (s *Server) ask(ctx context.Context, id, path string, v any) error {
-	p, ok := s.cfg.peer(id)
+	m, ok := s.node.Member(id)
 	if !ok {
 		return fmt.Errorf("ask member %q: %w", id, vstack.ErrNotFound)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+p.API+path, nil)
+	return s.askAt(ctx, m.API, path, v)
+}
+
+// askAt gets JSON from whatever member serves at addr.
+func (s *Server) askAt(ctx context.Context, addr, path string, v any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr+path, nil)
 	if err != nil {
-		return fmt.Errorf("ask member %s: %w: %v", id, vstack.ErrInvalid, err)
+		return fmt.Errorf("ask member at %s: %w: %v", addr, vstack.ErrInvalid, err)
 	}
 	resp, err := s.peers.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask member %s: %w: %v", id, vstack.ErrUnavailable, err)
+		return fmt.Errorf("ask member at %s: %w: %v", addr, vstack.ErrUnavailable, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return wire.ReadError(resp)
 	}
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxPeerBody)).Decode(v); err != nil {
-		return fmt.Errorf("ask member %s: %w: %v", id, vstack.ErrUnavailable, err)
+		return fmt.Errorf("ask member at %s: %w: %v", addr, vstack.ErrUnavailable, err)
 	}
 	return nil
 }

@@ -93,8 +93,8 @@ func (s *Server) sign(c echo.Context, index uint64) {
 	h.Set(wire.HeaderNode, s.cfg.ID)
 	h.Set(wire.HeaderTerm, strconv.FormatUint(s.node.Term(), 10))
 	h.Set(wire.HeaderIndex, strconv.FormatUint(index, 10))
-	if members := s.node.Members(); len(members) > 0 {
-		h.Set(wire.HeaderMembers, memberVersion(members))
+	if members := s.members.Version(); members != "" {
+		h.Set(wire.HeaderMembers, members)
 	}
 }
 

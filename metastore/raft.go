@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -13,10 +12,8 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/raftnode"
 )
-
-// statusTimeout bounds asking the other members.
-const statusTimeout = time.Second
 
 // self is this member as it sees itself.
 func (s *Server) self() (wire.RaftPeer, error) {
@@ -27,8 +24,10 @@ func (s *Server) self() (wire.RaftPeer, error) {
 		return wire.RaftPeer{}, err
 	}
 	me, _ := s.cfg.peer(s.cfg.ID)
+	standing, detail := s.node.Standing()
 	p := wire.RaftPeer{
-		ID: s.cfg.ID, Raft: me.Raft, API: me.API, Reached: true, State: st.State, Term: st.Term,
+		ID: s.cfg.ID, Instance: s.node.Instance(), Raft: me.Raft, API: me.API, Reached: true, State: st.State, Term: st.Term,
+		Standing: string(standing), Detail: detail, Cluster: s.node.Genesis(), DiskWrite: st.DiskWrite.Seconds(),
 		LastIndex: st.LastIndex, Commit: st.Commit, Applied: view.Applied(), Checksum: sum,
 		LastContact: max(0, st.LastContact.Seconds()), Leader: st.State == "leader",
 	}
@@ -46,48 +45,6 @@ func (s *Server) raftSelf(c echo.Context) error {
 	return answer(c, p)
 }
 
-// raftStatus asks every member for its own state.
-func (s *Server) raftStatus(c echo.Context) error {
-	me, err := s.self()
-	if err != nil {
-		return err
-	}
-	out := wire.RaftStatus{Node: s.cfg.ID, Leader: s.node.Leader(), Term: me.Term, Applied: me.Applied, Checksum: me.Checksum}
-	members := s.node.Status().Members
-	out.Peers = make([]wire.RaftPeer, len(members))
-	ctx, cancel := context.WithTimeout(c.Request().Context(), statusTimeout)
-	defer cancel()
-	var wg sync.WaitGroup
-	for i, m := range members {
-		api, _ := s.cfg.peer(m.ID)
-		out.Peers[i] = wire.RaftPeer{ID: m.ID, Raft: m.Addr, API: api.API}
-		if m.ID == s.cfg.ID {
-			out.Peers[i] = me
-		} else {
-			wg.Go(func() {
-				var p wire.RaftPeer
-				if err := s.ask(ctx, m.ID, "/v1/raft/self", &p); err == nil && p.ID == m.ID {
-					out.Peers[i] = p
-				}
-			})
-		}
-	}
-	wg.Wait()
-	voters, reached := 0, 0
-	for i, m := range members {
-		p := &out.Peers[i]
-		p.Voter, p.Leader = m.Voter, m.ID == out.Leader
-		if m.Voter {
-			voters++
-			if p.Reached {
-				reached++
-			}
-		}
-	}
-	out.CanFail = max(0, reached-(voters/2+1))
-	return answer(c, out)
-}
-
 func (s *Server) transfer(c echo.Context) error {
 	var req wire.TransferRequest
 	if err := decode(c, &req, false); err != nil {
@@ -103,7 +60,10 @@ func (s *Server) transfer(c echo.Context) error {
 func (s *Server) ready(context.Context) []ops.Check {
 	raft := ops.Check{Name: "raft"}
 	st := s.node.Status()
+	standing, detail := s.node.Standing()
 	switch _, leads := s.node.Leading(); {
+	case standing != raftnode.Belongs:
+		raft.Err = fmt.Errorf("%w: %s: %s", vstack.ErrNoLeader, standing, detail)
 	case leads:
 		raft.Detail = fmt.Sprintf("leader of term %d", st.Term)
 	case s.node.Leader() == "" || st.State != "follower":
@@ -111,13 +71,21 @@ func (s *Server) ready(context.Context) []ops.Check {
 	default:
 		raft.Detail = fmt.Sprintf("follows %s in term %d", s.node.Leader(), st.Term)
 	}
+	voters := 0
+	for _, m := range st.Members {
+		if m.Voter {
+			voters++
+		}
+	}
+	members := ops.Check{Name: "members", Detail: fmt.Sprintf("%d vote, %d join; cluster %s", voters, len(st.Members)-voters, s.node.Genesis())}
+	disk := ops.Check{Name: "raft disk", Detail: fmt.Sprintf("last write took %s, the longest %s", st.DiskWrite.Round(10*time.Microsecond), st.DiskWorst.Round(10*time.Microsecond))}
 	placement := ops.Check{Name: "placement", Detail: "assigned"}
 	view := s.catalog.View()
 	if !view.Placement().Ready() {
 		// Not an error: the catalog serves, and uploads are told NOT_READY.
 		placement.Detail = fmt.Sprintf("waits for stores: %d have registered", len(view.Stores()))
 	}
-	return []ops.Check{raft, s.catalogCheck(view), placement}
+	return []ops.Check{raft, members, disk, s.catalogCheck(view), placement}
 }
 
 func (s *Server) catalogCheck(view *catalog.View) ops.Check {

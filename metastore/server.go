@@ -17,6 +17,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog"
 	"github.com/vstack/vstack/metastore/liveness"
+	"github.com/vstack/vstack/metastore/membership"
 	"github.com/vstack/vstack/metastore/raftnode"
 )
 
@@ -35,12 +36,13 @@ type Server struct {
 	monitor *liveness.Monitor
 	views   *views
 	epochs  *epochs
+	members *membership.Manager
 	peers   *http.Client // to other members
 	http    *http.Server
 	api     net.Listener
 
 	publishes chan struct{}
-	readIndex *readIndex
+	readIndex *raftnode.Rounds
 
 	ctx      context.Context // ends with Close; request handlers that wait end with it
 	cancel   context.CancelFunc
@@ -61,7 +63,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, publishes: make(chan struct{}, maxPublishes)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.readIndex = newReadIndex()
+	s.readIndex = raftnode.NewRounds()
 	var err error
 	if s.catalog, err = catalog.New(catalog.Config{Fatal: cfg.Fatal, Logger: cfg.Logger, Registry: cfg.Registry}); err != nil {
 		return nil, err
@@ -80,6 +82,11 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	s.api = netutil.LimitListener(listener, maxConnections)
 	if s.node, err = raftnode.Open(s.raftConfig()); err != nil {
 		return nil, errors.Join(err, s.api.Close())
+	}
+	s.members, err = membership.New(membership.Config{ID: cfg.ID, Node: s.node, Self: s.self, Ask: s.askAt,
+		Applied: func() uint64 { return s.catalog.View().Applied() }, Logger: cfg.Logger, Tick: cfg.Tick, JoinTimeout: cfg.JoinTimeout})
+	if err != nil {
+		return nil, errors.Join(err, s.api.Close(), s.node.Close())
 	}
 	s.http = &http.Server{
 		Handler:           s.handler(),
@@ -124,7 +131,7 @@ func admitHost(cs *tls.ConnectionState) error {
 
 // Run serves until ctx ends and then closes the member.
 func (s *Server) Run(ctx context.Context) error {
-	for _, duty := range []func(context.Context){s.runMonitor, s.runPlacement, s.runEpochs, s.runViews, s.runJoins} {
+	for _, duty := range []func(context.Context){s.runMonitor, s.runPlacement, s.runEpochs, s.runViews, s.members.RunJoins} {
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()

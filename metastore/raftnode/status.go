@@ -17,6 +17,8 @@ type Status struct {
 	Commit      uint64
 	LastContact time.Duration // since a leader was heard; 0 on the leader, -1 if never
 	Members     []Member
+	DiskWrite   time.Duration // that the last write of the log took
+	DiskWorst   time.Duration // the longest since the start
 }
 
 // Status reads the member's state.
@@ -40,8 +42,12 @@ func (n *Node) Status() Status {
 		}
 	}
 	s.Members = n.Members()
+	s.DiskWrite, s.DiskWorst = time.Duration(n.guard.took.Load()), time.Duration(n.guard.longest.Load())
 	return s
 }
+
+// Instance is this directory's.
+func (n *Node) Instance() string { return n.origin.Load().Instance }
 
 // Term is the member's current term.
 func (n *Node) Term() uint64 { return n.raft.CurrentTerm() }
@@ -72,6 +78,15 @@ func (n *Node) register() error {
 		gauge("vstack_raftnode_last_index", "Index of the last entry in the log.", func() float64 { return float64(n.raft.LastIndex()) }),
 		gauge("vstack_raftnode_commit_index", "Index up to which entries are committed.", func() float64 { return float64(n.raft.CommitIndex()) }),
 		gauge("vstack_raftnode_last_contact_seconds", "Time since a leader was heard; 0 on the leader.", func() float64 { return max(0, n.Status().LastContact.Seconds()) }),
+		gauge("vstack_raftnode_voters_count", "Members that vote, as this one knows them.", func() float64 { return float64(len(n.Voters())) }),
+		gauge("vstack_raftnode_joining_count", "Members that have no vote yet.", func() float64 { return float64(len(n.servers()) - len(n.Voters())) }),
+		gauge("vstack_raftnode_belongs", "1 while this process is a member of its cluster.", func() float64 {
+			if is, _ := n.Standing(); is == Belongs {
+				return 1
+			}
+			return 0
+		}),
+		gauge("vstack_raftnode_disk_write_seconds", "Time that the last write of the log took.", func() float64 { return time.Duration(n.guard.took.Load()).Seconds() }),
 		gauge("vstack_raftnode_inflight_count", "Writes that wait for their commit.", func() float64 { return float64(len(n.slots)) }),
 	} {
 		if err := n.cfg.Registry.Register(c); err != nil {

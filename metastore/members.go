@@ -1,0 +1,97 @@
+package metastore
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/raftnode"
+)
+
+func (s *Server) listMembers(c echo.Context) error { return answer(c, s.members.List()) }
+
+func (s *Server) raftStatus(c echo.Context) error {
+	st, err := s.members.Status(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	return answer(c, st)
+}
+
+// checkStanding refuses requests to a process that is of no cluster: what it has is
+// nothing, or the state of the day when it was removed.
+func (s *Server) checkStanding(r route) error {
+	is, detail := s.node.Standing()
+	switch {
+	case is == raftnode.Belongs || strings.HasPrefix(r.Path, "/v1/raft/"):
+		return nil
+	case is == raftnode.Forming:
+		return fmt.Errorf("member %s: %w: %s", s.cfg.ID, vstack.ErrNoLeader, detail)
+	default:
+		return fmt.Errorf("member %s: %w: %s", s.cfg.ID, vstack.ErrUnavailable, detail)
+	}
+}
+
+func (s *Server) addPeer(c echo.Context) error {
+	var req wire.AddPeerRequest
+	if err := decode(c, &req, false); err != nil {
+		return err
+	}
+	id, err := vstack.ParseHostID(c.Param("id"))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), proposeTimeout)
+	defer cancel()
+	p, err := s.members.Add(ctx, id, req)
+	if err != nil {
+		return err
+	}
+	return answerWith(c, http.StatusAccepted, p)
+}
+
+// removePeer takes a member out. A leader that is to go hands over first, and its
+// successor removes it.
+func (s *Server) removePeer(c echo.Context) error {
+	id, err := vstack.ParseHostID(c.Param("id"))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Request().Context(), proposeTimeout)
+	defer cancel()
+	if err := s.members.MayRemove(ctx, id, c.QueryParam("force") == "true"); err != nil {
+		return err
+	}
+	if string(id) == s.cfg.ID {
+		return s.handOver(ctx, c)
+	}
+	if err := s.members.Remove(ctx, id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+// handOver gives up leadership and has the successor remove this member.
+func (s *Server) handOver(ctx context.Context, c echo.Context) error {
+	if err := s.node.Transfer(""); err != nil {
+		return err
+	}
+	tick := time.NewTicker(forwardCheck)
+	defer tick.Stop()
+	for {
+		if lead := s.node.Leader(); lead != "" && lead != s.cfg.ID {
+			return s.forward(c)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("hand over before leaving: %w: no successor yet", vstack.ErrNoLeader)
+		}
+	}
+}
