@@ -93,7 +93,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 func (d *demo) openLab() error {
 	var err error
 	if d.keep = d.spec.Dir != ""; !d.keep {
-		if d.spec.Dir, err = lab.TempDir(); err != nil {
+		if d.spec.Dir, err = lab.TempDir("demo"); err != nil {
 			return err
 		}
 	}

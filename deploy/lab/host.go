@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -25,6 +27,9 @@ type Host struct {
 	ID     vstack.HostID
 	Dir    string
 	Config *config.Server
+	// NetNS is the file of the network namespace in which the host runs; empty: that of
+	// this process. Set it before Lab.Start.
+	NetNS string
 
 	mu   sync.Mutex // guards the fields below; not held while waiting for an exit
 	exe  string
@@ -170,7 +175,11 @@ func (h *Host) start(exe string, env []string) error {
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		if err := cmd.Start(); err != nil {
+		err := h.enter()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
 			started <- err
 			return
 		}
@@ -183,6 +192,22 @@ func (h *Host) start(exe string, env []string) error {
 		return fmt.Errorf("start host %s: %w", h.ID, err)
 	}
 	h.exe, h.env, h.proc, h.down = exe, env, p, false
+	return nil
+}
+
+// enter moves this thread, and with it what it starts, to the host's network namespace.
+func (h *Host) enter() error {
+	if h.NetNS == "" {
+		return nil
+	}
+	f, err := os.Open(h.NetNS)
+	if err != nil {
+		return fmt.Errorf("enter network namespace: %w", err)
+	}
+	defer f.Close()
+	if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter network namespace %s: %w", h.NetNS, err)
+	}
 	return nil
 }
 

@@ -10,26 +10,33 @@ import (
 
 const (
 	// tempName begins the name of every temporary lab.
-	tempName = "vstack-demo-"
+	tempName = "vstack-"
 	// sweepAge spares a directory that is just about to be locked.
 	sweepAge = time.Minute
 )
 
-// TempDir makes the directory of a lab that nobody wants to keep. It removes those of
-// processes that were killed and could not tidy up.
-func TempDir() (string, error) {
-	sweep(os.TempDir(), time.Now())
-	dir, err := os.MkdirTemp("", tempName)
+// TempDir makes the directory of a lab that nobody wants to keep, named for its purpose.
+// It removes those of processes that were killed and could not tidy up.
+func TempDir(purpose string) (string, error) {
+	for _, dir := range Abandoned(purpose) {
+		_ = os.RemoveAll(dir) // garbage of the past: what cannot go stays for the next time
+	}
+	dir, err := os.MkdirTemp("", tempName+purpose+"-")
 	if err != nil {
 		return "", fmt.Errorf("make temporary lab: %w", err)
 	}
 	return dir, nil
 }
 
-// sweep removes the temporary labs in parent that nobody runs. Who runs one holds its
-// lock; what belongs to others, or is no directory, is left alone.
-func sweep(parent string, now time.Time) {
-	found, _ := filepath.Glob(filepath.Join(parent, tempName+"*")) // the pattern is valid
+// Abandoned lists the temporary labs of a purpose that nobody runs. Who runs one holds
+// its lock; what belongs to others, or is no directory, is not listed.
+func Abandoned(purpose string) []string {
+	return abandoned(filepath.Join(os.TempDir(), tempName+purpose+"-*"), time.Now())
+}
+
+func abandoned(pattern string, now time.Time) []string {
+	var out []string
+	found, _ := filepath.Glob(pattern) // the pattern is valid
 	for _, dir := range found {
 		info, err := os.Lstat(dir)
 		if err != nil || !info.IsDir() || now.Sub(info.ModTime()) < sweepAge {
@@ -45,6 +52,7 @@ func sweep(parent string, now time.Time) {
 				continue
 			}
 		}
-		_ = os.RemoveAll(dir) // garbage of the past: what cannot go stays for the next sweep
+		out = append(out, dir)
 	}
+	return out
 }

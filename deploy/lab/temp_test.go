@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestSweepRemovesWhatKilledProcessesLeftAndNothingElse(t *testing.T) {
+func TestAbandonedIsWhatKilledProcessesLeftAndNothingElse(t *testing.T) {
 	parent, now := t.TempDir(), time.Now()
 	make := func(name string, age time.Duration) string {
 		dir := filepath.Join(parent, name)
@@ -23,8 +23,8 @@ func TestSweepRemovesWhatKilledProcessesLeftAndNothingElse(t *testing.T) {
 		}
 		return dir
 	}
-	killed := make(tempName+"killed", time.Hour)
-	stay := []string{make(tempName+"runs", time.Hour), make(tempName+"starts", time.Second), make("another", time.Hour)}
+	killed := make(tempName+"drill-killed", time.Hour)
+	stay := []string{make(tempName+"drill-runs", time.Hour), make(tempName+"drill-starts", time.Second), make(tempName+"demo-another", time.Hour)}
 	lock, err := os.Open(filepath.Join(stay[0], "lock"))
 	if err != nil {
 		t.Fatal(err)
@@ -33,16 +33,11 @@ func TestSweepRemovesWhatKilledProcessesLeftAndNothingElse(t *testing.T) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(stay[2], filepath.Join(parent, tempName+"link")); err != nil {
+	if err := os.Symlink(stay[2], filepath.Join(parent, tempName+"drill-link")); err != nil {
 		t.Fatal(err)
 	}
-	sweep(parent, now)
-	if _, err := os.Lstat(killed); !os.IsNotExist(err) {
-		t.Errorf("what a killed process left is still there: %v", err)
-	}
-	for _, dir := range stay {
-		if _, err := os.Stat(filepath.Join(dir, "hosts/h1")); err != nil {
-			t.Error(err)
-		}
+	got := abandoned(filepath.Join(parent, tempName+"drill-*"), now)
+	if len(got) != 1 || got[0] != killed {
+		t.Errorf("%v, want only %s; not %v", got, killed, stay)
 	}
 }
