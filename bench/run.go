@@ -58,6 +58,8 @@ func Scenarios() []Scenario {
 		{"node-latency", "a store's time from open to first byte at 100 concurrent reads", runNodeLatency},
 		{"messages", "messages and fdatasyncs a chunk, by metrics and strace", runMessages},
 		{"meta-commits", "small durable catalog commits at 1, 64 and 256 clients, beside a three-member etcd", runMetaCommits},
+		{"consensus", "what votes cost: beside stores without them, the metastore's Raft, and two phases", runConsensus},
+		{"slot-race", "two uploaders race for the same 500 slots a round; a third one's commits beside them", runSlotRace},
 		{"slot-histories", "uploaders of the same slots while hosts, links and uploaders fail: linearizable? 4 histories a round", runSlotHistories},
 		{"load", "12 uploads and 100 players at once: all verified, peak memory of each process", runLoad},
 	}
