@@ -15,8 +15,9 @@ type Client struct {
 	cfg  Config
 	http *http.Client
 
-	preferred atomic.Int64  // endpoint that answered last
-	seen      atomic.Uint64 // highest Vstack-Index of any answer
+	members   *directory
+	preferred atomic.Pointer[string] // endpoint that answered last
+	seen      atomic.Uint64          // highest Vstack-Index of any answer
 	closed    atomic.Bool
 
 	placementMu sync.Mutex // held across the request: one refresh at a time
@@ -44,12 +45,15 @@ func New(cfg Config) (*Client, error) {
 		// its connection still looks open.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 3 * time.Second, PingTimeout: 2 * time.Second},
 	}
-	return &Client{cfg: cfg, http: &http.Client{Transport: transport}}, nil
+	c := &Client{cfg: cfg, http: &http.Client{Transport: transport}}
+	c.members = newDirectory(cfg.Endpoints, c.askMembers)
+	return c, nil
 }
 
 // Close drops idle connections; calls made after it answer ErrClosed.
 func (c *Client) Close() {
 	c.closed.Store(true)
+	c.members.close()
 	c.http.CloseIdleConnections()
 }
 

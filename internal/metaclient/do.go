@@ -110,6 +110,7 @@ func (c *Client) attempt(ctx context.Context, k call, endpoint string, payload [
 		return answer{}, &unreachable{err}
 	}
 	defer resp.Body.Close()
+	c.members.heard(resp.Header.Get(wire.HeaderMembers), endpoint)
 	if resp.StatusCode >= http.StatusBadRequest {
 		return answer{}, wire.ReadError(resp)
 	}

@@ -1,7 +1,9 @@
 // Package metaclient is the typed client of the metastore's REST API.
 //
 // A client knows the API addresses of several members and needs no leader: every
-// member answers reads and forwards writes. Each call
+// member answers reads and forwards writes. Every answer names the list of members, and
+// when that is another the client asks for it: the configured addresses are only where
+// it begins, and where it returns to when nobody else answers. Each call
 //
 //   - tries every endpoint, beginning with the one that answered last, and goes
 //     round again with jittered back-off until the context's deadline (or

@@ -25,27 +25,32 @@ type race struct {
 	requestID string
 	hedge     time.Duration // 0: never
 
-	began    time.Time
-	next     int64   // the next endpoint, modulo their number
-	launched int     // attempts
-	racing   []int64 // endpoints of the attempts under way
-	outcomes chan outcome
-	wg       sync.WaitGroup
-	backoff  time.Duration
-	last     error // why the call is not answered yet
+	began     time.Time
+	endpoints []string // it only grows, so that the numbers below stay good
+	next      int      // the next endpoint, modulo their number
+	launched  int      // attempts
+	racing    []int    // endpoints of the attempts under way
+	heard     bool     // somebody answered in this round, if only to refuse
+	outcomes  chan outcome
+	wg        sync.WaitGroup
+	backoff   time.Duration
+	last      error // why the call is not answered yet
 }
 
 // outcome is how one attempt ended.
 type outcome struct {
-	which int64
+	which int
 	ans   answer
 	err   error
 }
 
 func (c *Client) newRace(ctx context.Context, k call, payload []byte, requestID string) *race {
-	r := &race{c: c, k: k, payload: payload, requestID: requestID, began: time.Now(), next: c.preferred.Load(),
+	r := &race{c: c, k: k, payload: payload, requestID: requestID, began: time.Now(), endpoints: slices.Clone(c.members.endpoints()),
 		outcomes: make(chan outcome, maxRacing), backoff: backoffFirst, hedge: c.cfg.HedgeAfter}
-	if k.noHedge || k.hold > 0 || len(c.cfg.Endpoints) == 1 {
+	if p := c.preferred.Load(); p != nil {
+		r.next = max(0, slices.Index(r.endpoints, *p))
+	}
+	if k.noHedge || k.hold > 0 || len(r.endpoints) == 1 {
 		r.hedge = 0
 	} else if len(payload) > slowBody {
 		r.hedge = max(r.hedge, c.cfg.AttemptTimeout/2)
@@ -56,7 +61,6 @@ func (c *Client) newRace(ctx context.Context, k call, payload []byte, requestID 
 
 // run returns the first answer.
 func (r *race) run() (answer, error) {
-	n := len(r.c.cfg.Endpoints)
 	refused := 0 // attempts that failed since the last pause
 	pause := time.Duration(0)
 	if err := r.launch(); err != nil {
@@ -78,18 +82,21 @@ func (r *race) run() (answer, error) {
 			return answer{}, err
 		}
 		refused++
-		switch {
-		case r.k.once && r.launched == n:
-			if len(r.racing) == 0 {
-				return answer{}, giveUp(r.ctx, r.k, r.last)
+		switch n := len(r.endpoints); {
+		case r.k.once && r.launched == n && len(r.racing) > 0:
+		case refused+len(r.racing) >= n && !r.heard && r.widen():
+			if err := r.launch(); err != nil {
+				return answer{}, err
 			}
+		case r.k.once && r.launched == n:
+			return answer{}, giveUp(r.ctx, r.k, r.last)
 		case refused < n-len(r.racing):
 			// The next endpoint may know better: ask it at once.
 			if err := r.launch(); err != nil {
 				return answer{}, err
 			}
 		default:
-			refused, pause = 0, r.pause()
+			refused, r.heard, pause = 0, false, r.pause()
 		}
 	}
 }
@@ -99,7 +106,7 @@ func (r *race) launch() error {
 	if r.c.closed.Load() {
 		return fmt.Errorf("%s %s: %w", r.k.method, r.k.path, vstack.ErrClosed)
 	}
-	n := int64(len(r.c.cfg.Endpoints))
+	n := len(r.endpoints)
 	for slices.Contains(r.racing, r.next%n) {
 		r.next++
 	}
@@ -107,8 +114,9 @@ func (r *race) launch() error {
 	r.next++
 	r.launched++
 	r.racing = append(r.racing, which)
+	endpoint := r.endpoints[which]
 	r.wg.Go(func() {
-		ans, err := r.c.attempt(r.ctx, r.k, r.c.cfg.Endpoints[which], r.payload, r.requestID)
+		ans, err := r.c.attempt(r.ctx, r.k, endpoint, r.payload, r.requestID)
 		r.outcomes <- outcome{which, ans, err} // has room for every attempt that runs
 	})
 	return nil
@@ -117,7 +125,7 @@ func (r *race) launch() error {
 // await waits for an attempt to end, or until it is time for another: after the pause,
 // or, when there is none, once the attempts under way are late.
 func (r *race) await(pause time.Duration) (_ outcome, late bool) {
-	n := len(r.c.cfg.Endpoints)
+	n := len(r.endpoints)
 	if pause == 0 && len(r.racing) < min(maxRacing, n) && !(r.k.once && r.launched == n) {
 		pause = r.hedge
 	}
@@ -138,9 +146,9 @@ func (r *race) await(pause time.Duration) (_ outcome, late bool) {
 		}
 		o = <-r.outcomes // the context ends it
 	}
-	r.racing = slices.DeleteFunc(r.racing, func(w int64) bool { return w == o.which })
+	r.racing = slices.DeleteFunc(r.racing, func(w int) bool { return w == o.which })
 	if o.err == nil {
-		r.c.preferred.Store(o.which)
+		r.c.preferred.Store(&r.endpoints[o.which])
 	}
 	return o, false
 }
@@ -154,6 +162,7 @@ func (r *race) failed(err error) error {
 	// Keep the reason rather than the cut-off of the final attempt. "No leader" is one,
 	// and that the other members cannot be reached is only why.
 	var u *unreachable
+	r.heard = r.heard || !errors.As(err, &u)
 	if r.last == nil || r.ctx.Err() == nil && !(errors.Is(r.last, vstack.ErrNoLeader) && errors.As(err, &u)) {
 		r.last = err
 	}
@@ -161,6 +170,23 @@ func (r *race) failed(err error) error {
 		return giveUp(r.ctx, r.k, r.last)
 	}
 	return nil
+}
+
+// widen adds the members that were learned since the call began, and those that were
+// configured: perhaps nobody of the list that it began with is left. It reports whether
+// there are any.
+func (r *race) widen() bool {
+	n := len(r.endpoints)
+	for _, e := range slices.Concat(r.c.members.endpoints(), r.c.cfg.Endpoints) {
+		if !slices.Contains(r.endpoints, e) {
+			r.endpoints = append(r.endpoints, e)
+		}
+	}
+	if len(r.endpoints) == n {
+		return false
+	}
+	r.next = n
+	return true
 }
 
 // pause is the time until the next round over the endpoints.
