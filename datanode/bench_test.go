@@ -40,7 +40,7 @@ func BenchmarkGet(b *testing.B) {
 	refs, bodies := seed(b, dir+"/store", chunks)
 	s, err := Open(b.Context(), Config{
 		Host: "h1", Stores: []StoreConfig{{Dir: dir + "/store", Addr: "127.0.0.1:0"}}, Identity: id,
-		Meta: newMetastore(), Fetch: &peers{}, Logger: slog.New(slog.DiscardHandler), Grace: time.Second,
+		Meta: newMetastore(), Peers: &peers{}, Logger: slog.New(slog.DiscardHandler), Grace: time.Second,
 	})
 	if err != nil {
 		b.Fatal(err)

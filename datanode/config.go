@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
@@ -20,11 +21,15 @@ import (
 type Metastore interface {
 	Heartbeat(ctx context.Context, hb wire.Heartbeat) (wire.HeartbeatReply, error)
 	Feed(ctx context.Context, since uint64) (wire.FeedPage, error)
+	ActivateEpochs(ctx context.Context, changes []wire.EpochChange) (wire.ActivateReply, error)
 }
 
-// Fetcher brings chunks from peers, verified; *quicclient.Client is one.
-type Fetcher interface {
+// Peers are the other stores, and this host's by their addresses; *quicclient.Client is one.
+type Peers interface {
+	// Fetch brings a chunk, verified.
 	Fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef) (quicclient.Fetched, error)
+	// Ask sends a message to a store's acceptor.
+	Ask(ctx context.Context, to vstack.Store, m message.Message) (message.Reply, error)
 }
 
 // StoreConfig is one store of the host.
@@ -43,7 +48,7 @@ type Config struct {
 	Stores   []StoreConfig
 	Identity *identity.Identity
 	Meta     Metastore
-	Fetch    Fetcher
+	Peers    Peers
 	Version  wire.Version
 	// Registry takes and serves all metrics of the process; default a fresh one.
 	Registry *prometheus.Registry
@@ -86,6 +91,8 @@ type Config struct {
 	// CatchUp bounds how long a vote waits for the catalog to reach its upload's index;
 	// default 2 s.
 	CatchUp time.Duration
+	// EpochChanges bounds the epoch changes that this host drives at once; default 16.
+	EpochChanges int
 	// Grace bounds how long requests in flight may take to finish at shutdown; default 5 s.
 	Grace time.Duration
 }
@@ -95,8 +102,8 @@ func (c *Config) Validate() error {
 	if _, err := vstack.ParseHostID(string(c.Host)); err != nil {
 		return fmt.Errorf("datanode: %w", err)
 	}
-	if c.Identity == nil || c.Meta == nil || c.Fetch == nil {
-		return fmt.Errorf("datanode %s: %w: Identity, Meta and Fetch are required", c.Host, vstack.ErrInvalid)
+	if c.Identity == nil || c.Meta == nil || c.Peers == nil {
+		return fmt.Errorf("datanode %s: %w: Identity, Meta and Peers are required", c.Host, vstack.ErrInvalid)
 	}
 	if len(c.Stores) == 0 {
 		return fmt.Errorf("datanode %s: %w: no stores", c.Host, vstack.ErrInvalid)

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 
+	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient"
@@ -27,6 +29,8 @@ type metastore struct {
 	down      bool
 	cluster   vstack.ClusterID
 	feedHeld  bool // heartbeats go on, the feed tells nothing new
+	noRaft    bool // activations find no leader
+	asked     int  // requests to activate
 	wake      chan struct{}
 }
 
@@ -65,6 +69,77 @@ func (m *metastore) place(stores ...vstack.Store) {
 		m.placement = p
 		m.changed["placement"] = index
 	})
+}
+
+// prepare issues the next attempt of each group, as the catalog's command does: targets
+// and driver of a group are what to says.
+func (m *metastore) prepare(to func(vstack.PG, vstack.PGTargets) (targets []vstack.StoreID, driver vstack.StoreID), pgs ...vstack.PG) {
+	m.replace(func(groups []vstack.PGTargets) {
+		for _, pg := range pgs {
+			g := &groups[pg]
+			next := vstack.NextEpoch{Epoch: g.Epoch + 1, Attempt: 1}
+			if g.Next != nil {
+				next.Attempt = g.Next.Attempt + 1
+			}
+			next.Targets, next.Driver = to(pg, *g)
+			g.Next = &next
+		}
+	})
+}
+
+// replace puts a changed copy of the placement map in force.
+func (m *metastore) replace(f func(groups []vstack.PGTargets)) {
+	m.change(func(index uint64) {
+		p := *m.placement
+		p.Version, p.Groups = index, slices.Clone(p.Groups)
+		f(p.Groups)
+		m.placement = &p
+		m.changed["placement"] = index
+	})
+}
+
+// preparing counts the groups with a next epoch.
+func (m *metastore) preparing() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, g := range m.placement.Groups {
+		if g.Next != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Placement is the map, for quicclient.
+func (m *metastore) Placement(context.Context) (*vstack.PlacementMap, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.placement, nil
+}
+
+// ActivateEpochs puts those in force that are the last issued, as the catalog does.
+func (m *metastore) ActivateEpochs(_ context.Context, changes []wire.EpochChange) (reply wire.ActivateReply, err error) {
+	m.mu.Lock()
+	m.asked++
+	if m.down || m.noRaft {
+		m.mu.Unlock()
+		return reply, errDown
+	}
+	m.mu.Unlock()
+	m.replace(func(groups []vstack.PGTargets) {
+		for _, c := range changes {
+			g := &groups[c.PG]
+			if n := g.Next; n != nil && n.Epoch == c.Epoch && n.Attempt == c.Attempt {
+				*g = vstack.PGTargets{Epoch: n.Epoch, Targets: n.Targets, Attempt: n.Attempt}
+			}
+			if g.Epoch == c.Epoch && g.Attempt == c.Attempt {
+				reply.Activated = append(reply.Activated, c)
+			} else {
+				reply.Refused = append(reply.Refused, c)
+			}
+		}
+	})
+	return reply, nil
 }
 
 func (m *metastore) upload(u vstack.Upload) vstack.Upload {
@@ -187,6 +262,19 @@ func (p *peers) Fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef
 		errs = append(errs, fmt.Errorf("store %s: %d bytes: %w", id, len(data), err))
 	}
 	return quicclient.Fetched{}, errors.Join(append(errs, vstack.ErrUnavailable)...)
+}
+
+func (p *peers) Ask(ctx context.Context, to vstack.Store, m message.Message) (message.Reply, error) {
+	req, err := wire.NewPaxosRequest(ctx, "https://"+to.Addr, m, 0, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return wire.ReadReply(resp, m)
 }
 
 func (p *peers) get(ctx context.Context, url string) ([]byte, error) {

@@ -48,13 +48,18 @@ type node struct {
 
 func newCluster(t *testing.T, tune func(*Config)) *cluster {
 	t.Helper()
+	return newClusterOf(t, []string{"h1", "h2", "h3"}, tune)
+}
+
+func newClusterOf(t *testing.T, names []string, tune func(*Config)) *cluster {
+	t.Helper()
 	t.Parallel() // most of the time a cluster waits
 	c := &cluster{t: t, meta: newMetastore(), dir: t.TempDir()}
 	ca, err := identity.CreateCA(c.dir + "/ca")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"h1", "h2", "h3"} {
+	for _, name := range names {
 		if err := ca.Issue(c.dir+"/"+name, identity.Spec{ID: name, Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}, ValidFor: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +71,7 @@ func newCluster(t *testing.T, tune func(*Config)) *cluster {
 		t.Fatal(err)
 	}
 	c.client = c.http(t, "HTTP/2.0", true)
-	for _, name := range []string{"h1", "h2", "h3"} {
+	for _, name := range names {
 		n := &node{c: c, name: name, tune: tune, addr: "127.0.0.1:0", stop: func() {}}
 		n.start()
 		c.nodes = append(c.nodes, n)
@@ -123,7 +128,7 @@ func (n *node) start() {
 	n.fatal = make(chan error, 4)
 	cfg := Config{
 		Host: vstack.HostID(n.name), Stores: []StoreConfig{{Dir: n.dataDir(), Addr: n.addr}},
-		Identity: id, Meta: n.c.meta, Fetch: &peers{n.c.meta, n.c.client}, Logger: testLogger(),
+		Identity: id, Meta: n.c.meta, Peers: &peers{n.c.meta, n.c.client}, Logger: testLogger(),
 		Fatal:          func(err error) { n.fatal <- err },
 		SuperblockSize: 32 << 20, HeartbeatEvery: 20 * time.Millisecond, Settle: 20 * time.Millisecond,
 		ConvergeEvery: 200 * time.Millisecond, Grace: 2 * time.Second, CatchUp: 500 * time.Millisecond,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vstack/vstack/datanode/catalog"
 	"github.com/vstack/vstack/datanode/converge"
+	"github.com/vstack/vstack/datanode/reconfigure"
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -26,6 +27,7 @@ type Server struct {
 	writes   *serve.Buffers
 	cache    *serve.Cache
 	repair   *converge.Budget
+	driver   *reconfigure.Driver
 	openAPI  []byte
 	started  time.Time
 
@@ -81,12 +83,18 @@ func (s *Server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var drivers []reconfigure.Store
 	for _, st := range s.stores {
 		if err := st.assemble(); err != nil {
 			return fmt.Errorf("store %s at %s: %w", st.disk.ID(), st.cfg.Dir, err)
 		}
+		drivers = append(drivers, st.disk)
 	}
-	return nil
+	s.driver, err = reconfigure.New(reconfigure.Config{
+		Stores: drivers, Catalog: s.follower, Ask: s.cfg.Peers.Ask, Activate: s.cfg.Meta.ActivateEpochs,
+		AtOnce: s.cfg.EpochChanges, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
+	})
+	return err
 }
 
 // Run serves until ctx ends or a part breaks: then it takes no new requests, lets
@@ -100,6 +108,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 	back.Go(func() error { return s.follower.Run(backCtx) })
 	back.Go(func() error { return s.beat(backCtx) })
+	back.Go(func() error { return s.driver.Run(backCtx) })
 	for _, st := range s.stores {
 		back.Go(func() error { return st.voter.Run(backCtx) })
 		back.Go(func() error { return st.loop.Run(backCtx) })
@@ -171,6 +180,6 @@ func (s *Server) complete() bool {
 
 // fetch brings a chunk's bytes from a peer.
 func (s *Server) fetch(ctx context.Context, slot vstack.Slot, v vstack.Value) ([]byte, error) {
-	got, err := s.cfg.Fetch.Fetch(ctx, slot, vstack.ChunkRef{Seq: slot.Seq, ID: v.Chunk, Size: v.Size})
+	got, err := s.cfg.Peers.Fetch(ctx, slot, vstack.ChunkRef{Seq: slot.Seq, ID: v.Chunk, Size: v.Size})
 	return got.Data, err
 }

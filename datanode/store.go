@@ -116,6 +116,7 @@ func (st *store) report() wire.StoreReport {
 		Cluster: past.Cluster, Seen: past.Seen,
 		ReadP99: st.latency.Quantile(time.Now(), 0.99).Seconds(), Reads: reads, ReadSize: bytes,
 		Writes: st.voter.Accepted(), Started: st.server.started, Full: stats.Free < vstack.MaxChunkSize, Mute: mute,
+		Amnesic: st.voter.Amnesic(),
 	}
 }
 
