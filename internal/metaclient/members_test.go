@@ -29,8 +29,11 @@ func knows(version string, members ...*member) http.HandlerFunc {
 	}
 }
 
-func (d *directory) await(t *testing.T, want ...*member) {
+// await asks until the client knows the wanted list: it asks for it with an answer that
+// names another, and not too often.
+func (c *Client) await(t *testing.T, want ...*member) {
 	t.Helper()
+	d := c.members
 	var apis []string
 	for _, m := range want {
 		apis = append(apis, addr(m))
@@ -38,6 +41,9 @@ func (d *directory) await(t *testing.T, want ...*member) {
 	for deadline := time.Now().Add(10 * time.Second); !slices.Equal(d.endpoints(), apis); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("knows %v, want %v", d.endpoints(), apis)
+		}
+		if _, err := c.Video(t.Context(), vstack.VideoID{1}); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -52,7 +58,7 @@ func TestAClientFollowsTheMembers(t *testing.T) {
 	if _, err := c.Video(t.Context(), vstack.VideoID{1}); err != nil {
 		t.Fatal(err)
 	}
-	c.members.await(t, b, y, x) // the configured one keeps its place
+	c.await(t, b, y, x) // the configured one keeps its place
 	asked := a.asked()
 	if _, err := c.Video(t.Context(), vstack.VideoID{1}); err != nil {
 		t.Fatal(err)
@@ -68,7 +74,7 @@ func TestAClientFollowsTheMembers(t *testing.T) {
 	if _, err := c.Video(t.Context(), vstack.VideoID{1}); err != nil {
 		t.Fatal(err)
 	}
-	c.members.await(t, x, y)
+	c.await(t, x, y)
 }
 
 func TestAClientReturnsToWhereItBegan(t *testing.T) {
@@ -79,7 +85,7 @@ func TestAClientReturnsToWhereItBegan(t *testing.T) {
 	if _, err := c.Video(t.Context(), vstack.VideoID{1}); err != nil {
 		t.Fatal(err)
 	}
-	c.members.await(t, x)
+	c.await(t, x)
 	x.Close()
 	a.become(knows("2", a))
 	if _, err := c.Video(t.Context(), vstack.VideoID{1}); err != nil {
