@@ -31,6 +31,11 @@ func TestFindKnowsEveryDrill(t *testing.T) {
 		if got, err := Find(d.Name); err != nil || got.Doc != d.Doc {
 			t.Errorf("%s: %v", d.Name, err)
 		}
+		for _, a := range d.Aliases {
+			if got, err := Find(a); err != nil || got.Name != d.Name {
+				t.Errorf("%s: %v", a, err)
+			}
+		}
 	}
 	if _, err := Find("meteor"); !errors.Is(err, vstack.ErrNotFound) {
 		t.Error(err)

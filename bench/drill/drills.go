@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/vstack/vstack/bench/drill/load"
@@ -17,6 +18,10 @@ import (
 type Drill struct {
 	Name string
 	Doc  string
+	// Aliases are other names under which it is found.
+	Aliases []string
+
+	needs needs
 	// run begins the repetition with s.fault, and returns when nothing of the fault is
 	// left but to heal.
 	run func(ctx context.Context, s *session, n int) (*report.Timeline, error)
@@ -25,17 +30,26 @@ type Drill struct {
 // Drills lists them.
 func Drills() []Drill {
 	return []Drill{
-		{"kill-leader", "SIGKILL to the host that leads the metadata cluster; back once writes go on", runKillLeader},
-		{"pause-leader", "SIGSTOP to the host that leads, for 0.1 to 30 s or --pause", runPauseLeader},
-		{"kill-host", "SIGKILL to each host in turn, leader or not; back after 3 s or --pause", runKillHost},
-		{"rolling", "planned restart of every host, one after the other, each ready before the next", runRolling},
+		{Name: "kill-leader", run: runKillLeader, Doc: "SIGKILL to the host that leads the metadata cluster; back once writes go on"},
+		{Name: "pause-leader", run: runPauseLeader, Doc: "SIGSTOP to the host that leads, for 0.1 to 30 s or --pause"},
+		{Name: "partition-leader", run: runPartition, needs: namespaces, Aliases: []string{"partition"},
+			Doc: "the host that leads is cut off both ways, from the other hosts and from everybody in turn, for 0.1 to 30 s or --pause; root"},
+		{Name: "one-way-cut", run: runOneWayCut, needs: namespaces,
+			Doc: "the host that leads sends and does not receive, or receives and does not send, in turn; otherwise as partition-leader; root"},
+		{Name: "hung-disk", run: runHungDisk, needs: disks, Aliases: []string{"slow-disk"},
+			Doc: "the disk of the leader's Raft log stops to answer for 5 s or --pause; root"},
+		{Name: "kill-host", run: runKillHost, Aliases: []string{"kill-store"},
+			Doc: "SIGKILL to each host in turn with its stores, leader or not; back after 3 s or --pause"},
+		{Name: "all-hosts", run: runAllHosts, Doc: "SIGKILL to all hosts at once; back at once"},
+		{Name: "rolling", run: runRolling, Doc: "planned restart of every host, one after the other, each ready before the next"},
+		{Name: "transfer", run: runTransfer, Doc: "planned hand-over of the leadership"},
 	}
 }
 
-// Find returns the drill of a name.
+// Find returns the drill of a name or an alias.
 func Find(name string) (Drill, error) {
 	for _, d := range Drills() {
-		if d.Name == name {
+		if d.Name == name || slices.Contains(d.Aliases, name) {
 			return d, nil
 		}
 	}
@@ -75,10 +89,7 @@ func runPauseLeader(ctx context.Context, s *session, n int) (*report.Timeline, e
 	if err != nil {
 		return nil, err
 	}
-	pause := s.opt.Pause
-	if pause == 0 {
-		pause = drawPause(s.opt.Seed, n)
-	}
+	pause := s.pause(n)
 	t := s.fault(h)
 	watch := s.watch(ctx, t, t.Fault, term)
 	defer watch.stop()
@@ -93,6 +104,14 @@ func runPauseLeader(ctx context.Context, s *session, n int) (*report.Timeline, e
 	}
 	t.Event(report.EventMend, "%s goes on", h.ID)
 	return t, s.awaitWrite(ctx, time.Now())
+}
+
+// pause is how long the fault of repetition n lasts.
+func (s *session) pause(n int) time.Duration {
+	if s.opt.Pause > 0 {
+		return s.opt.Pause
+	}
+	return drawPause(s.opt.Seed, n)
 }
 
 // drawPause is log-uniform: as many pauses from 0.1 to 1 s as from 1 to 10 s.

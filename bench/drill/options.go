@@ -18,15 +18,16 @@ type Options struct {
 	// Dir becomes the lab's directory and stays. Default: a temporary one that is
 	// removed.
 	Dir string
-	// FirstIP is the first of three loopback addresses. Default 127.0.8.1.
+	// FirstIP is the first of the hosts' three addresses. Default 127.0.8.1; where
+	// networks are cut, one of a subnet of 198.18.0.0/15 that nobody uses.
 	FirstIP string
 	// Repeat is how many faults there are. Default 1.
 	Repeat int
 	// Loads run meanwhile. Nil is all of them.
 	Loads []report.Load
-	// Pause is how long a paused host stands still, and a killed host of kill-host
-	// stays away. Default: drawn anew for each repetition, log-uniformly, from 0.1 to
-	// 30 s; of kill-host 3 s.
+	// Pause is how long a paused host stands still, a cut lasts, a disk hangs and a
+	// killed host of kill-host stays away. Default: of pauses and cuts drawn anew for
+	// each repetition, log-uniformly, from 0.1 to 30 s; of hung-disk 5 s, of kill-host 3 s.
 	Pause time.Duration
 	// Seed makes the drawing repeatable. Default 1.
 	Seed uint64
@@ -39,6 +40,8 @@ type Options struct {
 }
 
 const (
+	firstLoopback = "127.0.8.1"
+
 	minPause = 100 * time.Millisecond
 	maxPause = 30 * time.Second
 	// maxRepeat keeps a report readable and in memory.
@@ -48,9 +51,6 @@ const (
 func (o Options) withDefaults() (Options, error) {
 	if o.Exe == "" {
 		return o, fmt.Errorf("drill options: %w: Exe is required", vstack.ErrInvalid)
-	}
-	if o.FirstIP == "" {
-		o.FirstIP = "127.0.8.1"
 	}
 	if o.Repeat == 0 {
 		o.Repeat = 1

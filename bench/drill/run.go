@@ -20,7 +20,7 @@ func Run(ctx context.Context, d Drill, opt Options) (_ *report.Report, err error
 	}
 	r := report.New(report.Params{Drill: d.Name, Doc: d.Doc, Repeat: opt.Repeat, Loads: opt.Loads, Pause: opt.Pause, Seed: opt.Seed, Assertions: opt.Assertions})
 	opt.Progress("starting three hosts")
-	s, err := open(ctx, opt)
+	s, err := open(ctx, d, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -58,10 +58,15 @@ func (s *session) repeat(ctx context.Context, d Drill, n int) (report.Repetition
 	healed := t.Fault.Add(t.Event(report.EventHealed, "every host is ready, every store up"))
 	var writes []report.Write
 	if s.loads.Meta != nil {
-		if err := s.loads.Meta.ReadBack(ctx, "after healing"); err != nil {
+		if err := s.loads.Meta.Cut(ctx, "after healing"); err != nil {
 			return report.Repetition{}, err
 		}
 		writes = s.loads.Meta.Take()
+	}
+	if s.loads.Media != nil {
+		if err := s.loads.Media.ReadBack(ctx); err != nil {
+			return report.Repetition{}, err
+		}
 	}
 	return t.End(n, writes, healed), nil
 }

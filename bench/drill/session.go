@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -28,12 +27,14 @@ const (
 	pollTimeout = 500 * time.Millisecond
 	// readGrace is how much longer than a pause one member may take for a read.
 	readGrace = 10 * time.Second
+	// cutPatience is how long a reader waits where networks are cut.
+	cutPatience = 2 * time.Second
 )
 
 // session is a running lab under load.
 type session struct {
+	*place
 	opt     Options
-	lab     *lab.Lab
 	cluster *cluster.Cluster
 	members []string // HOST:PORT of the metastores' APIs
 	rec     *report.Recorder
@@ -41,25 +42,16 @@ type session struct {
 }
 
 // open starts the lab and the loads' preparations. On an error nothing is left.
-func open(ctx context.Context, opt Options) (_ *session, err error) {
-	spec := lab.Spec{Dir: opt.Dir, FirstIP: opt.FirstIP, Superblock: 64 << 20}
-	if spec.Dir == "" {
-		if spec.Dir, err = os.MkdirTemp("", "vstack-drill-"); err != nil {
-			return nil, fmt.Errorf("make drill directory: %w", err)
-		}
-	}
+func open(ctx context.Context, d Drill, opt Options) (_ *session, err error) {
 	s := &session{opt: opt, rec: report.NewRecorder(opt.Progress), loads: &load.Set{}}
+	if s.place, err = openPlace(ctx, d.needs, opt); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	if s.lab, err = lab.Init(spec); err != nil {
-		if opt.Dir == "" {
-			err = errors.Join(err, os.RemoveAll(spec.Dir))
-		}
-		return nil, err
-	}
 	s.lab.Env = opt.Env
 	ready, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -74,8 +66,13 @@ func open(ctx context.Context, opt Options) (_ *session, err error) {
 	if s.cluster, err = cluster.Open(client, nil); err != nil {
 		return nil, err
 	}
-	env := load.Env{Recorder: s.rec, Cluster: s.cluster, Members: s.members, Dir: filepath.Join(s.lab.Dir, "clips"),
-		FFmpeg: s.lab.Hosts[0].Config.Ingest.FFmpeg, Patience: maxPause + readGrace}
+	patience := maxPause + readGrace
+	if d.needs == namespaces {
+		// A question that a cut has swallowed is sent again by TCP up to half a minute later.
+		patience = cutPatience
+	}
+	env := load.Env{Recorder: s.rec, Cluster: s.cluster, Client: client, Members: s.members, Dir: filepath.Join(s.lab.Dir, "clips"),
+		FFmpeg: s.lab.Hosts[0].Config.Ingest.FFmpeg, Patience: patience}
 	loads, err := load.Open(ctx, env, opt.Loads)
 	if err != nil {
 		return nil, err
@@ -86,17 +83,11 @@ func open(ctx context.Context, opt Options) (_ *session, err error) {
 
 // close ends the loads and the hosts, and removes a directory that nobody named.
 func (s *session) close() error {
-	err := s.loads.Stop()
+	err := s.loads.Close()
 	if s.cluster != nil {
 		s.cluster.Close()
 	}
-	if s.lab != nil {
-		err = errors.Join(err, s.lab.Close())
-		if s.opt.Dir == "" {
-			err = errors.Join(err, os.RemoveAll(s.lab.Dir))
-		}
-	}
-	return err
+	return errors.Join(err, s.place.close())
 }
 
 // fault begins a repetition: from here on times count.

@@ -2,12 +2,14 @@ package load
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/cluster"
 )
 
@@ -15,6 +17,8 @@ import (
 type Env struct {
 	*report.Recorder
 	Cluster *cluster.Cluster
+	// Client is the configuration that Cluster was opened with.
+	Client *config.Client
 	// Members are HOST:PORT of the metastores' APIs.
 	Members []string
 	// Dir takes the files that are uploaded; it must not exist yet.
@@ -46,7 +50,7 @@ func Open(ctx context.Context, env Env, loads []report.Load) (*Set, error) {
 	}
 	if s.has(report.LoadUpload) || s.has(report.LoadPlay) {
 		if s.Media, err = openMedia(ctx, env, s.has(report.LoadPlay)); err != nil {
-			return nil, err
+			return nil, errors.Join(err, s.Close())
 		}
 	}
 	return s, nil
@@ -60,8 +64,11 @@ func (s *Set) Start(ctx context.Context) {
 	s.group = &errgroup.Group{} // one load's error does not end the others: it is told at the end
 	if s.Meta != nil {
 		s.group.Go(func() error { return s.Meta.write(ctx) })
-		for _, addr := range s.Meta.env.Members {
-			s.group.Go(func() error { return s.Meta.read(ctx, addr) })
+		for i := range s.Meta.env.Members {
+			s.group.Go(func() error { return s.Meta.read(ctx, i) })
+		}
+		for i := range rivals {
+			s.group.Go(func() error { return s.Meta.rival(ctx, i) })
 		}
 	}
 	if s.has(report.LoadUpload) {
@@ -74,14 +81,16 @@ func (s *Set) Start(ctx context.Context) {
 	}
 }
 
-// Stop ends the loads and waits for them. It may be called again.
-func (s *Set) Stop() error {
-	if s.group == nil {
-		return nil
+// Close ends the loads, waits for them, and has what they saw checked to the end.
+func (s *Set) Close() error {
+	var err error
+	if s.group != nil {
+		s.stop()
+		err = s.group.Wait()
 	}
-	s.stop()
-	err := s.group.Wait()
-	s.group = nil
+	if s.Meta != nil {
+		s.Meta.close()
+	}
 	return err
 }
 

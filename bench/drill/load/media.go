@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vstack/vstack/bench/drill/report"
@@ -28,8 +29,10 @@ const (
 	players     = 2
 	// uploadTimeout is how long a person goes on trying to upload.
 	uploadTimeout = 2 * time.Minute
-	retryPause    = 250 * time.Millisecond
-	playPause     = 100 * time.Millisecond
+	// maxKept bounds the videos that are there to be read back.
+	maxKept    = 8
+	retryPause = 250 * time.Millisecond
+	playPause  = 100 * time.Millisecond
 )
 
 // makeClip has ffmpeg draw a moving picture with a tone.
@@ -58,6 +61,9 @@ type Media struct {
 	dir  string
 	film *vstack.Manifest
 	prog *console.Progress
+
+	mu   sync.Mutex
+	kept []vstack.VideoID // published and not read back yet; the oldest first
 }
 
 func openMedia(ctx context.Context, env Env, film bool) (*Media, error) {
@@ -103,10 +109,52 @@ func (m *Media) upload(ctx context.Context) error {
 		}
 		m.env.Add(report.Uploads, 1)
 		m.env.Observe(report.UploadTime, time.Since(begun))
-		// So that a long drill does not fill the disk.
-		if err := m.env.Cluster.Meta.DeleteVideo(ctx, id); err != nil && ctx.Err() == nil {
-			m.env.Fail(report.WriteFailed, "delete %s: %v", id, err)
+		for _, old := range m.keep(id) {
+			m.remove(ctx, old)
 		}
+	}
+	return nil
+}
+
+// keep notes a video that is to be read back, and returns those that are too many, so
+// that a long drill does not fill the disk.
+func (m *Media) keep(id vstack.VideoID) []vstack.VideoID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kept = append(m.kept, id)
+	n := max(0, len(m.kept)-maxKept)
+	old := m.kept[:n:n]
+	m.kept = m.kept[n:]
+	return old
+}
+
+func (m *Media) remove(ctx context.Context, id vstack.VideoID) {
+	if err := m.env.Cluster.Meta.DeleteVideo(ctx, id); err != nil && ctx.Err() == nil {
+		m.env.Fail(report.WriteFailed, "delete %s: %v", id, err)
+	}
+}
+
+// ReadBack reads every byte of the last videos whose publish was acknowledged, and
+// removes them. The cluster is healthy.
+func (m *Media) ReadBack(ctx context.Context) error {
+	m.mu.Lock()
+	ids := m.kept
+	m.kept = nil
+	m.mu.Unlock()
+	for _, id := range ids {
+		v, err := m.env.Cluster.Verify(ctx, m.prog, id, true)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			m.env.Fail(report.LostPublishes, "the publish of %s was acknowledged; after healing: %v", id, err)
+			continue
+		case v.Chunks == 0 || v.Unreadable > 0:
+			m.env.Fail(report.LostPublishes, "the publish of %s was acknowledged; after healing %d of its %d chunks have no good copy", id, v.Unreadable, v.Chunks)
+			continue
+		}
+		m.env.Add(report.PublishesRead, 1)
+		m.remove(ctx, id)
 	}
 	return nil
 }

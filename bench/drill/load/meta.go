@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vstack/vstack/bench/drill/linear"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -19,8 +23,9 @@ import (
 const (
 	// ledgerSize is how many registers the ledger has: two and a half seconds of writes.
 	ledgerSize = 128
+	// spares take the counter's place one after the other.
+	spares     = 8
 	writeEvery = 10 * time.Millisecond
-	readEvery  = 25 * time.Millisecond
 	// writeTimeout is how long the client of one write goes on trying.
 	writeTimeout = 30 * time.Second
 	// maxWrites bounds the log of one repetition.
@@ -33,7 +38,7 @@ type Meta struct {
 
 	mu      sync.Mutex
 	counter *register
-	spare   []*register    // Take the counter's place when it goes out of use
+	spare   []*register    // take the counter's place when it goes out of use
 	log     []report.Write // of the current repetition, in the order of acknowledgements
 	fault   time.Time      // of the current repetition; zero between them
 	checked bool           // the ledger was read back since the fault
@@ -42,13 +47,45 @@ type Meta struct {
 	retired map[*register]bool // writer's; a write of theirs has an unknown outcome
 	lap     int                // next register of the ledger
 	n       uint64             // last number that was used
+
+	contested []*register
+	rivals    []*cluster.Cluster // one for each client that writes to them
+	number    atomic.Uint64      // last number that a rival used
+	all       []*register
+	hist      *histories
 }
 
-// openMeta makes the registers: uploads that are aborted leave a video each, whose title
-// can be changed and which nobody plays.
-func openMeta(ctx context.Context, env Env) (*Meta, error) {
+// openMeta makes the registers and the clients. On an error nothing is left open.
+func openMeta(ctx context.Context, env Env) (_ *Meta, err error) {
 	m := &Meta{env: env, retired: map[*register]bool{}}
-	all := make([]*register, ledgerSize+8)
+	if m.all, err = makeRegisters(ctx, env, ledgerSize+contestedSize+1+spares); err != nil {
+		return nil, err
+	}
+	rest := m.all
+	take := func(n int) (out []*register) {
+		out, rest = rest[:n], rest[n:]
+		return out
+	}
+	m.ledger, m.contested, m.counter, m.spare = take(ledgerSize), take(contestedSize), take(1)[0], rest
+	for i := range rivals {
+		// Each prefers another member, so that forwarded writes compete with others.
+		conf := *env.Client
+		conf.Metastores = append(slices.Clone(env.Members[i%len(env.Members):]), env.Members[:i%len(env.Members)]...)
+		c, err := cluster.Open(&conf, nil)
+		if err != nil {
+			m.closeClients()
+			return nil, err
+		}
+		m.rivals = append(m.rivals, c)
+	}
+	m.hist = newHistories(env.Recorder)
+	return m, nil
+}
+
+// makeRegisters aborts uploads: each leaves a video whose title can be changed and which
+// nobody plays.
+func makeRegisters(ctx context.Context, env Env, n int) ([]*register, error) {
+	all := make([]*register, n)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	for i := range all {
@@ -61,11 +98,22 @@ func openMeta(ctx context.Context, env Env) (*Meta, error) {
 			return env.Cluster.Meta.AbortUpload(ctx, up.ID, up.Incarnation)
 		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
+	return all, g.Wait()
+}
+
+func (m *Meta) closeClients() {
+	for _, c := range m.rivals {
+		c.Close()
 	}
-	m.ledger, m.counter, m.spare = all[:ledgerSize], all[ledgerSize], all[ledgerSize+1:]
-	return m, nil
+}
+
+// close has the last windows checked, and ends the clients. Nothing is under way.
+func (m *Meta) close() {
+	m.hist.gate.Lock()
+	m.hist.cut(m.all, nil)
+	m.hist.gate.Unlock()
+	m.hist.close()
+	m.closeClients()
 }
 
 // write runs the one writer until ctx ends.
@@ -77,7 +125,7 @@ func (m *Meta) write(ctx context.Context) error {
 			m.writeOne(ctx, r)
 		}
 		if m.readBackDue() {
-			if err := m.ReadBack(ctx, "after the first write that followed the fault"); err != nil && ctx.Err() == nil {
+			if err := m.readBack(ctx, "after the first write that followed the fault"); err != nil && ctx.Err() == nil {
 				return err
 			}
 		}
@@ -109,7 +157,10 @@ func (m *Meta) writeOne(ctx context.Context, r *register) {
 	call, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	begun := time.Now()
-	_, err := m.env.Cluster.Meta.PatchVideo(call, r.video, wire.VideoPatch{Title: &title})
+	err := m.hist.write(r, "writer", m.n, func() error {
+		_, err := m.env.Cluster.Meta.PatchVideo(call, r.video, wire.VideoPatch{Title: &title})
+		return err
+	})
 	acked := time.Now()
 	switch {
 	case err == nil:
@@ -141,42 +192,6 @@ func (m *Meta) current() *register {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.counter
-}
-
-// read is one reader, which asks one member only and tells it nothing of what it saw.
-// It waits out a pause of its member: the question that a paused leader finds in its
-// socket when it wakes is the dangerous one.
-func (m *Meta) read(ctx context.Context, addr string) error {
-	tick := time.NewTicker(readEvery)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		r := m.current()
-		floor := r.floor()
-		begun := time.Now()
-		var v vstack.Video
-		call, cancel := context.WithTimeout(ctx, m.env.Patience)
-		err := m.env.Cluster.Get(call, addr, "/v1/videos/"+r.video.String()+"?consistency=linearizable", &v)
-		cancel()
-		var n uint64
-		if err == nil {
-			n, err = parseTitle(v.Title)
-		}
-		switch {
-		case err != nil && ctx.Err() == nil:
-			m.env.Add(report.ReadRefused, 1)
-		case err == nil:
-			m.env.Add(report.Reads, 1)
-			m.env.Observe(report.ReadLatency, time.Since(begun))
-			if err := r.read(floor, n); err != nil && r == m.current() {
-				m.env.Fail(report.StaleReads, "member at %s: %v", addr, err)
-			}
-		}
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-		}
-	}
-	return nil
 }
 
 // Begin opens the log of a repetition. What came just before the fault stays in it.
@@ -223,25 +238,54 @@ func (m *Meta) readBackDue() bool {
 	return true
 }
 
-// ReadBack lists the registers linearizably and compares each with what was
+// readBack lists the registers linearizably, and compares each with what was
 // acknowledged before the listing began.
-func (m *Meta) ReadBack(ctx context.Context, when string) error {
+func (m *Meta) readBack(ctx context.Context, when string) error {
+	m.hist.gate.RLock()
+	defer m.hist.gate.RUnlock()
+	_, err := m.compare(ctx, when)
+	return err
+}
+
+// Cut is readBack while nothing else is under way; it ends the window of every history.
+func (m *Meta) Cut(ctx context.Context, when string) error {
+	m.hist.gate.Lock()
+	defer m.hist.gate.Unlock()
+	held, err := m.compare(ctx, when)
+	if err != nil {
+		return err
+	}
+	m.hist.cut(m.all, held)
+	return nil
+}
+
+// compare returns what the registers hold. Each is one read of its history.
+func (m *Meta) compare(ctx context.Context, when string) (map[vstack.VideoID]uint64, error) {
 	want := map[vstack.VideoID]uint64{}
 	for _, r := range append([]*register{m.current()}, m.ledger...) {
 		want[r.video] = r.acknowledged()
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
+	call := time.Since(m.hist.base)
 	have, err := m.list(ctx)
 	if err != nil {
-		return fmt.Errorf("read the ledger back %s: %w", when, err)
+		return nil, fmt.Errorf("read the registers back %s: %w", when, err)
 	}
 	for id, n := range want {
 		if got, ok := have[id]; !ok || got < n {
 			m.env.Fail(report.LostWrites, "write %d of %s was acknowledged; %s it reads %d", n, id, when, got)
 		}
 	}
-	return nil
+	back := time.Since(m.hist.base)
+	for _, r := range m.all {
+		if n, ok := have[r.video]; ok {
+			r.record(linear.Op{Client: "list", Value: n, Call: call, Return: back})
+		} else {
+			m.env.Fail(report.LostWrites, "register %s is gone %s", r.video, when)
+		}
+	}
+	return have, nil
 }
 
 // list asks the members in turn until one has listed every register.

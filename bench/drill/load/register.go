@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/vstack/vstack/bench/drill/linear"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -31,6 +32,34 @@ type register struct {
 	tried uint64 // highest number of a write that was begun
 	acked uint64 // highest number of a write that was acknowledged
 	seen  uint64 // highest number that a linearizable read has returned
+	now   window // since the last cut
+}
+
+// record adds an operation to the history.
+func (r *register) record(op linear.Op) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.now.ops) == maxOps {
+		r.now.overflow = true
+		return
+	}
+	r.now.ops = append(r.now.ops, op)
+}
+
+// cut ends the window; the next begins with what the register holds now, and with the
+// writes that may still happen.
+func (r *register) cut(held uint64) window {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := r.now
+	w.video = r.video
+	r.now = window{first: held}
+	for _, op := range w.ops {
+		if op.Open {
+			r.now.ops = append(r.now.ops, op)
+		}
+	}
+	return w
 }
 
 // begin notes a write that is about to be sent.

@@ -131,7 +131,7 @@ func compare(v float64, op string, limit float64) bool {
 // linearizable read is stale, and no client was failed.
 func defaultAssertions(loads []Load) []Assertion {
 	var out []Assertion
-	for _, name := range []string{LostWrites, StaleReads, WriteFailed, UploadFailed, PlayFailed} {
+	for _, name := range []string{LostWrites, StaleReads, Violations, Undecided, WriteFailed, UploadFailed, LostPublishes, PlayFailed} {
 		a := Assertion{Expr: name + "==0", Name: name, Op: "=="}
 		if slices.Contains(loads, a.Load()) {
 			out = append(out, a)

@@ -110,7 +110,7 @@ func TestDefaultsAskForNothingThatNoLoadGives(t *testing.T) {
 	for _, tc := range []struct {
 		loads []Load
 		want  int
-	}{{nil, 0}, {[]Load{LoadPlay}, 1}, {[]Load{LoadMeta}, 3}, {[]Load{LoadMeta, LoadUpload, LoadPlay}, 5}} {
+	}{{nil, 0}, {[]Load{LoadPlay}, 1}, {[]Load{LoadMeta}, 5}, {[]Load{LoadMeta, LoadUpload, LoadPlay}, 8}} {
 		got := defaultAssertions(tc.loads)
 		if len(got) != tc.want {
 			t.Errorf("%v: %d assertions, want %d", tc.loads, len(got), tc.want)

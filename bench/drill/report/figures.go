@@ -28,9 +28,16 @@ const (
 	Reads         = "reads"          // linearizable reads that were answered
 	ReadRefused   = "read_refused"   // linearizable reads that one member could not serve
 	StaleReads    = "stale_reads"    // linearizable reads that were not
+	UnknownWrites = "unknown_writes" // of impatient clients, which left before the answer
+	Histories     = "histories"      // of one register in one window, checked
+	Operations    = "operations"     // in those
+	Violations    = "violations"     // histories that are not linearizable
+	Undecided     = "undecided"      // histories that the checker did not finish with
 	Uploads       = "uploads"        // published
 	UploadFailed  = "upload_failed"  // not published within their time
 	UploadRetries = "upload_retries" // sent again after an uploader was lost
+	LostPublishes = "lost_publishes" // acknowledged publishes that could not be read back
+	PublishesRead = "publishes_read" // acknowledged publishes that were read back, every byte
 	Plays         = "plays"          // played to the end
 	PlayFailed    = "play_failed"    // ended with an error
 	Stalls        = "stalls"         // of all players
@@ -62,9 +69,16 @@ var counters = []metric{
 	{Reads, LoadMeta, "linearizable reads answered"},
 	{ReadRefused, LoadMeta, "linearizable reads that the member asked could not serve"},
 	{StaleReads, LoadMeta, "linearizable reads that went backwards or ahead"},
+	{UnknownWrites, LoadMeta, "catalog writes whose impatient client left before the answer"},
+	{Histories, LoadMeta, "histories of a register in a window that were checked"},
+	{Operations, LoadMeta, "operations in them"},
+	{Violations, LoadMeta, "histories that are not linearizable"},
+	{Undecided, LoadMeta, "histories that the checker did not finish with in time"},
 	{Uploads, LoadUpload, "files uploaded and published"},
 	{UploadFailed, LoadUpload, "files not published in time"},
 	{UploadRetries, LoadUpload, "uploads continued after an uploader was lost"},
+	{PublishesRead, LoadUpload, "acknowledged publishes read back after healing, every byte of every copy"},
+	{LostPublishes, LoadUpload, "acknowledged publishes that could not be read back"},
 	{Plays, LoadPlay, "videos played to the end"},
 	{PlayFailed, LoadPlay, "playbacks that ended with an error"},
 	{Stalls, LoadPlay, "stalls of all players"},
