@@ -43,6 +43,8 @@ type cluster struct {
 	admin   *identity.Identity
 	ca      *identity.CA
 	adjust  func(*Config)
+	// founders are the first of the peers; those after them were grown and join.
+	founders int
 }
 
 type member struct {
@@ -62,7 +64,7 @@ func (m *member) died() error {
 
 func newCluster(t *testing.T, n int, adjust func(*Config)) *cluster {
 	t.Helper()
-	c := &cluster{t: t, dir: t.TempDir(), adjust: adjust, members: make([]*member, n)}
+	c := &cluster{t: t, dir: t.TempDir(), adjust: adjust, members: make([]*member, n), founders: n}
 	ca, err := identity.CreateCA(filepath.Join(c.dir, "ca"))
 	if err != nil {
 		t.Fatal(err)
@@ -70,9 +72,7 @@ func newCluster(t *testing.T, n int, adjust func(*Config)) *cluster {
 	c.ca = ca
 	subnet := fmt.Sprintf("127.%d.%d", 1+rand.IntN(250), rand.IntN(255))
 	for i := range n {
-		id, ip := fmt.Sprintf("h%d", i+1), fmt.Sprintf("%s.%d", subnet, i+1)
-		c.peers = append(c.peers, PeerConfig{ID: id, Raft: ip + ":7080", API: ip + ":8080"})
-		c.ids = append(c.ids, c.issue(identity.Spec{ID: id, Role: identity.RoleHost, Addrs: []string{ip}}))
+		c.addPeer(fmt.Sprintf("%s.%d", subnet, i+1))
 	}
 	c.admin = c.issue(identity.Spec{ID: "admin", Role: identity.RoleAdmin, Addrs: []string{"127.0.0.1"}})
 	t.Cleanup(func() {
@@ -84,6 +84,12 @@ func newCluster(t *testing.T, n int, adjust func(*Config)) *cluster {
 		c.start(i)
 	}
 	return c
+}
+
+func (c *cluster) addPeer(ip string) {
+	id := fmt.Sprintf("h%d", len(c.peers)+1)
+	c.peers = append(c.peers, PeerConfig{ID: id, Raft: ip + ":7080", API: ip + ":8080"})
+	c.ids = append(c.ids, c.issue(identity.Spec{ID: id, Role: identity.RoleHost, Addrs: []string{ip}}))
 }
 
 func (c *cluster) issue(spec identity.Spec) *identity.Identity {
@@ -102,7 +108,7 @@ func (c *cluster) issue(spec identity.Spec) *identity.Identity {
 
 func (c *cluster) config(i int, m *member) Config {
 	cfg := Config{
-		ID: c.peers[i].ID, Dir: filepath.Join(c.dir, c.peers[i].ID), Peers: c.peers, Identity: c.ids[i],
+		ID: c.peers[i].ID, Dir: filepath.Join(c.dir, c.peers[i].ID), Peers: c.peers, Join: i >= c.founders, Identity: c.ids[i],
 		Logger: slog.New(slog.DiscardHandler),
 		Fatal: func(err error) {
 			m.mu.Lock()
