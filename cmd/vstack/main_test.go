@@ -55,7 +55,14 @@ const scenarioTimeout = 60 * time.Second
 func newScenario(t *testing.T, firstIP string) *scenario {
 	t.Helper()
 	needFFmpeg(t)
-	l, err := lab.Init(lab.Spec{Dir: filepath.Join(t.TempDir(), "lab"), FirstIP: firstIP, Superblock: 64 << 20})
+	return newScenarioOf(t, lab.Spec{FirstIP: firstIP, Superblock: 64 << 20})
+}
+
+// newScenarioOf is newScenario with a lab of another make.
+func newScenarioOf(t *testing.T, spec lab.Spec) *scenario {
+	t.Helper()
+	spec.Dir = filepath.Join(t.TempDir(), "lab")
+	l, err := lab.Init(spec)
 	if err != nil {
 		t.Fatal(err)
 	}
