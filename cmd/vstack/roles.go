@@ -13,7 +13,7 @@ import (
 
 func (h *host) addMeta(ctx context.Context) error {
 	cfg := metastore.Config{
-		ID: h.cfg.Host, Dir: h.cfg.Meta.Dir, Identity: h.id,
+		ID: h.cfg.Host, Dir: h.cfg.Meta.Dir, Join: h.cfg.Meta.Join, Identity: h.id,
 		Version: h.version, Registry: registry(), Logger: h.log.With("role", config.RoleMeta), DeadAfter: h.cfg.DeadAfter,
 	}
 	for _, p := range h.cfg.Meta.Peers {

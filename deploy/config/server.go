@@ -30,8 +30,8 @@ type Server struct {
 	Roles []string `yaml:"roles"`
 	// TLS is the directory of ca.crt, tls.crt and tls.key.
 	TLS string `yaml:"tls"`
-	// Meta is the metadata cluster; every host lists the same peers, so that hosts
-	// without the role know whom to ask.
+	// Meta is the metadata cluster: its founders, or any members and this host, so that
+	// every host knows whom to ask first.
 	Meta Meta `yaml:"meta"`
 	// Data is the datanode.
 	Data Data `yaml:"data"`
@@ -53,6 +53,8 @@ type Server struct {
 type Meta struct {
 	Dir   string `yaml:"dir"` // Raft log, snapshots
 	Peers []Peer `yaml:"peers"`
+	// Join has an empty directory wait to be added to a cluster; it founds none.
+	Join bool `yaml:"join"`
 }
 
 // Peer is one member of the metadata cluster; the one whose ID is the host's is this one.
