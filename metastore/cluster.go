@@ -16,6 +16,9 @@ import (
 	"github.com/vstack/vstack/metastore/catalog"
 )
 
+// feedGather bounds a reader's pages of the feed to about fifty a second.
+const feedGather = 20 * time.Millisecond
+
 func (s *Server) getPlacement(c echo.Context) error {
 	if err := s.catchUp(c); err != nil {
 		return err
@@ -46,10 +49,20 @@ func (s *Server) getFeed(c echo.Context) error {
 	stop := context.AfterFunc(s.ctx, cancel) // a member that closes lets its readers go
 	defer stop()
 	var p wire.FeedPage
-	_ = s.catalog.WaitFor(ctx, func(v *catalog.View) bool { // an end of waiting is an empty page
-		p = v.Feed(since)
-		return p.Index > since
-	})
+	// A reader that finds changes at once lags behind a burst of them: it is given all of
+	// the next moment together. One that waits hears of a change without delay.
+	if p = s.catalog.View().Feed(since); p.Index > since && !p.More && hold > 0 {
+		select {
+		case <-time.After(feedGather):
+		case <-ctx.Done():
+		}
+	}
+	if !p.More {
+		_ = s.catalog.WaitFor(ctx, func(v *catalog.View) bool { // an end of waiting is an empty page
+			p = v.Feed(since)
+			return p.Index > since
+		})
+	}
 	s.sign(c, s.catalog.View().Applied())
 	return answer(c, p)
 }

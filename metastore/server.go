@@ -40,6 +40,7 @@ type Server struct {
 	peers   *http.Client // to other members
 	http    *http.Server
 	api     net.Listener
+	fresh   freshConns
 
 	publishes chan struct{}
 	readIndex *raftnode.Rounds
@@ -97,6 +98,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          quietLog(cfg.Logger),
+		ConnState:         s.fresh.track,
 	}
 	return s, nil
 }
@@ -167,6 +169,7 @@ func (s *Server) Close() error {
 			}
 		}
 		s.cancel() // wakes the requests that wait
+		s.fresh.close()
 		if err := s.http.Shutdown(ctx); err != nil {
 			s.closeErr = errors.Join(s.http.Close(), fmt.Errorf("drain the metastore API: %w", err))
 		}

@@ -105,7 +105,11 @@ func (c *Client) attempt(ctx context.Context, k call, endpoint string, payload [
 	if k.etag != "" {
 		req.Header.Set("If-None-Match", k.etag)
 	}
-	resp, err := c.http.Do(req)
+	client := c.http
+	if k.hold > 0 {
+		client = c.held
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return answer{}, &unreachable{err}
 	}
