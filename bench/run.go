@@ -61,6 +61,7 @@ func Scenarios() []Scenario {
 		{"consensus", "what votes cost: beside stores without them, the metastore's Raft, and two phases", runConsensus},
 		{"slot-race", "two uploaders race for the same 500 slots a round; a third one's commits beside them", runSlotRace},
 		{"slot-histories", "uploaders of the same slots while hosts, links and uploaders fail: linearizable? 4 histories a round", runSlotHistories},
+		{"replace-store", "stores replaced by epoch changes while four uploaders write: 20 a round, every chunk checked", runReplaceStore},
 		{"load", "12 uploads and 100 players at once: all verified, peak memory of each process", runLoad},
 	}
 }

@@ -1,0 +1,213 @@
+package replace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/deploy/lab"
+	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/quicclient"
+)
+
+// Options say where and how much. All are required but Progress.
+type Options struct {
+	Dir, Exe, FirstIP string
+	Rounds            int
+	Progress          func(string)
+}
+
+const (
+	// storesPerHost leaves room beside the two copies that a host may have of a chunk.
+	storesPerHost = 3
+	// roundTimeout bounds one replacement.
+	roundTimeout = 2 * time.Minute
+	// poll is how often the placement map is asked for.
+	poll = 10 * time.Millisecond
+	// settle lets connections warm up before the first round.
+	settle = 2 * time.Second
+)
+
+// Result is what a run found.
+type Result struct {
+	Rounds     int
+	Groups     int // epochs that began
+	Elapsed    time.Duration
+	Took       []time.Duration // each round
+	Silence    []time.Duration // of each round
+	Stall      []time.Duration // of each round
+	Commits    int             // acknowledged
+	Refused    int             // that failed
+	Quiet      []time.Duration // commits before the first round
+	Checked    int             // chunks that were looked for at their acceptors and read back
+	Violations []string
+}
+
+// cluster is the lab with the clients of its administrator.
+type cluster struct {
+	lab    *lab.Lab
+	meta   *metaclient.Client
+	chunks *quicclient.Client
+}
+
+func open(ctx context.Context, opt Options) (_ *cluster, err error) {
+	dir, err := os.MkdirTemp(opt.Dir, "lab-")
+	if err != nil {
+		return nil, fmt.Errorf("make lab directory: %w", err)
+	}
+	c := &cluster{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.close(), os.RemoveAll(dir))
+		}
+	}()
+	c.lab, err = lab.Init(lab.Spec{Dir: dir, FirstIP: opt.FirstIP, Stores: storesPerHost, Superblock: 64 << 20, LogLevel: "warn"})
+	if err != nil {
+		return nil, err
+	}
+	ready, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err = c.lab.Start(ready, opt.Exe); err != nil {
+		return nil, fmt.Errorf("start lab: %w", err)
+	}
+	id, err := identity.Load(c.lab.Client)
+	if err != nil {
+		return nil, err
+	}
+	client, err := config.LoadClient(c.lab.Client, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if c.meta, err = metaclient.New(metaclient.Config{Endpoints: client.Metastores, TLS: id.ClientTLS()}); err != nil {
+		return nil, err
+	}
+	c.chunks, err = quicclient.New(quicclient.Config{TLS: id.ClientTLS(), Placement: c.meta.RefreshPlacement})
+	return c, err
+}
+
+func (c *cluster) close() error {
+	var errs []error
+	if c.chunks != nil {
+		errs = append(errs, c.chunks.Close())
+	}
+	if c.meta != nil {
+		c.meta.Close()
+	}
+	if c.lab != nil {
+		errs = append(errs, c.lab.Close(), os.RemoveAll(c.lab.Dir))
+	}
+	return errors.Join(errs...)
+}
+
+// Run makes a lab, writes and replaces, checks, and removes the lab.
+func Run(ctx context.Context, opt Options) (_ *Result, err error) {
+	c, err := open(ctx, opt)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	w := newWriters(c)
+	stop := w.start(ctx)
+	res := &Result{}
+	if err = rest(ctx, settle); err == nil {
+		res.Quiet = w.latencies(time.Time{}, time.Now())
+		err = c.rounds(ctx, opt, w, res)
+	}
+	if err = errors.Join(err, stop()); err != nil {
+		return nil, err
+	}
+	opt.Progress("  checking what is left")
+	if err := w.checkAll(ctx); err != nil {
+		return nil, err
+	}
+	w.into(res)
+	return res, nil
+}
+
+// rounds replaces stores in turn.
+func (c *cluster) rounds(ctx context.Context, opt Options, w *writers, res *Result) error {
+	began := time.Now()
+	for n := range opt.Rounds {
+		from := time.Now()
+		groups, err := c.replaceOne(ctx, n)
+		if err != nil {
+			return fmt.Errorf("round %d: %w", n+1, err)
+		}
+		to := time.Now()
+		silence, stall, err := w.judge(ctx, from, to)
+		if err != nil {
+			return fmt.Errorf("round %d: %w", n+1, err)
+		}
+		res.Rounds++
+		res.Groups += groups
+		res.Took, res.Silence, res.Stall = append(res.Took, to.Sub(from)), append(res.Silence, silence), append(res.Stall, stall)
+		if n%20 == 19 {
+			opt.Progress(fmt.Sprintf("  %d of %d replaced, %.0f a minute", n+1, opt.Rounds, float64(n+1)/time.Since(began).Minutes()))
+		}
+	}
+	res.Elapsed = time.Since(began)
+	return nil
+}
+
+// replaceOne replaces the store whose turn it is and waits until its roles are gone; it
+// returns how many groups had moved.
+func (c *cluster) replaceOne(ctx context.Context, n int) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+	defer cancel()
+	m, err := c.meta.RefreshPlacement(ctx)
+	if err != nil {
+		return 0, err
+	}
+	ids := make([]vstack.StoreID, 0, len(m.Stores))
+	for _, s := range m.Stores {
+		if s.State == vstack.StoreUp && roles(m, s.ID) > 0 {
+			ids = append(ids, s.ID)
+		}
+	}
+	slices.SortFunc(ids, func(a, b vstack.StoreID) int { return slices.Compare(a[:], b[:]) })
+	if len(ids) == 0 {
+		return 0, fmt.Errorf("no store has a role: %w", vstack.ErrNotReady)
+	}
+	id := ids[n%len(ids)]
+	groups := roles(m, id)
+	if _, err := c.meta.ReplaceStore(ctx, id, vstack.StoreID{}); err != nil {
+		return 0, fmt.Errorf("replace store %s: %w", id, err)
+	}
+	for {
+		m, err := c.meta.RefreshPlacement(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if roles(m, id) == 0 && !slices.ContainsFunc(m.Groups, func(g vstack.PGTargets) bool { return g.Next != nil }) {
+			return groups, nil
+		}
+		if err := rest(ctx, poll); err != nil {
+			return 0, fmt.Errorf("store %s still has %d roles: %w", id, roles(m, id), err)
+		}
+	}
+}
+
+// roles counts the groups that a store is a target of.
+func roles(m *vstack.PlacementMap, id vstack.StoreID) (n int) {
+	for _, g := range m.Groups {
+		if g.Index(id) >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func rest(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
