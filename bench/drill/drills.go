@@ -74,11 +74,11 @@ func runKillLeader(ctx context.Context, s *session, _ int) (*report.Timeline, er
 	if err := h.Kill(); err != nil {
 		return t, err
 	}
-	t.Event(report.EventFault, "%s, leader of term %d, killed", h.ID, term)
+	took := s.took(t, "%s, leader of term %d, killed", h.ID, term)
 	if err := watch.wait(ctx); err != nil {
 		return t, err
 	}
-	if err := s.awaitWrite(ctx, t.Fault); err != nil {
+	if err := s.awaitWrite(ctx, took); err != nil {
 		return t, err
 	}
 	return t, s.revive(t, h)
@@ -96,8 +96,8 @@ func runPauseLeader(ctx context.Context, s *session, n int) (*report.Timeline, e
 	if err := h.Pause(); err != nil {
 		return t, err
 	}
-	t.Event(report.EventFault, "%s, leader of term %d, stopped for %s", h.ID, term, report.Seconds(pause.Seconds()))
-	alive := load.Wait(ctx, time.Until(t.Fault.Add(pause)))
+	took := s.took(t, "%s, leader of term %d, stopped for %s", h.ID, term, report.Seconds(pause.Seconds()))
+	alive := load.Wait(ctx, time.Until(took.Add(pause)))
 	// A host must not stay stopped, however the drill ends.
 	if err := h.Resume(); err != nil || !alive {
 		return t, fmt.Errorf("resume host %s: %w", h.ID, firstError(err, context.Cause(ctx)))
@@ -140,8 +140,8 @@ func runKillHost(ctx context.Context, s *session, n int) (*report.Timeline, erro
 	if err := h.Kill(); err != nil {
 		return t, err
 	}
-	t.Event(report.EventFault, "%s, %s, killed", h.ID, role)
-	if err := s.awaitWrite(ctx, t.Fault); err != nil {
+	took := s.took(t, "%s, %s, killed", h.ID, role)
+	if err := s.awaitWrite(ctx, took); err != nil {
 		return t, err
 	}
 	if !load.Wait(ctx, time.Until(t.Fault.Add(away))) {
@@ -168,11 +168,11 @@ func (s *session) restart(ctx context.Context, t *report.Timeline, h *lab.Host) 
 	}
 	began := time.Now()
 	if h == leader {
-		t.Event(report.EventFault, "%s, leader of term %d, asked to end", h.ID, term)
+		s.took(t, "%s, leader of term %d, asked to end", h.ID, term)
 		watch := s.watch(ctx, t, began, term)
 		defer watch.stop()
 	} else {
-		t.Event(report.EventFault, "%s asked to end", h.ID)
+		s.took(t, "%s asked to end", h.ID)
 	}
 	if err := h.Stop(); err != nil {
 		return err

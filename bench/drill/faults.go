@@ -58,8 +58,8 @@ func (s *session) cut(ctx context.Context, n int, sends, receives, clients bool)
 	if err := s.net.Cut(ctx, i, sends, receives, from...); err != nil {
 		return t, err
 	}
-	t.Event(report.EventFault, "%s, leader of term %d, cut off from %s for %s, %s", h.ID, term, whom, report.Seconds(pause.Seconds()), way)
-	if !load.Wait(ctx, time.Until(t.Fault.Add(pause))) {
+	took := s.took(t, "%s, leader of term %d, cut off from %s for %s, %s", h.ID, term, whom, report.Seconds(pause.Seconds()), way)
+	if !load.Wait(ctx, time.Until(took.Add(pause))) {
 		return t, context.Cause(ctx)
 	}
 	if err := s.net.Heal(ctx, i); err != nil {
@@ -85,8 +85,8 @@ func runHungDisk(ctx context.Context, s *session, _ int) (*report.Timeline, erro
 	if err := disk.Freeze(); err != nil {
 		return t, err
 	}
-	t.Event(report.EventFault, "the Raft disk of %s, leader of term %d, hangs", h.ID, term)
-	err = s.whileHung(ctx, t, watch, hang)
+	took := s.took(t, "the Raft disk of %s, leader of term %d, hangs", h.ID, term)
+	err = s.whileHung(ctx, t, watch, took, hang)
 	if err := errors.Join(err, disk.Thaw()); err != nil {
 		return t, err
 	}
@@ -100,11 +100,11 @@ func runHungDisk(ctx context.Context, s *session, _ int) (*report.Timeline, erro
 }
 
 // whileHung waits for another leader and a write, and until the time has passed.
-func (s *session) whileHung(ctx context.Context, t *report.Timeline, watch *watching, hang time.Duration) error {
+func (s *session) whileHung(ctx context.Context, t *report.Timeline, watch *watching, took time.Time, hang time.Duration) error {
 	if err := watch.wait(ctx); err != nil {
 		return err
 	}
-	if err := s.awaitWrite(ctx, t.Fault); err != nil {
+	if err := s.awaitWrite(ctx, took); err != nil {
 		return err
 	}
 	if !load.Wait(ctx, time.Until(t.Fault.Add(hang))) {
@@ -142,7 +142,7 @@ func runAllHosts(ctx context.Context, s *session, _ int) (*report.Timeline, erro
 	if err := errors.Join(errs...); err != nil {
 		return t, err
 	}
-	t.Event(report.EventFault, "all hosts killed, %s of them the leader of term %d", h.ID, term)
+	took := s.took(t, "all hosts killed, %s of them the leader of term %d", h.ID, term)
 	for _, h := range s.lab.Hosts {
 		if err := s.revive(t, h); err != nil {
 			return t, err
@@ -151,7 +151,7 @@ func runAllHosts(ctx context.Context, s *session, _ int) (*report.Timeline, erro
 	if err := watch.wait(ctx); err != nil {
 		return t, err
 	}
-	return t, s.awaitWrite(ctx, t.Fault)
+	return t, s.awaitWrite(ctx, took)
 }
 
 func runTransfer(ctx context.Context, s *session, _ int) (*report.Timeline, error) {
@@ -162,10 +162,10 @@ func runTransfer(ctx context.Context, s *session, _ int) (*report.Timeline, erro
 	t := s.fault(h)
 	watch := s.watch(ctx, t, t.Fault, term)
 	defer watch.stop()
-	t.Event(report.EventFault, "%s, leader of term %d, is to hand over", h.ID, term)
 	if err := s.cluster.Meta.TransferLeader(ctx, ""); err != nil {
 		return t, fmt.Errorf("hand the leadership over: %w", err)
 	}
+	s.took(t, "%s, leader of term %d, asked to hand over", h.ID, term)
 	if err := watch.wait(ctx); err != nil {
 		return t, err
 	}

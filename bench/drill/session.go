@@ -103,6 +103,15 @@ func (s *session) fault(victims ...*lab.Host) *report.Timeline {
 	return t
 }
 
+// took notes that the fault is there now.
+func (s *session) took(t *report.Timeline, format string, args ...any) time.Time {
+	at := t.Took(format, args...)
+	if s.loads.Meta != nil {
+		s.loads.Meta.Took(at)
+	}
+	return at
+}
+
 // leader waits until one member says that it leads, and returns its host and term.
 func (s *session) leader(ctx context.Context) (*lab.Host, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)

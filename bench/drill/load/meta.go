@@ -40,8 +40,8 @@ type Meta struct {
 	counter *register
 	spare   []*register    // take the counter's place when it goes out of use
 	log     []report.Write // of the current repetition, in the order of acknowledgements
-	fault   time.Time      // of the current repetition; zero between them
-	checked bool           // the ledger was read back since the fault
+	took    time.Time      // when the fault of the current repetition was there; zero before
+	checked bool           // the registers were read back since
 
 	ledger  []*register
 	retired map[*register]bool // writer's; a write of theirs has an unknown outcome
@@ -204,7 +204,17 @@ func (m *Meta) Begin(fault time.Time) {
 		i++
 	}
 	m.log = append([]report.Write(nil), m.log[i:]...)
-	m.fault, m.checked = fault, false
+	m.took, m.checked = time.Time{}, false
+}
+
+// Took tells when the fault is there: the first write that begins later and comes
+// through is followed by a reading back. Of several the first counts.
+func (m *Meta) Took(at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.took.IsZero() {
+		m.took = at
+	}
 }
 
 // Take closes the log of a repetition and returns it.
@@ -212,7 +222,7 @@ func (m *Meta) Take() []report.Write {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := m.log
-	m.log, m.fault = nil, time.Time{}
+	m.log, m.took = nil, time.Time{}
 	return out
 }
 
@@ -231,7 +241,7 @@ func (m *Meta) WroteSince(t time.Time) bool {
 func (m *Meta) readBackDue() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.fault.IsZero() || m.checked || len(m.log) == 0 || m.log[len(m.log)-1].Begun.Before(m.fault) {
+	if m.took.IsZero() || m.checked || len(m.log) == 0 || m.log[len(m.log)-1].Begun.Before(m.took) {
 		return false
 	}
 	m.checked = true

@@ -53,7 +53,7 @@ type metric struct {
 
 var timings = []metric{
 	{WriteGap, LoadMeta, "longest time without an acknowledged write, from fault to healed"},
-	{FirstWrite, LoadMeta, "fault to the acknowledgement of a write begun after it"},
+	{FirstWrite, LoadMeta, "fault to the first acknowledgement of a write begun when it had taken effect"},
 	{LeaderGap, "", "fault to a member that leads in a later term"},
 	{Heal, "", "fault to every host ready and every store up"},
 	{WriteLatency, LoadMeta, "acknowledged catalog writes, over the whole run"},

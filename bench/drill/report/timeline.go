@@ -19,7 +19,7 @@ type Event struct {
 const (
 	EventFault  = "fault"
 	EventLeader = "leader" // a member leads in a later term
-	EventWrite  = "write"  // first acknowledged write that began after the fault
+	EventWrite  = "write"  // first acknowledged write that began while the fault was there
 	EventMend   = "mend"   // the fault was taken back
 	EventHealed = "healed"
 	EventExit   = "exit" // a host ended by itself
@@ -60,9 +60,10 @@ type Write struct{ Begun, Acked time.Time }
 type Timeline struct {
 	Fault time.Time // not to be changed
 
-	rec *Recorder
-	mu  sync.Mutex
-	rep Repetition
+	rec    *Recorder
+	mu     sync.Mutex
+	effect time.Time // since when the fault is there; zero before
+	rep    Repetition
 }
 
 // Begin is the moment of a fault; what the recorder counts as failures from here on is
@@ -81,6 +82,18 @@ func (t *Timeline) Event(kind, format string, args ...any) time.Duration {
 	at := time.Since(t.Fault)
 	t.rep.Events = append(t.rep.Events, Event{At: at.Seconds(), Kind: kind, Text: fmt.Sprintf(format, args...)})
 	return at
+}
+
+// Took notes that the fault is there now, and returns that moment: what began before may
+// still have been served as if nothing was. Of several the first counts.
+func (t *Timeline) Took(format string, args ...any) time.Time {
+	t.Event(EventFault, format, args...)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.effect.IsZero() {
+		t.effect = time.Now()
+	}
+	return t.effect
 }
 
 // Led notes how long it took until a member led again; only the first counts.
@@ -117,7 +130,11 @@ func (t *Timeline) finish(writes []Write, healed time.Time) Repetition {
 		t.rep.WriteGap = &gap
 		t.rep.Acks = ackSlices(writes, t.Fault, healed)
 	}
-	if w, ok := FirstBegun(writes, t.Fault); ok {
+	since := t.Fault
+	if !t.effect.IsZero() {
+		since = t.effect
+	}
+	if w, ok := FirstBegun(writes, since); ok {
 		first := w.Acked.Sub(t.Fault).Seconds()
 		t.rep.FirstWrite = &first
 		t.insert(Event{At: first, Kind: EventWrite, Text: "first write acknowledged"})
