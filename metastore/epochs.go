@@ -178,6 +178,32 @@ func (s *Server) tellHeld(roles map[vstack.StoreID]int) {
 	}
 }
 
+// placementDetail is what the readiness page says of the placement.
+func placementDetail(view *catalog.View) string {
+	state := stateOf(view)
+	if !state.Map.Ready() {
+		// Not an error: the catalog serves, and uploads are told NOT_READY.
+		return fmt.Sprintf("waits for stores: %d have registered", len(state.Map.Stores))
+	}
+	preparing, held := 0, 0
+	for _, g := range state.Map.Groups {
+		if g.Next != nil {
+			preparing++
+		}
+	}
+	roles, err := reconfigure.Stay(state)
+	for _, n := range roles {
+		held += n
+	}
+	switch {
+	case err != nil:
+		return "assigned; " + err.Error()
+	case preparing+held == 0:
+		return "assigned"
+	}
+	return fmt.Sprintf("assigned; %d groups change their epoch; %d roles of leaving stores have no taker", preparing, held)
+}
+
 // replaceStore takes an operator's order.
 func (s *Server) replaceStore(c echo.Context) error {
 	id, err := vstack.ParseStoreID(c.Param("id"))
@@ -223,7 +249,7 @@ func (s *Server) admitStoreHost(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, member := s.cfg.peer(p.ID); member {
+	if _, member := s.node.Member(p.ID); member {
 		return nil
 	}
 	for _, st := range s.catalog.View().Stores() {

@@ -79,13 +79,8 @@ func (s *Server) ready(context.Context) []ops.Check {
 	}
 	members := ops.Check{Name: "members", Detail: fmt.Sprintf("%d vote, %d join; cluster %s", voters, len(st.Members)-voters, s.node.Genesis())}
 	disk := ops.Check{Name: "raft disk", Detail: fmt.Sprintf("last write took %s, the longest %s", st.DiskWrite.Round(10*time.Microsecond), st.DiskWorst.Round(10*time.Microsecond))}
-	placement := ops.Check{Name: "placement", Detail: "assigned"}
 	view := s.catalog.View()
-	if !view.Placement().Ready() {
-		// Not an error: the catalog serves, and uploads are told NOT_READY.
-		placement.Detail = fmt.Sprintf("waits for stores: %d have registered", len(view.Stores()))
-	}
-	return []ops.Check{raft, members, disk, s.catalogCheck(view), placement}
+	return []ops.Check{raft, members, disk, s.catalogCheck(view), {Name: "placement", Detail: placementDetail(view)}}
 }
 
 func (s *Server) catalogCheck(view *catalog.View) ops.Check {

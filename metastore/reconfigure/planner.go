@@ -197,6 +197,16 @@ type Held struct {
 	Groups []vstack.PG
 }
 
+// Stay counts, by leaving store, the roles that no other store can take.
+func Stay(s State) (map[vstack.StoreID]int, error) {
+	v := survey(s, nil)
+	targets, err := v.replacements(s)
+	if err != nil {
+		return nil, fmt.Errorf("count roles that stay: %w", err)
+	}
+	return v.held(s.Map, targets).Roles, nil
+}
+
 // Movable says in how many groups a store has a role, and in how many of them another
 // can take it once the store leaves, for wanted if that is not zero.
 func Movable(s State, id, wanted vstack.StoreID) (roles, movable int, err error) {
