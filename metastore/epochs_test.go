@@ -1,0 +1,445 @@
+package metastore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// node is a host as the metastore sees it: it sends heartbeats, and drives the attempts
+// that name its stores as far as asking for the activation.
+type node struct {
+	host int
+	cl   *metaclient.Client
+
+	mu      sync.Mutex
+	silent  map[vstack.StoreID]bool
+	amnesic map[vstack.StoreID][]vstack.PG
+	lazy    bool // drives nothing
+}
+
+// node starts a host; it ends with ctx.
+func (c *cluster) node(ctx context.Context, host int, lazy bool) *node {
+	id := c.issue(identity.Spec{ID: string(heartbeatOf(host, 1).Host), Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}})
+	n := &node{host: host, cl: c.clientAs(id), silent: map[vstack.StoreID]bool{}, amnesic: map[vstack.StoreID][]vstack.PG{}, lazy: lazy}
+	var wg sync.WaitGroup
+	c.t.Cleanup(wg.Wait)
+	every := func(d time.Duration, do func()) {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				do()
+				select {
+				case <-ctx.Done():
+				case <-time.After(d):
+				}
+			}
+		})
+	}
+	every(50*time.Millisecond, func() { _, _ = n.cl.Heartbeat(ctx, n.report()) }) // the next one is near
+	every(20*time.Millisecond, func() { n.drive(ctx) })
+	return n
+}
+
+func (n *node) report() wire.Heartbeat {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	hb := heartbeatOf(n.host, 1)
+	hb.Stores = slices.DeleteFunc(hb.Stores, func(r wire.StoreReport) bool { return n.silent[r.ID] })
+	for i := range hb.Stores {
+		hb.Stores[i].Amnesic = n.amnesic[hb.Stores[i].ID]
+	}
+	return hb
+}
+
+func (n *node) set(change func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	change()
+}
+
+func (n *node) drive(ctx context.Context) {
+	n.mu.Lock()
+	lazy := n.lazy
+	n.mu.Unlock()
+	m, err := n.cl.RefreshPlacement(ctx)
+	if err != nil || lazy {
+		return
+	}
+	if own := n.attempts(m); len(own) > 0 {
+		_, _ = n.cl.ActivateEpochs(ctx, own) // refused or lost: the next map says what is left
+	}
+}
+
+// attempts are those that name a store of this host as their driver.
+func (n *node) attempts(m *vstack.PlacementMap) (own []wire.EpochChange) {
+	for pg, g := range m.Groups {
+		if g.Next == nil {
+			continue
+		}
+		if s, _ := m.Store(g.Next.Driver); s.Host == heartbeatOf(n.host, 1).Host {
+			own = append(own, wire.EpochChange{PG: vstack.PG(pg), Epoch: g.Next.Epoch, Attempt: g.Next.Attempt})
+		}
+	}
+	return own
+}
+
+// frozen is a cluster with an upload and nodes on some hosts of two stores each.
+func frozen(t *testing.T, hosts int, lazy bool, adjust func(*Config)) (*cluster, []*node) {
+	t.Helper()
+	c := newCluster(t, 3, func(cfg *Config) {
+		cfg.AttemptTime = 500 * time.Millisecond
+		if adjust != nil {
+			adjust(cfg)
+		}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	c.t.Cleanup(cancel) // before the nodes' own clean-up, which waits for them
+	c.register()
+	if _, err := c.client().OpenUpload(t.Context(), wire.OpenUploadRequest{Owner: vstack.ProposerID{1}, Source: testSource("a")}); err != nil {
+		t.Fatal(err)
+	}
+	var nodes []*node
+	for h := range hosts {
+		nodes = append(nodes, c.node(ctx, h, lazy))
+	}
+	c.t.Cleanup(cancel)
+	c.eventually("every store up", func() bool {
+		m := c.placement()
+		return len(m.Stores) == 2*hosts && states(m)[vstack.StoreUp] == 2*hosts
+	})
+	return c, nodes
+}
+
+// placement is what the member says that has applied most.
+func (c *cluster) placement() *vstack.PlacementMap {
+	var newest *vstack.PlacementMap
+	for _, m := range c.members {
+		if m == nil {
+			continue
+		}
+		if p := m.catalog.View().Placement(); newest == nil || p.Version > newest.Version {
+			newest = p
+		}
+	}
+	return newest
+}
+
+func rolesOf(m *vstack.PlacementMap, id vstack.StoreID) (n int) {
+	for _, g := range m.Groups {
+		if g.Index(id) >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func preparing(m *vstack.PlacementMap) (n int) {
+	for _, g := range m.Groups {
+		if g.Next != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// spread wants three hosts under the acceptors of each group.
+func spread(t *testing.T, m *vstack.PlacementMap) {
+	t.Helper()
+	for pg, g := range m.Groups {
+		hosts := map[vstack.HostID]bool{}
+		for _, id := range g.Acceptors() {
+			s, _ := m.Store(id)
+			hosts[s.Host] = true
+		}
+		if len(hosts) != 3 {
+			t.Errorf("group %d: acceptors on %d hosts", pg, len(hosts))
+		}
+	}
+}
+
+func TestAnOrderedReplacementMovesEveryRole(t *testing.T) {
+	t.Parallel()
+	c, _ := frozen(t, 4, false, nil)
+	gone, with := storeID(0, 0), storeID(3, 1)
+	before := c.placement()
+	reply, err := c.client().ReplaceStore(t.Context(), gone, with)
+	if err != nil || reply.Groups != rolesOf(before, gone) || reply.Index == 0 {
+		t.Fatalf("%+v, %v", reply, err)
+	}
+	var m *vstack.PlacementMap
+	c.eventually("the roles to have moved", func() bool {
+		m = c.placement()
+		if n := preparing(m); n > 16 {
+			t.Errorf("%d groups prepare at once", n)
+		}
+		return rolesOf(m, gone) == 0 && preparing(m) == 0
+	})
+	if n := rolesOf(m, with); n != rolesOf(before, gone) {
+		t.Errorf("the wanted store took %d of %d roles", n, rolesOf(before, gone))
+	}
+	if s, _ := m.Store(gone); s.Leaving != "" || s.State != vstack.StoreUp {
+		t.Errorf("the store that left: %+v", s)
+	}
+	spread(t, m)
+	for pg, g := range m.Groups {
+		if had := before.Groups[pg].Index(gone) >= 0; had != (g.Epoch == before.Groups[pg].Epoch+1 && g.Attempt > 0) {
+			t.Errorf("group %d: epoch %d, attempt %d, had it %v", pg, g.Epoch, g.Attempt, had)
+		}
+	}
+	// It is a spare again.
+	if reply, err := c.client().ReplaceStore(t.Context(), with, gone); err != nil || reply.Groups == 0 {
+		t.Fatalf("back: %+v, %v", reply, err)
+	}
+	c.eventually("the roles to have come back", func() bool {
+		m = c.placement()
+		return rolesOf(m, with) == 0 && preparing(m) == 0 && rolesOf(m, gone) > 0
+	})
+}
+
+func TestAnOvertakenAttemptIsRefused(t *testing.T) {
+	t.Parallel()
+	c, nodes := frozen(t, 4, true, nil)
+	if _, err := c.client().ReplaceStore(t.Context(), storeID(0, 0), vstack.StoreID{}); err != nil {
+		t.Fatal(err)
+	}
+	var first, second wire.EpochChange
+	next := func(what string, attempt uint32) (change wire.EpochChange) {
+		c.eventually(what, func() bool {
+			for pg, g := range c.placement().Groups {
+				if g.Next != nil && g.Next.Attempt == attempt {
+					change = wire.EpochChange{PG: vstack.PG(pg), Epoch: g.Next.Epoch, Attempt: attempt}
+					return true
+				}
+			}
+			return false
+		})
+		return change
+	}
+	first = next("a first attempt", 1)
+	second = next("a second attempt", 2) // nobody drives: the leader asks another
+	first.PG = second.PG
+	cl := nodes[1].cl
+	reply, err := cl.ActivateEpochs(t.Context(), []wire.EpochChange{first, second})
+	if err != nil || !slices.Equal(reply.Activated, []wire.EpochChange{second}) || !slices.Equal(reply.Refused, []wire.EpochChange{first}) {
+		t.Fatalf("%+v, %v", reply, err)
+	}
+	if again, err := cl.ActivateEpochs(t.Context(), []wire.EpochChange{second}); err != nil || !slices.Equal(again.Activated, reply.Activated) {
+		t.Fatalf("again: %+v, %v", again, err)
+	}
+	if g := c.placement().Groups[second.PG]; g.Epoch != second.Epoch || g.Attempt != 2 || g.Next != nil {
+		t.Fatalf("group %+v", g)
+	}
+}
+
+func TestADeadDriverIsReplacedByAnother(t *testing.T) {
+	t.Parallel()
+	c, nodes := frozen(t, 4, true, nil)
+	for _, n := range nodes[1:] {
+		n.set(func() { n.lazy = false })
+	}
+	// Host h1 neither drives nor dies: its attempts go to others, after their time.
+	if _, err := c.client().ReplaceStore(t.Context(), storeID(1, 1), storeID(3, 0)); err != nil {
+		t.Fatal(err)
+	}
+	c.eventually("the roles to have moved", func() bool {
+		m := c.placement()
+		return rolesOf(m, storeID(1, 1)) == 0 && preparing(m) == 0
+	})
+	late := 0
+	for _, g := range c.placement().Groups {
+		if g.Attempt > 1 {
+			late++
+		}
+	}
+	if late == 0 {
+		t.Error("no group needed a second attempt: the test shows nothing")
+	}
+}
+
+func TestALostStoreIsReplacedAndComesBackAsASpare(t *testing.T) {
+	t.Parallel()
+	c, nodes := frozen(t, 4, false, func(cfg *Config) { cfg.DeadAfter = 2 * time.Second })
+	lost := storeID(2, 1)
+	roles := rolesOf(c.placement(), lost)
+	nodes[2].set(func() { nodes[2].silent[lost] = true })
+	since := time.Now()
+	c.eventually("the roles to have moved", func() bool {
+		m := c.placement()
+		if s, _ := m.Store(lost); s.Leaving != "" && (s.Leaving != vstack.LeaveDead || time.Since(since) < 1800*time.Millisecond) {
+			t.Fatalf("leaving %q after %s", s.Leaving, time.Since(since))
+		}
+		return rolesOf(m, lost) == 0 && preparing(m) == 0
+	})
+	m := c.placement()
+	spread(t, m)
+	if s, _ := m.Store(lost); s.State != vstack.StoreDown || s.Leaving != "" || roles == 0 {
+		t.Errorf("the lost store: %+v, had %d roles", s, roles)
+	}
+	nodes[2].set(func() { nodes[2].silent[lost] = false })
+	c.eventually("its return", func() bool { s, _ := c.placement().Store(lost); return s.State == vstack.StoreUp })
+	if n := rolesOf(c.placement(), lost); n != 0 {
+		t.Errorf("it came back to %d roles", n)
+	}
+	reply, err := c.client().ReplaceStore(t.Context(), storeID(0, 0), lost)
+	if err != nil || reply.Groups == 0 {
+		t.Fatalf("as a spare: %+v, %v", reply, err)
+	}
+	c.eventually("it to take roles", func() bool { m := c.placement(); return rolesOf(m, lost) > 0 && rolesOf(m, storeID(0, 0)) == 0 })
+}
+
+func TestALostHostOfThreeKeepsItsVotesUntilItReturns(t *testing.T) {
+	t.Parallel()
+	c, nodes := frozen(t, 3, false, func(cfg *Config) { cfg.DeadAfter = 1200 * time.Millisecond })
+	before := c.placement()
+	nodes[2].set(func() { nodes[2].silent[storeID(2, 0)], nodes[2].silent[storeID(2, 1)] = true, true })
+	leaving := func(m *vstack.PlacementMap) (n int) {
+		for _, s := range m.Stores {
+			if s.Leaving == vstack.LeaveDead {
+				n++
+			}
+		}
+		return n
+	}
+	var m *vstack.PlacementMap
+	c.eventually("both to be taken for lost, and what can move to have moved", func() bool {
+		m = c.placement()
+		return leaving(m) == 2 && preparing(m) == 0 && rolesOf(m, storeID(2, 0))+rolesOf(m, storeID(2, 1)) == vstack.PlacementGroups
+	})
+	for pg, g := range m.Groups {
+		if !slices.Equal(g.Acceptors(), before.Groups[pg].Acceptors()) {
+			t.Fatalf("group %d: acceptors %v became %v", pg, before.Groups[pg].Acceptors(), g.Acceptors())
+		}
+	}
+	lead := c.members[c.leader()]
+	c.eventually("the readiness page to say so", func() bool {
+		return strings.Contains(readiness(lead), "128 roles of leaving stores have no taker")
+	})
+	for range 20 { // each commit wakes the duty, which must find nothing to do
+		if _, err := c.client().OpenUpload(t.Context(), wire.OpenUploadRequest{Owner: vstack.ProposerID{1}, Source: testSource("poke")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now := c.placement(); !reflect.DeepEqual(now.Groups, m.Groups) {
+		t.Fatalf("the groups move to and fro: %d prepare", preparing(now))
+	}
+	if _, err := c.client().ReplaceStore(t.Context(), storeID(2, 0), vstack.StoreID{}); !errors.Is(err, vstack.ErrNotReady) {
+		t.Errorf("an order that nobody can carry out: %v", err)
+	}
+	nodes[2].set(func() { clear(nodes[2].silent) })
+	c.eventually("its return", func() bool { m = c.placement(); return leaving(m) == 0 && states(m)[vstack.StoreUp] == 6 })
+	if preparing(m) != 0 {
+		t.Errorf("%d groups prepare after its return", preparing(m))
+	}
+	spread(t, m)
+}
+
+func readiness(s *member) (all string) {
+	for _, c := range s.ready(context.Background()) {
+		all += fmt.Sprintf("%s: %s %v\n", c.Name, c.Detail, c.Err)
+	}
+	return all
+}
+
+func TestANewLeaderFinishesAReplacement(t *testing.T) {
+	t.Parallel()
+	c, nodes := frozen(t, 4, true, func(cfg *Config) { cfg.DeadAfter = 1500 * time.Millisecond })
+	lost := storeID(0, 1)
+	nodes[0].set(func() { nodes[0].silent[lost] = true })
+	c.eventually("the first groups to prepare", func() bool { return preparing(c.placement()) == 16 })
+	lead := c.leader()
+	c.stop(lead)
+	if next := c.leader(); next == lead {
+		t.Fatal("the stopped member leads")
+	}
+	for _, n := range nodes {
+		n.set(func() { n.lazy = false })
+	}
+	var m *vstack.PlacementMap
+	c.eventually("the roles to have moved", func() bool {
+		m = c.placement()
+		return rolesOf(m, lost) == 0 && preparing(m) == 0
+	})
+	spread(t, m)
+	c.start(lead)
+	c.eventually("the member that was away to have the same placement", func() bool {
+		return c.members[lead].catalog.View().PlacementVersion() == c.members[c.leader()].catalog.View().PlacementVersion()
+	})
+}
+
+func TestAnAmnesicStoreVotesAgainInTheNextEpoch(t *testing.T) {
+	t.Parallel()
+	c, nodes := frozen(t, 3, false, nil)
+	before := c.placement()
+	var groups []vstack.PG
+	for pg, g := range before.Groups {
+		if slices.Contains(g.Acceptors(), storeID(1, 0)) && len(groups) < 5 {
+			groups = append(groups, vstack.PG(pg))
+		}
+	}
+	nodes[1].set(func() { nodes[1].amnesic[storeID(1, 0)] = groups })
+	changed := func(m *vstack.PlacementMap) (n int) {
+		for _, pg := range groups {
+			if m.Groups[pg].Epoch == before.Groups[pg].Epoch+1 {
+				n++
+			}
+		}
+		return n
+	}
+	c.eventually("its groups' next epoch", func() bool { return changed(c.placement()) == len(groups) })
+	nodes[1].set(func() { clear(nodes[1].amnesic) }) // as the store does when it hears of it
+	m := c.placement()
+	for pg, g := range m.Groups {
+		if want := slices.Contains(groups, vstack.PG(pg)); want != (g.Epoch > 1) || !slices.Equal(g.Targets, before.Groups[pg].Targets) {
+			t.Errorf("group %d: epoch %d, targets %v, before %v", pg, g.Epoch, g.Targets, before.Groups[pg].Targets)
+		}
+	}
+}
+
+func TestWhoMayChangeEpochs(t *testing.T) {
+	t.Parallel()
+	c, nodes := frozen(t, 3, true, nil)
+	ctx := t.Context()
+	change := []wire.EpochChange{{PG: 1, Epoch: 2, Attempt: 1}}
+	stranger := c.issue(identity.Spec{ID: "h9", Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}})
+	for member := range 3 { // the leader and those that forward
+		if _, err := c.client(member).ActivateEpochs(ctx, change); !errors.Is(err, vstack.ErrForbidden) {
+			t.Errorf("an administrator activates at member %d: %v", member, err)
+		}
+		if _, err := c.clientAs(stranger, member).ActivateEpochs(ctx, change); !errors.Is(err, vstack.ErrForbidden) {
+			t.Errorf("a host without stores activates at member %d: %v", member, err)
+		}
+		if _, err := c.clientAs(c.reader(t), member).ActivateEpochs(ctx, change); !errors.Is(err, vstack.ErrUnauthenticated) {
+			t.Errorf("a reader activates at member %d: %v", member, err)
+		}
+	}
+	if r, err := nodes[0].cl.ActivateEpochs(ctx, change); err != nil || !slices.Equal(r.Refused, change) || r.Activated == nil {
+		t.Errorf("a host, of an attempt that was never issued: %+v, %v", r, err)
+	}
+	if _, err := nodes[0].cl.ActivateEpochs(ctx, nil); !errors.Is(err, vstack.ErrInvalid) {
+		t.Errorf("nothing: %v", err)
+	}
+	if _, err := c.clientAs(c.reader(t)).ReplaceStore(ctx, storeID(0, 0), vstack.StoreID{}); !errors.Is(err, vstack.ErrUnauthenticated) {
+		t.Errorf("a reader replaces a store: %v", err)
+	}
+	cl := c.client()
+	if _, err := cl.ReplaceStore(ctx, vstack.StoreID{9}, vstack.StoreID{}); !errors.Is(err, vstack.ErrNotFound) {
+		t.Errorf("an unknown store: %v", err)
+	}
+	if _, err := cl.ReplaceStore(ctx, storeID(0, 0), vstack.StoreID{9}); !errors.Is(err, vstack.ErrInvalid) {
+		t.Errorf("with an unknown store: %v", err)
+	}
+	if _, err := cl.ReplaceStore(ctx, storeID(0, 0), storeID(0, 0)); !errors.Is(err, vstack.ErrInvalid) {
+		t.Errorf("with itself: %v", err)
+	}
+}
