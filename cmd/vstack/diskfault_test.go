@@ -33,11 +33,11 @@ func TestFailingDiskOfARealProcess(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("SKIPPED: strace is needed to inject errors into system calls: make deps-test")
 	}
-	s := newScenarioOf(t, lab.Spec{FirstIP: "127.74.0.1", Stores: 1, Superblock: 16 << 20})
+	s := newScenarioOf(t, lab.Spec{FirstIP: "127.175.0.1", Stores: 1, Superblock: 16 << 20})
 	d := newDirect(s, s.lab.Hosts[1])
 	for _, inject := range []string{
 		"fdatasync:error=EIO", "pwritev:error=EIO",
-		"pwrite64:error=EIO", "fallocate:error=EIO", // at the end of a file
+		"ftruncate:error=EIO", "fsync:error=EIO", "pwrite64:error=EIO", "fallocate:error=EIO", // when a file is full and the next is made
 		// Space was reserved by fallocate: a write or a sync that finds none is no full disk.
 		"pwritev:error=ENOSPC", "fdatasync:error=ENOSPC",
 	} {
@@ -166,9 +166,7 @@ func (d *direct) endsBy(t *testing.T, inject string) {
 	before := len(d.acked)
 	trace := d.inject(t, inject)
 	var failed error
-	var sent time.Time
-	for range 40 { // fallocate comes with the next file only: after 16 MiB at most
-		sent = time.Now()
+	for range 40 { // some calls come with the next file only: after 16 MiB at most
 		if failed = d.put(t.Context(), 1_000_000); failed != nil {
 			break
 		}
@@ -181,21 +179,44 @@ func (d *direct) endsBy(t *testing.T, inject string) {
 	case <-time.After(20 * time.Second):
 		t.Fatalf("the process lives on after %v", failed)
 	}
-	if took := time.Since(sent); took > time.Second {
-		t.Errorf("the process ended %v after the PUT that met the error", took)
-	}
 	if err := d.put(t.Context(), 1000); err == nil {
 		t.Error("acknowledged by a process that is gone")
 	}
-	if out := trace(); !strings.Contains(out, "(INJECTED)") {
-		t.Errorf("strace injected nothing:\n%s", out)
+	took := untilExit(t, trace())
+	if took > time.Second {
+		t.Errorf("the process ended %v after the error", took)
 	}
-	d.s.step("%s: ended after %d acknowledgements: %v", inject, len(d.acked)-before, failed)
+	d.s.step("%s: %d acknowledgements, gone %v after the error: %v", inject, len(d.acked)-before, took.Round(time.Millisecond), failed)
 	if err := d.host.Start(); err != nil {
 		t.Fatal(err)
 	}
 	d.s.ready()
 	d.holds(t)
+}
+
+// untilExit is the time from the first injected error to the last thread's end, by the
+// clock of strace.
+func untilExit(t *testing.T, trace string) time.Duration {
+	t.Helper()
+	var first, last float64
+	for line := range strings.Lines(trace) {
+		fields := strings.Fields(line) // THREAD SECONDS …
+		if len(fields) < 3 {
+			continue
+		}
+		at, err := strconv.ParseFloat(fields[1], 64)
+		switch {
+		case err != nil:
+		case strings.Contains(line, "(INJECTED)") && first == 0:
+			first = at
+		case strings.Contains(line, "+++ exited"):
+			last = at
+		}
+	}
+	if first == 0 || last == 0 {
+		t.Fatalf("strace injected nothing, or saw no end:\n%s", trace)
+	}
+	return time.Duration((last - first) * float64(time.Second))
 }
 
 // full fills the store's last file while no other can be made.
@@ -225,21 +246,31 @@ func (d *direct) full(t *testing.T) {
 	d.holds(t)
 }
 
+// files are those of the store's log, and the one that it will make next. The Raft log of
+// the same process is not among them.
+func (d *direct) files(t *testing.T) []string {
+	t.Helper()
+	dir := d.host.Config.Data.Stores[0].Dir
+	files, err := filepath.Glob(filepath.Join(dir, "*.vsb"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("files of the store: %v, %v", files, err)
+	}
+	last, err := strconv.ParseUint(strings.TrimSuffix(filepath.Base(files[len(files)-1]), ".vsb"), 16, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(files, filepath.Join(dir, fmt.Sprintf("%08x.vsb.tmp", last+1)))
+}
+
 // inject attaches strace to the host: from now on every such call on the store's files
 // fails. The answer detaches it, if it still runs, and returns what it saw.
 func (d *direct) inject(t *testing.T, what string) (end func() string) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "strace")
 	call, _, _ := strings.Cut(what, ":")
-	args := []string{"-f", "-y", "-e", "trace=" + call, "-e", "inject=" + what, "-o", out}
-	if call != "fallocate" { // that is of a file that has no name yet; nothing else makes the call
-		files, err := filepath.Glob(filepath.Join(d.host.Config.Data.Stores[0].Dir, "*.vsb"))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("files of the store: %v, %v", files, err)
-		}
-		for _, f := range files {
-			args = append(args, "-P", f)
-		}
+	args := []string{"-f", "-y", "-ttt", "-e", "trace=" + call, "-e", "inject=" + what, "-o", out}
+	for _, f := range d.files(t) {
+		args = append(args, "-P", f)
 	}
 	cmd := exec.Command("strace", append(args, "-p", strconv.Itoa(d.host.Pid()))...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
