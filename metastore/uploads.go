@@ -9,6 +9,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/manifest"
 )
 
 func (s *Server) listUploads(c echo.Context) error {
@@ -123,7 +124,7 @@ func (s *Server) publish(c echo.Context) error {
 		return err
 	}
 	if u.State == vstack.UploadOpen {
-		if _, err := catalog.CheckManifest(&req.Manifest, u.Video); err != nil {
+		if _, err := manifest.Check(&req.Manifest, u.Video); err != nil {
 			return fmt.Errorf("publish upload %s: %w", id, err)
 		}
 	}

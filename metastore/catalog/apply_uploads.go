@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/manifest"
 )
 
 // MaxOpenUploads bounds uploads in state open.
@@ -129,7 +130,7 @@ func (a *application) publish(p PublishPayload, res *Result) error {
 	if err := live(u, p.Incarnation); err != nil {
 		return fmt.Errorf("publish upload %s: %w", p.Upload, err)
 	}
-	stats, err := CheckManifest(p.Manifest, u.Upload.Video)
+	stats, err := manifest.Check(p.Manifest, u.Upload.Video)
 	if err != nil {
 		return fmt.Errorf("publish upload %s: %w", p.Upload, err)
 	}

@@ -96,7 +96,7 @@ func opening(n int) OpenUploadPayload {
 		Source: vstack.Source{Name: "a.mp4", Size: 5, SHA256: vstack.ChunkID{byte(n)}}}
 }
 
-func manifest(n, chunks int) *vstack.Manifest {
+func manifestOf(n, chunks int) *vstack.Manifest {
 	tr := vstack.Track{Number: 3, Kind: vstack.TrackVideo, Codec: "avc1.640028", Timescale: 90000, FrameRate: 29.97, Init: vstack.ChunkRef{ID: vstack.ChunkID{9}, Size: 600}}
 	for i := range chunks {
 		tr.Chunks = append(tr.Chunks, vstack.ChunkRef{Seq: uint32(i + 1), ID: vstack.ChunkID{7, byte(n), byte(i >> 8), byte(i)}, Size: 1000, Start: int64(i) * 9000, Duration: 9000})
@@ -106,7 +106,7 @@ func manifest(n, chunks int) *vstack.Manifest {
 
 func (d *driver) publish(n, chunks int) {
 	u := d.must(OpenUpload, opening(n)).Upload
-	d.must(Publish, PublishPayload{Upload: upload(n), Incarnation: u.Incarnation, Manifest: manifest(n, chunks)})
+	d.must(Publish, PublishPayload{Upload: upload(n), Incarnation: u.Incarnation, Manifest: manifestOf(n, chunks)})
 }
 
 func checksum(t testing.TB, c *Catalog) string {
@@ -137,7 +137,7 @@ func drawCommand(t *rapid.T, index uint64) (Type, any) {
 	case 2:
 		return ResumeUpload, ResumeUploadPayload{Upload: upload(n), Owner: proposer(n)}
 	case 3, 4:
-		return Publish, PublishPayload{Upload: upload(n), Incarnation: inc, Manifest: manifest(n, rapid.IntRange(0, 3).Draw(t, "chunks"))}
+		return Publish, PublishPayload{Upload: upload(n), Incarnation: inc, Manifest: manifestOf(n, rapid.IntRange(0, 3).Draw(t, "chunks"))}
 	case 5:
 		return AbortUpload, AbortUploadPayload{Upload: upload(n), Incarnation: inc}
 	case 6:

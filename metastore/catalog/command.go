@@ -34,7 +34,7 @@ const (
 // commandVersion is the version of every payload below.
 const commandVersion = 1
 
-// MaxCommand bounds one encoded command, a manifest of MaxManifestChunks included.
+// MaxCommand bounds one encoded command, a manifest of manifest.MaxChunks included.
 const MaxCommand = 24 << 20
 
 // Command is one log entry.

@@ -2,8 +2,6 @@ package catalog
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
 	"io"
 	"testing"
 
@@ -17,7 +15,7 @@ import (
 func FuzzApply(f *testing.F) {
 	for _, l := range []*raft.Log{
 		entry(f, 1, OpenUpload, opening(1), "r"),
-		entry(f, 1, Publish, PublishPayload{Upload: upload(0), Incarnation: 1, Manifest: manifest(0, 2)}, ""),
+		entry(f, 1, Publish, PublishPayload{Upload: upload(0), Incarnation: 1, Manifest: manifestOf(0, 2)}, ""),
 		entry(f, 1, RegisterStores, registration(7), ""),
 		entry(f, 1, AssignPlacement, AssignPlacementPayload{Base: 4, Groups: plan(3)}, ""),
 		entry(f, 1, SetLeaving, leave(2, vstack.LeaveOrdered, 0), "l"),
@@ -75,43 +73,6 @@ func FuzzRestore(f *testing.F) {
 			if err := again.Restore(io.NopCloser(bytes.NewReader(snapshotOf(t, c)))); err != nil || checksum(t, again) != checksum(t, c) {
 				t.Fatalf("an accepted snapshot does not round-trip: %v", err)
 			}
-		}
-	})
-}
-
-// FuzzCheckManifest wants every accepted manifest to keep the rules that players and
-// acceptors rely on.
-func FuzzCheckManifest(f *testing.F) {
-	for _, m := range []*vstack.Manifest{manifest(1, 3), manifest(1, 0), {Version: 1, Video: video(1)}} {
-		b, err := json.Marshal(m)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var m vstack.Manifest
-		if json.Unmarshal(b, &m) != nil {
-			return
-		}
-		stats, err := CheckManifest(&m, video(1))
-		if err != nil {
-			if !errors.Is(err, vstack.ErrManifestInvalid) {
-				t.Fatalf("refused with %v", err)
-			}
-			return
-		}
-		slots := map[vstack.Slot]bool{}
-		var size int64
-		for s, c := range m.Slots {
-			if slots[s] || s.Video != video(1) || c.Size == 0 || c.Size > vstack.MaxChunkSize || c.ID.IsZero() {
-				t.Fatalf("accepted slot %s: %+v", s, c)
-			}
-			slots[s] = true
-			size += int64(c.Size)
-		}
-		if len(slots) != stats.Chunks || size != stats.Size || len(slots) == 0 {
-			t.Fatalf("stats %+v of %d slots, %d bytes", stats, len(slots), size)
 		}
 	})
 }

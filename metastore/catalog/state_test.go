@@ -25,7 +25,7 @@ func TestUploadsEndOnce(t *testing.T) {
 		t.Fatalf("video of an aborted upload is %s", v.State)
 	}
 	for typ, payload := range map[Type]any{
-		Publish:      PublishPayload{Upload: upload(1), Incarnation: 1, Manifest: manifest(1, 1)},
+		Publish:      PublishPayload{Upload: upload(1), Incarnation: 1, Manifest: manifestOf(1, 1)},
 		ResumeUpload: ResumeUploadPayload{Upload: upload(1), Owner: proposer(2)},
 	} {
 		if r := d.do(typ, payload, ""); !errors.Is(r.Err(), vstack.ErrUploadNotLive) {
@@ -36,7 +36,7 @@ func TestUploadsEndOnce(t *testing.T) {
 		t.Errorf("an id is used again: %v", r.Err())
 	}
 	d.publish(2, 2)
-	other := manifest(2, 3)
+	other := manifestOf(2, 3)
 	if r := d.do(Publish, PublishPayload{Upload: upload(2), Incarnation: 2, Manifest: other}, ""); !errors.Is(r.Err(), vstack.ErrUploadNotLive) {
 		t.Errorf("another manifest after publish: %v", r.Err())
 	}

@@ -1,4 +1,4 @@
-package catalog
+package manifest
 
 import (
 	"fmt"
@@ -9,26 +9,26 @@ import (
 
 // Limits of a manifest.
 const (
-	// MaxManifestChunks bounds the chunks of all tracks together; at 2 MiB each it is
+	// MaxChunks bounds the chunks of all tracks together; at 2 MiB each it is
 	// 128 GiB of video.
-	MaxManifestChunks = 65536
-	maxTrackText      = 128     // bytes of codec, name and language, each
-	maxDuration       = 2 << 20 // seconds, 24 days
-	maxTimescale      = 1 << 30 // ticks a second
-	maxTicks          = 1 << 60 // of a start or duration; sums stay below 2^63
-	maxDimension      = 1 << 16
+	MaxChunks    = 65536
+	maxTrackText = 128     // bytes of codec, name and language, each
+	maxDuration  = 2 << 20 // seconds, 24 days
+	maxTimescale = 1 << 30 // ticks a second
+	maxTicks     = 1 << 60 // of a start or duration; sums stay below 2^63
+	maxDimension = 1 << 16
 )
 
-// ManifestStats is what a video's listing says of its manifest.
-type ManifestStats struct {
+// Stats is what a video's listing says of its manifest.
+type Stats struct {
 	Size   int64 // bytes of all chunks, init chunks included
 	Chunks int   // init chunks included
 }
 
-// CheckManifest reports the first rule that a manifest of the video breaks, as
+// Check reports the first rule that a manifest of the video breaks, as
 // ErrManifestInvalid.
-func CheckManifest(m *vstack.Manifest, video vstack.VideoID) (ManifestStats, error) {
-	var s ManifestStats
+func Check(m *vstack.Manifest, video vstack.VideoID) (Stats, error) {
+	var s Stats
 	switch {
 	case m.Version != 1:
 		return s, invalid("version %d, want 1", m.Version)
@@ -57,8 +57,8 @@ func CheckManifest(m *vstack.Manifest, video vstack.VideoID) (ManifestStats, err
 		return s, invalid("no video or audio track")
 	}
 	for slot, c := range m.Slots {
-		if s.Chunks++; s.Chunks > MaxManifestChunks {
-			return s, invalid("more than %d chunks", MaxManifestChunks)
+		if s.Chunks++; s.Chunks > MaxChunks {
+			return s, invalid("more than %d chunks", MaxChunks)
 		}
 		if size, ok := sizes[c.ID]; ok && size != c.Size {
 			return s, invalid("slot %s: chunk %s has %d bytes here and %d before", slot, c.ID.Short(), c.Size, size)

@@ -1,0 +1,3 @@
+// Package manifest holds manifests to their rules before the catalog takes them: a
+// published manifest never changes, and players and stores rely on every one of them.
+package manifest
