@@ -133,14 +133,14 @@ var mutants = []struct {
 	{"round 0 onto a non-empty slot", mutant{acceptor: acceptorMutant{fastAnywhere: true}}, 0},
 	{"two processes share round 0", mutant{shared: true}, 0},
 	{"resume skips phase 1", mutant{proposer: proposerMutant{fastAlways: true}}, 0},
-	{"a ballot is reused for another value", mutant{proposer: proposerMutant{reuseBallot: true}}, 0},
+	{"a ballot is reused for another value", mutant{proposer: proposerMutant{reuseBallot: true}}, 1400},
 	{"a rolled-back acceptor votes", mutant{acceptor: acceptorMutant{ignoreEcho: true}}, 0},
 	{"epoch change without a seal", mutant{acceptor: acceptorMutant{unsealed: true}}, 0},
 	{"epoch change sealed by one node only", mutant{driver: driverMutant{sealOne: true}}, 0},
 	{"the lowest ballot's value is installed", mutant{driver: driverMutant{lowest: true}}, 0},
-	{"votes in an epoch without its install", mutant{acceptor: acceptorMutant{uninstalled: true}}, 2600},
-	{"a first page that comes again empties the install", mutant{acceptor: acceptorMutant{firstResets: true}}, 1100},
-	{"an install of an upload told of later is dropped", mutant{acceptor: acceptorMutant{skipUnknown: true}}, 4000},
+	{"votes in an epoch without its install", mutant{acceptor: acceptorMutant{uninstalled: true}}, 9400},
+	{"a first page that comes again empties the install", mutant{acceptor: acceptorMutant{firstResets: true}}, 1800},
+	{"an install of an upload told of later is dropped", mutant{acceptor: acceptorMutant{skipUnknown: true}}, 11600},
 }
 
 // planFor bends a random plan towards what a mutant needs to show.

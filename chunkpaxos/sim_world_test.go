@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vstack/vstack/chunkpaxos/message"
@@ -34,6 +35,7 @@ type world struct {
 	cuts   map[[2]string]time.Duration // from, to: no message passes until then
 	faults int
 	moved  int // epochs activated
+	all    []vstack.Slot
 }
 
 // plan says what a run is made of. Probabilities are out of 1,000.
@@ -77,7 +79,7 @@ func randomPlan(seed uint64) plan {
 	}
 	slow := r.IntN(3) == 0
 	p := plan{
-		seed: seed, slots: 1 + r.IntN(3), contenders: r.IntN(3), resumes: r.IntN(3), readers: some(2), abort: r.IntN(8) == 0,
+		seed: seed, slots: 1 + r.IntN(maxSimSlots), contenders: r.IntN(3), resumes: r.IntN(3), readers: some(2), abort: r.IntN(8) == 0,
 		loss: some(300), duplicate: some(300), silent: r.IntN(1001),
 		crashes: some(4), wipes: some(1), eio: some(1), diskFull: some(50), noBytes: some(300), samecontent: some(1000),
 		delay: func(r *rand.Rand) time.Duration {
@@ -248,16 +250,37 @@ func (w *world) id(name string) vstack.ProposerID {
 	return p
 }
 
+// slots are those of the upload; nobody changes the list.
 func (w *world) slots() []vstack.Slot {
+	if w.all == nil {
+		of := anySlots
+		if w.plan.onegroup {
+			of = oneGroup
+		}
+		w.all = of()[:w.plan.slots]
+	}
+	return w.all
+}
+
+// The first slots of the video, and the first ones of slot 1's group. A group's slots
+// are found by hashing, which is worth doing once.
+var (
+	anySlots = sync.OnceValue(func() []vstack.Slot { return firstSlots(false) })
+	oneGroup = sync.OnceValue(func() []vstack.Slot { return firstSlots(true) })
+)
+
+func firstSlots(onegroup bool) []vstack.Slot {
 	s := []vstack.Slot{{Video: simVideo, Seq: 1}}
-	for seq := uint32(2); len(s) < w.plan.slots; seq++ {
+	for seq := uint32(2); len(s) < maxSimSlots; seq++ {
 		at := vstack.Slot{Video: simVideo, Seq: seq}
-		if !w.plan.onegroup || at.PG() == s[0].PG() {
+		if !onegroup || at.PG() == s[0].PG() {
 			s = append(s, at)
 		}
 	}
 	return s
 }
+
+const maxSimSlots = 3
 
 func (w *world) after(d time.Duration, run func()) {
 	w.seq++
