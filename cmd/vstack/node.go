@@ -33,7 +33,12 @@ func newNode(a *app) *cobra.Command {
 			}
 			for _, n := range nodes {
 				if n.Host == vstack.HostID(args[0]) {
-					return p.Print(n, func() console.Table { return storeTable([]wire.Node{n}, time.Now()) })
+					nodes = []wire.Node{n}
+					stores, err := c.Stores(ctx, nodes)
+					if err != nil {
+						return err
+					}
+					return p.Print(n, func() console.Table { return storeTable(nodes, stores, time.Now()) })
 				}
 			}
 			return console.Hint(fmt.Errorf("host %s: %w", args[0], vstack.ErrNotFound), "vstack node ls")
@@ -60,27 +65,43 @@ func nodeTable(nodes []wire.Node, now time.Time) console.Table {
 	return t
 }
 
-func storeTable(nodes []wire.Node, now time.Time) console.Table {
+func storeTable(nodes []wire.Node, stores []cluster.StoreRow, now time.Time) console.Table {
 	t := console.Table{
-		Head:  []string{"store", "host", "address", "state", "chunks", "used", "capacity", "missing", "corrupt", "reads", "served", "seen"},
-		Right: []int{4, 5, 6, 7, 8, 9, 10}, Empty: "no store has registered yet",
+		Head:  []string{"store", "host", "address", "state", "votes", "targets", "chunks", "used", "capacity", "missing", "corrupt", "reads", "served", "seen"},
+		Right: []int{4, 5, 6, 7, 8, 9, 10, 11, 12}, Empty: "no store has registered yet",
 	}
+	seen := map[vstack.HostID]time.Time{}
 	for _, n := range nodes {
-		for _, s := range n.Stores {
-			r := s.Report
-			if r == nil {
-				r = &wire.StoreReport{}
-			}
-			state := string(s.State)
-			if r.Full {
-				state += ", full"
-			}
-			if r.Mute != "" {
-				state += ", no vote"
-			}
-			t.Rows = append(t.Rows, []any{s.ID, s.Host, s.Addr, state, r.Chunks, console.Bytes(r.Used), console.Bytes(s.Capacity),
-				r.Missing, r.Corrupt, r.Reads, console.Bytes(r.ReadSize), console.Ago(n.LastSeen, now)})
+		seen[n.Host] = n.LastSeen
+	}
+	for _, s := range stores {
+		r := s.Report
+		if r == nil {
+			r = &wire.StoreReport{}
 		}
+		t.Rows = append(t.Rows, []any{s.ID, s.Host, s.Addr, storeState(s, r), s.Roles.Votes, s.Roles.Targets, r.Chunks, console.Bytes(r.Used), console.Bytes(s.Capacity),
+			r.Missing, r.Corrupt, r.Reads, console.Bytes(r.ReadSize), console.Ago(seen[s.Host], now)})
 	}
 	return t
+}
+
+// storeState is a store's state with all that a person should know beside it.
+func storeState(s cluster.StoreRow, r *wire.StoreReport) string {
+	state := string(s.State)
+	if r.Full {
+		state += ", full"
+	}
+	if r.Mute != "" {
+		state += ", no vote"
+	}
+	if s.Leaving != "" {
+		state += ", leaving (" + string(s.Leaving) + ")"
+	}
+	if s.Roles.Losing > 0 {
+		state += fmt.Sprintf(", -%d", s.Roles.Losing)
+	}
+	if s.Roles.Gaining > 0 {
+		state += fmt.Sprintf(", +%d", s.Roles.Gaining)
+	}
+	return state
 }

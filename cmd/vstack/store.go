@@ -25,13 +25,57 @@ func newStore(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			stores := []wire.NodeStore{}
-			for _, n := range nodes {
-				stores = append(stores, n.Stores...)
+			stores, err := c.Stores(ctx, nodes)
+			if err != nil {
+				return err
 			}
-			return p.Print(wire.List[wire.NodeStore]{Items: stores}, func() console.Table { return storeTable(nodes, time.Now()) })
+			return p.Print(wire.List[cluster.StoreRow]{Items: stores}, func() console.Table { return storeTable(nodes, stores, time.Now()) })
 		}),
-	}, newScrub(a))
+	}, newStoreReplace(a), newScrub(a))
+	return cmd
+}
+
+func newStoreReplace(a *app) *cobra.Command {
+	var with string
+	var wait, yes bool
+	cmd := &cobra.Command{
+		Use: "replace STORE", Short: "Move a store's roles to other stores", Args: cobra.ExactArgs(1),
+		Long: `Moves the store's place in every placement group to another store, by an epoch change of each group.
+Uploads go on meanwhile. STORE is an id or an address.
+
+With --wait, exit code 6 says that some roles stay, because no other store can take them.`,
+		RunE: a.withCluster(0, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
+			if with != "" {
+				args = append(args, with)
+			}
+			var ids []vstack.StoreID
+			for _, name := range args {
+				s, err := selectStores(ctx, c, []string{name})
+				if err != nil {
+					return err
+				}
+				ids = append(ids, s[0].ID)
+			}
+			if err := confirm(yes, fmt.Sprintf("move every role of store %s", ids[0])); err != nil {
+				return err
+			}
+			prog, err := a.newProgress()
+			if err != nil {
+				return err
+			}
+			r, err := c.Replace(ctx, prog, ids[0], append(ids, vstack.StoreID{})[1], wait)
+			prog.Close()
+			if err != nil && !errors.Is(err, console.ErrDegraded) {
+				return console.Hint(err, "vstack store ls")
+			}
+			return errors.Join(err, p.Print(r, func() console.Table {
+				return console.Table{Head: []string{"store", "groups", "left"}, Right: []int{1, 2}, Rows: [][]any{{r.Store, r.Groups, r.Left}}}
+			}))
+		}),
+	}
+	cmd.Flags().StringVar(&with, "with", "", "store that takes its place where that costs no spread (default: those that spread best)")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the roles have moved")
+	cmd.Flags().BoolVar(&yes, "yes", false, "really do it")
 	return cmd
 }
 
