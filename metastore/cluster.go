@@ -16,8 +16,8 @@ import (
 	"github.com/vstack/vstack/metastore/catalog"
 )
 
-// feedGather bounds a reader's pages of the feed to about fifty a second.
-const feedGather = 20 * time.Millisecond
+// feedGather bounds the pages of the feed with nothing but edits to ten a second.
+const feedGather = 100 * time.Millisecond
 
 func (s *Server) getPlacement(c echo.Context) error {
 	if err := s.catchUp(c); err != nil {
@@ -48,21 +48,18 @@ func (s *Server) getFeed(c echo.Context) error {
 	defer cancel()
 	stop := context.AfterFunc(s.ctx, cancel) // a member that closes lets its readers go
 	defer stop()
+	// A reader that finds nothing but edits at once lags behind a burst of them: it gets
+	// all of the next moment together. One that waits hears of a change without delay.
+	if v := s.catalog.View(); v.FeedIndex() > since && !v.Pressing(since) {
+		gather, done := context.WithTimeout(ctx, feedGather)
+		_ = s.catalog.WaitFor(gather, func(v *catalog.View) bool { return v.Pressing(since) })
+		done()
+	}
 	var p wire.FeedPage
-	// A reader that finds changes at once lags behind a burst of them: it is given all of
-	// the next moment together. One that waits hears of a change without delay.
-	if p = s.catalog.View().Feed(since); p.Index > since && !p.More && hold > 0 {
-		select {
-		case <-time.After(feedGather):
-		case <-ctx.Done():
-		}
-	}
-	if !p.More {
-		_ = s.catalog.WaitFor(ctx, func(v *catalog.View) bool { // an end of waiting is an empty page
-			p = v.Feed(since)
-			return p.Index > since
-		})
-	}
+	_ = s.catalog.WaitFor(ctx, func(v *catalog.View) bool { // an end of waiting is an empty page
+		p = v.Feed(since)
+		return p.Index > since
+	})
 	s.sign(c, s.catalog.View().Applied())
 	return answer(c, p)
 }

@@ -53,6 +53,12 @@ func (v *View) Feed(since uint64) wire.FeedPage {
 	return page
 }
 
+// Pressing reports whether the feed after since has more than edits of videos: an upload
+// or the placement, which stores and uploaders wait for.
+func (v *View) Pressing(since uint64) bool {
+	return v.meta.Placement > since || v.changes(tableUploads, since+1)() != nil
+}
+
 // changes iterates a table's rows from a change index on.
 func (v *View) changes(table string, from uint64) func() any {
 	it, err := v.txn.LowerBound(table, byChanged, u64(from))
