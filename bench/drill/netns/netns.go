@@ -20,6 +20,8 @@ import (
 const (
 	// namePrefix begins the name of every namespace that this package makes.
 	namePrefix = "vsdrill-"
+	// ifacePrefix begins the name of the link in the namespace of a Net's maker.
+	ifacePrefix = "vs"
 	// dir is where ip keeps namespaces.
 	dir = "/run/netns"
 	// table is the nft table of a cut.
@@ -90,7 +92,7 @@ func Open(ctx context.Context, hosts []netip.Addr) (_ *Net, err error) {
 	}
 	last := hosts[0].As4()
 	last[3] = 254
-	n := &Net{prefix: namePrefix + id, iface: "vs" + strconv.Itoa(os.Getpid()), hosts: hosts, self: netip.AddrFrom4(last)}
+	n := &Net{prefix: namePrefix + id, iface: ifacePrefix + strconv.Itoa(os.Getpid()), hosts: hosts, self: netip.AddrFrom4(last)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())
@@ -162,7 +164,12 @@ func (n *Net) Heal(ctx context.Context, i int) error {
 func (n *Net) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), runTimeout)
 	defer cancel()
-	return remove(ctx, n.prefix)
+	// Links go some time after their namespaces, and the next Net wants the name.
+	var err error
+	if _, none := net.InterfaceByName(n.iface); none == nil {
+		err = run(ctx, "", "ip", "link", "del", n.iface)
+	}
+	return errors.Join(err, remove(ctx, n.prefix))
 }
 
 // Sweep removes what this package made for processes that are no more.
