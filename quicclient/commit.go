@@ -21,6 +21,10 @@ const (
 	// maxEvents bounds the answers that wait for the proposer: every message that it
 	// can send in all its attempts.
 	maxEvents = maxAttempts * 2 * vstack.Acceptors
+	// abandonAfter is how long a small message may run on when its answer counts no more;
+	// smallBody is how large a chunk in it may be.
+	abandonAfter = time.Second
+	smallBody    = 64 << 10
 	// maxAttempts bounds Config.CommitAttempts.
 	maxAttempts = 64
 )
@@ -181,6 +185,7 @@ type round struct {
 type call struct {
 	cancel context.CancelFunc
 	bytes  bool // it carries the chunk
+	small  bool // of few bytes
 	done   chan struct{}
 }
 
@@ -239,7 +244,8 @@ func (r *round) propose(ctx context.Context, st *uploadState, cfg chunkpaxos.Pro
 func (r *round) send(act chunkpaxos.Send) {
 	for id, old := range r.calls {
 		if id.Ballot != act.Call.Ballot || id.Accept != act.Call.Accept {
-			old.cancel()
+			old.abandon()
+			delete(r.calls, id)
 		}
 	}
 	fail := func(err error) { r.events <- chunkpaxos.Unreachable{Call: act.Call, Err: err} }
@@ -258,6 +264,7 @@ func (r *round) send(act chunkpaxos.Send) {
 	var chunk []byte
 	if act.WithBytes {
 		chunk = r.data
+		cl.small = len(chunk) <= smallBody
 		r.sent += int64(len(chunk))
 	}
 	r.calls[act.Call] = cl
@@ -319,6 +326,17 @@ func (r *round) leave(chosen bool) {
 		if chosen && cl.bytes && r.c.commits.straggle(cl, int64(len(r.data))) {
 			continue
 		}
-		cl.cancel()
+		cl.abandon()
 	}
+}
+
+// abandon gives up a call whose answer counts no more. To end an HTTP/1.1 request is to
+// end its connection, and the next message would pay for a handshake: what costs the
+// network little may end by itself, soon.
+func (cl *call) abandon() {
+	if cl.bytes && !cl.small {
+		cl.cancel()
+		return
+	}
+	time.AfterFunc(abandonAfter, cl.cancel)
 }

@@ -17,8 +17,9 @@ import (
 // errOver ends an attempt that the catalog gave up.
 var errOver = errors.New("the catalog tells of another attempt")
 
-// maxEvents bounds the answers that wait for the machine: it has one message under way
-// to each acceptor of a stage.
+// maxEvents bounds the answers that wait for the machine. It has one message under way to
+// each acceptor of a stage; a seal that is awaited no more is left to end by itself, since
+// to give it up would cost the connection.
 const maxEvents = 4 * vstack.Acceptors
 
 // change is one attempt under way.
@@ -37,7 +38,6 @@ type change struct {
 	// Of run's goroutine.
 	machine *epochchange.Reconfigurer
 	events  chan epochchange.Event
-	calls   map[epochchange.Call]context.CancelFunc
 	verdict <-chan error // of the activation that was asked for; nil before
 	sealed  time.Time    // when the first seal left
 	stopped time.Duration
@@ -47,7 +47,7 @@ type change struct {
 
 func newChange(ctx context.Context, d *Driver, s Store, key wire.EpochChange, g vstack.PGTargets) *change {
 	c := &change{d: d, store: s, key: key, group: g, inForce: make(chan struct{}),
-		events: make(chan epochchange.Event, maxEvents), calls: make(map[epochchange.Call]context.CancelFunc)}
+		events: make(chan epochchange.Event, maxEvents)}
 	c.ctx, c.cancel = context.WithCancelCause(ctx)
 	return c
 }
@@ -102,7 +102,6 @@ func (c *change) run() error {
 				return act.Err
 			}
 		}
-		c.hangUp()
 		select {
 		case event = <-c.events:
 		case <-timer.C:
@@ -136,7 +135,6 @@ func (c *change) send(act epochchange.Send, sends *sync.WaitGroup) {
 	}
 	to, known := c.d.cfg.Catalog.Placement().Store(act.Call.To)
 	ctx, cancel := context.WithTimeout(c.ctx, c.d.cfg.CallTimeout)
-	c.calls[act.Call] = cancel
 	sends.Go(func() {
 		defer cancel()
 		var event epochchange.Event
@@ -152,17 +150,6 @@ func (c *change) send(act epochchange.Send, sends *sync.WaitGroup) {
 		case <-c.ctx.Done():
 		}
 	})
-}
-
-// hangUp gives up messages whose answers count no more, as a seal's once a majority of
-// the others is sealed.
-func (c *change) hangUp() {
-	for call, cancel := range c.calls {
-		if !c.machine.Awaits(call) {
-			cancel()
-			delete(c.calls, call)
-		}
-	}
 }
 
 // report tells what became of the attempt.
