@@ -43,6 +43,7 @@ var (
 	ErrNoLeader        = sentinel("NO_LEADER", "no leader")
 	ErrOutcomeUnknown  = sentinel("OUTCOME_UNKNOWN", "leadership lost: outcome unknown")
 	ErrQuorumAtRisk    = sentinel("QUORUM_AT_RISK", "too few members would be left that answer")
+	ErrBackupInvalid   = sentinel("BACKUP_INVALID", "not a whole backup of a catalog")
 	ErrNotReady        = sentinel("NOT_READY", "placement is not assigned yet: too few stores")
 	ErrUploadNotLive   = sentinel("UPLOAD_NOT_LIVE", "upload is not live")
 	ErrForeignCatalog  = sentinel("FOREIGN_CATALOG", "catalog is not the one that the store belongs to")

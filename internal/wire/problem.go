@@ -44,6 +44,7 @@ var statuses = map[*vstack.Sentinel]int{
 	vstack.ErrOutcomeUnknown:  http.StatusServiceUnavailable,
 	vstack.ErrNotReady:        http.StatusServiceUnavailable,
 	vstack.ErrQuorumAtRisk:    http.StatusConflict,
+	vstack.ErrBackupInvalid:   http.StatusUnprocessableEntity,
 	vstack.ErrUploadNotLive:   http.StatusConflict,
 	vstack.ErrForeignCatalog:  http.StatusConflict,
 	vstack.ErrManifestInvalid: http.StatusUnprocessableEntity,

@@ -74,6 +74,8 @@ type metaRow struct {
 	Moved bool `json:"moved,omitzero"`
 	// Cluster is the catalog's identity, from the first placement on.
 	Cluster vstack.ClusterID `json:"cluster,omitzero"`
+	// Restored is where the catalog went on from a backup; see Rebase.
+	Restored uint64 `json:"restored,omitzero"`
 
 	Sum     sum           `json:"-"` // of all rows
 	Answers []*requestRow `json:"-"` // of the last requests, oldest first; see requests.go

@@ -1,0 +1,121 @@
+package catalog
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// ReadSnapshot reads a snapshot into a catalog that nobody changes.
+func ReadSnapshot(r io.Reader) (*View, error) {
+	db, app, err := read(r)
+	if err != nil {
+		return nil, err
+	}
+	return &View{txn: db.Txn(false), meta: &app.meta}, nil
+}
+
+// RebaseIndex is where a catalog goes on that is restored at index applied into a cluster
+// at index current. Nobody knows how far the history went that is lost: 2^32 entries
+// after the backup, and 2^20 for each second until now, are taken as its bound, so that
+// a second restore of one backup does not repeat the numbers of the first either.
+func RebaseIndex(applied, current uint64, now time.Time) uint64 {
+	return max(max(applied, current)+1<<32, uint64(now.Unix())<<20)
+}
+
+// Rebase reads a snapshot into a catalog that continues it at the index base, past
+// everything that its lost history may have issued:
+//
+//   - incarnations go on from base, so that none is issued twice;
+//   - open uploads are aborted: their slots may hold values that were chosen in epochs
+//     which this catalog does not know;
+//   - so no slot is voted on that has votes, and every placement group begins an epoch
+//     from base on with nothing to take over;
+//   - every row changes, so that whoever follows the feed reads all of it again.
+func Rebase(r io.Reader, base uint64) (*View, error) {
+	db, app, err := read(r)
+	if err != nil {
+		return nil, err
+	}
+	if base <= app.meta.Applied {
+		return nil, fmt.Errorf("rebase a catalog of index %d to %d: %w: want a later one", app.meta.Applied, base, vstack.ErrInvalid)
+	}
+	txn := db.Txn(true)
+	defer txn.Abort()
+	a := &application{txn: txn, meta: app.meta, requests: app.requests, index: base}
+	a.meta.Restored = base
+	a.meta.Incarnation = max(a.meta.Incarnation, vstack.Incarnation(base))
+	a.rebaseRows()
+	if g := get[*groupsRow](txn, tableGroups, []byte{1}); g != nil {
+		next := groupsRow{Groups: make([]vstack.PGTargets, len(g.Groups))}
+		for pg, t := range g.Groups {
+			next.Groups[pg] = vstack.PGTargets{Epoch: max(t.Epoch+1, vstack.Epoch(base)), Targets: t.Targets}
+		}
+		a.put(&next)
+	}
+	a.index++
+	a.placementChanged()
+	a.meta.Applied = a.index
+	if err := a.finish(); err != nil {
+		return nil, err
+	}
+	txn.Commit()
+	return &View{txn: db.Txn(false), meta: &a.meta}, nil
+}
+
+// rebaseRows gives each upload and video a change index of its own, since the feed sends
+// all changes of one index in one page.
+func (a *application) rebaseRows() {
+	var uploads []*uploadRow
+	each(a.txn, tableUploads, byCreated, func(r *uploadRow) { uploads = append(uploads, r) })
+	for _, u := range uploads {
+		a.index++
+		if u.Upload.State == vstack.UploadOpen {
+			a.endUpload(u)
+		} else {
+			a.putUpload(*u)
+		}
+	}
+	var videos []*videoRow
+	each(a.txn, tableVideos, byCreated, func(r *videoRow) { videos = append(videos, r) })
+	for _, v := range videos {
+		a.index++
+		next := *v
+		if next.Video.State == vstack.VideoUploading {
+			next.Video.State = vstack.VideoFailed
+		}
+		a.putVideo(next)
+	}
+}
+
+// Counts sum a catalog up.
+type Counts struct {
+	Videos    int `json:"videos"` // tombstones included
+	Published int `json:"published"`
+	Chunks    int `json:"chunks"` // of published videos
+	Uploads   int `json:"uploads"`
+	Open      int `json:"open_uploads"`
+	Stores    int `json:"stores"`
+	Groups    int `json:"groups"`
+}
+
+// Counts walks the videos.
+func (v *View) Counts() Counts {
+	c := Counts{Videos: v.meta.Videos, Uploads: v.meta.Uploads, Open: v.meta.OpenUploads, Stores: v.meta.Stores, Groups: len(v.Placement().Groups)}
+	each(v.txn, tableVideos, byID, func(r *videoRow) {
+		if r.Video.State == vstack.VideoPublished {
+			c.Published++
+			c.Chunks += r.Video.Chunks
+		}
+	})
+	return c
+}
+
+// Empty reports whether no video was ever there.
+func (v *View) Empty() bool { return v.meta.Videos == 0 && v.meta.Uploads == 0 }
+
+// Restored is the index from which on this catalog continues a backup; 0 for one that
+// never was.
+func (v *View) Restored() uint64 { return v.meta.Restored }
