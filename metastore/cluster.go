@@ -16,7 +16,7 @@ import (
 	"github.com/vstack/vstack/metastore/catalog"
 )
 
-// feedGather bounds the pages of the feed with nothing but edits to ten a second.
+// feedGather is how long a page of the feed with nothing but edits waits for more of them.
 const feedGather = 100 * time.Millisecond
 
 func (s *Server) getPlacement(c echo.Context) error {
@@ -30,7 +30,7 @@ func (s *Server) getPlacement(c echo.Context) error {
 	return answer(c, view.Placement())
 }
 
-// getFeed answers at once if something changed after since, else when something does.
+// getFeed answers once something changed after since.
 func (s *Server) getFeed(c echo.Context) error {
 	since, err := queryUint(c, "since")
 	if err != nil {
@@ -48,18 +48,12 @@ func (s *Server) getFeed(c echo.Context) error {
 	defer cancel()
 	stop := context.AfterFunc(s.ctx, cancel) // a member that closes lets its readers go
 	defer stop()
-	// A reader that finds nothing but edits at once lags behind a burst of them: it gets
-	// all of the next moment together. One that waits hears of a change without delay.
-	if v := s.catalog.View(); v.FeedIndex() > since && !v.Pressing(since) {
-		gather, done := context.WithTimeout(ctx, feedGather)
-		_ = s.catalog.WaitFor(gather, func(v *catalog.View) bool { return v.Pressing(since) })
-		done()
-	}
-	var p wire.FeedPage
-	_ = s.catalog.WaitFor(ctx, func(v *catalog.View) bool { // an end of waiting is an empty page
-		p = v.Feed(since)
-		return p.Index > since
-	})
+	// An end of waiting is an empty page, or what there is.
+	_ = s.catalog.WaitFor(ctx, func(v *catalog.View) bool { return v.FeedIndex() > since })
+	gather, done := context.WithTimeout(ctx, feedGather)
+	defer done()
+	_ = s.catalog.WaitFor(gather, func(v *catalog.View) bool { return v.Pressing(since) })
+	p := s.catalog.View().Feed(since)
 	s.sign(c, s.catalog.View().Applied())
 	return answer(c, p)
 }
