@@ -50,7 +50,7 @@ type call struct {
 	hold         time.Duration
 	local        bool // answered by any member at any index: no min_index
 	once         bool // one attempt at each endpoint
-	noHedge      bool // a second attempt beside the first would count twice
+	sticky       bool // only the member that may have taken it knows whether it has
 }
 
 // answer is what a successful attempt leaves.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -26,7 +27,7 @@ type race struct {
 	hedge     time.Duration // 0: never
 
 	began     time.Time
-	endpoints []string // it only grows, so that the numbers below stay good
+	endpoints []string // it only grows, so that the numbers below stay good; stuck leaves one
 	next      int      // the next endpoint, modulo their number
 	launched  int      // attempts
 	racing    []int    // endpoints of the attempts under way
@@ -35,6 +36,7 @@ type race struct {
 	wg        sync.WaitGroup
 	backoff   time.Duration
 	last      error // why the call is not answered yet
+	stuck     bool  // to the one endpoint that may have taken the request
 }
 
 // outcome is how one attempt ended.
@@ -50,7 +52,7 @@ func (c *Client) newRace(ctx context.Context, k call, payload []byte, requestID 
 	if p := c.preferred.Load(); p != nil {
 		r.next = max(0, slices.Index(r.endpoints, *p))
 	}
-	if k.noHedge || k.hold > 0 || len(r.endpoints) == 1 {
+	if k.sticky || k.hold > 0 || len(r.endpoints) == 1 {
 		r.hedge = 0
 	} else if len(payload) > slowBody {
 		r.hedge = max(r.hedge, c.cfg.AttemptTimeout/2)
@@ -81,10 +83,13 @@ func (r *race) run() (answer, error) {
 		if err := r.failed(o.err); err != nil {
 			return answer{}, err
 		}
+		if r.k.sticky && mayBeTaken(o.err) {
+			r.endpoints, r.next, r.stuck = r.endpoints[o.which:o.which+1], 0, true
+		}
 		refused++
 		switch n := len(r.endpoints); {
 		case r.k.once && r.launched == n && len(r.racing) > 0:
-		case refused+len(r.racing) >= n && !r.heard && r.widen():
+		case refused+len(r.racing) >= n && !r.heard && !r.stuck && r.widen():
 			if err := r.launch(); err != nil {
 				return answer{}, err
 			}
@@ -170,6 +175,14 @@ func (r *race) failed(err error) error {
 		return giveUp(r.ctx, r.k, r.last)
 	}
 	return nil
+}
+
+// mayBeTaken reports whether a member may have taken a request in spite of the error: it
+// was sent, and no answer says otherwise.
+func mayBeTaken(err error) bool {
+	var u *unreachable
+	var dial *net.OpError
+	return errors.As(err, &u) && !(errors.As(err, &dial) && dial.Op == "dial")
 }
 
 // widen adds the members that were learned since the call began, and those that were

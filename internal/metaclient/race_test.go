@@ -121,6 +121,43 @@ func TestWhatWouldCountTwiceIsNotHedged(t *testing.T) {
 	}
 }
 
+// TestALostAnswerIsAskedOfTheSameMember counts views, which only the member that took
+// them remembers.
+func TestALostAnswerIsAskedOfTheSameMember(t *testing.T) {
+	other := serve(t, give(nil))
+	one := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		panic(http.ErrAbortHandler) // taken, and the answer lost
+	})
+	c := connect(t, nil, one, other)
+	answered := make(chan error, 1)
+	go func() { answered <- c.AddViews(t.Context(), vstack.VideoID{1}, 1) }()
+	deadline := time.Now().Add(10 * time.Second)
+	for one.asked() < 3 && time.Now().Before(deadline) {
+		<-time.After(time.Millisecond)
+	}
+	one.become(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
+	if err := <-answered; err != nil || one.asked() < 4 || other.asked() != 0 {
+		t.Fatalf("asked %d and %d times, %v", one.asked(), other.asked(), err)
+	}
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	for _, h := range one.headers {
+		if id := h.Get(wire.HeaderRequestID); id == "" || id != one.headers[0].Get(wire.HeaderRequestID) {
+			t.Errorf("request ids %q and %q of one call", one.headers[0].Get(wire.HeaderRequestID), id)
+		}
+	}
+}
+
+func TestWhatWasRefusedOrNotSentIsAskedElsewhere(t *testing.T) {
+	gone, refusing, live := serve(t, give(nil)), serve(t, fail(vstack.ErrUnavailable)), serve(t, give(nil))
+	c := connect(t, nil, gone, refusing, live)
+	gone.Close()
+	if err := c.AddViews(t.Context(), vstack.VideoID{1}, 1); err != nil || refusing.asked() != 1 || live.asked() != 1 {
+		t.Fatalf("asked %d and %d times, %v", refusing.asked(), live.asked(), err)
+	}
+}
+
 func TestOneRoundAsksEachMemberOnce(t *testing.T) {
 	a, b, stopped := serve(t, fail(vstack.ErrNoLeader)), serve(t, fail(vstack.ErrNoLeader)), serve(t, hang)
 	c := connect(t, func(cfg *Config) { cfg.AttemptTimeout, cfg.HedgeAfter = 150*time.Millisecond, 20*time.Millisecond }, stopped, a, b)

@@ -62,11 +62,11 @@ func (c *Client) SetClass(ctx context.Context, id vstack.VideoID, p vstack.Class
 	return out, err
 }
 
-// AddViews counts n views, 1 to 1,000. The member that answers commits them within
-// a second: if it dies before, they are lost; if its answer is lost, the retry
-// counts them twice.
+// AddViews counts n views, 1 to 1,000, at most once. The member that takes them commits
+// them within a second: if it dies before, they are lost. A retry after a lost answer
+// goes to the same member, which knows the request.
 func (c *Client) AddViews(ctx context.Context, id vstack.VideoID, n int64) error {
-	_, err := c.do(ctx, call{method: http.MethodPost, path: videoPath(id, "/views"), body: wire.ViewsRequest{Count: n}, write: true, noHedge: true})
+	_, err := c.do(ctx, call{method: http.MethodPost, path: videoPath(id, "/views"), body: wire.ViewsRequest{Count: n}, write: true, sticky: true})
 	return err
 }
 
