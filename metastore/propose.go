@@ -19,7 +19,11 @@ func (s *Server) propose(ctx context.Context, t catalog.Type, payload any, reque
 	if err != nil {
 		return nil, err
 	}
+	if !s.proposing.TryRLock() {
+		return nil, fmt.Errorf("commit %s: %w: a backup is being restored", t, vstack.ErrUnavailable)
+	}
 	out, err := s.node.Apply(ctx, entry)
+	s.proposing.RUnlock()
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/backup"
 )
 
 func raftRoutes() []route {
@@ -20,5 +21,11 @@ func raftRoutes() []route {
 		{wire.Route{Method: http.MethodDelete, Path: "/v1/raft/peers/{id}", Summary: "Remove a member; a repeat is answered the same", Mutual: true,
 			Params: append(requestID(), wire.Param{Name: "force", In: "query", Doc: "true: even if those that are left and answer are no majority"}),
 			Errors: writeErrors(vstack.ErrQuorumAtRisk)}, leader, 0, nil, (*Server).removePeer},
+		{wire.Route{Method: http.MethodGet, Path: "/v1/raft/snapshot", Summary: "Save the catalog as a backup", Mutual: true,
+			Params: []wire.Param{{Name: "consistency", In: "query", Doc: "default (the leader's, with every write acknowledged before) or stale (that of the member asked)"}},
+			Errors: readErrors(vstack.ErrUnauthenticated)}, anywhere, 0, nil, (*Server).saveSnapshot},
+		{wire.Route{Method: http.MethodPut, Path: "/v1/raft/snapshot", Summary: "Restore a backup into an empty catalog; the leader only", Mutual: true,
+			Response: wire.RestoreReply{}, Errors: writeErrors(vstack.ErrForbidden, vstack.ErrAlreadyExists, vstack.ErrBackupInvalid)},
+			anywhere, backup.MaxSize, (*Server).admitAdmin, (*Server).restoreSnapshot},
 	}
 }

@@ -43,6 +43,8 @@ type Server struct {
 	fresh   freshConns
 
 	publishes chan struct{}
+	restores  chan struct{} // holds a token while a backup is read
+	proposing sync.RWMutex  // held for writing while one takes the place of the catalog
 	readIndex *raftnode.Rounds
 
 	ctx      context.Context // ends with Close; request handlers that wait end with it
@@ -62,7 +64,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, publishes: make(chan struct{}, maxPublishes)}
+	s := &Server{cfg: cfg, publishes: make(chan struct{}, maxPublishes), restores: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.readIndex = raftnode.NewRounds()
 	var err error

@@ -240,6 +240,20 @@ type AddPeerRequest struct {
 	API  string `json:"api"`
 }
 
+// RestoreReply answers PUT /v1/raft/snapshot: what was restored, and where the catalog
+// goes on.
+type RestoreReply struct {
+	Cluster   vstack.ClusterID `json:"cluster"`
+	From      uint64           `json:"from"`     // index of the backup
+	Index     uint64           `json:"index"`    // where the catalog goes on
+	Checksum  string           `json:"checksum"` // of the catalog at Index
+	Videos    int              `json:"videos"`   // tombstones included
+	Published int              `json:"published"`
+	Chunks    int              `json:"chunks"`  // of published videos
+	Aborted   int              `json:"aborted"` // uploads that were open
+	Stores    int              `json:"stores"`
+}
+
 // TransferRequest is the body of POST /v1/raft/transfer; an empty To lets Raft choose.
 type TransferRequest struct {
 	To string `json:"to,omitempty"`

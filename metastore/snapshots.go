@@ -1,0 +1,166 @@
+package metastore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/backup"
+	"github.com/vstack/vstack/metastore/catalog"
+)
+
+// transferStall is how long a backup may make no progress on its way.
+const transferStall = 30 * time.Second
+
+// saveSnapshot streams the catalog: by default the leader's, confirmed by a majority, so
+// that every write acknowledged before is in it; stale, that of the member asked.
+func (s *Server) saveSnapshot(c echo.Context) error {
+	_, leads := s.node.Leading()
+	switch level := c.QueryParam("consistency"); level {
+	case "stale":
+	case "", "default", "linearizable":
+		if !leads {
+			return fmt.Errorf("save the catalog: %w here: ask %q, or say consistency=stale", vstack.ErrNoLeader, s.node.Leader())
+		}
+		if err := s.linearize(c.Request().Context()); err != nil {
+			return err
+		}
+	default:
+		return fmt.Errorf("parameter consistency=%.40q: %w: want stale, default or linearizable", level, vstack.ErrInvalid)
+	}
+	view := s.catalog.View()
+	s.sign(c, view.Applied())
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, echo.MIMEOctetStream)
+	h.Set(echo.HeaderCacheControl, "no-store")
+	h.Set(echo.HeaderContentDisposition, fmt.Sprintf(`attachment; filename="vstack-%d.backup"`, view.Applied()))
+	c.Response().WriteHeader(http.StatusOK)
+	out := &patientWriter{w: c.Response(), ctl: http.NewResponseController(c.Response().Writer)}
+	err := backup.Write(out, view, backup.Origin{Node: s.cfg.ID, Term: s.node.Term(), Leader: leads, Time: time.Now()})
+	if err != nil { // the file ends short of its SHA-256, which whoever reads it sees
+		s.cfg.Logger.Warn("catalog was not saved to its end", "to", c.RealIP(), "err", err)
+	}
+	return nil
+}
+
+// patientWriter moves the deadline of the answer on with every write, since a catalog
+// may take longer than any other answer.
+type patientWriter struct {
+	w   io.Writer
+	ctl *http.ResponseController
+}
+
+func (p *patientWriter) Write(b []byte) (int, error) {
+	if err := p.ctl.SetWriteDeadline(time.Now().Add(transferStall)); err != nil {
+		return 0, fmt.Errorf("extend the answer's deadline: %w", err)
+	}
+	return p.w.Write(b)
+}
+
+// patientReader does the same for a request's body.
+type patientReader struct {
+	r   io.Reader
+	ctl *http.ResponseController
+}
+
+func (p *patientReader) Read(b []byte) (int, error) {
+	if err := p.ctl.SetReadDeadline(time.Now().Add(transferStall)); err != nil {
+		return 0, fmt.Errorf("extend the request's deadline: %w", err)
+	}
+	return p.r.Read(b)
+}
+
+// admitAdmin lets only administrators replace the catalog: a host is not enough.
+func (s *Server) admitAdmin(c echo.Context) error {
+	_, err := identity.RequirePeer(c.Request(), identity.RoleAdmin)
+	return err
+}
+
+// restoreSnapshot reads a backup to its end, holds it to its checksums, and makes it the
+// catalog of all members. Until then nothing is changed; only an empty catalog is.
+func (s *Server) restoreSnapshot(c echo.Context) error {
+	lead, leads := s.node.Leading()
+	if !leads {
+		return fmt.Errorf("restore a backup: %w here: ask %q", vstack.ErrNoLeader, s.node.Leader())
+	}
+	select {
+	case s.restores <- struct{}{}:
+		defer func() { <-s.restores }()
+	default:
+		return fmt.Errorf("restore a backup: %w: another restore is under way", vstack.ErrUnavailable)
+	}
+	if err := mayRestore(s.catalog.View(), vstack.ClusterID{}); err != nil {
+		return err
+	}
+	ctl := http.NewResponseController(c.Response().Writer)
+	info, view, err := backup.Rebase(&patientReader{c.Request().Body, ctl}, s.node.Status().LastIndex, time.Now())
+	if err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return fmt.Errorf("restore a backup: %w: more than %d bytes", vstack.ErrTooLarge, large.Limit)
+		}
+		return err
+	}
+	// Raft's own goroutine writes snapshots for as long as that takes.
+	if err := ctl.SetWriteDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("restore a backup: %w", err)
+	}
+	if err := s.restore(c.Request().Context(), lead.Term, info, view); err != nil {
+		return err
+	}
+	n := view.Counts()
+	sum, err := view.Checksum()
+	if err != nil {
+		return err
+	}
+	s.cfg.Logger.Warn("catalog restored from a backup", "cluster", info.Cluster, "from", info.Index, "saved", info.Time, "goes_on_at", view.Applied(),
+		"published", n.Published, "aborted_uploads", info.Counts.Open)
+	s.sign(c, view.Applied())
+	return answer(c, wire.RestoreReply{Cluster: info.Cluster, From: info.Index, Index: view.Applied(), Checksum: sum,
+		Videos: n.Videos, Published: n.Published, Chunks: n.Chunks, Aborted: info.Counts.Open, Stores: n.Stores})
+}
+
+// mayRestore refuses to write over videos, and over a placement of other stores.
+func mayRestore(now *catalog.View, cluster vstack.ClusterID) error {
+	if !now.Empty() {
+		return fmt.Errorf("restore a backup: %w: the catalog holds %d videos, and only an empty one is restored into", vstack.ErrAlreadyExists, now.Counts().Videos)
+	}
+	if of := now.Cluster(); !cluster.IsZero() && !of.IsZero() && of != cluster {
+		return fmt.Errorf("restore a backup: %w: stores that are new have made cluster %s here, the backup is of %s; restore before new stores start", vstack.ErrAlreadyExists, of, cluster)
+	}
+	return nil
+}
+
+// restore hands the catalog to Raft, with no other write under way.
+func (s *Server) restore(ctx context.Context, term uint64, info backup.Info, view *catalog.View) (err error) {
+	f, err := os.CreateTemp(s.cfg.Dir, "restore-*")
+	if err != nil {
+		return fmt.Errorf("restore a backup: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	if err := view.Write(f); err != nil {
+		return fmt.Errorf("restore a backup: %w", err)
+	}
+	size, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return fmt.Errorf("restore a backup: %w", err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("restore a backup: %w", err)
+	}
+	s.proposing.Lock() // those under way have been answered; new ones are refused
+	defer s.proposing.Unlock()
+	if err := mayRestore(s.catalog.View(), info.Cluster); err != nil {
+		return err
+	}
+	return s.node.Restore(ctx, term, view.Applied(), size, f)
+}
