@@ -93,6 +93,9 @@ type Config struct {
 	CatchUp time.Duration
 	// EpochChanges bounds the epoch changes that this host drives at once; default 16.
 	EpochChanges int
+	// InstallWait is how long a store waits for the install of an epoch that began
+	// without it before it asks for the next epoch; default 30 s.
+	InstallWait time.Duration
 	// Grace bounds how long requests in flight may take to finish at shutdown; default 5 s.
 	Grace time.Duration
 }

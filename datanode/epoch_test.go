@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
@@ -135,7 +136,7 @@ func TestGroupsMoveUnderCommits(t *testing.T) {
 // TestInstallOutlivesARestart stops an acceptor between the pages of an install and its
 // activation: it votes in the new epoch only if it still has all of it.
 func TestInstallOutlivesARestart(t *testing.T) {
-	c := newCluster(t, nil)
+	c := newCluster(t, func(cfg *Config) { cfg.InstallWait = 100 * time.Millisecond })
 	a, b := c.nodes[0], c.nodes[1]
 	u, data := c.open(), random(10_000)
 	c.put(u, 1, data, a, b)
@@ -193,6 +194,11 @@ func TestInstallOutlivesARestart(t *testing.T) {
 			t.Errorf("a store without its install answers %T with %+v", m, r)
 		}
 	}
+	// It says so, and the next epoch, driven by one of the others, brings it an install.
+	waitFor(t, func() bool { return slices.Equal(c.meta.report(c.nodes[2].id).Amnesic, []vstack.PG{pg}) })
+	c.meta.prepare(func(vstack.PG, vstack.PGTargets) ([]vstack.StoreID, vstack.StoreID) { return ids, b.id }, pg)
+	waitFor(t, func() bool { return c.meta.preparing() == 0 && len(c.meta.report(c.nodes[2].id).Amnesic) == 0 })
+	waitFor(t, func() bool { return c.held(slot)[vstack.ChunkIDOf(data)] == 3 })
 }
 
 // TestAmnesicStoreVotesAgain has a store forget what it acknowledged: it takes no vote

@@ -54,7 +54,7 @@ func (st *store) assemble() (err error) {
 	s := st.server
 	st.voter, err = vote.New(vote.Config{
 		Log: st.disk, Fetch: s.fetch, Buffers: s.writes, Fatal: s.cfg.Fatal, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
-		CatchUp: s.cfg.CatchUp,
+		CatchUp: s.cfg.CatchUp, InstallWait: s.cfg.InstallWait,
 	})
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func (st *store) report() wire.StoreReport {
 		Cluster: past.Cluster, Seen: past.Seen,
 		ReadP99: st.latency.Quantile(time.Now(), 0.99).Seconds(), Reads: reads, ReadSize: bytes,
 		Writes: st.voter.Accepted(), Started: st.server.started, Full: stats.Free < vstack.MaxChunkSize, Mute: mute,
-		Amnesic: st.voter.Amnesic(),
+		Amnesic: st.voter.Barred(time.Now()),
 	}
 }
 

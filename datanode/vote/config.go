@@ -46,6 +46,9 @@ type Config struct {
 	QueueTimeout time.Duration
 	// BodyTimeout bounds how long a PUT's body may take; default 30 s.
 	BodyTimeout time.Duration
+	// InstallWait is how long the driver of an epoch has to bring the install after its
+	// activation, before the store reports that it cannot take part; default 30 s.
+	InstallWait time.Duration
 	// CatchUp bounds a request's wait for the catalog; default 2 s.
 	CatchUp time.Duration
 }
@@ -67,7 +70,7 @@ func (c *Config) Validate() error {
 	}
 	for d, to := range map[*time.Duration]time.Duration{
 		&c.FetchTimeout: 10 * time.Second, &c.QueueTimeout: 5 * time.Second,
-		&c.BodyTimeout: 30 * time.Second, &c.CatchUp: 2 * time.Second,
+		&c.BodyTimeout: 30 * time.Second, &c.CatchUp: 2 * time.Second, &c.InstallWait: 30 * time.Second,
 	} {
 		if *d <= 0 {
 			*d = to

@@ -3,6 +3,7 @@ package vote
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,8 @@ type Voter struct {
 	timers map[chunkpaxos.Token]*time.Timer
 	echo   vstack.LSN // highest that the catalog told
 	echoed bool
+	// lacking says since when the store reports that a group's install is missing.
+	lacking map[vstack.PG]time.Time
 }
 
 // call is one request under way. The acceptor has at most one effect outstanding for
@@ -165,12 +168,28 @@ func (v *Voter) Votes() (bool, string) {
 	return true, ""
 }
 
-// Amnesic lists the placement groups that the store acts for and is barred from until
-// their epoch changes.
-func (v *Voter) Amnesic() []vstack.PG {
+// Barred lists, in order, the placement groups that the store acts for and takes no part
+// in until their epoch changes: it has forgotten votes, or nobody brought it the install
+// with which the epoch began for as long as InstallWait. Only the reports of the store
+// call it.
+func (v *Voter) Barred(now time.Time) []vstack.PG {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.acc.Amnesic()
+	barred, lacking := v.acc.Amnesic(), v.acc.Uninstalled()
+	since := make(map[vstack.PG]time.Time, len(lacking))
+	for _, pg := range lacking {
+		first, known := v.lacking[pg]
+		if !known {
+			first = now
+		}
+		since[pg] = first
+		if now.Sub(first) >= v.cfg.InstallWait {
+			barred = append(barred, pg)
+		}
+	}
+	v.lacking = since
+	slices.Sort(barred)
+	return slices.Compact(barred)
 }
 
 // step feeds one input and sees to its effects.
