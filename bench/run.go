@@ -59,6 +59,7 @@ func Scenarios() []Scenario {
 		{"messages", "messages and fdatasyncs a chunk, by metrics and strace", runMessages},
 		{"meta-commits", "small durable catalog commits at 1, 64 and 256 clients, beside a three-member etcd", runMetaCommits},
 		{"consensus", "what votes cost: beside stores without them, the metastore's Raft, and two phases", runConsensus},
+		{"flips", "single bytes flipped in the files of a running store: served? reported? healed? 667 a round", runFlips},
 		{"slot-race", "two uploaders race for the same 500 slots a round; a third one's commits beside them", runSlotRace},
 		{"slot-histories", "uploaders of the same slots while hosts, links and uploaders fail: linearizable? 4 histories a round", runSlotHistories},
 		{"replace-store", "stores replaced by epoch changes while four uploaders write: 20 a round, every chunk checked", runReplaceStore},
