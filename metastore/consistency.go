@@ -67,6 +67,10 @@ func (s *Server) linearize(ctx context.Context) error {
 
 func (s *Server) askTerm(ctx context.Context, id string) (uint64, error) {
 	var p wire.RaftPeer
-	err := s.ask(ctx, id, "/v1/raft/self", &p)
+	api, ok := s.apiOf(id)
+	if !ok {
+		return 0, fmt.Errorf("ask member %q: %w", id, vstack.ErrNotFound)
+	}
+	err := s.peers.Ask(ctx, api, "/v1/raft/self", &p)
 	return p.Term, err
 }

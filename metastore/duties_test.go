@@ -3,6 +3,8 @@ package metastore
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -290,11 +292,11 @@ func TestViewsWaitForALeaderAndCountOnce(t *testing.T) {
 func TestABatchOfViewsKeepsItsRequestIDUntilItIsConfirmed(t *testing.T) {
 	t.Parallel()
 	v := newViews()
-	if err := v.add(vstack.VideoID{1}, 3); err != nil {
+	if err := v.add(vstack.VideoID{1}, 3, ""); err != nil {
 		t.Fatal(err)
 	}
 	first, id := v.batch()
-	if err := v.add(vstack.VideoID{1}, 4); err != nil {
+	if err := v.add(vstack.VideoID{1}, 4, ""); err != nil {
 		t.Fatal(err)
 	}
 	// The answer to the first was lost: it may be committed, so nothing may join it.
@@ -307,12 +309,45 @@ func TestABatchOfViewsKeepsItsRequestIDUntilItIsConfirmed(t *testing.T) {
 		t.Fatalf("then %v as %s", next, other)
 	}
 	for i := range maxViewedVideos {
-		if err := v.add(vstack.VideoID{2, byte(i), byte(i >> 8)}, 1); err != nil {
+		if err := v.add(vstack.VideoID{2, byte(i), byte(i >> 8)}, 1, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := v.add(vstack.VideoID{3}, 1); !errors.Is(err, vstack.ErrUnavailable) {
+	if err := v.add(vstack.VideoID{3}, 1, ""); !errors.Is(err, vstack.ErrUnavailable) {
 		t.Fatalf("beyond the bound: %v", err)
+	}
+}
+
+func TestARequestToCountViewsCountsOnce(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil)
+	c.register()
+	v, _, err := publish(t.Context(), c.client(), "watched", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"a", "a", "b", "", "", "a"} {
+		resp, body := c.request(t, c.reader(t), 0, "POST", "/v1/videos/"+v.ID.String()+"/views", `{"count":10}`, map[string]string{wire.HeaderRequestID: id})
+		if resp.StatusCode != http.StatusAccepted {
+			t.Fatalf("%d %s", resp.StatusCode, body)
+		}
+	}
+	c.eventually("the views", func() bool {
+		got, err := c.client().Video(t.Context(), v.ID)
+		return err == nil && got.Views == 40
+	})
+	m := newViews()
+	for i := range maxViewRequests + 1 {
+		if err := m.add(vstack.VideoID{1}, 1, fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := m.counts[vstack.VideoID{1}]
+	if err := errors.Join(m.add(vstack.VideoID{1}, 1, "1"), m.add(vstack.VideoID{1}, 1, "0")); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.counts[vstack.VideoID{1}] - before; got != 1 || len(m.counted) != maxViewRequests {
+		t.Errorf("of a request that is remembered and the one that was forgotten %d counted; %d are remembered", got, len(m.counted))
 	}
 }
 

@@ -80,7 +80,7 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 				return err
 			}
 			if !local {
-				return s.forward(c)
+				return s.peers.Forward(c.Response(), req)
 			}
 		}
 		return r.handle(s, c)

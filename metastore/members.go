@@ -11,8 +11,15 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/forward"
 	"github.com/vstack/vstack/metastore/raftnode"
 )
+
+// apiOf is where a member serves, as the configuration of Raft says.
+func (s *Server) apiOf(id string) (string, bool) {
+	m, ok := s.node.Member(id)
+	return m.API, ok
+}
 
 func (s *Server) listMembers(c echo.Context) error { return answer(c, s.members.List()) }
 
@@ -82,11 +89,11 @@ func (s *Server) handOver(ctx context.Context, c echo.Context) error {
 	if err := s.node.Transfer(""); err != nil {
 		return err
 	}
-	tick := time.NewTicker(forwardCheck)
+	tick := time.NewTicker(forward.Check)
 	defer tick.Stop()
 	for {
 		if lead := s.node.Leader(); lead != "" && lead != s.cfg.ID {
-			return s.forward(c)
+			return s.peers.Forward(c.Response(), c.Request())
 		}
 		select {
 		case <-tick.C:

@@ -99,7 +99,7 @@ func videoRoutes() []route {
 		write(http.MethodPatch, "/v1/videos/{id}", "Change the title", smallBody, wire.VideoPatch{}, vstack.Video{}, writeErrors(notFound), (*Server).patchVideo),
 		write(http.MethodDelete, "/v1/videos/{id}", "Delete a video; its id is never reused", 0, nil, vstack.Video{}, writeErrors(notFound), (*Server).deleteVideo),
 		write(http.MethodPut, "/v1/videos/{id}/class", "Set the storage policy", smallBody, wire.ClassRequest{}, vstack.Video{}, writeErrors(notFound), (*Server).setClass),
-		{wire.Route{Method: http.MethodPost, Path: "/v1/videos/{id}/views", Summary: "Count views; committed within a second",
+		{wire.Route{Method: http.MethodPost, Path: "/v1/videos/{id}/views", Summary: "Count views; committed within a second", Params: requestID(),
 			Request: wire.ViewsRequest{}, Errors: readErrors(notFound)}, anywhere, smallBody, nil, (*Server).addViews},
 		write(http.MethodPost, "/v1/views", "Commit the views that a member counted", beatBody, wire.ViewsBatch{}, nil, writeErrors(), (*Server).commitViews),
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/forward"
 	"github.com/vstack/vstack/metastore/liveness"
 	"github.com/vstack/vstack/metastore/membership"
 	"github.com/vstack/vstack/metastore/raftnode"
@@ -37,7 +38,7 @@ type Server struct {
 	views   *views
 	epochs  *epochs
 	members *membership.Manager
-	peers   *http.Client // to other members
+	peers   *forward.Forwarder
 	http    *http.Server
 	api     net.Listener
 	fresh   freshConns
@@ -76,7 +77,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	if s.epochs, err = newEpochs(cfg.Registry); err != nil {
 		return nil, err
 	}
-	s.peers = peerClient(cfg.Identity)
+	s.peers = forward.New(forward.Config{ID: cfg.ID, Identity: cfg.Identity, Leader: func() string { return s.node.Leader() }, API: s.apiOf})
 	self, _ := cfg.peer(cfg.ID)
 	listener, err := net.Listen("tcp", self.API)
 	if err != nil {
@@ -86,7 +87,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	if s.node, err = raftnode.Open(s.raftConfig()); err != nil {
 		return nil, errors.Join(err, s.api.Close())
 	}
-	s.members, err = membership.New(membership.Config{ID: cfg.ID, Node: s.node, Self: s.self, Ask: s.askAt,
+	s.members, err = membership.New(membership.Config{ID: cfg.ID, Node: s.node, Self: s.self, Ask: s.peers.Ask,
 		Applied: func() uint64 { return s.catalog.View().Applied() }, Logger: cfg.Logger, Tick: cfg.Tick, JoinTimeout: cfg.JoinTimeout})
 	if err != nil {
 		return nil, errors.Join(err, s.api.Close(), s.node.Close())
@@ -178,7 +179,7 @@ func (s *Server) Close() error {
 		_ = s.api.Close() // when Run never served it
 		s.wg.Wait()
 		s.closeErr = errors.Join(s.closeErr, s.node.Close())
-		s.peers.CloseIdleConnections()
+		s.peers.Close()
 	})
 	return s.closeErr
 }

@@ -53,7 +53,7 @@ func (s *Server) getManifest(c echo.Context) error {
 			return err
 		}
 		if !local {
-			return s.forward(c)
+			return s.peers.Forward(c.Response(), c.Request())
 		}
 	} else if err := s.catchUp(c); err != nil {
 		return err
@@ -61,8 +61,8 @@ func (s *Server) getManifest(c echo.Context) error {
 	m, digest, err := s.catalog.View().Manifest(id)
 	if err != nil {
 		if _, leads := s.node.Leading(); !leads && c.QueryParam("consistency") == "" && c.Request().Header.Get(wire.HeaderForwarded) == "" {
-			if _, none := s.leaderAPI(); none == nil {
-				return s.forward(c)
+			if _, none := s.peers.LeaderAPI(); none == nil {
+				return s.peers.Forward(c.Response(), c.Request())
 			}
 		}
 		return err

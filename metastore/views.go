@@ -3,9 +3,7 @@ package metastore
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -22,12 +20,19 @@ import (
 const (
 	maxViewsRequest = 1000  // of one request
 	maxViewedVideos = 10000 // counted between two flushes; and so of one batch
+	maxViewRequests = 16384 // ids that a member remembers
 )
 
 // views counts on the member that was asked; batches go to the leader.
 type views struct {
-	mu      sync.Mutex
-	counts  map[vstack.VideoID]int64
+	mu     sync.Mutex
+	counts map[vstack.VideoID]int64
+	// counted are the last requests that were taken, recent their order: a client whose
+	// answer was lost asks the same member again.
+	counted map[string]bool
+	recent  []string
+	oldest  int
+
 	flushMu sync.Mutex // one flush at a time
 	// pending is the batch that was not confirmed yet. It is sent again under its
 	// request id until it is, so that it counts once.
@@ -35,16 +40,37 @@ type views struct {
 	requestID string
 }
 
-func newViews() *views { return &views{counts: map[vstack.VideoID]int64{}} }
+func newViews() *views {
+	return &views{counts: map[vstack.VideoID]int64{}, counted: map[string]bool{}}
+}
 
-func (v *views) add(id vstack.VideoID, n int64) error {
+// add counts, once under one request id; an empty id is always counted.
+func (v *views) add(id vstack.VideoID, n int64, request string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.counted[request] {
+		return nil
+	}
 	if _, ok := v.counts[id]; !ok && len(v.counts) >= maxViewedVideos {
 		return fmt.Errorf("count views: %w: %d videos wait to be committed", vstack.ErrUnavailable, len(v.counts))
 	}
 	v.counts[id] = min(v.counts[id]+n, catalog.MaxViews)
+	if request != "" {
+		v.remember(request)
+	}
 	return nil
+}
+
+// remember keeps a request id in the place of the oldest.
+func (v *views) remember(request string) {
+	v.counted[request] = true
+	if len(v.recent) < maxViewRequests {
+		v.recent = append(v.recent, request)
+		return
+	}
+	delete(v.counted, v.recent[v.oldest])
+	v.recent[v.oldest] = request
+	v.oldest = (v.oldest + 1) % maxViewRequests
 }
 
 // batch is the pending batch, or a new one of all that was counted.
@@ -110,30 +136,7 @@ func viewsPayload(batch []wire.VideoViews) catalog.AddViewsPayload {
 
 // sendViews gives a batch to the leader.
 func (s *Server) sendViews(ctx context.Context, batch []wire.VideoViews, id string) error {
-	api, err := s.leaderAPI()
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(wire.ViewsBatch{Views: batch})
-	if err != nil {
-		return fmt.Errorf("encode views: %w", err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+api+"/v1/views", bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("send views: %w: %v", vstack.ErrInvalid, err)
-	}
-	req.Header.Set(wire.HeaderRequestID, id)
-	req.Header.Set(wire.HeaderForwarded, s.cfg.ID)
-	resp, err := s.peers.Do(req)
-	if err != nil {
-		return fmt.Errorf("send views to leader at %s: %w: %v", api, vstack.ErrOutcomeUnknown, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= http.StatusBadRequest {
-		return wire.ReadError(resp)
-	}
-	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, maxPeerBody))
-	return err
+	return s.peers.Post(ctx, "/v1/views", id, wire.ViewsBatch{Views: batch})
 }
 
 // addViews counts; a reader needs no certificate for it.
@@ -154,7 +157,7 @@ func (s *Server) addViews(c echo.Context) error {
 	} else if v.State != vstack.VideoPublished {
 		return fmt.Errorf("count views of video %s: %w: it is %s", id, vstack.ErrNotFound, v.State)
 	}
-	if err := s.views.add(id, req.Count); err != nil {
+	if err := s.views.add(id, req.Count, c.Request().Header.Get(wire.HeaderRequestID)); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusAccepted)
