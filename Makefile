@@ -9,13 +9,15 @@ FUZZTIME  ?= 3s
 FUZZLONG  ?= 60s
 # One package's tests may take this long, with -race on two slow cores.
 TESTTIME  ?= 10m
-# Random schedules of the ChunkPaxos simulator that `make soak` plays.
-SCHEDULES ?= 20000
+# Random schedules of the ChunkPaxos simulator that `make soak` plays, and how many
+# times as many crash points of the superblock as a plain test.
+export SCHEDULES ?= 1000000
+export CRASHES   ?= 100
 # Arguments of `make demo`: make demo ARGS='film.mp4 --once'
 ARGS      ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fuzz bench soak deps deps-test clean
+.PHONY: help build demo test lint fuzz bench soak soak-lab deps deps-test clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +44,11 @@ fuzz: ## Each fuzz target for FUZZLONG
 bench: ## Go benchmarks, each beside its baseline
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
 
-soak: ## The tests that take long, and SCHEDULES schedules of the ChunkPaxos simulator
-	VSTACK_SOAK=1 VSTACK_SOAK_SCHEDULES=$(SCHEDULES) $(GO) test -timeout 60m -count 1 ./...
+soak: ## The evidence for ChunkPaxos and the superblock, and one summary of its figures
+	@.ci/soak
+
+soak-lab: ## Every other test that takes long: media inputs, drills of real labs
+	VSTACK_SOAK=1 $(GO) test -timeout 120m -count 1 -p 1 ./uploader/... ./bench/... ./cmd/vstack/...
 
 deps: ## Install what V-Stack runs and lacks here: ffmpeg
 	@.ci/deps

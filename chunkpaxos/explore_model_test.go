@@ -33,7 +33,6 @@ type bound struct {
 	tries    int  // of each driver
 	crashes  int  // of stores, each of which loses what it has not flushed
 	async    bool // appends take time
-	limit    int  // states after which a soak stops; 0: the usual one
 	mutant   mutant
 }
 

@@ -1,12 +1,15 @@
 package chunkpaxos
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/vstack/vstack/internal/soak"
 )
 
 // exploration is a run over every state of a bound.
@@ -115,6 +118,9 @@ func (x *exploration) exchange(stack []*xstate, workers, states, steps int) ([]*
 	return stack, true
 }
 
+// soakStates caps what is kept of one bound, at about 16 bytes a state.
+const soakStates = 60_000_000
+
 // The bounds, smallest first. What a plain run explores to its end is few; a soak
 // explores all of them.
 var bounds = []bound{
@@ -132,41 +138,53 @@ var bounds = []bound{
 	{name: "epoch change under uploader and contender", contend: true, attempts: 1, drivers: 1},
 }
 
-func (x *exploration) report(t *testing.T, began time.Time) {
+func (x *exploration) capped() bool { return x.limit > 0 && x.states >= x.limit }
+
+func (x *exploration) report(t *testing.T, took time.Duration) string {
 	t.Helper()
 	if x.err != nil {
 		t.Fatalf("%s: %v\n%s", x.b.name, x.err, x.trace)
 	}
-	end := "all"
-	if x.limit > 0 && x.states >= x.limit {
-		end = "stopped at the limit, not all"
+	end := "explored to its end"
+	if x.capped() {
+		end = "cut at the cap"
 	}
-	t.Logf("%s: %d states (%s), %d steps, %v", x.b.name, x.states, end, x.steps, time.Since(began).Round(time.Millisecond))
+	line := fmt.Sprintf("%-52s %11d states, %11d steps, %s, %v", x.b.name, x.states, x.steps, end, took.Round(time.Second/10))
+	t.Log(line)
+	return line
 }
 
 func TestEveryStateWithinTheBoundsKeepsTheInvariants(t *testing.T) {
 	some := bounds
 	if os.Getenv("VSTACK_SOAK") == "" {
-		some = bounds[:5]
+		some = bounds[:7]
 		if raceEnabled || testing.Short() {
-			some = bounds[:1]
+			some = bounds[:2]
 		}
 		t.Logf("%d of %d bounds; VSTACK_SOAK=1 explores them all", len(some), len(bounds))
 	}
-	total := 0
+	states, steps, capped := 0, 0, 0
+	var parts []string
 	for _, b := range some {
 		began := time.Now()
-		x, err := explore(b, 4_000_000)
+		x, err := explore(b, soakStates)
 		if err != nil {
 			t.Fatal(err)
 		}
-		x.report(t, began)
-		total += x.states
+		parts = append(parts, x.report(t, time.Since(began)))
+		states, steps = states+x.states, steps+x.steps
+		if x.capped() {
+			capped++
+		}
 	}
-	t.Logf("%d distinct states, 0 violations", total)
-	if total < 1000 || len(some) > 1 && total < 50_000 || len(some) == len(bounds) && total < 1_000_000 {
-		t.Errorf("%d states: the bounds reach too few to prove anything", total)
+	t.Logf("%d states, 0 violations", states)
+	if states < 10_000 || len(some) > 2 && states < 300_000 || len(some) == len(bounds) && states < 10_000_000 {
+		t.Errorf("%d states: the bounds reach too few to prove anything", states)
 	}
+	soak.Add(t, map[string]int64{
+		"states": int64(states), "states: steps": int64(steps), "states: bounds": int64(len(some)),
+		"states: bounds cut at the cap": int64(capped), "violations": 0,
+	}, parts...)
 }
 
 // The same exploration must see a broken protocol break.
@@ -199,4 +217,5 @@ func TestTheExplorationCatchesMutants(t *testing.T) {
 		})
 	}
 	t.Logf("mutants caught %d of %d", caught, len(all))
+	soak.Add(t, map[string]int64{"mutants: given to the exploration, too": int64(len(all)), "mutants: caught by the exploration": int64(caught)})
 }

@@ -216,7 +216,7 @@ func (w *world) drive(from, to Group) {
 		panic(err)
 	}
 	if w.chance(w.plan.driverDies) {
-		w.after(w.plan.delay(w.rnd)*4, p.die)
+		w.after(w.plan.delay(w.rnd)*4, func() { p.die(driverDied) })
 	}
 	p.open++
 	p.reconfigure(r, to, r.Step(epochchange.Start{}))
@@ -290,7 +290,7 @@ func (w *world) cut() {
 	}
 	victim, until := names[w.rnd.IntN(len(names))], w.now+time.Duration(w.rnd.Int64N(int64(60*time.Millisecond)))
 	way := w.rnd.IntN(3)
-	w.faults++
+	w.faults[linksCut]++
 	for _, peer := range names {
 		if peer == victim || w.rnd.IntN(3) == 0 {
 			continue
@@ -311,7 +311,7 @@ func (w *world) isCut(from, to string) bool { return w.cuts[[2]string{from, to}]
 func (w *world) pause() {
 	until := w.now + time.Duration(w.rnd.Int64N(int64(60*time.Millisecond)))
 	i := w.rnd.IntN(len(w.stores) + len(w.procs))
-	w.faults++
+	w.faults[processStopped]++
 	if i < len(w.stores) {
 		w.stores[i].stopped = until
 		w.tell("%s  is stopped", w.stores[i].name)

@@ -51,9 +51,10 @@ func (p *simProc) value(s vstack.Slot) vstack.Value {
 	return v
 }
 
-func (p *simProc) die() {
+func (p *simProc) die(fault int) {
 	if !p.dead {
 		p.dead = true
+		p.w.faults[fault]++
 		p.w.tell("%s  dies", p.name)
 	}
 }

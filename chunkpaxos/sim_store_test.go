@@ -120,6 +120,7 @@ func (s *simStore) crash(how string) {
 	if s.acc == nil {
 		return
 	}
+	s.w.faults[storeCrashed]++
 	kept := s.w.rnd.IntN(len(s.pending) + 1)
 	s.w.tell("%s  %s; of %d appends under way %d are on disk", s.name, how, len(s.pending), kept)
 	for _, p := range s.pending[:kept] {
@@ -143,13 +144,14 @@ func (s *simStore) wipe(all bool) {
 	if s.acc == nil || len(s.log) == 0 {
 		return
 	}
-	s.w.faults++
 	if all {
+		s.w.faults[diskLost]++
 		s.gone = true
 		s.crash("loses its disk for good")
 		s.w.after(s.w.plan.delay(s.w.rnd)*4, func() { s.w.cat.replace(s.id) })
 		return
 	}
+	s.w.faults[diskRolledBack]++
 	s.crash("has its disk rolled back")
 	keep := s.w.rnd.IntN(len(s.log))
 	cut := s.log[keep:]
@@ -245,6 +247,7 @@ func (s *simStore) effect(e Effect) {
 func (s *simStore) append(e Append, alive func(func()) func()) {
 	w := s.w
 	if e.Token != 0 && w.chance(w.plan.diskFull) {
+		w.faults[diskFull]++
 		w.after(0, alive(func() { s.step(AppendDone{Token: e.Token, Err: vstack.ErrDiskFull}) }))
 		return
 	}
@@ -268,6 +271,7 @@ func (s *simStore) flush() {
 	group := s.pending
 	if s.failNext {
 		s.failNext, s.failed = false, true
+		s.w.faults[appendError]++
 		s.step(AppendDone{Token: group[0].token, Err: errIO})
 		return
 	}
@@ -276,7 +280,9 @@ func (s *simStore) flush() {
 		s.persist(p)
 	}
 	lsn, life := s.lsn, s.life
-	if !s.w.chance(s.w.plan.stale) {
+	if s.w.chance(s.w.plan.stale) {
+		s.w.faults[heartbeatLost]++
+	} else {
 		s.w.after(s.w.plan.delay(s.w.rnd)*2, func() { // a heartbeat
 			if s.life == life && !s.w.isCut(s.name, "catalog") {
 				s.w.cat.echo[s.id] = max(s.w.cat.echo[s.id], lsn)
@@ -316,6 +322,7 @@ func (s *simStore) fetch(e FetchBytes) {
 				!s.w.isCut(s.name, peer.name) && !s.w.isCut(peer.name, s.name) && !s.w.chance(s.w.plan.noBytes)
 		})
 		if !found {
+			s.w.faults[bytesMissing]++
 			s.step(BytesReady{Token: e.Token, Err: fmt.Errorf("no peer has chunk %s", s.w.value(v))})
 			return
 		}

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/vstack/vstack/internal/soak"
 )
 
 var (
@@ -56,29 +58,51 @@ func TestRandomSchedulesKeepEveryInvariant(t *testing.T) {
 	if failed >= 0 {
 		t.Fatalf("seed %d: %s\n%s", failed, newWorld(randomPlan(uint64(failed)), false).run(), storyOf(randomPlan(uint64(failed))))
 	}
-	t.Logf("%d schedules, %d events, %d votes acknowledged, %d values learned, %d epochs activated, %d faults injected, %d s of virtual time, 0 violations",
-		n, sum.events, sum.acks, sum.commits, sum.moved, sum.faults, sum.virtual/1000)
+	t.Logf("%d schedules, %d events, %d votes acknowledged, %d values learned, %d epochs activated, %v of virtual time, 0 violations",
+		n, sum.events, sum.acks, sum.commits, sum.moved, sum.virtual)
+	figures := map[string]int64{
+		"schedules": int64(n), "schedules: events": int64(sum.events), "schedules: virtual hours": int64(sum.virtual / time.Hour),
+		"schedules: votes acknowledged": int64(sum.acks), "schedules: values learned": int64(sum.commits),
+		"schedules: epochs activated": int64(sum.moved), "schedules: broken by what no heartbeat told": int64(sum.unseen), "violations": 0,
+	}
+	for i, count := range sum.faults {
+		if count == 0 {
+			t.Errorf("%s: none in %d schedules", faultNames[i], n)
+		}
+		figures["faults"] += int64(count)
+		figures["faults: "+faultNames[i]] = int64(count)
+	}
+	t.Logf("faults injected: %d: %v in the order of %q", figures["faults"], sum.faults, faultNames)
 	t.Logf("%d disks rolled back: the catalog told %d, the rest lost what no heartbeat had told; %d runs broke by that", sum.rollbacks, sum.byCatalog, sum.unseen)
 	if sum.commits < n || sum.acks < 2*n || sum.moved < n/4 || sum.rollbacks < n/50 || sum.byCatalog == 0 {
 		t.Errorf("%+v in %d schedules: the runs do too little to prove anything", sum, n)
 	}
+	soak.Add(t, figures)
 }
 
 // tally is what some runs did.
 type tally struct {
-	events, commits, acks, virtual, moved, faults, rollbacks, byCatalog, unseen int
+	events, commits, acks, moved, rollbacks, byCatalog, unseen int
+	virtual                                                    time.Duration
+	faults                                                     faultCounts
 }
 
 func (a *tally) add(w *world) {
 	a.events, a.commits, a.acks = a.events+w.steps, a.commits+w.check.commits, a.acks+w.check.acks
-	a.virtual, a.moved, a.faults = a.virtual+int(w.now/time.Millisecond), a.moved+w.moved, a.faults+w.faults
+	a.virtual, a.moved = a.virtual+w.now, a.moved+w.moved
 	a.rollbacks, a.byCatalog, a.unseen = a.rollbacks+w.check.rollbacks, a.byCatalog+w.check.byCatalog, a.unseen+w.check.unseen
+	for i, n := range w.faults {
+		a.faults[i] += n
+	}
 }
 
 func (a *tally) merge(b tally) {
 	a.events, a.commits, a.acks = a.events+b.events, a.commits+b.commits, a.acks+b.acks
-	a.virtual, a.moved, a.faults = a.virtual+b.virtual, a.moved+b.moved, a.faults+b.faults
+	a.virtual, a.moved = a.virtual+b.virtual, a.moved+b.moved
 	a.rollbacks, a.byCatalog, a.unseen = a.rollbacks+b.rollbacks, a.byCatalog+b.byCatalog, a.unseen+b.unseen
+	for i, n := range b.faults {
+		a.faults[i] += n
+	}
 }
 
 // playAll plays the seeds below n on every processor, and returns one that failed, or -1.
@@ -183,6 +207,7 @@ func TestEveryMutantIsCaught(t *testing.T) {
 		})
 	}
 	t.Logf("mutants caught %d of %d", caught, len(mutants))
+	soak.Add(t, map[string]int64{"mutants": int64(len(mutants)), "mutants caught": int64(caught)})
 }
 
 func steady(*rand.Rand) time.Duration { return time.Millisecond }

@@ -33,7 +33,7 @@ type world struct {
 	names  map[vstack.ProposerID]string
 	values map[vstack.ChunkID]string
 	cuts   map[[2]string]time.Duration // from, to: no message passes until then
-	faults int
+	faults faultCounts
 	moved  int // epochs activated
 	all    []vstack.Slot
 }
@@ -92,6 +92,31 @@ func randomPlan(seed uint64) plan {
 	p.moves, p.driverDies, p.onegroup = some(3), some(500), r.IntN(2) == 0
 	p.cuts, p.pauses, p.stale = some(4), some(3), some(1000)
 	return p
+}
+
+// faultCounts is what a run met, by kind.
+type faultCounts [faultKinds]int
+
+const (
+	messageLost = iota
+	messageDoubled
+	linksCut
+	processStopped
+	storeCrashed
+	appendError
+	diskFull
+	diskLost
+	diskRolledBack
+	bytesMissing
+	heartbeatLost
+	proposerDied
+	driverDied
+	faultKinds
+)
+
+var faultNames = [faultKinds]string{
+	"messages lost", "messages doubled", "links cut", "processes stopped", "stores crashed", "append errors", "full disks",
+	"disks lost", "disks rolled back", "bytes missing", "heartbeats lost", "proposers died", "drivers died",
 }
 
 type event struct {
@@ -213,7 +238,7 @@ func (w *world) resume(name string, owner vstack.ProposerID, oldDies bool) {
 	if oldDies {
 		for _, p := range w.procs {
 			if p.uploader {
-				p.die()
+				p.die(proposerDied)
 			}
 		}
 	}
@@ -298,6 +323,9 @@ func (w *world) carry(from, to string, describe func() string, arrive, lost func
 		line = describe()
 	}
 	drop := w.chance(w.plan.loss) || w.isCut(from, to)
+	if drop {
+		w.faults[messageLost]++
+	}
 	if w.plan.fate != nil && !w.plan.fate(line) {
 		drop = true
 	}
@@ -311,6 +339,7 @@ func (w *world) carry(from, to string, describe func() string, arrive, lost func
 	deliver := func() { w.tell("%s", line); arrive() }
 	w.after(w.plan.delay(w.rnd), deliver)
 	if w.chance(w.plan.duplicate) {
+		w.faults[messageDoubled]++
 		w.after(w.plan.delay(w.rnd)*3, func() { w.tell("%s — again", line); arrive() })
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/vstack/vstack/internal/soak"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -164,11 +165,14 @@ func TestCrashAtEveryWrite(t *testing.T) {
 		}
 	}
 	t.Logf("%d crash points: %v", points, ops)
+	figures := map[string]int64{"crash points": int64(points), "violations": 0}
 	for _, op := range []string{"create", "write", "datasync", "sync", "truncate", "preallocate", "rename", "remove", "syncdir"} {
 		if ops[op] == 0 {
 			t.Errorf("no crash before any %s", op)
 		}
+		figures["crash points: before "+op] = int64(ops[op])
 	}
+	soak.Add(t, figures)
 }
 
 // TestCrashWithConcurrentAppends loses power while groups of several batches are
@@ -254,4 +258,5 @@ func TestCrashWithConcurrentAppends(t *testing.T) {
 	wg.Wait()
 	closeStore(t, s)
 	t.Logf("%d crash points", points)
+	soak.Add(t, map[string]int64{"crash points": int64(points), "crash points: with concurrent appends": int64(points), "violations": 0})
 }

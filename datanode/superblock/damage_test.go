@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/internal/soak"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -83,6 +84,7 @@ func TestFlippedBytesAreNeverServed(t *testing.T) {
 		}
 		closeStore(t, s)
 	}
+	soak.Add(t, map[string]int64{"superblock: bytes flipped": int64(rounds), "violations": 0})
 }
 
 // pickFile picks a file in proportion to its recorded bytes, and tells how many it has.
@@ -119,6 +121,7 @@ func TestFlippedBytesAcrossOpen(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(3, 4))
 	outcomes := map[string]int{}
+	flipped := 0
 	for range 80 * scale(t) {
 		clone := disk.Clone()
 		cfg.FS = clone
@@ -133,6 +136,7 @@ func TestFlippedBytesAcrossOpen(t *testing.T) {
 			off = headers[rng.IntN(len(headers))] + rng.Int64N(format.FixedLen)
 		}
 		flip(t, clone, path, off, 1<<rng.IntN(8))
+		flipped++
 		s, err := Open(context.Background(), cfg)
 		if err != nil {
 			outcomes["refused"]++
@@ -174,6 +178,7 @@ func TestFlippedBytesAcrossOpen(t *testing.T) {
 	if outcomes["refused"] == 0 || outcomes[string(FindLostRecords)] == 0 || outcomes[string(FindRot)] == 0 {
 		t.Errorf("outcomes %v: want each kind at least once", outcomes)
 	}
+	soak.Add(t, map[string]int64{"superblock: bytes flipped": int64(flipped), "violations": 0})
 }
 
 func TestBadChunkIsReplacedByStoringItAnew(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/vstack/vstack/internal/soak"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -105,6 +106,7 @@ func TestErrorAtEveryCall(t *testing.T) {
 			if n < 3 {
 				t.Errorf("only %d calls failed", n)
 			}
+			soak.Add(t, map[string]int64{"superblock: calls failed": int64(n), "violations": 0})
 		})
 	}
 }
