@@ -1,15 +1,11 @@
 package bench
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -145,37 +141,4 @@ func randomChunk(size int) []byte {
 	b := make([]byte, size)
 	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
 	return b
-}
-
-// bareProcess is ServeBare in a process of its own.
-type bareProcess struct {
-	cmd  *exec.Cmd
-	addr string
-}
-
-// startBare runs `EXE bench bare` on addr with the identity of the lab's first host.
-func (c *cluster) startBare(addr string) (*bareProcess, error) {
-	cmd := exec.Command(c.opt.Exe, "bench", "bare", "--addr", addr, "--size", fmt.Sprint(vstack.ChunkSize),
-		"--tls", filepath.Join(c.lab.Hosts[0].Dir, "tls"))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start bare server: %w", err)
-	}
-	p := &bareProcess{cmd: cmd, addr: addr}
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
-		return nil, errors.Join(fmt.Errorf("bare server on %s said %q: %w", addr, line, vstack.ErrUnavailable), p.Close())
-	}
-	return p, nil
-}
-
-// Close ends the process.
-func (p *bareProcess) Close() error {
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait() // it was killed; that is its exit status
-	return nil
 }

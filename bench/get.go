@@ -77,11 +77,11 @@ func compareGets(ctx context.Context, opt Options, scenario, baseline string, cl
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	bare, err := c.startBare(net.JoinHostPort(opt.FirstIP, "8099"))
+	bare, err := c.site().StartBare(net.JoinHostPort(opt.FirstIP, "8099"), vstack.ChunkSize)
 	if err != nil {
 		return nil, err
 	}
-	defer bare.Close()
+	defer func() { err = errors.Join(err, bare.Close()) }()
 	up, err := c.openUpload(ctx, scenario)
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func compareGets(ctx context.Context, opt Options, scenario, baseline string, cl
 				})
 			},
 			func(ctx context.Context) (float64, error) {
-				return readRound(ctx, base, width, func(int) string { return "https://" + bare.addr + "/" })
+				return readRound(ctx, base, width, func(int) string { return "https://" + bare.Addr + "/" })
 			})
 		if err := errors.Join(err, ours.close(), base.close()); err != nil {
 			return nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vstack/vstack/bench/baseline"
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -39,12 +40,12 @@ func runMetaCommits(ctx context.Context, opt Options) (_ []Row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	var beside *etcd
+	var beside *baseline.Etcd
 	program, missing := exec.LookPath("etcd")
 	if missing != nil {
 		opt.Progress("  SKIPPED the baseline: no etcd in PATH (Debian: etcd-server); figures of ours alone, unjudged")
 	} else {
-		if beside, err = startEtcd(ctx, c, program); err != nil {
+		if beside, err = c.site().StartEtcd(ctx, program); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, beside.Close()) }()
@@ -62,29 +63,23 @@ func runMetaCommits(ctx context.Context, opt Options) (_ []Row, err error) {
 }
 
 // commitRows measures one number of clients.
-func commitRows(ctx context.Context, c *cluster, beside *etcd, width int) (_ []Row, err error) {
+func commitRows(ctx context.Context, c *cluster, beside *baseline.Etcd, width int) (_ []Row, err error) {
 	ours, closeOurs, err := c.titleWriters(ctx, width)
 	if err != nil {
 		return nil, err
 	}
 	defer closeOurs()
-	base := ours
-	baseline := ""
+	base, against := ours, ""
 	pids := [2][]int{}
 	for _, h := range c.lab.Hosts {
 		pids[0] = append(pids[0], h.Pid())
 	}
 	if beside != nil {
-		baseline = "three-member etcd"
-		pids[1] = beside.pids()
-		clients := make([]*etcdClient, width)
-		for i := range clients {
-			clients[i] = beside.client()
-			defer clients[i].close()
-		}
-		base = func(ctx context.Context, i, n int) error {
-			return clients[i].put(ctx, fmt.Sprintf("video/%08d/title", i), title(i, n))
-		}
+		against = "three-member etcd"
+		pids[1] = beside.PIDs()
+		var closeBase func()
+		base, closeBase = etcdWriters(beside, width)
+		defer closeBase()
 	}
 	var a, b []commitFigures
 	for round := range c.opt.Rounds + 1 {
@@ -112,11 +107,11 @@ func commitRows(ctx context.Context, c *cluster, beside *etcd, width int) (_ []R
 		b = a
 	}
 	row := func(name, unit string, of func(commitFigures) float64, bound *Bound) Row {
-		r := Row{Scenario: "meta-commits", Name: fmt.Sprintf("%d clients, %s", width, name), Unit: unit, Baseline: baseline, Bound: bound}
+		r := Row{Scenario: "meta-commits", Name: fmt.Sprintf("%d clients, %s", width, name), Unit: unit, Baseline: against, Bound: bound}
 		for i := range a {
 			r.Pairs = append(r.Pairs, Pair{Ours: of(a[i]), Base: of(b[i])})
 		}
-		if baseline == "" {
+		if against == "" {
 			r.Bound = nil
 		}
 		return r
@@ -133,6 +128,21 @@ func commitRows(ctx context.Context, c *cluster, beside *etcd, width int) (_ []R
 		row("p99", "ms", func(f commitFigures) float64 { return f.p99 }, nil),
 		row("processor time", "µs a commit", func(f commitFigures) float64 { return f.cpu }, nil),
 	}, nil
+}
+
+// etcdWriters makes clients that each put to a key of their own.
+func etcdWriters(beside *baseline.Etcd, width int) (write func(ctx context.Context, i, n int) error, done func()) {
+	clients := make([]*baseline.EtcdClient, width)
+	for i := range clients {
+		clients[i] = beside.Client()
+	}
+	return func(ctx context.Context, i, n int) error {
+			return clients[i].Put(ctx, fmt.Sprintf("video/%08d/title", i), title(i, n))
+		}, func() {
+			for _, c := range clients {
+				c.Close()
+			}
+		}
 }
 
 // titleWriters makes clients that each patch the title of a video of their own.
@@ -192,7 +202,9 @@ func (c *cluster) leaderFirst(ctx context.Context) ([]string, error) {
 }
 
 // title is 48 bytes.
-func title(i, n int) string { return fmt.Sprintf("Title %010d of client %08d, as of a test", n, i)[:48] }
+func title(i, n int) string {
+	return fmt.Sprintf("Title %010d of client %08d, as of a test", n, i)[:48]
+}
 
 // commitFor lets width clients commit, one after the other each, for a while. pids are
 // the members' processes; the clients are in this one.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/vstack/vstack/bench/baseline"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
@@ -26,7 +27,7 @@ func runPut(ctx context.Context, opt Options) (_ []Row, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	disk, err := newPlainDisk(opt.Dir, randomChunk(vstack.ChunkSize))
+	disk, err := baseline.NewPlainDisk(opt.Dir, randomChunk(vstack.ChunkSize))
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +41,7 @@ func runPut(ctx context.Context, opt Options) (_ []Row, err error) {
 	ps, err := pairs(ctx, opt.Rounds,
 		func(ctx context.Context) (float64, error) { return up.putRound(ctx, c.chunks, putsPerRound, 8) },
 		func(ctx context.Context) (float64, error) {
-			wall, err := disk.many(ctx, putsPerRound)
+			wall, err := disk.Many(ctx, putsPerRound)
 			return throughput(putsPerRound*vstack.ChunkSize, wall), err
 		})
 	if err != nil {
@@ -54,7 +55,7 @@ func runPut(ctx context.Context, opt Options) (_ []Row, err error) {
 		func(ctx context.Context) (float64, error) {
 			each := make([]float64, singlesPerRound)
 			for i := range each {
-				d, err := disk.one(ctx)
+				d, err := disk.One(ctx)
 				if err != nil {
 					return 0, err
 				}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,14 +9,13 @@ import (
 
 	"github.com/vstack/vstack/bench"
 	"github.com/vstack/vstack/internal/console"
-	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
 
 func newBench(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Short: "Measure this build beside bare baselines, in one run"}
-	cmd.AddCommand(newBenchRun(a), newBenchLs(a), newBenchCompare(a), newBenchBare(a), newBenchPart(a))
+	cmd.AddCommand(newBenchRun(a), newBenchLs(a), newBenchCompare(a), newBenchPart(a))
 	return cmd
 }
 
@@ -109,30 +107,7 @@ func newBenchCompare(a *app) *cobra.Command {
 	}
 }
 
-// newBenchBare is the baseline process that `bench run` starts.
-func newBenchBare(a *app) *cobra.Command {
-	var addr, tlsDir string
-	var size int
-	cmd := &cobra.Command{
-		Use: "bare", Hidden: true, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			id, err := identity.Load(tlsDir)
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithCancel(cmd.Context())
-			defer cancel()
-			return bench.ServeBare(ctx, addr, size, id.ServerTLS(), func() { fmt.Fprintln(a.out, "ready") })
-		},
-	}
-	f := cmd.Flags()
-	f.StringVar(&addr, "addr", "", "HOST:PORT, UDP and TCP")
-	f.StringVar(&tlsDir, "tls", "", "directory of the certificate")
-	f.IntVar(&size, "size", 2<<20, "bytes of the body")
-	return cmd
-}
-
-// newBenchPart is any other process that `bench run` starts.
+// newBenchPart is every process that `bench run` starts besides hosts.
 func newBenchPart(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "part NAME", Hidden: true, Args: cobra.ExactArgs(1),

@@ -1,4 +1,4 @@
-package bench
+package baseline
 
 import (
 	"bytes"
@@ -116,16 +116,17 @@ func applyValue(node *raftnode.Node, r *http.Request) error {
 	return err
 }
 
-// raftGroup is three members and a client of their leader.
-type raftGroup struct {
-	parts  []*partProcess
-	client *http.Transport
-	leader string // HOST:PORT
+// Raft is three members of the metastore's make, and a client of their leader.
+type Raft struct {
+	members []*process
+	client  *http.Transport
+	leader  string // HOST:PORT
 }
 
-// startRaft runs a Raft group beside the lab's hosts, and finds its leader.
-func (c *cluster) startRaft(ctx context.Context, conns int) (_ *raftGroup, err error) {
-	g := &raftGroup{client: &http.Transport{TLSClientConfig: c.id.ClientTLS(), MaxConnsPerHost: conns, MaxIdleConnsPerHost: conns, DisableCompression: true}}
+// StartRaft runs a Raft group beside the lab's hosts, and finds its leader; the client
+// has so many connections.
+func (s Site) StartRaft(ctx context.Context, conns int) (_ *Raft, err error) {
+	g := &Raft{client: &http.Transport{TLSClientConfig: s.TLS.Clone(), MaxConnsPerHost: conns, MaxIdleConnsPerHost: conns, DisableCompression: true}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, g.Close())
@@ -133,18 +134,18 @@ func (c *cluster) startRaft(ctx context.Context, conns int) (_ *raftGroup, err e
 	}()
 	peers := map[string]string{}
 	var addrs []string
-	for _, h := range c.lab.Hosts {
+	for _, h := range s.Lab.Hosts {
 		peers[string(h.ID)] = net.JoinHostPort(h.Addr(), raftMemberPort)
 	}
-	for _, h := range c.lab.Hosts {
+	for _, h := range s.Lab.Hosts {
 		addr := net.JoinHostPort(h.Addr(), raftValuePort)
-		p, err := startPart(c.opt.Exe, partRaft, raftSetup{
-			ID: string(h.ID), Dir: filepath.Join(c.opt.Dir, "raft-"+string(h.ID)), TLS: filepath.Join(h.Dir, "tls"), Peers: peers, Addr: addr,
+		p, err := start(s.Exe, partRaft, raftSetup{
+			ID: string(h.ID), Dir: filepath.Join(s.Dir, "raft-"+string(h.ID)), TLS: filepath.Join(h.Dir, "tls"), Peers: peers, Addr: addr,
 		})
 		if err != nil {
 			return nil, err
 		}
-		g.parts, addrs = append(g.parts, p), append(addrs, addr)
+		g.members, addrs = append(g.members, p), append(addrs, addr)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -162,12 +163,12 @@ func (c *cluster) startRaft(ctx context.Context, conns int) (_ *raftGroup, err e
 	}
 }
 
-// put commits one value.
-func (g *raftGroup) put(ctx context.Context, value []byte) error {
+// Put commits one value.
+func (g *Raft) Put(ctx context.Context, value []byte) error {
 	return g.send(ctx, http.MethodPut, value)
 }
 
-func (g *raftGroup) send(ctx context.Context, method string, value []byte) error {
+func (g *Raft) send(ctx context.Context, method string, value []byte) error {
 	req, err := http.NewRequestWithContext(ctx, method, "https://"+g.leader+"/value", bytes.NewReader(value))
 	if err != nil {
 		return err
@@ -184,7 +185,7 @@ func (g *raftGroup) send(ctx context.Context, method string, value []byte) error
 }
 
 // Close ends the members.
-func (g *raftGroup) Close() error {
+func (g *Raft) Close() error {
 	g.client.CloseIdleConnections()
-	return closeParts(g.parts)
+	return closeAll(g.members)
 }

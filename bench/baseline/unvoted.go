@@ -1,4 +1,4 @@
-package bench
+package baseline
 
 import (
 	"context"
@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"path/filepath"
+	"path"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
@@ -91,7 +90,7 @@ func (s *unvotedStore) put(r *http.Request) (vstack.LSN, error) {
 	if _, err := identity.RequirePeer(r, identity.RoleHost, identity.RoleAdmin); err != nil {
 		return 0, err
 	}
-	want, err := vstack.ParseChunkID(filepath.Base(r.URL.Path))
+	want, err := vstack.ParseChunkID(path.Base(r.URL.Path))
 	if err != nil || r.Method != http.MethodPut || r.ContentLength <= 0 || r.ContentLength > vstack.MaxChunkSize {
 		return 0, fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, errors.Join(vstack.ErrInvalid, err))
 	}
@@ -116,46 +115,4 @@ func (s *unvotedStore) put(r *http.Request) (vstack.LSN, error) {
 	return s.disk.Append(context.WithoutCancel(r.Context()), superblock.Record{
 		Kind: superblock.KindChunk, Value: vstack.Value{Chunk: want, Size: uint32(len(buf.Bytes))}, Data: buf.Bytes,
 	})
-}
-
-// unvotedPort is added to the port of a store for its unvoted twin.
-const unvotedPort = 1000
-
-// twin is the address of the unvoted store beside a real one.
-func twin(addr string) (string, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return "", fmt.Errorf("store address %q: %w: %v", addr, vstack.ErrInvalid, err)
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return "", fmt.Errorf("store address %q: %w: %v", addr, vstack.ErrInvalid, err)
-	}
-	return net.JoinHostPort(host, strconv.Itoa(n+unvotedPort)), nil
-}
-
-// startUnvoted runs an unvoted host beside each host of the lab, with as many stores.
-func (c *cluster) startUnvoted() (_ []*partProcess, err error) {
-	var all []*partProcess
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, closeParts(all))
-		}
-	}()
-	for _, h := range c.lab.Hosts {
-		conf := unvotedSetup{TLS: filepath.Join(h.Dir, "tls"), Stores: map[string]string{}, Superblock: int64(h.Config.Data.Superblock)}
-		for i, s := range h.Config.Data.Stores {
-			addr, err := twin(s.Addr)
-			if err != nil {
-				return nil, err
-			}
-			conf.Stores[addr] = filepath.Join(c.opt.Dir, "unvoted", string(h.ID), strconv.Itoa(i+1))
-		}
-		p, err := startPart(c.opt.Exe, partUnvoted, conf)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, p)
-	}
-	return all, nil
 }

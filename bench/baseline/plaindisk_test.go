@@ -1,4 +1,4 @@
-package bench
+package baseline
 
 import (
 	"context"
@@ -8,14 +8,14 @@ import (
 
 func TestPlainDiskWritesThreeDurableCopiesAndCleansUp(t *testing.T) {
 	dir := t.TempDir()
-	d, err := newPlainDisk(dir, make([]byte, 4096))
+	d, err := NewPlainDisk(dir, make([]byte, 4096))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.one(context.Background()); err != nil {
+	if _, err := d.One(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.many(context.Background(), 3); err != nil {
+	if _, err := d.Many(context.Background(), 3); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range d.files {

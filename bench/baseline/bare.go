@@ -1,4 +1,4 @@
-package bench
+package baseline
 
 import (
 	"context"
@@ -8,17 +8,46 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strconv"
 
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/vstack/vstack/internal/identity"
 )
 
-// ServeBare is the baseline of the read benchmarks: one chunk-sized body of random
-// bytes, held in memory, answered by quic-go's http3.Server on UDP and net/http on
-// TCP at the same address with nothing in between. It runs in a process of its own,
-// as a host does, and returns when ctx is done.
-func ServeBare(ctx context.Context, addr string, size int, conf *tls.Config, ready func()) error {
-	body := make([]byte, size)
+// bareSetup is the standard input of a bare server.
+type bareSetup struct {
+	TLS  string `json:"tls"`  // directory of the certificate
+	Addr string `json:"addr"` // HOST:PORT, UDP and TCP
+	Size int    `json:"size"` // bytes of the body
+}
+
+// Bare is the baseline of the read benchmarks: one chunk-sized body of random bytes,
+// held in memory, answered by quic-go's http3.Server on UDP and net/http on TCP at the
+// same address with nothing in between. It runs in a process of its own, as a host does.
+type Bare struct {
+	*process
+	Addr string
+}
+
+// StartBare runs one on addr, with the identity of the lab's first host.
+func (s Site) StartBare(addr string, size int) (*Bare, error) {
+	p, err := start(s.Exe, partBare, bareSetup{TLS: filepath.Join(s.Lab.Hosts[0].Dir, "tls"), Addr: addr, Size: size})
+	if err != nil {
+		return nil, err
+	}
+	return &Bare{process: p, Addr: addr}, nil
+}
+
+// serveBare answers until ctx is done.
+func serveBare(ctx context.Context, setup bareSetup, ready func()) error {
+	id, err := identity.Load(setup.TLS)
+	if err != nil {
+		return err
+	}
+	addr, conf := setup.Addr, id.ServerTLS()
+	body := make([]byte, setup.Size)
 	if _, err := rand.Read(body); err != nil {
 		return fmt.Errorf("fill body: %w", err)
 	}

@@ -1,4 +1,4 @@
-package bench
+package baseline
 
 import (
 	"bytes"
@@ -27,29 +27,29 @@ const (
 	etcdStart      = 30 * time.Second
 )
 
-// etcd is a three-member etcd beside the lab: its own directories on the same disk,
+// Etcd is a three-member etcd beside the lab: its own directories on the same disk,
 // the lab's addresses, certificates of the lab's authority on every connection.
-type etcd struct {
+type Etcd struct {
 	dir    string
 	procs  []*exec.Cmd
 	tls    *tls.Config
 	leader string // HOST:PORT of the leader's client listener
 }
 
-// startEtcd starts the members and waits until they have a leader.
-func startEtcd(ctx context.Context, c *cluster, program string) (_ *etcd, err error) {
-	e := &etcd{dir: filepath.Join(c.opt.Dir, "etcd"), tls: c.id.ClientTLS()}
+// StartEtcd starts the members and waits until they have a leader.
+func (s Site) StartEtcd(ctx context.Context, program string) (_ *Etcd, err error) {
+	e := &Etcd{dir: filepath.Join(s.Dir, "etcd"), tls: s.TLS.Clone()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.Close())
 		}
 	}()
-	ca, err := identity.LoadCA(filepath.Join(c.lab.Dir, "ca"))
+	ca, err := identity.LoadCA(filepath.Join(s.Lab.Dir, "ca"))
 	if err != nil {
 		return nil, err
 	}
 	var ips, members []string
-	for i, h := range c.lab.Hosts {
+	for i, h := range s.Lab.Hosts {
 		ip, _, _ := strings.Cut(h.Config.Data.Stores[0].Addr, ":")
 		ips = append(ips, ip)
 		members = append(members, fmt.Sprintf("e%d=https://%s:%s", i+1, ip, etcdPeerPort))
@@ -79,7 +79,7 @@ func startEtcd(ctx context.Context, c *cluster, program string) (_ *etcd, err er
 	}
 }
 
-func (e *etcd) start(program, name, ip, certs, members string) error {
+func (e *Etcd) start(program, name, ip, certs, members string) error {
 	client, peer := "https://"+ip+":"+etcdClientPort, "https://"+ip+":"+etcdPeerPort
 	ca, crt, key := filepath.Join(certs, "ca.crt"), filepath.Join(certs, "tls.crt"), filepath.Join(certs, "tls.key")
 	cmd := exec.Command(program, "--name", name, "--data-dir", filepath.Join(e.dir, name),
@@ -103,8 +103,8 @@ func (e *etcd) start(program, name, ip, certs, members string) error {
 	return nil
 }
 
-// pids are the members' processes.
-func (e *etcd) pids() (out []int) {
+// PIDs are the members' processes.
+func (e *Etcd) PIDs() (out []int) {
 	for _, p := range e.procs {
 		out = append(out, p.Process.Pid)
 	}
@@ -112,7 +112,7 @@ func (e *etcd) pids() (out []int) {
 }
 
 // findLeader asks each member whether it leads, by etcd's JSON gateway.
-func (e *etcd) findLeader(ctx context.Context, ips []string) (string, error) {
+func (e *Etcd) findLeader(ctx context.Context, ips []string) (string, error) {
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: e.tls}, Timeout: time.Second}
 	defer client.CloseIdleConnections()
 	err := fmt.Errorf("etcd: %w", vstack.ErrNoLeader)
@@ -142,7 +142,7 @@ func (e *etcd) findLeader(ctx context.Context, ips []string) (string, error) {
 }
 
 // Close ends the members and removes their data.
-func (e *etcd) Close() error {
+func (e *Etcd) Close() error {
 	for _, p := range e.procs {
 		_ = p.Process.Kill()
 		_ = p.Wait() // it was killed; that is its exit status
@@ -150,25 +150,27 @@ func (e *etcd) Close() error {
 	return os.RemoveAll(e.dir)
 }
 
-// etcdClient speaks etcd's own gRPC over one HTTP/2 connection: framing and the one
+// EtcdClient speaks etcd's own gRPC over one HTTP/2 connection: framing and the one
 // message that is needed are written here, so that both sides of the comparison have
 // the same HTTP client, TLS and Go.
-type etcdClient struct {
+type EtcdClient struct {
 	url  string
 	http *http.Client
 }
 
-func (e *etcd) client() *etcdClient {
+// Client makes a client of the leader, with a connection of its own.
+func (e *Etcd) Client() *EtcdClient {
 	p := new(http.Protocols)
 	p.SetHTTP2(true)
-	return &etcdClient{url: "https://" + e.leader + "/etcdserverpb.KV/Put",
+	return &EtcdClient{url: "https://" + e.leader + "/etcdserverpb.KV/Put",
 		http: &http.Client{Transport: &http.Transport{TLSClientConfig: e.tls.Clone(), Protocols: p}}}
 }
 
-func (c *etcdClient) close() { c.http.CloseIdleConnections() }
+// Close ends the connection.
+func (c *EtcdClient) Close() { c.http.CloseIdleConnections() }
 
-// put stores a value and returns once etcd has committed it.
-func (c *etcdClient) put(ctx context.Context, key, value string) error {
+// Put stores a value and returns once etcd has committed it.
+func (c *EtcdClient) Put(ctx context.Context, key, value string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(putRequest(key, value)))
 	if err != nil {
 		return err

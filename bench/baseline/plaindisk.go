@@ -1,4 +1,4 @@
-package bench
+package baseline
 
 import (
 	"context"
@@ -12,18 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// plainDisk is the baseline of the write benchmarks: three append-only files on the
+// PlainDisk is the baseline of the write benchmarks: three append-only files on the
 // measured disk, each chunk a plain write and fdatasync, the three in parallel. It is
 // what three durable copies cost without network, hash, checksum, index or vote. The
 // files only grow, as a store's do: rewriting blocks that were just freed is faster on
 // most disks, and nobody stores videos that way.
-type plainDisk struct {
+type PlainDisk struct {
 	files [3]*os.File
 	data  []byte
 }
 
-func newPlainDisk(dir string, data []byte) (*plainDisk, error) {
-	d := &plainDisk{data: data}
+func NewPlainDisk(dir string, data []byte) (*PlainDisk, error) {
+	d := &PlainDisk{data: data}
 	for i := range d.files {
 		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("plain-%d", i+1)))
 		if err != nil {
@@ -34,21 +34,21 @@ func newPlainDisk(dir string, data []byte) (*plainDisk, error) {
 	return d, nil
 }
 
-// one writes the chunk once to each file and returns when all three are durable.
-func (d *plainDisk) one(context.Context) (time.Duration, error) {
+// One writes the chunk once to each file and returns when all three are durable.
+func (d *PlainDisk) One(context.Context) (time.Duration, error) {
 	start := time.Now()
 	err := d.each(1)
 	return time.Since(start), err
 }
 
-// many writes n chunks to each file, every file at its own pace.
-func (d *plainDisk) many(_ context.Context, n int) (time.Duration, error) {
+// Many writes n chunks to each file, every file at its own pace.
+func (d *PlainDisk) Many(_ context.Context, n int) (time.Duration, error) {
 	start := time.Now()
 	err := d.each(n)
 	return time.Since(start), err
 }
 
-func (d *plainDisk) each(n int) error {
+func (d *PlainDisk) each(n int) error {
 	var g errgroup.Group
 	for _, f := range d.files {
 		g.Go(func() error {
@@ -67,7 +67,7 @@ func (d *plainDisk) each(n int) error {
 }
 
 // Close closes and removes the files.
-func (d *plainDisk) Close() error {
+func (d *PlainDisk) Close() error {
 	var errs []error
 	for _, f := range d.files {
 		if f != nil {
