@@ -3,13 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
+
+// joinTimeout is as long as the leader lets a new member catch up.
+const joinTimeout = 11 * time.Minute
 
 func newRaft(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "raft", Short: "The metadata cluster"}
@@ -47,12 +52,68 @@ func newRaft(a *app) *cobra.Command {
 			if err := p.Print(st, func() console.Table { return raftTable(st) }); err != nil {
 				return err
 			}
-			if st.Leader == "" {
+			switch {
+			case st.Diverged:
+				return fmt.Errorf("two members have different catalogs at one index: stop them, keep their directories, and report it")
+			case st.Leader == "":
 				return fmt.Errorf("metadata cluster has no leader: %w", console.ErrDegraded)
 			}
 			return nil
 		}),
-	}, transfer)
+	}, transfer, newRaftAdd(a), newRaftRemove(a), newRaftSnapshot(a))
+	return cmd
+}
+
+func newRaftAdd(a *app) *cobra.Command {
+	var raft, api string
+	cmd := &cobra.Command{
+		Use: "add HOST --raft HOST:PORT --api HOST:PORT", Short: "Add a member, and wait until it votes", Args: cobra.ExactArgs(1),
+		Long: `Adds a host as a member of the metadata cluster. Its process must run, with meta.join or with a directory that was emptied,
+and wait to be added: its log and /readyz?verbose say so, with this command. It gets its vote once it has caught up; the
+leader gives it up after 10 minutes.`,
+		RunE: a.withCluster(joinTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
+			id, err := vstack.ParseHostID(args[0])
+			if err != nil {
+				return err
+			}
+			if raft == "" || api == "" {
+				return fmt.Errorf("add member %s: %w: --raft and --api are needed", id, console.ErrUsage)
+			}
+			st, err := c.JoinMember(ctx, id, raft, api, func(s string) { p.Say("%s", s) })
+			if err != nil {
+				return err
+			}
+			return p.Print(st, func() console.Table { return raftTable(st) })
+		}),
+	}
+	cmd.Flags().StringVar(&raft, "raft", "", "where its Raft listens, as the others dial it")
+	cmd.Flags().StringVar(&api, "api", "", "where its API listens")
+	return cmd
+}
+
+func newRaftRemove(a *app) *cobra.Command {
+	var yes, force bool
+	cmd := &cobra.Command{
+		Use: "remove HOST --yes", Short: "Remove a member; a leader hands over first", Args: cobra.ExactArgs(1),
+		Long: `Removes a member for good: its directory is of no use any more, and the host comes back as a new member. Refused for the
+last one, and, without --force, where the members that are left and answer would be no majority.`,
+		RunE: a.withCluster(callTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
+			id, err := vstack.ParseHostID(args[0])
+			if err != nil {
+				return err
+			}
+			if err := confirm(yes, fmt.Sprintf("remove member %s for good", id)); err != nil {
+				return err
+			}
+			st, err := c.LeaveMember(ctx, id, force)
+			if err != nil {
+				return err
+			}
+			return p.Print(st, func() console.Table { return raftTable(st) })
+		}),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "really")
+	cmd.Flags().BoolVar(&force, "force", false, "even if those that are left and answer are no majority")
 	return cmd
 }
 
@@ -62,27 +123,27 @@ func raftTable(st wire.RaftStatus) console.Table {
 	if leader == "" {
 		leader = "none"
 	}
-	t.Foot = fmt.Sprintf("leader %s · term %d · applied %d · catalog checksum %s · %s may fail (asked %s)",
-		leader, st.Term, st.Applied, st.Checksum, console.Count(st.CanFail, "more member"), st.Node)
+	t.Foot = fmt.Sprintf("cluster %s · leader %s · term %d · applied %d · %s may fail now (asked %s)",
+		st.Cluster, leader, st.Term, st.Applied, console.Count(st.CanFail, "more member"), st.Node)
 	return t
 }
 
 func peerTable(peers []wire.RaftPeer) console.Table {
 	t := console.Table{
-		Head:  []string{"id", "state", "voter", "raft", "api", "term", "last", "commit", "applied", "behind", "contact"},
-		Right: []int{5, 6, 7, 8, 9, 10},
-	}
-	var last uint64
-	for _, p := range peers {
-		last = max(last, p.LastIndex)
+		Head:  []string{"id", "state", "vote", "raft", "api", "term", "last", "commit", "applied", "behind", "contact", "disk", "checksum"},
+		Right: []int{5, 6, 7, 8, 9, 10, 11},
 	}
 	for _, p := range peers {
 		if !p.Reached {
-			t.Rows = append(t.Rows, []any{p.ID, "unreachable", p.Voter, p.Raft, p.API, "-", "-", "-", "-", "-", "-"})
+			t.Rows = append(t.Rows, []any{p.ID, "unreachable", p.Voter, p.Raft, p.API, "-", "-", "-", "-", "-", "-", "-", "-"})
 			continue
 		}
-		t.Rows = append(t.Rows, []any{p.ID, p.State, p.Voter, p.Raft, p.API, p.Term, p.LastIndex, p.Commit, p.Applied,
-			last - p.Applied, fmt.Sprintf("%.0f ms", 1000*p.LastContact)})
+		state := p.State
+		if p.Standing != "member" {
+			state = p.Standing
+		}
+		t.Rows = append(t.Rows, []any{p.ID, state, p.Voter, p.Raft, p.API, p.Term, p.LastIndex, p.Commit, p.Applied,
+			p.Behind, console.Seconds(p.LastContact), console.Seconds(p.DiskWrite), fmt.Sprintf("%.12s", p.Checksum)})
 	}
 	return t
 }

@@ -1,0 +1,78 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+// joinPoll is how often a member that joins is looked at.
+const joinPoll = 250 * time.Millisecond
+
+// JoinMember adds a member and waits until it has its vote. say is told of its progress.
+func (c *Cluster) JoinMember(ctx context.Context, id vstack.HostID, raft, api string, say func(string)) (wire.RaftStatus, error) {
+	p, err := c.Meta.AddMember(ctx, id, raft, api)
+	if err != nil {
+		return wire.RaftStatus{}, console.Hint(err, "vstack raft status; on the new host: vstack server with meta.join: true")
+	}
+	say(fmt.Sprintf("%s (instance %s) is added without a vote until it has caught up", id, p.Instance))
+	tick := time.NewTicker(joinPoll)
+	defer tick.Stop()
+	last := "not looked at yet"
+	for {
+		select {
+		case <-ctx.Done():
+			return wire.RaftStatus{}, console.Hint(fmt.Errorf("member %s has no vote yet: %w: %s", id, vstack.ErrTimeout, last),
+				"vstack raft peers: the leader goes on, and gives it up after 10 minutes")
+		case <-tick.C:
+		}
+		st, err := c.Meta.RaftStatus(ctx)
+		if err != nil {
+			continue // the deadline ends it
+		}
+		now, found := peerOf(st, string(id), p.Instance)
+		switch {
+		case !found && st.Leader != "":
+			return st, console.Hint(fmt.Errorf("member %s did not catch up and was removed again: %w", id, vstack.ErrTimeout), "the log of leader %s says why", st.Leader)
+		case now.Voter:
+			return st, nil
+		case !now.Reached:
+			last = "it does not answer at " + api
+		default:
+			last = fmt.Sprintf("it is %s, %d entries behind", now.Standing, now.Behind)
+		}
+	}
+}
+
+func peerOf(st wire.RaftStatus, id, instance string) (wire.RaftPeer, bool) {
+	for _, p := range st.Peers {
+		if p.ID == id && p.Instance == instance {
+			return p, true
+		}
+	}
+	return wire.RaftPeer{}, false
+}
+
+// LeaveMember removes a member. One that is none is an error here, since whoever types
+// its name expects it to be.
+func (c *Cluster) LeaveMember(ctx context.Context, id vstack.HostID, force bool) (wire.RaftStatus, error) {
+	list, err := c.Meta.Members(ctx)
+	if err != nil {
+		return wire.RaftStatus{}, err
+	}
+	known := false
+	for _, m := range list.Items {
+		known = known || m.ID == string(id)
+	}
+	if !known {
+		return wire.RaftStatus{}, console.Hint(fmt.Errorf("member %s: %w", id, vstack.ErrNotFound), "vstack raft peers")
+	}
+	if err := c.Meta.RemoveMember(ctx, id, force); err != nil {
+		return wire.RaftStatus{}, console.Hint(err, "vstack raft status")
+	}
+	return c.Meta.RaftStatus(ctx)
+}
