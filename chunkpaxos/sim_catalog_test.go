@@ -82,6 +82,9 @@ func (c *simCatalog) move(to []vstack.StoreID) {
 	c.next[pg] = g
 	c.w.tell("catalog  PREPARING epoch %d on %s, attempt %d", g.Epoch, c.w.storeNames(to), g.Attempt)
 	c.w.drive(from, g)
+	if c.w.plan.mutant.twice {
+		c.w.after(c.w.plan.delay(c.w.rnd), func() { c.w.drive(from, g) })
+	}
 }
 
 // replace takes a store that is gone out of its group.

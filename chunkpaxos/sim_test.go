@@ -161,6 +161,7 @@ var mutants = []struct {
 	{"a rolled-back acceptor votes", mutant{acceptor: acceptorMutant{ignoreEcho: true}}, 0},
 	{"epoch change without a seal", mutant{acceptor: acceptorMutant{unsealed: true}}, 0},
 	{"epoch change sealed by one node only", mutant{driver: driverMutant{sealOne: true}}, 0},
+	{"an attempt at an epoch is driven by two", mutant{twice: true}, 2400},
 	{"the lowest ballot's value is installed", mutant{driver: driverMutant{lowest: true}}, 0},
 	{"votes in an epoch without its install", mutant{acceptor: acceptorMutant{uninstalled: true}}, 9400},
 	{"a first page that comes again empties the install", mutant{acceptor: acceptorMutant{firstResets: true}}, 1800},
@@ -176,7 +177,7 @@ func planFor(seed uint64, m mutant) plan {
 		p.loss, p.contenders, p.slots, p.resumes = 150, 2, 3, 1
 	case m.acceptor.ignoreEcho:
 		p.wipes = 1
-	case m.acceptor.unsealed, m.driver != driverMutant{}, m.acceptor.uninstalled:
+	case m.acceptor.unsealed, m.driver != driverMutant{}, m.twice, m.acceptor.uninstalled:
 		p.moves, p.contenders, p.loss, p.abort, p.wipes = 2, 2, 150, false, 0
 	case m.acceptor.firstResets:
 		p.moves, p.contenders, p.slots, p.onegroup, p.duplicate, p.abort, p.wipes = 2, 2, 3, true, 400, false, 0

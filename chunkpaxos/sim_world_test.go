@@ -66,6 +66,7 @@ type mutant struct {
 	proposer proposerMutant
 	driver   driverMutant
 	shared   bool // the catalog issues one incarnation and owner to two processes
+	twice    bool // two processes drive one attempt at an epoch
 }
 
 // randomPlan draws a plan: every seed switches on another mixture of faults.
