@@ -106,6 +106,7 @@ func (st *store) addr() string {
 func (st *store) report() wire.StoreReport {
 	stats := st.disk.Stats()
 	missing, corrupt := st.loop.Lacking()
+	surveyed, lacking := st.loop.Behind()
 	reads, bytes := st.reader.Served()
 	past := st.past.get()
 	_, mute := st.voter.Votes()
@@ -116,7 +117,7 @@ func (st *store) report() wire.StoreReport {
 		Cluster: past.Cluster, Seen: past.Seen,
 		ReadP99: st.latency.Quantile(time.Now(), 0.99).Seconds(), Reads: reads, ReadSize: bytes,
 		Writes: st.voter.Accepted(), Started: st.server.started, Full: stats.Free < vstack.MaxChunkSize, Mute: mute,
-		Amnesic: st.voter.Barred(time.Now()),
+		Amnesic: st.voter.Barred(time.Now()), Surveyed: surveyed, Lacking: lacking,
 	}
 }
 

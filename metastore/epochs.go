@@ -28,12 +28,17 @@ type epochs struct {
 	begun     *prometheus.CounterVec
 	preparing prometheus.Gauge
 	held      prometheus.Gauge
+	waiting   prometheus.Gauge
 	oldest    prometheus.Gauge
 
 	// Of the duty's goroutine.
 	term    uint64
 	planner *reconfigure.Planner
 	told    map[vstack.StoreID]int // roles that nothing can take, as last logged
+	// published are the groups that may hold chunks of published videos, by the feed up
+	// to read.
+	published [vstack.PlacementGroups]bool
+	read      uint64
 }
 
 func newEpochs(reg prometheus.Registerer) (*epochs, error) {
@@ -44,10 +49,12 @@ func newEpochs(reg prometheus.Registerer) (*epochs, error) {
 			Help: "Placement groups whose next epoch is being prepared, on the leader."}),
 		held: prometheus.NewGauge(prometheus.GaugeOpts{Name: "vstack_metastore_epoch_held_groups",
 			Help: "Placement groups that should change their epoch and lack a majority of acceptors, on the leader."}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{Name: "vstack_metastore_epoch_waiting_groups",
+			Help: "Placement groups that an order would move and that wait for copies of the stores which they keep, on the leader."}),
 		oldest: prometheus.NewGauge(prometheus.GaugeOpts{Name: "vstack_metastore_epoch_oldest_attempt_seconds",
 			Help: "For how long the oldest attempt that is not activated is out, on the leader."}),
 	}
-	for _, c := range []prometheus.Collector{e.begun, e.preparing, e.held, e.oldest} {
+	for _, c := range []prometheus.Collector{e.begun, e.preparing, e.held, e.waiting, e.oldest} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register the metrics of epoch changes: %w", err)
 		}
@@ -85,6 +92,7 @@ func (e *epochs) rest() {
 	e.term, e.told = 0, nil
 	e.preparing.Set(0)
 	e.held.Set(0)
+	e.waiting.Set(0)
 	e.oldest.Set(0)
 }
 
@@ -106,6 +114,9 @@ func (s *Server) changeEpochs(ctx context.Context, l raftnode.Leadership) {
 		s.giveUp(ctx, l, state.Map)
 		state.Amnesia = s.monitor.Amnesia()
 	}
+	if slices.ContainsFunc(state.Map.Stores, func(st vstack.Store) bool { return st.Leaving == vstack.LeaveOrdered }) {
+		state.Surveys, state.Published = s.monitor.Surveys(), e.note(view)
+	}
 	d, err := e.planner.Decide(state)
 	if err != nil {
 		s.cfg.Logger.Error("decide epoch changes", "err", err)
@@ -113,6 +124,7 @@ func (s *Server) changeEpochs(ctx context.Context, l raftnode.Leadership) {
 	}
 	e.preparing.Set(float64(d.Preparing))
 	e.held.Set(float64(len(d.Held.Groups)))
+	e.waiting.Set(float64(len(d.Held.Copies)))
 	e.oldest.Set(d.Oldest.Seconds())
 	s.tellHeld(d.Held.Roles)
 	if len(d.Changes) == 0 {
@@ -131,6 +143,23 @@ func (s *Server) changeEpochs(ctx context.Context, l raftnode.Leadership) {
 		e.begun.WithLabelValues(string(c.Reason)).Inc()
 		s.cfg.Logger.Debug("epoch prepared", "group", c.PG, "epoch", c.From+1, "attempt", c.After+1, "driver", c.Driver, "reason", c.Reason)
 	}
+}
+
+// note reads on in the feed which groups have chunks of published videos. What is deleted
+// stays noted: that costs a wait.
+func (e *epochs) note(view *catalog.View) *[vstack.PlacementGroups]bool {
+	for more := slices.Contains(e.published[:], false); more; {
+		page := view.Feed(e.read)
+		for _, v := range page.Videos {
+			if v.Manifest != nil {
+				for slot := range v.Manifest.Slots {
+					e.published[slot.PG()] = true
+				}
+			}
+		}
+		e.read, more = page.Index, page.More
+	}
+	return &e.published
 }
 
 // stateOf is what the catalog says of epochs; what stores say of themselves is not in it.

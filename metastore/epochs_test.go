@@ -26,13 +26,15 @@ type node struct {
 	mu      sync.Mutex
 	silent  map[vstack.StoreID]bool
 	amnesic map[vstack.StoreID][]vstack.PG
+	lacking map[vstack.StoreID][]vstack.PG
+	blind   bool // has not looked at what it should hold
 	lazy    bool // drives nothing
 }
 
 // node starts a host; it ends with ctx.
 func (c *cluster) node(ctx context.Context, host int, lazy bool) *node {
 	id := c.issue(identity.Spec{ID: string(heartbeatOf(host, 1).Host), Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}})
-	n := &node{host: host, cl: c.clientAs(id), silent: map[vstack.StoreID]bool{}, amnesic: map[vstack.StoreID][]vstack.PG{}, lazy: lazy}
+	n := &node{host: host, cl: c.clientAs(id), silent: map[vstack.StoreID]bool{}, amnesic: map[vstack.StoreID][]vstack.PG{}, lacking: map[vstack.StoreID][]vstack.PG{}, lazy: lazy}
 	var wg sync.WaitGroup
 	c.t.Cleanup(wg.Wait)
 	every := func(d time.Duration, do func()) {
@@ -57,7 +59,11 @@ func (n *node) report() wire.Heartbeat {
 	hb := heartbeatOf(n.host, 1)
 	hb.Stores = slices.DeleteFunc(hb.Stores, func(r wire.StoreReport) bool { return n.silent[r.ID] })
 	for i := range hb.Stores {
-		hb.Stores[i].Amnesic = n.amnesic[hb.Stores[i].ID]
+		r := &hb.Stores[i]
+		r.Amnesic, r.Lacking = n.amnesic[r.ID], n.lacking[r.ID]
+		if !n.blind {
+			r.Surveyed = 1 << 40 // always as new as the catalog
+		}
 	}
 	return hb
 }
@@ -205,6 +211,63 @@ func TestAnOrderedReplacementMovesEveryRole(t *testing.T) {
 		m = c.placement()
 		return rolesOf(m, with) == 0 && preparing(m) == 0 && rolesOf(m, gone) > 0
 	})
+}
+
+func TestAnOrderWaitsUntilThoseWhoStayHaveEverything(t *testing.T) {
+	t.Parallel()
+	c, nodes := frozen(t, 4, false, nil)
+	for _, n := range nodes {
+		n.set(func() { n.blind = true })
+	}
+	v, _, err := publish(t.Context(), c.client(), "published", 60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := c.client().Manifest(t.Context(), v.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled := map[vstack.PG]bool{}
+	for slot := range manifest.Slots {
+		filled[slot.PG()] = true
+	}
+	gone := storeID(0, 0)
+	if _, err := c.client().ReplaceStore(t.Context(), gone, vstack.StoreID{}); err != nil {
+		t.Fatal(err)
+	}
+	stays := func(m *vstack.PlacementMap) (full, empty []vstack.PG) {
+		for pg, g := range m.Groups {
+			if g.Index(gone) < 0 {
+				continue
+			}
+			if filled[vstack.PG(pg)] {
+				full = append(full, vstack.PG(pg))
+			} else {
+				empty = append(empty, vstack.PG(pg))
+			}
+		}
+		return full, empty
+	}
+	before, _ := stays(c.placement())
+	c.eventually("the groups that hold nothing to have moved", func() bool { _, empty := stays(c.placement()); return len(empty) == 0 })
+	if full, _ := stays(c.placement()); len(full) != len(before) || len(full) < 5 {
+		t.Fatalf("%d of %d groups that hold chunks were moved before anybody said what it lacks", len(before)-len(full), len(before))
+	}
+	// One store that stays lacks chunks of one group: that group alone waits.
+	late := before[0]
+	for _, n := range nodes {
+		n.set(func() {
+			n.blind = false
+			for i := range 2 {
+				n.lacking[storeID(n.host, i)] = []vstack.PG{late}
+			}
+		})
+	}
+	c.eventually("all but that group to have moved", func() bool { full, _ := stays(c.placement()); return slices.Equal(full, []vstack.PG{late}) })
+	for _, n := range nodes {
+		n.set(func() { clear(n.lacking) })
+	}
+	c.eventually("the last group to have moved", func() bool { return rolesOf(c.placement(), gone) == 0 })
 }
 
 func TestAnOvertakenAttemptIsRefused(t *testing.T) {

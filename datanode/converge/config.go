@@ -31,6 +31,8 @@ type Catalog interface {
 	Slot(id vstack.ChunkID) (vstack.Slot, uint32, bool)
 	// Changed is closed at the next change.
 	Changed() <-chan struct{}
+	// Applied is the index up to which the view is complete.
+	Applied() uint64
 }
 
 // Votes knows which chunks the acceptor's votes name.

@@ -39,6 +39,9 @@ type Loop struct {
 	mu      sync.Mutex // guards all below
 	corrupt map[vstack.ChunkID]struct{}
 	scrub   scrubState
+	// Of the last survey.
+	surveyed uint64 // catalog index
+	behind   []vstack.PG
 
 	unnamed map[vstack.ChunkID]time.Time // since when; of Run alone
 }
@@ -120,6 +123,14 @@ func (l *Loop) Lacking() (missing, corrupt int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.missing.Load(), int64(len(l.corrupt))
+}
+
+// Behind lists the placement groups of which the store lacked chunks when it last
+// compared itself with the catalog, and at which index that was.
+func (l *Loop) Behind() (index uint64, groups []vstack.PG) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.surveyed, l.behind
 }
 
 // Passes counts the passes that ended.

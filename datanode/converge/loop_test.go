@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -40,6 +41,7 @@ func (v view) Slot(id vstack.ChunkID) (vstack.Slot, uint32, bool) {
 }
 
 func (v view) Changed() <-chan struct{} { return nil }
+func (v view) Applied() uint64          { return 7 }
 
 // noVotes is an acceptor without votes.
 type noVotes struct{ disk *superblock.Store }
@@ -120,6 +122,31 @@ func TestPassFetchesWhatIsMissing(t *testing.T) {
 	}
 	if missing, corrupt := l.Lacking(); missing != 0 || corrupt != 0 {
 		t.Errorf("still lacks %d and %d", missing, corrupt)
+	}
+}
+
+func TestASurveyTellsWhichGroupsLackChunks(t *testing.T) {
+	v := view{holding(1, 0, vstack.ClassHot), holding(2, 0, vstack.ClassHot), holding(3, 3, vstack.ClassHot)}
+	reachable := false
+	l, _ := loop(t, v, func(c *Config) {
+		c.Fetch = func(_ context.Context, s vstack.Slot, _ vstack.Value) ([]byte, error) {
+			if s.Video[0] == 2 && !reachable {
+				return nil, vstack.ErrUnavailable
+			}
+			return body(s.Video[0]), nil
+		}
+	})
+	if index, groups := l.Behind(); index != 0 || groups != nil {
+		t.Errorf("before it looked: %d, %v", index, groups)
+	}
+	for _, want := range [][]vstack.PG{{v[1].Slot.PG()}, nil} {
+		if err := l.pass(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if index, groups := l.Behind(); index != v.Applied() || !slices.Equal(groups, want) {
+			t.Errorf("at %d lacks %v, want %v", index, groups, want)
+		}
+		reachable = true
 	}
 }
 

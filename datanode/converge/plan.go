@@ -54,6 +54,8 @@ type plan struct {
 // survey compares what the store must hold with what it holds.
 func (l *Loop) survey() plan {
 	p := plan{named: named{}}
+	at := l.cfg.Catalog.Applied() // before the view is read, which may be newer
+	var lacks [vstack.PlacementGroups]bool
 	seen := map[vstack.ChunkID]struct{}{} // of the missing, of which slots may share one
 	l.cfg.Catalog.Holdings(l.cfg.Disk.ID(), func(h catalog.Holding) bool {
 		if !desireOf(h.Class, h.Index).chunk {
@@ -64,7 +66,11 @@ func (l *Loop) survey() plan {
 		if info.Bad {
 			l.Corrupt(h.Chunk)
 		}
-		if here || info.Bad {
+		if here {
+			return true
+		}
+		lacks[h.Slot.PG()] = true
+		if info.Bad {
 			return true
 		}
 		if _, again := seen[h.Chunk]; again {
@@ -77,5 +83,18 @@ func (l *Loop) survey() plan {
 		}
 		return true
 	})
+	l.note(at, lacks)
 	return p
+}
+
+// note keeps what a survey found, for Behind.
+func (l *Loop) note(at uint64, lacks [vstack.PlacementGroups]bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.surveyed, l.behind = at, nil
+	for pg, yes := range lacks {
+		if yes {
+			l.behind = append(l.behind, vstack.PG(pg))
+		}
+	}
 }

@@ -118,6 +118,10 @@ type StoreReport struct {
 	// Amnesic lists the placement groups that the store acts for and is barred from
 	// until their epoch changes; at most PlacementGroups.
 	Amnesic []vstack.PG `json:"amnesic,omitempty"`
+	// Lacking lists the placement groups of which the store lacked chunks when it last
+	// compared itself with the catalog, at the index Surveyed.
+	Lacking  []vstack.PG `json:"lacking,omitempty"`
+	Surveyed uint64      `json:"surveyed,omitzero"`
 }
 
 // Heartbeat is the body of POST /v1/heartbeats: one host's datanode, every second.

@@ -166,6 +166,17 @@ func (m *Monitor) Amnesia() map[vstack.StoreID]reconfigure.Report {
 	return out
 }
 
+// Surveys collects what stores last said that they lack.
+func (m *Monitor) Surveys() map[vstack.StoreID]reconfigure.Survey {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := make(map[vstack.StoreID]reconfigure.Survey, len(m.stores))
+	for id, s := range m.stores {
+		out[id] = reconfigure.Survey{Index: s.report.Surveyed, Lacking: s.report.Lacking}
+	}
+	return out
+}
+
 // Echo is the highest LSN of a store that this leader knows of.
 func (m *Monitor) Echo(id vstack.StoreID, committed vstack.LSN) vstack.LSN {
 	m.mu.Lock()

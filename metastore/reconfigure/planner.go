@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/metastore/placement"
 )
 
 // Reason is why an attempt is issued.
@@ -41,7 +40,17 @@ type State struct {
 	Wanted map[vstack.StoreID]vstack.StoreID
 	// Amnesia are the last reports of stores that are barred from groups.
 	Amnesia map[vstack.StoreID]Report
-	Now     time.Time
+	// Surveys are the last words of stores on what they lack.
+	Surveys map[vstack.StoreID]Survey
+	// Published are the groups that may hold chunks of published videos; nil for none.
+	Published *[vstack.PlacementGroups]bool
+	Now       time.Time
+}
+
+// Survey is what a store found when it compared itself with the catalog at an index.
+type Survey struct {
+	Index   uint64
+	Lacking []vstack.PG
 }
 
 // Report is what an amnesic store said, and when it was heard.
@@ -77,13 +86,14 @@ type Planner struct {
 
 // mark is the number that was last seen and the time at which it was seen first.
 type mark struct {
-	number uint64
-	since  time.Time
+	number  uint64
+	since   time.Time
+	version uint64 // of the map in which it was seen first
 }
 
-func (m *mark) see(number uint64, now time.Time) {
+func (m *mark) see(number uint64, s State) {
 	if m.number != number || m.since.IsZero() {
-		*m = mark{number, now}
+		*m = mark{number, s.Now, s.Map.Version}
 	}
 }
 
@@ -94,24 +104,26 @@ func New(cfg Config) *Planner { return &Planner{cfg: cfg} }
 func (p *Planner) Decide(s State) (Decision, error) {
 	var d Decision
 	for pg, g := range s.Map.Groups {
-		p.epochs[pg].see(uint64(g.Epoch), s.Now)
+		p.epochs[pg].see(uint64(g.Epoch), s)
 		if g.Next == nil {
 			p.attempts[pg] = mark{}
 			continue
 		}
-		p.attempts[pg].see(uint64(g.Epoch)<<32|uint64(g.Next.Attempt), s.Now)
+		p.attempts[pg].see(uint64(g.Epoch)<<32|uint64(g.Next.Attempt), s)
 		d.Preparing++
 		d.Oldest = max(d.Oldest, s.Now.Sub(p.attempts[pg].since))
 	}
 	v := survey(s, p.forgotten(s))
-	if !v.leaving && len(v.amnesic) == 0 && d.Preparing == 0 {
+	if len(v.dead)+len(v.ordered)+len(v.amnesic)+d.Preparing == 0 {
 		return d, nil
 	}
 	targets, err := v.replacements(s)
 	if err != nil {
 		return d, fmt.Errorf("decide epoch changes: %w", err)
 	}
-	d.Held = v.held(s.Map, targets)
+	if d.Held.Roles, err = v.stay(s); err != nil {
+		return d, fmt.Errorf("decide epoch changes: %w", err)
+	}
 	under := p.overtake(s, v, targets, &d)
 	p.begin(s, v, targets, under, &d)
 	return d, nil
@@ -179,6 +191,10 @@ func (p *Planner) begin(s State, v *view, targets [][]vstack.StoreID, under int,
 			d.Held.Groups = append(d.Held.Groups, group)
 			continue
 		}
+		if why == Ordered && !v.whole(s, group, p.epochs[pg].version, g.Targets, to) {
+			d.Held.Copies = append(d.Held.Copies, group)
+			continue
+		}
 		if under >= p.cfg.Window {
 			continue
 		}
@@ -195,31 +211,27 @@ type Held struct {
 	Roles map[vstack.StoreID]int
 	// Groups should move and lack a majority of acceptors that can seal or install.
 	Groups []vstack.PG
+	// Copies are groups that an order would move and that wait until the stores which
+	// they keep have everything.
+	Copies []vstack.PG
 }
 
 // Stay counts, by leaving store, the roles that no other store can take.
 func Stay(s State) (map[vstack.StoreID]int, error) {
-	v := survey(s, nil)
-	targets, err := v.replacements(s)
+	roles, err := survey(s, nil).stay(s)
 	if err != nil {
 		return nil, fmt.Errorf("count roles that stay: %w", err)
 	}
-	return v.held(s.Map, targets).Roles, nil
+	return roles, nil
 }
 
 // Movable says in how many groups a store has a role, and in how many of them another
 // can take it once the store leaves, for wanted if that is not zero.
 func Movable(s State, id, wanted vstack.StoreID) (roles, movable int, err error) {
 	v := survey(s, nil)
-	leaving := map[vstack.StoreID]vstack.StoreID{id: wanted}
-	for other, with := range v.change.Leaving {
-		if other != id {
-			leaving[other] = with
-		}
-	}
-	v.change.Leaving = leaving
 	delete(v.change.Open, id)
-	targets, err := placement.Replace(v.change)
+	s.Wanted = map[vstack.StoreID]vstack.StoreID{id: wanted}
+	targets, err := v.without(s, id)
 	if err != nil {
 		return 0, 0, fmt.Errorf("replace store %s: %w", id, err)
 	}

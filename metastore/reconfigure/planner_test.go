@@ -20,6 +20,8 @@ type world struct {
 	m       *vstack.PlacementMap
 	wanted  map[vstack.StoreID]vstack.StoreID
 	amnesia map[vstack.StoreID]Report
+	surveys map[vstack.StoreID]Survey
+	filled  *[vstack.PlacementGroups]bool // groups with chunks of published videos
 	now     time.Time
 	planner *Planner
 }
@@ -61,7 +63,7 @@ func (w *world) store(id vstack.StoreID) *vstack.Store {
 }
 
 func (w *world) decide() Decision {
-	d, err := w.planner.Decide(State{Map: w.m, Wanted: w.wanted, Amnesia: w.amnesia, Now: w.now})
+	d, err := w.planner.Decide(State{Map: w.m, Wanted: w.wanted, Amnesia: w.amnesia, Surveys: w.surveys, Published: w.filled, Now: w.now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -73,6 +75,7 @@ func (w *world) look(after time.Duration) Decision {
 	w.now = w.now.Add(after)
 	d := w.decide()
 	for _, c := range d.Changes {
+		w.m.Version++
 		g := &w.m.Groups[c.PG]
 		issued := uint32(0)
 		if g.Next != nil {
@@ -126,6 +129,7 @@ func (w *world) activate() (n int) {
 	for pg, g := range w.m.Groups {
 		if g.Next != nil && w.store(g.Next.Driver).State == vstack.StoreUp {
 			w.m.Groups[pg] = vstack.PGTargets{Epoch: g.Next.Epoch, Attempt: g.Next.Attempt, Targets: g.Next.Targets}
+			w.m.Version++
 			n++
 		}
 	}
@@ -366,6 +370,81 @@ func TestANewcomerThatDiesMakesRoomForAnother(t *testing.T) {
 	w.settle()
 	if n := len(w.preparing()); n != 0 {
 		t.Errorf("%d groups are still prepared", n)
+	}
+}
+
+// survey has every store look at what it should hold, and lack nothing but what is named.
+func (w *world) survey(lacking map[vstack.StoreID][]vstack.PG) {
+	w.surveys = map[vstack.StoreID]Survey{}
+	for _, s := range w.m.Stores {
+		w.surveys[s.ID] = Survey{w.m.Version, lacking[s.ID]}
+	}
+}
+
+func TestAnOrderWaitsForTheCopiesOfThoseWhoStay(t *testing.T) {
+	w := newWorld(t, 5, 1, 1)
+	w.filled = &[vstack.PlacementGroups]bool{}
+	for pg := range 100 {
+		w.filled[pg] = true
+	}
+	gone, kept := id(0, 0), id(1, 0)
+	w.store(gone).Leaving = vstack.LeaveOrdered
+	w.settle()
+	for pg, g := range w.m.Groups {
+		if moved := g.Index(gone) < 0; moved != (pg >= 100) {
+			t.Fatalf("group %d: moved %v before anybody said what it lacks", pg, moved)
+		}
+	}
+	w.survey(map[vstack.StoreID][]vstack.PG{kept: {3, 4}, gone: {5}})
+	stale := w.surveys
+	w.settle()
+	for pg, g := range w.m.Groups {
+		if moved := g.Index(gone) < 0; moved != (pg != 3 && pg != 4) {
+			t.Fatalf("group %d: moved %v while a store that stays lacks chunks of 3 and 4", pg, moved)
+		}
+	}
+	// What was said before an epoch began counts for nothing in it.
+	w.store(id(2, 0)).Leaving = vstack.LeaveOrdered
+	w.survey(nil)
+	w.settle() // finishes the first order, in epoch 2 or 3 of each group
+	if w.roles(gone) != 0 {
+		t.Fatalf("the first keeps %d roles", w.roles(gone))
+	}
+	w.store(gone).Leaving = ""
+	w.surveys = stale
+	w.settle()
+	if n := w.roles(id(2, 0)); n != 100 {
+		t.Fatalf("it keeps %d roles on old words, want all 100 of groups that hold something", n)
+	}
+	if d := w.look(time.Second); len(d.Held.Copies) == 0 {
+		t.Error("nobody is told")
+	}
+	w.survey(nil)
+	w.settle()
+	if n := w.roles(id(2, 0)); n != 0 {
+		t.Errorf("it keeps %d roles", n)
+	}
+}
+
+func TestTwoOrdersNeverTakeTwoCopiesOfAGroupAtOnce(t *testing.T) {
+	w := newWorld(t, 5, 1, 3)
+	for h := range 2 {
+		w.store(id(h, 0)).Leaving = vstack.LeaveOrdered
+	}
+	for range 100 {
+		w.look(time.Second)
+		for pg, g := range w.m.Groups {
+			if g.Next == nil {
+				continue
+			}
+			if lost := slices.DeleteFunc(slices.Clone(g.Acceptors()), func(s vstack.StoreID) bool { return slices.Contains(g.Next.Targets, s) }); len(lost) > 1 {
+				t.Fatalf("group %d loses %d acceptors at once", pg, len(lost))
+			}
+		}
+		w.activate()
+	}
+	if n := w.roles(id(0, 0)) + w.roles(id(1, 0)); n != 0 {
+		t.Errorf("they keep %d roles", n)
 	}
 }
 

@@ -12,8 +12,9 @@ import (
 type view struct {
 	stores  map[vstack.StoreID]vstack.Store
 	amnesic map[vstack.PG][]vstack.StoreID
-	leaving bool // somebody is
 	change  placement.Change
+	dead    []vstack.StoreID // leaving stores, in the map's order
+	ordered []vstack.StoreID
 	drives  map[vstack.StoreID]int // attempts that each store drives
 	hosts   map[vstack.HostID]int  // and each host
 }
@@ -21,15 +22,16 @@ type view struct {
 func survey(s State, amnesic map[vstack.PG][]vstack.StoreID) *view {
 	v := &view{stores: make(map[vstack.StoreID]vstack.Store, len(s.Map.Stores)), amnesic: amnesic,
 		drives: map[vstack.StoreID]int{}, hosts: map[vstack.HostID]int{}}
-	v.change.Leaving = map[vstack.StoreID]vstack.StoreID{}
 	v.change.Open = map[vstack.StoreID]bool{}
 	for _, st := range s.Map.Stores {
 		v.stores[st.ID] = st
 		v.change.Stores = append(v.change.Stores, placement.Store{ID: st.ID, Host: st.Host})
-		if st.Leaving != "" {
-			v.leaving = true
-			v.change.Leaving[st.ID] = s.Wanted[st.ID]
-		} else if st.State == vstack.StoreUp {
+		switch {
+		case st.Leaving == vstack.LeaveDead:
+			v.dead = append(v.dead, st.ID)
+		case st.Leaving != "":
+			v.ordered = append(v.ordered, st.ID)
+		case st.State == vstack.StoreUp:
 			v.change.Open[st.ID] = true
 		}
 	}
@@ -46,13 +48,60 @@ func survey(s State, amnesic map[vstack.PG][]vstack.StoreID) *view {
 	return v
 }
 
-// replacements are the targets of groups that a leaving store is in. A group that is
-// preparing moves on from there, not from where it was, unless its newcomers died.
+// replacements are the targets of groups in which something can move. Dead stores go
+// first, all together; stores that leave by order hold bytes that others may need, so
+// they go one after the other, or a group could lose two good copies at once. If nothing
+// can move, they are those of the dead. A group
+// that is preparing moves on from there, not from where it was, unless a newcomer died.
 func (v *view) replacements(s State) ([][]vstack.StoreID, error) {
-	if !v.leaving {
+	sets := [][]vstack.StoreID{v.dead}
+	for _, id := range v.ordered {
+		sets = append(sets, []vstack.StoreID{id})
+	}
+	held := make([][]vstack.StoreID, len(s.Map.Groups))
+	for i, set := range sets {
+		targets, err := v.without(s, set...)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			held = targets
+		}
+		for pg, to := range targets {
+			if to != nil && v.majority(vstack.PG(pg), s.Map.Groups[pg].Acceptors()) && v.majority(vstack.PG(pg), to[:vstack.Acceptors]) {
+				return targets, nil
+			}
+		}
+	}
+	return held, nil
+}
+
+// without are the targets of groups once the given stores have left.
+func (v *view) without(s State, leaving ...vstack.StoreID) ([][]vstack.StoreID, error) {
+	if len(leaving) == 0 {
 		return make([][]vstack.StoreID, len(s.Map.Groups)), nil
 	}
-	return placement.Replace(v.change)
+	c := v.change
+	c.Leaving = make(map[vstack.StoreID]vstack.StoreID, len(leaving))
+	for _, id := range leaving {
+		c.Leaving[id] = s.Wanted[id]
+	}
+	return placement.Replace(c)
+}
+
+// whole reports whether the stores that a group keeps have all of it, as they said since
+// its epoch began.
+func (v *view) whole(s State, pg vstack.PG, since uint64, from, to []vstack.StoreID) bool {
+	if s.Published == nil || !s.Published[pg] {
+		return true
+	}
+	for _, id := range from {
+		said, ok := s.Surveys[id]
+		if slices.Contains(to, id) && (!ok || v.down(id) || said.Index < since || slices.Contains(said.Lacking, pg)) {
+			return false
+		}
+	}
+	return true
 }
 
 func (v *view) up(id vstack.StoreID) bool   { return v.stores[id].State == vstack.StoreUp }
@@ -114,24 +163,22 @@ func (v *view) reason(from, to []vstack.StoreID) Reason {
 	return Ordered
 }
 
-// held counts the roles of leaving stores that no other can take.
-func (v *view) held(m *vstack.PlacementMap, targets [][]vstack.StoreID) (h Held) {
-	for pg, g := range m.Groups {
-		to := targets[pg]
+// stay counts the roles of leaving stores that no other can take.
+func (v *view) stay(s State) (map[vstack.StoreID]int, error) {
+	targets, err := v.without(s, slices.Concat(v.dead, v.ordered)...)
+	if err != nil {
+		return nil, err
+	}
+	roles := map[vstack.StoreID]int{}
+	for pg, to := range targets {
 		if to == nil {
-			to = g.Targets
-			if g.Next != nil {
-				to = g.Next.Targets
-			}
+			to = v.change.Groups[pg]
 		}
 		for _, id := range to {
 			if v.stores[id].Leaving != "" {
-				if h.Roles == nil {
-					h.Roles = map[vstack.StoreID]int{}
-				}
-				h.Roles[id]++
+				roles[id]++
 			}
 		}
 	}
-	return h
+	return roles, nil
 }
