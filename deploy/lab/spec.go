@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/vstack"
@@ -34,6 +35,8 @@ type Spec struct {
 	WriteTransport string
 	// LogLevel of the hosts. Default info.
 	LogLevel string
+	// DeadAfter is a store's silence before its roles move. Default that of config.
+	DeadAfter time.Duration
 	// Ports of every host.
 	Ports Ports
 }
@@ -85,6 +88,9 @@ func (s Spec) withDefaults() (Spec, error) {
 	}
 	if s.LogLevel == "" {
 		s.LogLevel = config.DefaultServer().Log.Level
+	}
+	if s.DeadAfter == 0 {
+		s.DeadAfter = config.DefaultServer().DeadAfter
 	}
 	setPort(&s.Ports.Raft, 7080)
 	setPort(&s.Ports.API, 8080)
@@ -175,6 +181,7 @@ func (s Spec) server(i int) config.Server {
 	c.Ingest.Addr = hostPort(h.Addr, s.Ports.Ingest)
 	c.WriteTransport = s.WriteTransport
 	c.Log.Level = s.LogLevel
+	c.DeadAfter = s.DeadAfter
 	return c
 }
 
