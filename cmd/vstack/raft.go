@@ -123,7 +123,12 @@ func raftTable(st wire.RaftStatus) console.Table {
 	if leader == "" {
 		leader = "none"
 	}
-	t.Foot = fmt.Sprintf("cluster %s · leader %s · term %d · applied %d · %s may fail now (asked %s)",
+	for _, p := range st.Peers {
+		if p.Standing != "member" && p.Detail != "" {
+			t.Foot += fmt.Sprintf("%s: %s\n", p.ID, p.Detail)
+		}
+	}
+	t.Foot += fmt.Sprintf("cluster %s · leader %s · term %d · applied %d · %s may fail now (asked %s)",
 		st.Cluster, leader, st.Term, st.Applied, console.Count(st.CanFail, "more member"), st.Node)
 	return t
 }
@@ -135,7 +140,11 @@ func peerTable(peers []wire.RaftPeer) console.Table {
 	}
 	for _, p := range peers {
 		if !p.Reached {
-			t.Rows = append(t.Rows, []any{p.ID, "unreachable", p.Voter, p.Raft, p.API, "-", "-", "-", "-", "-", "-", "-", "-"})
+			state := "unreachable"
+			if p.Standing != "" {
+				state = p.Standing
+			}
+			t.Rows = append(t.Rows, []any{p.ID, state, p.Voter, p.Raft, p.API, "-", "-", "-", "-", "-", "-", "-", "-"})
 			continue
 		}
 		state := p.State

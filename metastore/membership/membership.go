@@ -146,7 +146,7 @@ func (m *Manager) askAll(ctx context.Context) []wire.RaftPeer {
 	return out
 }
 
-// ask asks one member; an answer of another instance is none.
+// ask asks one member; another instance in its place has not been Reached.
 func (m *Manager) ask(ctx context.Context, of raftnode.Member) wire.RaftPeer {
 	var p wire.RaftPeer
 	var err error
@@ -155,8 +155,13 @@ func (m *Manager) ask(ctx context.Context, of raftnode.Member) wire.RaftPeer {
 	} else {
 		err = m.cfg.Ask(ctx, of.API, selfPath, &p)
 	}
-	if err != nil || p.ID != of.ID || p.Instance != of.Instance {
-		return wire.RaftPeer{ID: of.ID, Instance: of.Instance, Raft: of.Addr, API: of.API}
+	none := wire.RaftPeer{ID: of.ID, Instance: of.Instance, Raft: of.Addr, API: of.API}
+	switch {
+	case err != nil || p.ID != of.ID:
+		return none
+	case p.Instance != of.Instance: // its directory was emptied: it says what to do
+		none.Standing, none.Detail = p.Standing, p.Detail
+		return none
 	}
 	p.Reached = true
 	return p

@@ -306,8 +306,8 @@ func (n *Node) watchRemoval() {
 			return
 		}
 		if len(n.servers()) > 0 { // one that joins has none before the leader reaches it
-			n.setStanding(Removed, fmt.Sprintf("%s says that this member was removed from cluster %s; to come back, empty %s and: vstack raft add %s --raft %s --api %s",
-				h.ID, o.Genesis, n.cfg.Dir, o.ID, o.Raft, o.API))
+			n.setStanding(Removed, fmt.Sprintf("this member was removed from cluster %s; to come back, empty %s, restart, and: vstack raft add %s --raft %s --api %s",
+				o.Genesis, n.cfg.Dir, o.ID, o.Raft, o.API))
 			return
 		}
 	}
