@@ -132,10 +132,14 @@ var bounds = []bound{
 	{name: "uploader and contender, slow appends", contend: true, attempts: 1, async: true},
 	{name: "epoch change, slow appends", attempts: 1, drivers: 1, async: true},
 	{name: "epoch change, proposals in the new epoch", attempts: 1, again: 1, drivers: 1},
+	{name: "epoch change, a crash", attempts: 1, drivers: 1, crashes: 1},
+	{name: "epoch change, slow appends, a crash", attempts: 1, drivers: 1, crashes: 1, async: true},
 	{name: "epoch change, then a contender", contend: true, late: true, attempts: 1, drivers: 1},
 	{name: "epoch change, fast and classic", attempts: 2, drivers: 1},
 	{name: "epoch change by two drivers", attempts: 1, drivers: 2},
+	{name: "epoch change, its driver retries, then a contender", contend: true, late: true, attempts: 1, drivers: 1, tries: 1},
 	{name: "epoch change under uploader and contender", contend: true, attempts: 1, drivers: 1},
+	{name: "the same, and both propose in the new epoch", contend: true, attempts: 1, again: 1, drivers: 1},
 }
 
 func (x *exploration) capped() bool { return x.limit > 0 && x.states >= x.limit }
