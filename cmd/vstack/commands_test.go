@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/backup"
 	"github.com/vstack/vstack/quicclient"
 )
 
@@ -166,6 +167,31 @@ func TestCommandsOnACluster(t *testing.T) {
 			t.Errorf("report: %v, %d of %d chunks in the log", err, len(r.Log), r.Total)
 		}
 	})
+	t.Run("the catalog is saved, told and checked", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "catalog.backup")
+		var saved, told backup.Info
+		s.vstackJSON(&saved, "raft", "snapshot", "save", file)
+		s.vstackJSON(&told, "raft", "snapshot", "inspect", file)
+		if saved != told || told.Counts.Published != 1 || told.Index == 0 {
+			t.Errorf("saved %+v, told %+v", saved, told)
+		}
+		var held cluster.HeldReport
+		s.vstackJSON(&held, "raft", "snapshot", "check")
+		if held.Chunks != told.Counts.Chunks || held.Few != 0 || held.Stores != 6 {
+			t.Errorf("held %+v", held)
+		}
+		for code, args := range map[int][]string{
+			console.ExitUsage: {"raft", "snapshot", "restore", file},
+			console.ExitError: {"raft", "snapshot", "restore", file, "--yes"}, // there are videos
+		} {
+			if got, _, errOut := try(append([]string{"--cluster", s.lab.Client}, args...)...); got != code {
+				t.Errorf("%v: exit %d, want %d: %s", args, got, code, errOut)
+			}
+		}
+		if got, _, errOut := try("--cluster", s.lab.Client, "raft", "snapshot", "save", file); got != console.ExitError || !strings.Contains(errOut, "already exists") {
+			t.Errorf("over a file that is there: exit %d: %s", got, errOut)
+		}
+	})
 	t.Run("tables are for people", func(t *testing.T) {
 		for _, args := range [][]string{
 			{"video", "ls"}, {"video", "info", id}, {"video", "verify", id}, {"node", "ls"}, {"node", "info", "h1"},
@@ -197,24 +223,28 @@ func (s *scenario) exitCodes(id string) {
 		code int
 		says string
 	}{
-		"an unknown video is not found":      {[]string{"video", "info", unknown}, console.ExitNotFound, "vstack video ls"},
-		"an id that is none is usage":        {[]string{"video", "info", "film"}, console.ExitUsage, "film"},
-		"an unknown host is not found":       {[]string{"node", "info", "h9"}, console.ExitNotFound, "h9"},
-		"an unknown slot is not found":       {[]string{"chunk", "locate", id + "/1/999"}, console.ExitNotFound, ""},
-		"deleting asks first":                {[]string{"video", "rm", id}, console.ExitUsage, "--yes"},
-		"an export names its file":           {[]string{"video", "export", id}, console.ExitUsage, "vstack video export --help"},
-		"a rendition that nobody makes":      {[]string{"video", "upload", "--renditions", "99p", os.Args[0]}, console.ExitUsage, "480p"},
-		"a class that is none":               {[]string{"video", "upload", "--class", "warm", os.Args[0]}, console.ExitUsage, "cold"},
-		"a file that is no media":            {[]string{"video", "upload", os.Args[0]}, console.ExitError, "ffprobe"},
-		"an unknown member is not found":     {[]string{"raft", "transfer", "--to", "h9"}, console.ExitNotFound, "vstack raft peers"},
-		"an unknown scenario is not found":   {[]string{"bench", "run", "nonsense"}, console.ExitNotFound, "vstack bench ls"},
-		"a demo has hosts":                   {[]string{"demo", "--hosts", "0"}, console.ExitUsage, "--hosts"},
-		"a reader may look":                  {[]string{"--cluster", reader, "video", "info", id}, console.ExitOK, ""},
-		"a reader may not delete":            {[]string{"--cluster", reader, "video", "rm", "--yes", id}, console.ExitNotAllowed, ""},
-		"nothing to resume is not found":     {[]string{"video", "upload", "--resume", os.Args[0]}, console.ExitNotFound, "without --resume"},
-		"what is no video is refused":        {[]string{"video", "upload", filepath.Join(s.lab.Client, "vstack.yaml")}, console.ExitError, ""},
-		"no original was kept":               {[]string{"video", "export", id, "--original", "-o", filepath.Join(s.TempDir(), "x")}, console.ExitNotFound, "--keep-original"},
-		"an extension without a form is bad": {[]string{"video", "export", id, "-o", filepath.Join(s.TempDir(), "x.txt")}, console.ExitUsage, ".mp4"},
+		"an unknown video is not found":             {[]string{"video", "info", unknown}, console.ExitNotFound, "vstack video ls"},
+		"an id that is none is usage":               {[]string{"video", "info", "film"}, console.ExitUsage, "film"},
+		"an unknown host is not found":              {[]string{"node", "info", "h9"}, console.ExitNotFound, "h9"},
+		"an unknown slot is not found":              {[]string{"chunk", "locate", id + "/1/999"}, console.ExitNotFound, ""},
+		"deleting asks first":                       {[]string{"video", "rm", id}, console.ExitUsage, "--yes"},
+		"an export names its file":                  {[]string{"video", "export", id}, console.ExitUsage, "vstack video export --help"},
+		"a rendition that nobody makes":             {[]string{"video", "upload", "--renditions", "99p", os.Args[0]}, console.ExitUsage, "480p"},
+		"a class that is none":                      {[]string{"video", "upload", "--class", "warm", os.Args[0]}, console.ExitUsage, "cold"},
+		"a file that is no media":                   {[]string{"video", "upload", os.Args[0]}, console.ExitError, "ffprobe"},
+		"an unknown member is not found":            {[]string{"raft", "transfer", "--to", "h9"}, console.ExitNotFound, "vstack raft peers"},
+		"removing a member asks first":              {[]string{"raft", "remove", "h1"}, console.ExitUsage, "--yes"},
+		"an unknown member is not removed":          {[]string{"raft", "remove", "h9", "--yes"}, console.ExitNotFound, "vstack raft peers"},
+		"a member is not added without its address": {[]string{"raft", "add", "h9"}, console.ExitUsage, "--raft"},
+		"a backup that is none":                     {[]string{"raft", "snapshot", "inspect", os.Args[0]}, console.ExitError, "backup"},
+		"an unknown scenario is not found":          {[]string{"bench", "run", "nonsense"}, console.ExitNotFound, "vstack bench ls"},
+		"a demo has hosts":                          {[]string{"demo", "--hosts", "0"}, console.ExitUsage, "--hosts"},
+		"a reader may look":                         {[]string{"--cluster", reader, "video", "info", id}, console.ExitOK, ""},
+		"a reader may not delete":                   {[]string{"--cluster", reader, "video", "rm", "--yes", id}, console.ExitNotAllowed, ""},
+		"nothing to resume is not found":            {[]string{"video", "upload", "--resume", os.Args[0]}, console.ExitNotFound, "without --resume"},
+		"what is no video is refused":               {[]string{"video", "upload", filepath.Join(s.lab.Client, "vstack.yaml")}, console.ExitError, ""},
+		"no original was kept":                      {[]string{"video", "export", id, "--original", "-o", filepath.Join(s.TempDir(), "x")}, console.ExitNotFound, "--keep-original"},
+		"an extension without a form is bad":        {[]string{"video", "export", id, "-o", filepath.Join(s.TempDir(), "x.txt")}, console.ExitUsage, ".mp4"},
 	} {
 		s.Run(name, func(t *testing.T) {
 			code, _, errOut := try(append([]string{"--cluster", s.lab.Client, "--progress", "none"}, tc.args...)...)
