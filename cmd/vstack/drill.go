@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,14 +27,15 @@ func newDrillLs(a *app) *cobra.Command {
 				return err
 			}
 			type item struct {
-				Name string `json:"name"`
-				Doc  string `json:"doc"`
+				Name    string   `json:"name"`
+				Aliases []string `json:"aliases,omitempty"`
+				Doc     string   `json:"doc"`
 			}
 			var items []item
-			t := console.Table{Head: []string{"drill", "what it does"}}
+			t := console.Table{Head: []string{"drill", "also", "what it does"}}
 			for _, d := range drill.Drills() {
-				items = append(items, item{d.Name, d.Doc})
-				t.Rows = append(t.Rows, []any{d.Name, d.Doc})
+				items = append(items, item{d.Name, d.Aliases, d.Doc})
+				t.Rows = append(t.Rows, []any{d.Name, strings.Join(d.Aliases, ", "), d.Doc})
 			}
 			return p.Print(map[string]any{"items": items}, func() console.Table { return t })
 		},
@@ -46,8 +48,9 @@ func newDrillRun(a *app) *cobra.Command {
 	var bounds []string
 	cmd := &cobra.Command{
 		Use: "run NAME", Short: "Run a drill on a lab of its own", Args: cobra.ExactArgs(1),
-		Long: `Starts three hosts on loopback, puts them under load and repeats one fault. Nothing that was acknowledged may
-be lost and no linearizable read may be stale; bounds on times are given with --assert. Exit code 7: a bound was missed.`,
+		Long: `Starts three hosts on this machine, puts them under load and repeats one fault. Nothing that was acknowledged may
+be lost and every history of reads and writes must be linearizable; bounds on times are given with --assert. Exit code 7:
+a bound was missed. Drills that cut networks or hang disks must be run by root.`,
 		Example: `  vstack drill run kill-leader --repeat 30 --assert 'write_gap.p99<1.2s' --assert 'stalls==0' --report drill.html`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := a.printer()
@@ -102,9 +105,9 @@ be lost and no linearizable read may be stale; bounds on times are given with --
 	f.StringVar(&loads, "load", "upload,play,meta", "what clients do meanwhile: upload, play, meta, or none")
 	f.StringArrayVar(&bounds, "assert", nil, "bound, as 'write_gap.p99<1.2s' or 'stalls==0'; may be repeated")
 	f.StringVar(&file, "report", "", "also write a report: FILE.html stands alone, FILE.json is for programs")
-	f.DurationVar(&opt.Pause, "pause", 0, "how long a host is stopped or stays away (0: what the drill draws)")
-	f.Uint64Var(&opt.Seed, "seed", 1, "of drawn pauses")
+	f.DurationVar(&opt.Pause, "pause", 0, "how long a host is stopped, cut off or away, or a disk hangs (0: what the drill draws)")
+	f.Uint64Var(&opt.Seed, "seed", 1, "of drawn times")
 	f.StringVar(&opt.Dir, "dir", "", "directory of the lab, which then stays (default: a temporary one)")
-	f.StringVar(&opt.FirstIP, "first-ip", "", "first of the lab's three loopback addresses (default 127.0.8.1)")
+	f.StringVar(&opt.FirstIP, "first-ip", "", "first of the hosts' three addresses (default 127.0.8.1, or in a free subnet of 198.18.0.0/15 where networks are cut)")
 	return cmd
 }
