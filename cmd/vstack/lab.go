@@ -24,7 +24,7 @@ type labHost struct {
 
 func newLab(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "lab", Short: "Certificates and configuration for real hosts"}
-	cmd.AddCommand(newLabInit(a), newLabJoin(a), newLabRenew())
+	cmd.AddCommand(newLabInit(a), newLabAdd(a), newLabJoin(a), newLabRenew())
 	return cmd
 }
 
@@ -71,6 +71,48 @@ func newLabInit(a *app) *cobra.Command {
 	f.Var(&spec.Superblock, "superblock", "size of one append-only file")
 	f.StringVar(&spec.FirstIP, "first-ip", "127.0.0.1", "address of the first host of a loopback lab")
 	f.StringVar(&spec.WriteTransport, "write-transport", def.WriteTransport, "what carries chunk writes: tcp or quic")
+	return cmd
+}
+
+func newLabAdd(a *app) *cobra.Command {
+	var dir string
+	var member bool
+	cmd := &cobra.Command{
+		Use: "add HOST=ADDRESS --dir DIR [--meta]", Short: "Make the bundle of another host", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			p, err := a.printer()
+			if err != nil {
+				return err
+			}
+			specs, err := lab.ParseHosts(args)
+			if err != nil {
+				return err
+			}
+			l, err := lab.Load(dir)
+			if err != nil {
+				return err
+			}
+			h, err := l.Add(specs[0], member)
+			if err != nil {
+				return err
+			}
+			rows, err := packBundles(l)
+			if err != nil {
+				return err
+			}
+			row := rows[len(rows)-1]
+			return p.Print(row, func() console.Table {
+				t := console.Table{Head: []string{"host", "address", "roles", "bundle"}, Rows: [][]any{{row.Host, row.Addr, row.Roles, row.Bundle}}}
+				t.Foot = fmt.Sprintf("\nOn the host:  vstack lab join %s --dir /var/lib/vstack && vstack server --config /var/lib/vstack/vstack.yaml", filepath.Base(row.Bundle))
+				if self, ok := h.Config.Self(); ok && member {
+					t.Foot += fmt.Sprintf("\nThen here:    vstack --cluster %s raft add %s --raft %s --api %s", l.Client, h.ID, self.Raft, self.API)
+				}
+				return t
+			})
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "lab", "directory that lab init made")
+	cmd.Flags().BoolVar(&member, "meta", false, "the host shall join the metadata cluster")
 	return cmd
 }
 

@@ -68,19 +68,7 @@ func build(dir string, spec Spec) error {
 		return err
 	}
 	for i, h := range spec.Hosts {
-		host := filepath.Join(dir, hostsDir, string(h.ID))
-		err := ca.Issue(filepath.Join(host, tlsDir), identity.Spec{ID: string(h.ID), Role: identity.RoleHost, Addrs: []string{h.Addr}})
-		if err != nil {
-			return err
-		}
-		c := spec.server(i)
-		for _, d := range append(storeDirs(c), c.Meta.Dir, c.Ingest.Dir) {
-			if err := os.MkdirAll(filepath.Join(host, d), 0o755); err != nil {
-				return err
-			}
-		}
-		comment := fmt.Sprintf("V-Stack host %s. Start it with: vstack server --config %s", h.ID, config.File)
-		if err := config.Write(filepath.Join(host, config.File), comment, c); err != nil {
+		if err := buildHost(filepath.Join(dir, hostsDir, string(h.ID)), ca, spec.server(i), h.Addr); err != nil {
 			return err
 		}
 	}
@@ -97,6 +85,21 @@ func storeDirs(c config.Server) []string {
 		out = append(out, s.Dir)
 	}
 	return out
+}
+
+// buildHost fills one host's directory.
+func buildHost(dir string, ca *identity.CA, c config.Server, addr string) error {
+	err := ca.Issue(filepath.Join(dir, tlsDir), identity.Spec{ID: c.Host, Role: identity.RoleHost, Addrs: []string{addr}})
+	if err != nil {
+		return err
+	}
+	for _, d := range append(storeDirs(c), c.Meta.Dir, c.Ingest.Dir) {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			return err
+		}
+	}
+	comment := fmt.Sprintf("V-Stack host %s. Start it with: vstack server --config %s", c.Host, config.File)
+	return config.Write(filepath.Join(dir, config.File), comment, c)
 }
 
 // Load reads a lab that Init made.

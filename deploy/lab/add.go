@@ -1,0 +1,79 @@
+package lab
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// Add makes another host of the lab, with the ports and stores of the first. A member is
+// configured to wait until it is added to the metadata cluster; another host runs stores
+// and the uploader only. It starts nothing.
+func (l *Lab) Add(spec HostSpec, member bool) (*Host, error) {
+	c, err := l.another(spec, member)
+	if err != nil {
+		return nil, fmt.Errorf("add host %s to lab %s: %w", spec.ID, l.Dir, err)
+	}
+	ca, err := identity.LoadCA(filepath.Join(l.Dir, caDir))
+	if err != nil {
+		return nil, fmt.Errorf("add host %s to lab %s: %w", spec.ID, l.Dir, err)
+	}
+	tmp, err := os.MkdirTemp(l.Dir, ".init-")
+	if err != nil {
+		return nil, fmt.Errorf("add host %s to lab: %w", spec.ID, err)
+	}
+	defer os.RemoveAll(tmp)
+	if err := buildHost(tmp, ca, c, spec.Addr); err != nil {
+		return nil, fmt.Errorf("add host %s to lab %s: %w", spec.ID, l.Dir, err)
+	}
+	dir := filepath.Join(l.Dir, hostsDir, string(spec.ID))
+	if err := os.Rename(tmp, dir); err != nil {
+		return nil, fmt.Errorf("add host %s to lab: %w", spec.ID, err)
+	}
+	loaded, err := config.LoadServer(filepath.Join(dir, config.File), nil, nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("add host %s to lab: %w", spec.ID, err)
+	}
+	h := &Host{ID: spec.ID, Dir: dir, Config: loaded}
+	l.Hosts = append(l.Hosts, h)
+	return h, nil
+}
+
+// another is the configuration of a host like the first.
+func (l *Lab) another(spec HostSpec, member bool) (config.Server, error) {
+	for _, h := range l.Hosts {
+		if h.ID == spec.ID || h.Addr() == spec.Addr {
+			return config.Server{}, fmt.Errorf("host %s at %s: %w", h.ID, h.Addr(), vstack.ErrAlreadyExists)
+		}
+	}
+	first, err := config.LoadServer(filepath.Join(l.Hosts[0].Dir, config.File), nil, nil, nil)
+	if err != nil {
+		return config.Server{}, err
+	}
+	c := *first
+	c.Host, c.Roles = string(spec.ID), []string{config.RoleData, config.RoleIngest}
+	def := config.DefaultServer()
+	c.TLS, c.Meta.Dir, c.Ingest.Dir, c.Meta.Join = def.TLS, def.Meta.Dir, def.Ingest.Dir, false
+	at := func(addr string) string { // the configuration was validated
+		_, port, _ := net.SplitHostPort(addr)
+		return net.JoinHostPort(spec.Addr, port)
+	}
+	c.Ingest.Addr = at(first.Ingest.Addr)
+	c.Data.Stores = slices.Clone(first.Data.Stores)
+	for i := range c.Data.Stores {
+		s := &c.Data.Stores[i]
+		s.Dir, s.Addr = fmt.Sprintf("stores/%d", i+1), at(s.Addr)
+	}
+	if member {
+		p := first.Meta.Peers[0]
+		c.Roles, c.Meta.Join = config.Roles(), true
+		c.Meta.Peers = append(slices.Clone(first.Meta.Peers), config.Peer{ID: string(spec.ID), Raft: at(p.Raft), API: at(p.API)})
+	}
+	return c, nil
+}
