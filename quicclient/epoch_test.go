@@ -81,9 +81,10 @@ func TestCommitWaitsForTheNextEpoch(t *testing.T) {
 	if n := counted(t, reg, "messages_total", "put", "sent") - before; n > 6 {
 		t.Errorf("%v PUTs, want three in each epoch", n)
 	}
-	// A promise holds in its epoch: the slot took two phases at the new acceptors.
-	if n := counted(t, reg, "messages_total", "prepare", "sent"); n < vstack.Majority {
-		t.Errorf("%v prepares in an epoch without a survey", n)
+	// A promise holds in its epoch: the slot took two phases at the new acceptors, which
+	// may have heard of the epoch after the client did. The sealed ones were not asked.
+	if n := counted(t, reg, "messages_total", "prepare", "sent"); n < vstack.Majority || n > 12 {
+		t.Errorf("%v prepares, want some three of them, in the new epoch", n)
 	}
 	// The survey of the new epoch makes round 0 safe again.
 	for seq := uint32(3); ; seq++ {
