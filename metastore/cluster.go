@@ -14,6 +14,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/forward"
 )
 
 // feedGather is how long a page of the feed with nothing but edits waits for more of them.
@@ -145,20 +146,19 @@ func (s *Server) refuseForeign(hb *wire.Heartbeat) map[vstack.StoreID]string {
 	return refused
 }
 
-// checkReporter lets a host speak for itself only. A member that forwards has checked
-// the host and presents its own certificate.
+// checkReporter lets a host speak for itself only. A member that forwards presents its
+// own certificate and says whose the request's was.
 func (s *Server) checkReporter(r *http.Request, host vstack.HostID) error {
 	p, err := identity.RequirePeer(r, identity.RoleHost)
 	if err != nil {
 		return err
 	}
-	if p.ID == string(host) {
-		return nil
-	}
 	if by := r.Header.Get(wire.HeaderForwarded); by != "" && by == p.ID {
-		if _, member := s.node.Member(by); member {
+		if _, member := s.node.Member(by); member && r.Header.Get(wire.HeaderCaller) == forward.Caller(identity.Peer{Role: identity.RoleHost, ID: string(host)}) {
 			return nil
 		}
+	} else if p.ID == string(host) {
+		return nil
 	}
 	return fmt.Errorf("heartbeat of host %s: %w: the certificate is of %q", host, vstack.ErrForbidden, p.ID)
 }

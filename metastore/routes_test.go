@@ -164,6 +164,25 @@ func TestBadRequestsAreRefusedByName(t *testing.T) {
 	wantProblem(t, "a heartbeat for another host", resp, body, vstack.ErrForbidden)
 }
 
+func TestAHostSpeaksForItselfAtAnyMember(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	c.register()
+	for i := range 3 { // the leader and those that forward
+		resp, body := c.request(t, c.ids[0], i, "POST", "/v1/heartbeats", `{"host":"h2","stores":[]}`, nil)
+		wantProblem(t, "a heartbeat for another host", resp, body, vstack.ErrForbidden)
+		resp, body = c.request(t, c.admin, i, "POST", "/v1/heartbeats", `{"host":"h1","stores":[]}`, map[string]string{wire.HeaderCaller: "host h1"})
+		wantProblem(t, "a heartbeat of an administrator", resp, body, vstack.ErrForbidden)
+		beat, err := json.Marshal(heartbeatOf(0, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, body = c.request(t, c.ids[0], i, "POST", "/v1/heartbeats", string(beat), nil); resp.StatusCode != http.StatusOK {
+			t.Errorf("its own at member %d: %d %s", i, resp.StatusCode, body)
+		}
+	}
+}
+
 func TestARequestIsForwardedOnce(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3, nil)

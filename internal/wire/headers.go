@@ -36,6 +36,9 @@ const (
 	HeaderRequestID = "Vstack-Request-Id"
 	// HeaderForwarded carries the id of the member that forwarded a write, to stop loops.
 	HeaderForwarded = "Vstack-Forwarded"
+	// HeaderCaller says whose certificate a forwarded request came with: its role and id.
+	// It is believed of members only.
+	HeaderCaller = "Vstack-Caller"
 
 	// HeaderServerTiming carries the sender-side QUIC signals (see docs/api.md).
 	HeaderServerTiming = "Server-Timing"

@@ -66,6 +66,9 @@ func (f *Forwarder) LeaderAPI() (string, error) {
 	return api, nil
 }
 
+// Caller is the form of a certificate's owner in wire.HeaderCaller.
+func Caller(p identity.Peer) string { return string(p.Role) + " " + p.ID }
+
 // Forward passes the request to the leader, once, and its answer back. An error that
 // comes once the answer has begun cuts it short.
 func (f *Forwarder) Forward(w http.ResponseWriter, req *http.Request) error {
@@ -93,6 +96,9 @@ func (f *Forwarder) Forward(w http.ResponseWriter, req *http.Request) error {
 		}
 	}
 	out.Header.Set(wire.HeaderForwarded, f.cfg.ID)
+	if p, ok := identity.PeerOf(req.TLS); ok {
+		out.Header.Set(wire.HeaderCaller, Caller(p))
+	}
 	resp, err := f.doWhileLed(out, cancel)
 	if err != nil {
 		var large *http.MaxBytesError
