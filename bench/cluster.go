@@ -40,7 +40,7 @@ func openCluster(ctx context.Context, opt Options, transport quicclient.WriteTra
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if c.lab, err = lab.Init(lab.Spec{Dir: dir, FirstIP: opt.FirstIP, LogLevel: "warn"}); err != nil {
+	if c.lab, err = lab.Init(lab.Spec{Dir: dir, FirstIP: opt.FirstIP, LogLevel: "warn", Superblock: opt.superblock}); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	ready, cancel := context.WithTimeout(ctx, time.Minute)

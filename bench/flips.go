@@ -18,11 +18,12 @@ const (
 	flipsPerRound = 667
 	// flipClip is the length of the uploaded film, and flipSmall the number of small chunks
 	// of an open upload beside it, with votes.
-	flipClip, flipSmall = 10, 300
+	flipClip, flipSmall = 20, 300
 )
 
 // runFlips flips bytes in the files of a store of a running host, after a real upload.
 func runFlips(ctx context.Context, opt Options) (_ []Row, err error) {
+	opt.superblock = 16 << 20 // the smallest: many files, most of them sealed
 	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -20,6 +21,8 @@ type Options struct {
 	Rounds int
 	// Progress, when set, is told what is being measured.
 	Progress func(string)
+
+	superblock config.Size // of the lab's stores; 0: the default
 }
 
 func (o Options) withDefaults() (Options, error) {

@@ -18,6 +18,9 @@ import (
 // scrubRate lets a scrub read as fast as it can.
 const scrubRate = 1 << 40
 
+// scrubTimeout bounds one scrub.
+const scrubTimeout = 2 * time.Minute
+
 // Target is a running store.
 type Target struct {
 	Dir  string       // its files
@@ -73,7 +76,7 @@ func (t *Target) Scrub(ctx context.Context) error {
 	if err := t.get(ctx, "/v1/store", &st); err != nil {
 		return err
 	}
-	passes := st.Scrub.Passes
+	passes, began := st.Scrub.Passes, st.Scrub.Started
 	req, err := json.Marshal(wire.ScrubRequest{Rate: scrubRate})
 	if err != nil {
 		return err
@@ -81,9 +84,16 @@ func (t *Target) Scrub(ctx context.Context) error {
 	if _, err := t.ask(ctx, http.MethodPost, "/v1/scrub", req, ""); err != nil {
 		return err
 	}
-	return t.until(ctx, "the scrub to end", func(st wire.StoreStatus) bool {
-		return st.Scrub.Passes > passes && !st.Scrub.Running
+	ctx, cancel := context.WithTimeout(ctx, scrubTimeout)
+	defer cancel()
+	err = t.until(ctx, "the scrub to end", func(now wire.StoreStatus) bool {
+		st = now
+		return !now.Scrub.Running && now.Scrub.Started.After(began)
 	})
+	if err == nil && st.Scrub.Passes == passes {
+		err = fmt.Errorf("scrub of %s: %w: %s", t.Addr, vstack.ErrCorrupt, st.Scrub.Error)
+	}
+	return err
 }
 
 // Healed waits until the store lacks nothing and holds so many chunks.

@@ -3,6 +3,7 @@ package superblock
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -16,7 +17,7 @@ type CompactReport struct {
 	Files int   `json:"files"` // removed
 	Moved int64 `json:"moved"` // bytes of records written anew
 	Freed int64 `json:"freed"` // bytes of the files removed
-	Kept  int   `json:"kept"`  // files that stay because a live chunk in them is bad
+	Kept  int   `json:"kept"`  // files that stay because what counts in them cannot all be read
 }
 
 // Compact frees the space of sealed files of which at least GarbageRatio is garbage:
@@ -36,7 +37,15 @@ func (s *Store) Compact(ctx context.Context) (CompactReport, error) {
 		if err := s.compactable(ctx); err != nil {
 			return report, fmt.Errorf("compact: %w", err)
 		}
-		if err := s.compactFile(ctx, id, &report); err != nil {
+		err := s.compactFile(ctx, id, &report)
+		if errors.Is(err, vstack.ErrCorrupt) {
+			// Not even the records' headers can all be read: the file stays, and must not
+			// keep the others from being compacted.
+			s.cfg.Logger.Warn("superblock is too damaged to compact", "store", s.id, "file", fileName(id), "err", err)
+			report.Kept++
+			continue
+		}
+		if err != nil {
 			return report, fmt.Errorf("compact %s: %w", fileName(id), err)
 		}
 	}

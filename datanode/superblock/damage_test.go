@@ -358,3 +358,58 @@ func TestUploadedBytesCannotImitateRecords(t *testing.T) {
 	wantChunk(t, s, payload(2, 100))
 	closeStore(t, s)
 }
+
+// TestFileWithoutFooterAndHeaderStopsNobodyElse damages one sealed file twice, so that one
+// of its chunks is named by neither, and another file once: a scrub finds all of it, and
+// compaction frees the other file.
+func TestFileWithoutFooterAndHeaderStopsNobodyElse(t *testing.T) {
+	disk := vfs.NewCrash()
+	cfg, chunks := smallStore(t, disk)
+	s := open(t, cfg)
+	lost, first := vstack.ChunkID{}, uint32(0)
+	for _, c := range chunks { // a chunk of the first sealed file, and one of another
+		if e, _ := s.ix.Chunk(vstack.ChunkIDOf(c)); s.files[e.File].sealed {
+			lost, first = vstack.ChunkIDOf(c), e.File
+			break
+		}
+	}
+	other, otherFile := vstack.ChunkID{}, uint32(0)
+	for _, c := range chunks {
+		if e, _ := s.ix.Chunk(vstack.ChunkIDOf(c)); s.files[e.File].sealed && e.File != first {
+			other, otherFile = vstack.ChunkIDOf(c), e.File
+			break
+		}
+	}
+	b := s.files[first]
+	at, _ := s.ix.Chunk(lost)
+	flip(t, disk, b.path, b.size-format.TrailerLen+20, 1)
+	flip(t, disk, b.path, at.Offset()+30, 1)
+	elsewhere, _ := s.ix.Chunk(other)
+	flip(t, disk, s.files[otherFile].path, elsewhere.Offset()+format.HeaderLen(elsewhere.Size())+1, 1)
+	bad := map[vstack.ChunkID]bool{}
+	report, err := s.Scrub(context.Background(), 0, func(id vstack.ChunkID, _ error) { bad[id] = true })
+	if err != nil || !bad[lost] || !bad[other] || len(bad) != 2 || report.Rot == 0 {
+		t.Errorf("scrub: %+v, bad %d, %v", report, len(bad), err)
+	}
+	for _, id := range []vstack.ChunkID{lost, other} {
+		if _, err := readAll(t, s, id); !errors.Is(err, vstack.ErrCorrupt) {
+			t.Errorf("read of a damaged chunk: %v", err)
+		}
+	}
+	for _, c := range chunks { // healed, as far as chunks go
+		if id := vstack.ChunkIDOf(c); bad[id] {
+			mustAppend(t, s, stored(c))
+		}
+	}
+	s.ix.Lock()
+	s.files[otherFile].rewrite = true
+	s.ix.Unlock()
+	done, err := s.Compact(context.Background())
+	if err != nil || done.Kept == 0 || s.files[otherFile] != nil || s.files[first] == nil {
+		t.Errorf("compact: %+v, %v", done, err)
+	}
+	for _, c := range chunks {
+		wantChunk(t, s, c)
+	}
+	closeStore(t, s)
+}

@@ -11,20 +11,20 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 )
 
-// rebuildEntries makes a sealed file's footer entries anew from its records, if all of
-// them are still there.
+// rebuildEntries makes a sealed file's footer entries anew from its records. With
+// ErrCorrupt it returns those of the records that are still readable.
 func (b *superblock) rebuildEntries() ([]byte, error) {
 	limit := format.Align(b.end, format.GroupAlign)
 	sc, err := scan.File(b.f, b.path, b.salt, limit)
 	if err != nil {
 		return nil, err
 	}
-	if len(sc.Records) != b.count {
-		return nil, fmt.Errorf("%s has %d readable records and no readable footer, want %d records: %w", b.path, len(sc.Records), b.count, vstack.ErrCorrupt)
-	}
 	var entries []byte
 	for i := range sc.Records {
 		entries = format.AppendEntry(entries, sc.Records[i].Entry[:], sc.Records[i].Off)
+	}
+	if len(sc.Records) != b.count {
+		return entries, fmt.Errorf("%s has %d readable records and no readable footer, want %d records: %w", b.path, len(sc.Records), b.count, vstack.ErrCorrupt)
 	}
 	return entries, nil
 }

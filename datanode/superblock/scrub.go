@@ -83,7 +83,11 @@ func (sc *scrubber) file(ctx context.Context, b *superblock) error {
 	entries, err := sc.s.entriesOf(b)
 	if errors.Is(err, format.ErrMalformed) {
 		sc.rot(b, end, size-end, err)
-		entries, err = b.rebuildEntries()
+		if entries, err = b.rebuildEntries(); errors.Is(err, vstack.ErrCorrupt) {
+			// Some records are named by neither footer nor header any more. The index has
+			// the chunks among them; of the others the gap is found below, as no padding.
+			err = sc.chunksOf(ctx, b)
+		}
 	}
 	if err != nil {
 		return err
@@ -111,6 +115,33 @@ func (sc *scrubber) file(ctx context.Context, b *superblock) error {
 	}
 	if next < end {
 		return sc.padding(ctx, b, next, end)
+	}
+	return nil
+}
+
+// chunksOf checks every chunk that memory knows to lie in a file, whatever the file says.
+func (sc *scrubber) chunksOf(ctx context.Context, b *superblock) error {
+	for shard := range index.Shards {
+		known := map[vstack.ChunkID]index.Entry{}
+		sc.s.ix.RLock()
+		sc.s.ix.Page(shard, vstack.ChunkID{}, func(id vstack.ChunkID, e index.Entry) {
+			if e.File == b.id {
+				known[id] = e
+			}
+		})
+		sc.s.ix.RUnlock()
+		for id, e := range known {
+			r := &chunkReader{id: id, b: b, entry: e}
+			err := r.verify(sc.buf, func(p []byte) error { return sc.pay(ctx, len(p)) })
+			r.putTable()
+			switch {
+			case errors.Is(err, vstack.ErrCorrupt):
+				sc.s.markBad(r, err)
+				sc.bad(id, err)
+			case err != nil:
+				return err
+			}
+		}
 	}
 	return nil
 }
