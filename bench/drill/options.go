@@ -31,7 +31,7 @@ type Options struct {
 	Pause time.Duration
 	// Seed makes the drawing repeatable. Default 1.
 	Seed uint64
-	// Settle is the healthy time between repetitions. Default 1 s.
+	// Settle is the healthy time between repetitions. Default 500 ms.
 	Settle time.Duration
 	// Assertions are judged beside those that hold in every drill.
 	Assertions []report.Assertion
@@ -62,7 +62,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Seed = 1
 	}
 	if o.Settle == 0 {
-		o.Settle = time.Second
+		o.Settle = 500 * time.Millisecond
 	}
 	if o.Progress == nil {
 		o.Progress = func(string) {}

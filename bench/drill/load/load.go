@@ -64,6 +64,7 @@ func (s *Set) Start(ctx context.Context) {
 	s.group = &errgroup.Group{} // one load's error does not end the others: it is told at the end
 	if s.Meta != nil {
 		s.group.Go(func() error { return s.Meta.write(ctx) })
+		s.group.Go(func() error { return s.Meta.review(ctx) })
 		for i := range s.Meta.env.Members {
 			s.group.Go(func() error { return s.Meta.read(ctx, i) })
 		}

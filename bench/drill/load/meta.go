@@ -42,6 +42,7 @@ type Meta struct {
 	log     []report.Write // of the current repetition, in the order of acknowledgements
 	took    time.Time      // when the fault of the current repetition was there; zero before
 	checked bool           // the registers were read back since
+	due     chan struct{}  // to read them back; has room for one
 
 	ledger  []*register
 	retired map[*register]bool // writer's; a write of theirs has an unknown outcome
@@ -57,7 +58,7 @@ type Meta struct {
 
 // openMeta makes the registers and the clients. On an error nothing is left open.
 func openMeta(ctx context.Context, env Env) (_ *Meta, err error) {
-	m := &Meta{env: env, retired: map[*register]bool{}}
+	m := &Meta{env: env, retired: map[*register]bool{}, due: make(chan struct{}, 1)}
 	if m.all, err = makeRegisters(ctx, env, ledgerSize+contestedSize+1+spares); err != nil {
 		return nil, err
 	}
@@ -125,8 +126,9 @@ func (m *Meta) write(ctx context.Context) error {
 			m.writeOne(ctx, r)
 		}
 		if m.readBackDue() {
-			if err := m.readBack(ctx, "after the first write that followed the fault"); err != nil && ctx.Err() == nil {
-				return err
+			select {
+			case m.due <- struct{}{}:
+			default: // the last one is still under way
 			}
 		}
 		select {
@@ -135,6 +137,20 @@ func (m *Meta) write(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// review reads back when the writer finds it due: the writer must not wait for that.
+func (m *Meta) review(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.due:
+			if err := m.readBack(ctx, "after the first write that followed the fault"); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+	}
 }
 
 // next takes the counter and the ledger in turn.
