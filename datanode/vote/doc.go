@@ -16,7 +16,8 @@
 //
 // Invariants:
 //   - bytes were hashed to their chunk's name by this process before a vote for them
-//     is appended, or their stored copy passed all its checksums within this call;
+//     is appended, or their stored copy passed all its checksums within this call; a
+//     staged vote may also rely on a vote that this store has cast for them;
 //   - bytes and vote are one append; a vote alone is appended only for pinned bytes;
 //   - no chunk that a vote names is dropped;
 //   - after an append error nothing is answered any more, and the process ends.

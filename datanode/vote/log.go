@@ -87,6 +87,9 @@ func (v *Voter) fetch(ctx context.Context, c *call, e chunkpaxos.FetchBytes) (st
 	defer cancel()
 	for _, value := range e.Values {
 		v.pin(c, value.Chunk)
+		if e.Store && v.vouched(value) {
+			continue
+		}
 		here, err := v.find(ctx, c, e.Slot, value)
 		if err != nil {
 			return false, err
@@ -103,6 +106,13 @@ func (v *Voter) fetch(ctx context.Context, c *call, e chunkpaxos.FetchBytes) (st
 		}
 	}
 	return true, nil
+}
+
+// vouched reports whether this store votes for the chunk already, in any epoch: a staged
+// vote for it claims nothing new, and an epoch change need not read every open upload.
+func (v *Voter) vouched(value vstack.Value) bool {
+	info, ok := v.cfg.Log.Lookup(value.Chunk) // false for one that is known damaged
+	return ok && info.Size == value.Size && v.votes.names(value.Chunk)
 }
 
 // find brings a value's bytes into c.data, from the log or from a peer, in memory of

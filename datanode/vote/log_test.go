@@ -107,6 +107,62 @@ func TestVotedChunksAreForgottenWithTheirUpload(t *testing.T) {
 	}
 }
 
+// countingLog counts the reads of chunks.
+type countingLog struct {
+	*superblock.Store
+	reads int
+}
+
+func (l *countingLog) ReadAt(ctx context.Context, id vstack.ChunkID, p []byte, off int64) (int, error) {
+	l.reads++
+	return l.Store.ReadAt(ctx, id, p, off)
+}
+
+// TestInstallReadsOnlyWhatItDoesNotVouchFor stages votes for a chunk that the store voted
+// for, one that it merely holds, and one that it lacks.
+func TestInstallReadsOnlyWhatItDoesNotVouchFor(t *testing.T) {
+	voted, held, lacking := []byte("voted for"), []byte("merely held"), []byte("at a peer")
+	fetched := 0
+	v, disk, u := voter(t, func(context.Context, vstack.Slot, vstack.Value) ([]byte, error) { fetched++; return lacking, nil })
+	log := &countingLog{Store: disk}
+	v.cfg.Log = log
+	slots := map[string]vstack.Slot{}
+	var pg vstack.PG
+	for seq := uint32(1); len(slots) < 3; seq++ { // three slots of one group
+		s := vstack.Slot{Video: u.Video, Seq: seq}
+		if len(slots) == 0 {
+			pg = s.PG()
+		}
+		if s.PG() == pg {
+			slots[[]string{"voted", "held", "lacking"}[len(slots)]] = s
+		}
+	}
+	if r, err := v.Do(t.Context(), accept(u, slots["voted"].Seq, 0, voted), voted, 0); err != nil {
+		t.Fatal(r, err)
+	}
+	value := func(b []byte) vstack.Value { return vstack.Value{Chunk: vstack.ChunkIDOf(b), Size: uint32(len(b))} }
+	if _, err := disk.Append(t.Context(), superblock.Record{Kind: superblock.KindChunk, Value: value(held), Data: held}); err != nil {
+		t.Fatal(err)
+	}
+	log.reads = 0
+	install := message.Install{PG: pg, Epoch: 2, Attempt: 1, First: true, Final: true, Votes: []message.Vote{
+		{Slot: slots["voted"], Upload: u.ID, Value: value(voted)},
+		{Slot: slots["held"], Upload: u.ID, Value: value(held)},
+		{Slot: slots["lacking"], Upload: u.ID, Value: value(lacking)},
+	}}
+	if r, err := v.Do(t.Context(), install, nil, 0); err != nil {
+		t.Fatal(err)
+	} else if r, ok := r.(message.Installed); !ok || !r.Final {
+		t.Fatalf("%+v", r)
+	}
+	if log.reads != 1 || fetched != 1 {
+		t.Errorf("%d chunks read and %d fetched, want one each", log.reads, fetched)
+	}
+	if _, ok := disk.Lookup(vstack.ChunkIDOf(lacking)); !ok {
+		t.Error("the chunk from the peer was not stored")
+	}
+}
+
 func TestEveryRecordComesBack(t *testing.T) {
 	slot := vstack.Slot{Video: vstack.VideoID{1}, Track: 2, Seq: 3}
 	ballot := vstack.Ballot{Incarnation: 4, Round: 5, Proposer: vstack.ProposerID{6}}

@@ -37,6 +37,18 @@ func (v *votes) name(d chunkpaxos.Durable) {
 	}
 }
 
+// names reports whether a vote names a chunk. There are few open uploads.
+func (v *votes) names(id vstack.ChunkID) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, chunks := range v.byUpload {
+		if _, ok := chunks[id]; ok {
+			return true
+		}
+	}
+	return false
+}
+
 // forget drops the votes of an ended upload.
 func (v *votes) forget(u vstack.UploadID) {
 	v.mu.Lock()
