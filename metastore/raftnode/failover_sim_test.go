@@ -38,7 +38,7 @@ func simFaults() []simFault {
 	return []simFault{
 		{"kill",
 			func(c *simCluster, m *simMember) { c.kill(m) },
-			func(c *simCluster, m *simMember) { c.start(m, nil) }},
+			func(c *simCluster, m *simMember) { c.start(m) }},
 		{"pause", pauseMember, func(c *simCluster, m *simMember) {
 			m.run.Load().disk.release()
 			c.net.isolate(c.address(m.peer.ID), true, true, true)
@@ -77,7 +77,7 @@ func (f *failovers) add(fault string, d time.Duration) {
 // life is one cluster that loses its leader n times, under load, in virtual time.
 func (f *failovers) life(t *testing.T, n int) {
 	began := time.Now()
-	c := newSimCluster(t, nil)
+	c := newSimCluster(t, simOptions{})
 	stop := make(chan struct{})
 	var load sync.WaitGroup
 	for w := range 3 {
@@ -143,19 +143,14 @@ func (c *simCluster) settle() {
 	}
 	for _, m := range c.members {
 		for range 30_000 {
-			m.run.Load().fsm.mu.Lock()
-			have := m.run.Load().fsm.index
-			m.run.Load().fsm.mu.Unlock()
-			if have >= c.log.acknowledged() {
+			if m.run.Load().fsm.applied() >= c.log.acknowledged() {
 				break
 			}
 			time.Sleep(time.Millisecond)
 		}
-		m.run.Load().fsm.mu.Lock()
-		if have := m.run.Load().fsm.index; have < c.log.acknowledged() {
+		if have := m.run.Load().fsm.applied(); have < c.log.acknowledged() {
 			c.t.Errorf("%s has applied %d of %d half a minute after it was healed", m.peer.ID, have, c.log.acknowledged())
 		}
-		m.run.Load().fsm.mu.Unlock()
 	}
 	if err := c.log.missing(); err != nil {
 		c.t.Error(err)

@@ -24,9 +24,11 @@ type simDisk struct {
 
 	mu   sync.Mutex
 	open chan struct{} // nil, or closed when a held disk goes on
+	keys []string      // of the stable store, in the order of their writes
+	logs bool          // only writes of the log are held
 }
 
-func (d *simDisk) write(f func() error) error {
+func (d *simDisk) write(log bool, f func() error) error {
 	took := 300*time.Microsecond + time.Duration(rand.Int64N(int64(2*time.Millisecond)))
 	if rand.IntN(100) == 0 {
 		took += 50 * time.Millisecond
@@ -35,13 +37,20 @@ func (d *simDisk) write(f func() error) error {
 	for {
 		d.mu.Lock()
 		open := d.open
-		if open == nil {
+		if open == nil || d.logs && !log {
 			defer d.mu.Unlock()
 			return f()
 		}
 		d.mu.Unlock()
 		<-open
 	}
+}
+
+// logsOnly lets the writes of the stable store pass while those of the log are held.
+func (d *simDisk) logsOnly() {
+	d.mu.Lock()
+	d.logs = true
+	d.mu.Unlock()
 }
 
 // hold stops the writes of the process; release lets them go on.
@@ -91,21 +100,22 @@ func (d *simDisk) survivor(t *testing.T) *raft.InmemStore {
 
 func (d *simDisk) StoreLog(l *raft.Log) error { return d.StoreLogs([]*raft.Log{l}) }
 func (d *simDisk) StoreLogs(l []*raft.Log) error {
-	return d.write(func() error { return d.InmemStore.StoreLogs(l) })
+	return d.write(true, func() error { return d.InmemStore.StoreLogs(l) })
 }
 func (d *simDisk) DeleteRange(a, b uint64) error {
-	return d.write(func() error { return d.InmemStore.DeleteRange(a, b) })
+	return d.write(true, func() error { return d.InmemStore.DeleteRange(a, b) })
 }
 func (d *simDisk) Set(k, v []byte) error {
-	return d.write(func() error { return d.InmemStore.Set(k, v) })
+	return d.write(false, func() error { d.keys = append(d.keys, string(k)); return d.InmemStore.Set(k, v) })
 }
 func (d *simDisk) SetUint64(k []byte, v uint64) error {
-	return d.write(func() error { return d.InmemStore.SetUint64(k, v) })
+	return d.write(false, func() error { d.keys = append(d.keys, string(k)); return d.InmemStore.SetUint64(k, v) })
 }
 
 // simLog is what every member must agree on, and what was acknowledged.
 type simLog struct {
-	t *testing.T
+	t      *testing.T
+	forked bool // not checked
 
 	mu      sync.Mutex
 	entries map[uint64]string        // by index, as any member applied it
@@ -123,7 +133,7 @@ func newSimLog(t *testing.T) *simLog {
 func (l *simLog) applied(index uint64, entry string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if have, ok := l.entries[index]; ok && have != entry {
+	if have, ok := l.entries[index]; ok && have != entry && !l.forked {
 		l.t.Errorf("index %d is %q on one member and %q on another", index, have, entry)
 	}
 	l.entries[index] = entry
@@ -132,7 +142,7 @@ func (l *simLog) applied(index uint64, entry string) {
 func (l *simLog) spoke(from raft.ServerID, term uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if have, ok := l.leaders[term]; ok && have != from {
+	if have, ok := l.leaders[term]; ok && have != from && !l.forked {
 		l.t.Errorf("term %d was led by %s and by %s", term, have, from)
 	}
 	l.leaders[term] = from
@@ -168,11 +178,32 @@ type simFSM struct {
 	log *simLog
 
 	mu      sync.Mutex
+	gate    chan struct{} // nil, or what Apply waits for
 	index   uint64
 	changed chan struct{}
 }
 
+// shut makes Apply wait until the channel that it returns is closed.
+func (f *simFSM) shut() chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gate = make(chan struct{})
+	return f.gate
+}
+
+func (f *simFSM) applied() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.index
+}
+
 func (f *simFSM) Apply(l *raft.Log) any {
+	f.mu.Lock()
+	gate := f.gate
+	f.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
 	f.log.applied(l.Index, string(l.Data))
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -214,21 +245,33 @@ type simRun struct {
 	end  *simEnd
 	disk *simDisk
 	fsm  *simFSM
-	done chan struct{} // closed once all of it has ended
 }
 
 // simCluster is three members in one bubble of virtual time.
 type simCluster struct {
 	t       *testing.T
 	net     *simNet
+	opt     simOptions
 	log     *simLog
 	members []*simMember
 	peers   []Peer
+	ending  sync.WaitGroup // of killed members
+	fatal   chan error     // where it is no failure that a member would end its process
 }
 
-// newSimCluster starts members; adjust may change each one's raft.Config.
-func newSimCluster(t *testing.T, adjust func(*raft.Config)) *simCluster {
-	c := &simCluster{t: t, log: newSimLog(t)}
+// simOptions take defences away.
+type simOptions struct {
+	adjust    func(*raft.Config) // of each member, by its LocalID
+	bare      bool               // neither guard nor votes: the library's own use of the disk
+	fast      bool               // heartbeats on the library's fast path
+	undrained bool               // nobody reads NotifyCh, and it has no buffer
+	founders  func(id string) []Peer
+	forked    bool // the log need not be one
+}
+
+// newSimCluster starts three members.
+func newSimCluster(t *testing.T, opt simOptions) *simCluster {
+	c := &simCluster{t: t, opt: opt, log: newSimLog(t)}
 	for i := range 3 {
 		c.peers = append(c.peers, Peer{ID: fmt.Sprintf("h%d", i+1), Addr: fmt.Sprintf("10.0.0.%d:7080", i+1)})
 	}
@@ -236,40 +279,60 @@ func newSimCluster(t *testing.T, adjust func(*raft.Config)) *simCluster {
 	cfg.withDefaults()
 	c.net = newSimNet(cfg.RPCTimeout)
 	c.net.spoke = c.log.spoke
+	c.log.forked = opt.forked
 	for _, p := range c.peers {
 		c.members = append(c.members, &simMember{peer: p, store: raft.NewInmemStore()})
 	}
 	for _, m := range c.members {
-		c.start(m, adjust)
+		c.start(m)
 	}
 	return c
 }
 
 // start runs a member over its disk, as Node.open does.
-func (c *simCluster) start(m *simMember, adjust func(*raft.Config)) {
+func (c *simCluster) start(m *simMember) {
 	n := &Node{cfg: Config{ID: m.peer.ID, Peers: c.peers, Logger: slog.New(slog.DiscardHandler)},
 		slots: make(chan struct{}, maxInFlight), notify: make(chan bool, 64), changed: make(chan struct{})}
 	n.cfg.withDefaults()
-	n.cfg.Fatal = func(err error) { c.t.Errorf("%s would end its process: %v", m.peer.ID, err) }
+	n.cfg.Fatal = func(err error) {
+		if c.fatal == nil {
+			c.t.Errorf("%s would end its process: %v", m.peer.ID, err)
+			return
+		}
+		c.fatal <- err
+	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	r := &simRun{Node: n, disk: &simDisk{InmemStore: m.store}, done: make(chan struct{})}
+	r := &simRun{Node: n, disk: &simDisk{InmemStore: m.store}}
 	r.fsm = &simFSM{log: c.log, changed: make(chan struct{})}
-	// No probe: it would wait for the lock of a write, which is no virtual time.
-	n.guard = newGuard(r.disk, n.cfg.DiskTimeout, 0, n.fatal)
+	var store LogStable = r.disk
+	var stable raft.StableStore = r.disk
+	if !c.opt.bare {
+		// No probe: it would wait for the lock of a write, which is no virtual time.
+		n.guard = newGuard(r.disk, n.cfg.DiskTimeout, 0, n.fatal)
+		store, stable = n.guard, &votes{StableStore: n.guard}
+	}
 	var err error
-	if n.log, err = raft.NewLogCache(logCacheSize, n.guard); err != nil {
+	if n.log, err = raft.NewLogCache(logCacheSize, store); err != nil {
 		c.t.Fatal(err)
 	}
-	stable, snaps := &votes{StableStore: n.guard}, raft.NewInmemSnapshotStore()
+	snaps := raft.NewInmemSnapshotStore()
 	conf := n.raftConfig()
 	conf.LocalID, conf.Logger = raft.ServerID(m.peer.ID), newLogger(n.cfg.Logger)
-	if adjust != nil {
-		adjust(conf)
+	if c.opt.undrained {
+		conf.NotifyCh = make(chan bool)
+	}
+	if c.opt.adjust != nil {
+		c.opt.adjust(conf)
 	}
 	r.end = c.net.attach(raft.ServerAddress(m.peer.Addr), conf.LocalID)
+	r.end.takesFast = c.opt.fast
 	if last, _ := m.store.LastIndex(); last == 0 {
 		var all raft.Configuration
-		for _, p := range c.peers {
+		founders := c.peers
+		if c.opt.founders != nil {
+			founders = c.opt.founders(m.peer.ID)
+		}
+		for _, p := range founders {
 			all.Servers = append(all.Servers, raft.Server{Suffrage: raft.Voter, ID: raft.ServerID(p.ID), Address: raft.ServerAddress(p.Addr)})
 		}
 		if err := raft.BootstrapCluster(conf, n.log, stable, snaps, r.end, all); err != nil {
@@ -286,25 +349,26 @@ func (c *simCluster) start(m *simMember, adjust func(*raft.Config)) {
 }
 
 // kill ends a member as SIGKILL does: nothing of it is heard or written from now on.
-func (c *simCluster) kill(m *simMember) *simRun {
+func (c *simCluster) kill(m *simMember) {
 	r := m.run.Swap(nil)
 	r.end.kill()
 	m.store = r.disk.survivor(c.t)
 	r.disk.release()
+	c.ending.Add(1)
 	go func() {
-		defer close(r.done)
+		defer c.ending.Done()
 		r.Node.release()
 	}()
-	return r
 }
 
 // close ends all members and waits for them.
 func (c *simCluster) close() {
 	for _, m := range c.members {
 		if m.run.Load() != nil {
-			<-c.kill(m).done
+			c.kill(m)
 		}
 	}
+	c.ending.Wait()
 }
 
 // leader is the member that leads, established, or nil. not is passed over.

@@ -116,8 +116,9 @@ type simEnd struct {
 	inbox chan raft.RPC
 	dead  chan struct{}
 	once  sync.Once
-	// fast, when set, takes heartbeats as the library's own transport would.
-	fast func(raft.RPC)
+	// fast takes heartbeats, as the library's own transport would have it, if takesFast.
+	fast      atomic.Pointer[func(raft.RPC)]
+	takesFast bool
 }
 
 func (e *simEnd) kill() { e.once.Do(func() { close(e.dead) }) }
@@ -156,8 +157,8 @@ func (e *simEnd) call(target raft.ServerAddress, command any, r io.Reader) (any,
 	return e.exchange(target, func(ctx context.Context, to *simEnd) (any, error) {
 		answers := make(chan raft.RPCResponse, 1)
 		rpc := raft.RPC{Command: command, Reader: r, RespChan: answers}
-		if req, ok := command.(*raft.AppendEntriesRequest); ok && to.fast != nil && isHeartbeat(req) {
-			to.fast(rpc)
+		if req, ok := command.(*raft.AppendEntriesRequest); ok && to.fast.Load() != nil && isHeartbeat(req) {
+			(*to.fast.Load())(rpc)
 		} else {
 			select {
 			case to.inbox <- rpc:
@@ -205,7 +206,11 @@ func (e *simEnd) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.
 }
 func (e *simEnd) EncodePeer(_ raft.ServerID, addr raft.ServerAddress) []byte { return []byte(addr) }
 func (e *simEnd) DecodePeer(b []byte) raft.ServerAddress                     { return raft.ServerAddress(b) }
-func (e *simEnd) SetHeartbeatHandler(func(raft.RPC))                         {}
+func (e *simEnd) SetHeartbeatHandler(f func(raft.RPC)) {
+	if e.takesFast && f != nil {
+		e.fast.Store(&f)
+	}
+}
 
 func (e *simEnd) AppendEntries(_ raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	if e.net.spoke != nil && !e.isDead() {

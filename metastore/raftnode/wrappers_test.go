@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(childEnv); spec != "" {
 		os.Exit(runChild(spec))
 	}
+	if spec := os.Getenv(fsyncEnv); spec != "" {
+		os.Exit(runFsyncs(spec))
+	}
 	if os.Getenv(stoppedEnv) != "" {
 		os.Exit(runStopped())
 	}
