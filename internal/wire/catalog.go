@@ -290,8 +290,9 @@ type ReplaceStoreRequest struct {
 	With vstack.StoreID `json:"with,omitzero"`
 }
 
-// ReplaceStoreReply says how many placement groups began to move. The change is over
-// when no group of the placement map has a Next.
+// ReplaceStoreReply says how many placement groups the order moves, a few at a time. It
+// is carried out when none of them names the store, and none has a Next that takes a role
+// from it.
 type ReplaceStoreReply struct {
 	Groups int    `json:"groups"`
 	Index  uint64 `json:"index"` // Raft index of the entry
