@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	// epochPause is how long a Commit waits at first before it looks again whether its
-	// placement group has moved; it doubles up to epochPauseMax.
-	epochPause    = 10 * time.Millisecond
-	epochPauseMax = 100 * time.Millisecond
+	// epochPause bounds how long a Commit waits before it looks again whether its placement
+	// group has moved: a twentieth of the time that it has waited already, so that looking
+	// adds little to the wait and long waits cost the metastore little.
+	epochPauseMin, epochPauseMax = 5 * time.Millisecond, 200 * time.Millisecond
+	epochPausePart               = 20
 	// maxEvents bounds the answers that wait for the proposer: every message that it
 	// can send in all its attempts.
 	maxEvents = maxAttempts * 2 * vstack.Acceptors
@@ -142,7 +143,7 @@ func (c *Client) commit(ctx context.Context, up vstack.Upload, slot vstack.Slot,
 func (c *Client) follow(ctx context.Context, m *vstack.PlacementMap, slot vstack.Slot, ended bool, until time.Time) (*vstack.PlacementMap, error) {
 	old, _ := m.Group(slot)
 	var last error // why there is no newer map
-	for pause := epochPause; ; pause = min(2*pause, epochPauseMax) {
+	for began := time.Now(); ; {
 		newer, err := c.pool.Newer(ctx, m.Version)
 		if last = err; err == nil {
 			m = newer
@@ -160,6 +161,7 @@ func (c *Client) follow(ctx context.Context, m *vstack.PlacementMap, slot vstack
 		case errors.Is(err, vstack.ErrClosed):
 			return nil, err
 		}
+		pause := min(max(time.Since(began)/epochPausePart, epochPauseMin), epochPauseMax)
 		if err := sleep(ctx, pause/2+rand.N(pause)); err != nil {
 			return nil, err
 		}

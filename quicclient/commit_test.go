@@ -336,7 +336,7 @@ func TestLostAnswersDoNotLoseTheChunk(t *testing.T) {
 func TestCommitFollowsThePlacementGroup(t *testing.T) {
 	c := newCluster(t, 4)
 	up := c.upload(1)
-	cl := c.client(nil)
+	cl := c.client(func(cfg *Config) { cfg.AwaitLast = 10 * time.Second })
 	if _, err := cl.Commit(ctxFor(t), up, testSlot(1), chunkOf(1, 1000)); err != nil {
 		t.Fatal(err)
 	}
