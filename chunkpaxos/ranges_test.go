@@ -434,31 +434,3 @@ func TestASurveyKnowsWhatIsChosenAndWhereRoundZeroIsSafe(t *testing.T) {
 		t.Errorf("a survey without a map: %v", err)
 	}
 }
-
-func TestTheLearnRuleWantsOneBallotAndOneValueFromAMajority(t *testing.T) {
-	v := func(round uint32, val byte) message.Vote {
-		return message.Vote{Epoch: 1, Ballot: ballot(1, round, 5), Value: testValue(val)}
-	}
-	for name, c := range map[string]struct {
-		reports []message.Vote
-		want    bool
-	}{
-		"all three":                  {[]message.Vote{v(1, 1), v(1, 1), v(1, 1)}, true},
-		"two of three":               {[]message.Vote{{}, v(1, 1), v(1, 1)}, true},
-		"one accepted is not chosen": {[]message.Vote{v(1, 1)}, false},
-		"same value, two ballots":    {[]message.Vote{v(1, 1), v(2, 1)}, false},
-		"same ballot, two values":    {[]message.Vote{v(1, 1), v(1, 2)}, false},
-		"three empty slots":          {[]message.Vote{{}, {}, {}}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			reports := map[vstack.StoreID]message.Vote{store(9): v(1, 1)} // no acceptor
-			for i, r := range c.reports {
-				reports[store(i)] = r
-			}
-			got, ok := message.ChosenOf(testStores, reports)
-			if ok != c.want || ok && got != testValue(1) {
-				t.Errorf("chosen %v %v, want %v", got, ok, c.want)
-			}
-		})
-	}
-}
