@@ -51,6 +51,8 @@ func (a *Acceptor) onInstall(r *request, m message.Install) {
 		a.respond(r, message.Installed{Store: a.cfg.Store, PG: m.PG, Epoch: m.Epoch, Attempt: m.Attempt, Final: true})
 		return
 	}
+	// What has ended since the seal is not carried on, and its bytes may be gone.
+	m.Votes = slices.DeleteFunc(slices.Clone(m.Votes), func(v message.Vote) bool { return a.ended.has(v.Slot.Video) })
 	if len(m.Votes) > 0 && !r.stored {
 		r.stage = fetching
 		values := make([]vstack.Value, len(m.Votes))
@@ -124,9 +126,22 @@ func (a *Acceptor) installed(r *request, m message.Install, done AppendDone) {
 			st.votes[v.Slot] = message.Vote{Slot: v.Slot, Upload: v.Upload, Epoch: m.Epoch, Ballot: message.InstallBallot(m.Attempt), Value: v.Value}
 		}
 	}
+	a.forgetEnded(r.records)
 	st.complete = st.complete || m.Final
 	a.activate(g)
 	a.respond(r, message.Installed{Store: a.cfg.Store, LSN: done.LSN, PG: m.PG, Epoch: m.Epoch, Attempt: m.Attempt, Final: m.Final})
+}
+
+// forgetEnded has the log forget staged votes whose upload ended while they were being
+// appended: nobody is told of its end again.
+func (a *Acceptor) forgetEnded(records []Durable) {
+	var last vstack.VideoID
+	for _, d := range records { // ordered by slot, so those of a video follow each other
+		if at := d.Slot.Video; at != last && a.ended.has(at) {
+			last = at
+			a.out = append(a.out, Append{Records: []Durable{{Kind: DurableForget, Slot: vstack.Slot{Video: at}, Upload: d.Upload}}})
+		}
+	}
 }
 
 // activate puts a complete attempt in force, if the catalog named it: votes of older

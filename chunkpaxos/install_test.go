@@ -54,6 +54,18 @@ func TestAnEndedUploadLeavesTheInstallsToo(t *testing.T) {
 		"ends before the install": func(d *driver) {
 			d.step(CatalogChange{Applied: 11, Uploads: []vstack.Upload{ended}})
 			d.page(1, true, true, stagedVote(1, 1))
+			if len(d.fetches) != 0 || len(d.log) != 1 { // the mark alone: its bytes may be gone
+				d.t.Errorf("%d fetches, the log has %+v", len(d.fetches), d.log)
+			}
+		},
+		"ends while it is appended": func(d *driver) {
+			tok := d.send(message.Install{PG: testSlot(1).PG(), Epoch: 2, Attempt: 1, First: true, Final: true, Votes: []message.Vote{stagedVote(1, 1)}})
+			d.step(BytesReady{Token: tok, Stored: true})
+			d.step(CatalogChange{Applied: 11, Uploads: []vstack.Upload{ended}})
+			d.flush()
+			if last := d.log[len(d.log)-1]; last.Kind != DurableForget || last.Upload != ended.ID {
+				d.t.Errorf("the log was not told: %+v", last)
+			}
 		},
 		"ends before the activation": func(d *driver) {
 			d.page(1, true, true, stagedVote(1, 1))
