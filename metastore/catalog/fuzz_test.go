@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"io"
+	"maps"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -26,26 +27,28 @@ func FuzzApply(f *testing.F) {
 		f.Add(l.Data)
 	}
 	f.Add([]byte(`{"type":"?","version":1}`))
+	d := placed(f)
+	d.must(OpenUpload, opening(0))
+	d.must(PrepareEpochs, prepare(preparation(0, 1, 0, 0, 1, 2)))
+	before, rows := checksum(f, d.c), d.c.View().meta.Sum
 	f.Fuzz(func(t *testing.T, data []byte) {
 		sums := [2]string{}
 		for i := range sums {
-			d := placed(t)
-			d.must(OpenUpload, opening(0))
-			d.must(PrepareEpochs, prepare(preparation(0, 1, 0, 0, 1, 2)))
+			c := twin(t, d.c)
 			var fatal error
-			d.c.cfg.Fatal = func(err error) { fatal = err }
-			before := checksum(t, d.c)
-			res := d.c.Apply(&raft.Log{Index: 50, Type: raft.LogCommand, Data: data}).(*Result)
-			sums[i] = checksum(t, d.c)
+			c.cfg.Fatal = func(err error) { fatal = err }
+			res := c.Apply(&raft.Log{Index: 50, Type: raft.LogCommand, Data: data}).(*Result)
+			sums[i] = checksum(t, c)
 			if fatal != nil && sums[i] != before {
 				t.Fatal("a halted member changed its catalog")
 			}
 			if fatal == nil && res.Code == "" && res.Index == 0 {
 				t.Fatal("an applied command has no index")
 			}
-			if fatal == nil {
-				c := newCatalog(t)
-				if err := c.Restore(io.NopCloser(bytes.NewReader(snapshotOf(t, d.c)))); err != nil || checksum(t, c) != sums[i] {
+			// A snapshot costs many times the command, so only where there is news, and once.
+			if fatal == nil && i == 0 && c.View().meta.Sum != rows {
+				again := newCatalog(t)
+				if err := again.Restore(io.NopCloser(bytes.NewReader(snapshotOf(t, c)))); err != nil || checksum(t, again) != sums[i] {
 					t.Fatalf("the result does not survive a snapshot: %v", err)
 				}
 			}
@@ -54,6 +57,16 @@ func FuzzApply(f *testing.F) {
 			t.Fatal("two members differ")
 		}
 	})
+}
+
+// twin is another catalog with the same state, whose tables are immutable trees: to build
+// the state from commands takes more than ten times as long.
+func twin(t testing.TB, c *Catalog) *Catalog {
+	t.Helper()
+	out := newCatalog(t)
+	out.db.Store(c.db.Load().Snapshot())
+	maps.Copy(out.requests, c.requests)
+	return out
 }
 
 // FuzzRestore feeds snapshots.
