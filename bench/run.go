@@ -66,6 +66,7 @@ func Scenarios() []Scenario {
 		{"slot-race", "two uploaders race for the same 500 slots a round; a third one's commits beside them", runSlotRace},
 		{"slot-histories", "uploaders of the same slots while hosts, links and uploaders fail: linearizable? 4 histories a round", runSlotHistories},
 		{"replace-store", "stores replaced by epoch changes while four uploaders write: 20 a round, every chunk checked", runReplaceStore},
+		{"replace-store-kills", "the same while a host is killed in every replacement: one a round", runReplaceKills},
 		{"load", "12 uploads and 100 players at once: all verified, peak memory of each process", runLoad},
 	}
 }

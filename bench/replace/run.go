@@ -16,11 +16,14 @@ import (
 	"github.com/vstack/vstack/quicclient"
 )
 
-// Options say where and how much. All are required but Progress.
+// Options say where and how much. All are required but Kills.
 type Options struct {
 	Dir, Exe, FirstIP string
 	Rounds            int
-	Progress          func(string)
+	// Kills ends a host by SIGKILL in the middle of every round and starts it again: what
+	// it drove is left to others, what it held comes back from its disk.
+	Kills    bool
+	Progress func(string)
 }
 
 const (
@@ -30,6 +33,9 @@ const (
 	roundTimeout = 2 * time.Minute
 	// poll is how often the placement map is asked for.
 	poll = 10 * time.Millisecond
+	// killStep and killSteps say when in a round a host is killed: 0, 50 … 750 ms.
+	killStep  = 50 * time.Millisecond
+	killSteps = 16
 	// settle lets connections warm up before the first round.
 	settle = 2 * time.Second
 )
@@ -38,6 +44,7 @@ const (
 type Result struct {
 	Rounds     int
 	Groups     int // epochs that began
+	Killed     int // hosts
 	Elapsed    time.Duration
 	Took       []time.Duration // each round
 	Silence    []time.Duration // of each round
@@ -135,11 +142,15 @@ func (c *cluster) rounds(ctx context.Context, opt Options, w *writers, res *Resu
 	began := time.Now()
 	for n := range opt.Rounds {
 		from := time.Now()
+		killed := c.kill(opt.Kills, n)
 		groups, err := c.replaceOne(ctx, n)
-		if err != nil {
-			return fmt.Errorf("round %d: %w", n+1, err)
-		}
 		to := time.Now()
+		if kerr := killed(ctx); kerr != nil || err != nil {
+			return fmt.Errorf("round %d: %w", n+1, errors.Join(err, kerr))
+		}
+		if opt.Kills {
+			res.Killed++
+		}
 		silence, stall, err := w.judge(ctx, from, to)
 		if err != nil {
 			return fmt.Errorf("round %d: %w", n+1, err)
@@ -153,6 +164,29 @@ func (c *cluster) rounds(ctx context.Context, opt Options, w *writers, res *Resu
 	}
 	res.Elapsed = time.Since(began)
 	return nil
+}
+
+// kill ends a host some time after it is called and starts it again; the function that it
+// returns waits until that host serves. Every round kills at another moment.
+func (c *cluster) kill(really bool, n int) (wait func(context.Context) error) {
+	if !really {
+		return func(context.Context) error { return nil }
+	}
+	done := make(chan error, 1)
+	h := c.lab.Hosts[n%len(c.lab.Hosts)]
+	time.AfterFunc(killStep*time.Duration(n%killSteps), func() {
+		done <- errors.Join(h.Kill(), h.Start())
+	})
+	return func(ctx context.Context) error {
+		select {
+		case err := <-done:
+			ctx, cancel := context.WithTimeout(ctx, roundTimeout)
+			defer cancel()
+			return errors.Join(err, c.lab.Ready(ctx))
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // replaceOne replaces the store whose turn it is and waits until its roles are gone; it
