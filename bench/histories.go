@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vstack/vstack/bench/drill/netns"
 	"github.com/vstack/vstack/bench/history"
 )
 
@@ -18,13 +19,28 @@ const historiesPerRound = 4
 func runSlotHistories(ctx context.Context, opt Options) ([]Row, error) {
 	const name = "slot-histories"
 	want := opt.Rounds * historiesPerRound
-	res, err := history.Run(ctx, history.Options{
-		Dir: opt.Dir, Exe: opt.Exe, Args: partArgs(partSlotClient), FirstIP: opt.FirstIP,
-		Histories: want, Progress: opt.Progress,
-	})
+	conf := history.Options{
+		Dir: opt.Dir, Exe: opt.Exe, Args: partArgs(partSlotClient), FirstIP: opt.FirstIP, Histories: want, Progress: opt.Progress,
+	}
+	res := &history.Result{Faults: map[string]int{}}
+	if err := netns.Available(); err != nil {
+		opt.Progress("  SKIPPED hosts in network namespaces, links are cut in all histories: " + err.Error())
+	} else {
+		// Half with the clients' own links cut, half with hosts cut off from each other.
+		conf.Histories = want / 2
+		half := conf
+		half.Namespaces, half.Histories, half.Seed = true, want-conf.Histories, 2
+		more, err := history.Run(ctx, half)
+		if err != nil {
+			return nil, err
+		}
+		res.Merge(more)
+	}
+	more, err := history.Run(ctx, conf)
 	if err != nil {
 		return nil, err
 	}
+	res.Merge(more)
 	none := &Bound{"==", 0}
 	count := func(what string, n int, b *Bound) Row { return figure(name, what, "", float64(n), b) }
 	rows := []Row{

@@ -37,7 +37,7 @@ const (
 // setup is the first line that a client process reads.
 type setup struct {
 	Client string            `json:"client"` // directory of the client bundle
-	Via    map[string]string `json:"via"`    // by a store's address, that of the link to it
+	Via    map[string]string `json:"via"`    // by a store's address, that of the link to it; empty: no links
 }
 
 // job is what a client process does in one history.
@@ -134,8 +134,8 @@ func openClient(s setup, out io.Writer) (_ *client, err error) {
 	// to a store goes over one.
 	placement := func(ctx context.Context) (*vstack.PlacementMap, error) {
 		m, err := c.meta.Placement(ctx)
-		if err != nil {
-			return nil, err
+		if err != nil || len(s.Via) == 0 {
+			return m, err
 		}
 		linked := *m
 		linked.Stores = append([]vstack.Store(nil), m.Stores...)

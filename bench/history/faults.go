@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/vstack/vstack/bench/drill/netns"
 	"github.com/vstack/vstack/deploy/lab"
 )
 
@@ -18,6 +20,8 @@ const (
 	faultCut     = "links cut both ways"
 	faultOneWay  = "links cut one way"
 	faultReset   = "links reset"
+	faultHostCut = "hosts cut off both ways"
+	faultHostOne = "hosts cut off one way"
 	faultClient  = "clients killed"
 	faultResumed = "uploads resumed elsewhere"
 )
@@ -26,6 +30,7 @@ const (
 type faults struct {
 	lab   *lab.Lab
 	lanes []*lane
+	net   *netns.Net // nil: links are cut instead
 
 	mu     sync.Mutex // guards counts
 	counts map[string]int
@@ -44,9 +49,14 @@ func (f *faults) run(ctx context.Context, rng *rand.Rand, d time.Duration) error
 	defer cancel()
 	hosts, ways := rand.New(rand.NewPCG(rng.Uint64(), 1)), rand.New(rand.NewPCG(rng.Uint64(), 2))
 	var wg sync.WaitGroup
+	var cutErr error
 	wg.Go(func() {
-		for ctx.Err() == nil {
-			f.breakLinks(ctx, ways)
+		for ctx.Err() == nil && cutErr == nil {
+			if f.net != nil {
+				cutErr = f.cutHost(ctx, ways)
+			} else {
+				f.breakLinks(ctx, ways)
+			}
 		}
 	})
 	var errs []error
@@ -58,7 +68,47 @@ func (f *faults) run(ctx context.Context, rng *rand.Rand, d time.Duration) error
 	}
 	cancel()
 	wg.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, cutErr)...)
+}
+
+// cutHost drops the packets of one host, both ways or one way, for a while: those of
+// everybody, of another host, or of the clients.
+func (f *faults) cutHost(ctx context.Context, rng *rand.Rand) error {
+	wait(ctx, draw(rng, 50*time.Millisecond, 500*time.Millisecond))
+	if ctx.Err() != nil {
+		return nil
+	}
+	victim := rng.IntN(len(f.lab.Hosts))
+	var hosts, from []netip.Addr
+	for i, h := range f.lab.Hosts {
+		if i != victim {
+			hosts = append(hosts, netip.MustParseAddr(h.Addr())) // netns has taken it
+		}
+	}
+	switch rng.IntN(4) {
+	case 0:
+		from = []netip.Addr{f.net.Self()}
+	case 1:
+		from = hosts[:1]
+	case 2:
+		from = hosts
+	default:
+		from = append(hosts, f.net.Self())
+	}
+	sends, receives, kind := true, true, faultHostCut
+	if way := rng.IntN(3); way > 0 {
+		sends, receives, kind = way == 1, way == 2, faultHostOne
+	}
+	f.count(kind, 1)
+	// The cut is mended however the round ends.
+	if err := f.net.Cut(context.WithoutCancel(ctx), victim, sends, receives, from...); err != nil {
+		return fmt.Errorf("cut host %d off: %w", victim+1, err)
+	}
+	wait(ctx, draw(rng, 100*time.Millisecond, 1500*time.Millisecond))
+	if err := f.net.Heal(context.WithoutCancel(ctx), victim); err != nil {
+		return fmt.Errorf("heal the cut of host %d: %w", victim+1, err)
+	}
+	return nil
 }
 
 // draw is a duration between min and max.

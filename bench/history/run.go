@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vstack/vstack/bench/drill/netns"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/identity"
@@ -37,8 +39,12 @@ type Options struct {
 	// Required.
 	Exe  string
 	Args []string
-	// FirstIP is the first of three loopback addresses. Required.
+	// FirstIP is the first of three loopback addresses. Required without Namespaces.
 	FirstIP string
+	// Namespaces puts each host into a network namespace of its own and drops packets
+	// between hosts, and between hosts and clients, instead of cutting links between
+	// single clients and hosts. Needs root; see package netns.
+	Namespaces bool
 	// Histories to record. Default 60.
 	Histories int
 	// Lanes is how many histories run at once. Default 4.
@@ -54,7 +60,7 @@ type Options struct {
 }
 
 func (o Options) withDefaults() (Options, error) {
-	if o.Dir == "" || o.Exe == "" || o.FirstIP == "" {
+	if o.Dir == "" || o.Exe == "" || o.FirstIP == "" && !o.Namespaces {
 		return o, fmt.Errorf("histories: %w: Dir, Exe and FirstIP are required", vstack.ErrInvalid)
 	}
 	if o.Histories < 0 || o.Lanes < 0 || o.Slots < 0 {
@@ -77,31 +83,14 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// Result is what came out.
-type Result struct {
-	Histories  int
-	Operations int
-	Proposals  int
-	Conflicts  int // proposals that were told of another value
-	Unknown    int // proposals whose outcome their client never knew
-	Reads      int
-	Empty      int // of them, that found the slot empty
-	Violating  int // histories with a slot that no order explains
-	Undecided  int // histories with a slot that the checker did not finish with
-	Chosen     int // chunks that some client was told of
-	Lost       int // of them, that fewer than two acceptors gave back
-	Wrong      int // answers with other bytes
-	Faults     map[string]int
-	Stories    []string // of what went wrong, and what else is worth telling
-}
-
 // runner is a run under way.
 type runner struct {
 	opt    Options
 	lab    *lab.Lab
 	meta   *metaclient.Client
 	reads  *reader
-	stores []string // addresses
+	stores []string // addresses to link clients with
+	net    *netns.Net
 	lanes  []*lane
 	faults *faults
 
@@ -135,10 +124,22 @@ func (r *runner) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make lab directory: %w", err)
 	}
+	if r.opt.Namespaces {
+		first, err := netns.FreeSubnet()
+		if err != nil {
+			return err
+		}
+		r.opt.FirstIP = first.String()
+	}
 	if r.lab, err = lab.Init(lab.Spec{Dir: dir, FirstIP: r.opt.FirstIP, Stores: 1, Superblock: 64 << 20, LogLevel: "warn"}); err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
 	r.lab.Env = r.opt.Env
+	if r.opt.Namespaces {
+		if err := r.enterNamespaces(ctx); err != nil {
+			return err
+		}
+	}
 	ready, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := r.lab.Start(ready, r.opt.Exe); err != nil {
@@ -161,10 +162,33 @@ func (r *runner) open(ctx context.Context) error {
 			r.stores = append(r.stores, s.Addr)
 		}
 	}
+	if r.net != nil {
+		r.stores = nil // no links: clients reach the hosts over the bridge
+	}
 	for range r.opt.Lanes {
 		r.lanes = append(r.lanes, &lane{r: r})
 	}
-	r.faults = &faults{lab: r.lab, lanes: r.lanes, counts: map[string]int{}}
+	r.faults = &faults{lab: r.lab, lanes: r.lanes, net: r.net, counts: map[string]int{}}
+	return nil
+}
+
+// enterNamespaces gives every host a network namespace.
+func (r *runner) enterNamespaces(ctx context.Context) error {
+	var addrs []netip.Addr
+	for _, h := range r.lab.Hosts {
+		a, err := netip.ParseAddr(h.Addr())
+		if err != nil {
+			return fmt.Errorf("host %s: %w: %v", h.ID, vstack.ErrInvalid, err)
+		}
+		addrs = append(addrs, a)
+	}
+	var err error
+	if r.net, err = netns.Open(ctx, addrs); err != nil {
+		return err
+	}
+	for i, h := range r.lab.Hosts {
+		h.NetNS = r.net.Path(i)
+	}
 	return nil
 }
 
@@ -183,6 +207,9 @@ func (r *runner) close() error {
 	}
 	if r.lab != nil {
 		errs = append(errs, r.lab.Close(), os.RemoveAll(r.lab.Dir))
+	}
+	if r.net != nil {
+		errs = append(errs, r.net.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -266,24 +293,6 @@ func (r *runner) record(h *history, v Verdict, lost, wrong int) {
 		res.Undecided++
 		r.tell(fmt.Sprintf("history %d: %d slots were never settled", h.id, missing))
 	}
-}
-
-// add counts one operation.
-func (res *Result) add(op Op) {
-	res.Operations++
-	switch {
-	case op.Kind == Read:
-		res.Reads++
-		if op.Got.IsZero() {
-			res.Empty++
-		}
-		return
-	case !op.Known:
-		res.Unknown++
-	case op.Got != op.Value:
-		res.Conflicts++
-	}
-	res.Proposals++
 }
 
 // readBack asks every acceptor for each chunk that a client was told of: at least two
