@@ -76,7 +76,7 @@ func TestDrillKillsTheLeaderUnderLoad(t *testing.T) {
 
 func TestDrillsForALongTime(t *testing.T) {
 	if os.Getenv("VSTACK_SOAK") == "" {
-		t.Skip("SKIPPED: set VSTACK_SOAK=1 (make soak) to run every drill many times")
+		t.Skip("SKIPPED: set VSTACK_SOAK=1 (make soak-lab) to run every drill many times")
 	}
 	for _, tc := range [][]string{
 		{"kill-leader", "--repeat", "30", "--first-ip", "127.80.1.1"},
