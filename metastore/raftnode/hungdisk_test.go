@@ -6,10 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -53,10 +56,20 @@ func runChild(spec string) int {
 	}
 	fmt.Println("open")
 	lines := bufio.NewScanner(os.Stdin)
-	for lines.Scan() { // "hang" or "idle"; the end of input ends the child, whatever happened
-		disk.hang()
-		if lines.Text() == "idle" {
+	for lines.Scan() { // the end of input ends the child, whatever happened
+		switch lines.Text() {
+		case "idle":
+			disk.hang()
 			continue // nothing is written but what the member itself tries
+		case "hang":
+			disk.hang()
+		case "eio":
+			time.AfterFunc(100*time.Millisecond, func() { disk.err.Store(&errIO) })
+			writeOn(n)
+			continue
+		case "fill":
+			writeOn(n)
+			continue
 		}
 		err := error(vstack.ErrNoLeader)
 		for errors.Is(err, vstack.ErrNoLeader) { // elected, and not established yet
@@ -67,9 +80,31 @@ func runChild(spec string) int {
 	return 0
 }
 
-// slowBolt holds log writes of a real store, for ever.
+// writeOn writes 64 KiB at a time until that errs, and prints a line for each entry that
+// was acknowledged.
+func writeOn(n *Node) {
+	entry := make([]byte, 64<<10)
+	for {
+		changed := n.Changed()
+		_, err := n.Apply(context.Background(), entry)
+		switch {
+		case err == nil:
+			fmt.Println("acked")
+		case errors.Is(err, vstack.ErrNoLeader):
+			<-changed
+		default:
+			fmt.Println("apply:", err)
+			return
+		}
+	}
+}
+
+var errIO error = syscall.EIO
+
+// slowBolt holds log writes of a real store, for ever, or fails them.
 type slowBolt struct {
 	LogStable
+	err  atomic.Pointer[error]
 	mu   sync.Mutex
 	hung bool
 }
@@ -91,6 +126,9 @@ func (s *slowBolt) wait() {
 
 func (s *slowBolt) StoreLogs(l []*raft.Log) error {
 	s.wait()
+	if err := s.err.Load(); err != nil {
+		return *err
+	}
 	return s.LogStable.StoreLogs(l)
 }
 
@@ -106,9 +144,32 @@ func TestALeaderWhoseDiskHangsIsReplaced(t *testing.T) {
 
 func replaceHungLeader(t *testing.T, command string) {
 	g := newGroup(t, 3)
+	c := g.startChild(t, filepath.Join(g.dir, "h3"))
+	start := time.Now()
+	c.tell(command)
+	lead := g.leader()
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("another leader only after %s", d)
+	}
+	if _, err := g.nodes[lead].Apply(t.Context(), []byte("y")); err != nil {
+		t.Errorf("write to the new leader: %v", err)
+	}
+	c.ends()
+}
+
+// childProcess is the third member of a group, which leads, in a process of its own.
+type childProcess struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	lines *bufio.Scanner
+}
+
+func (g *group) startChild(t *testing.T, dir string) *childProcess {
+	t.Helper()
 	g.start(0)
 	g.start(1)
-	spec, err := json.Marshal(child{ID: "h3", Dir: filepath.Join(g.dir, "h3"), TLS: g.issue("h3", identity.RoleHost, g.peers[2].Addr), Peers: g.peers})
+	spec, err := json.Marshal(child{ID: "h3", Dir: dir, TLS: g.issue("h3", identity.RoleHost, g.peers[2].Addr), Peers: g.peers})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,10 +187,9 @@ func replaceHungLeader(t *testing.T, command string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer in.Close()
-	lines := bufio.NewScanner(out)
-	if !lines.Scan() || lines.Text() != "open" {
-		t.Fatalf("child said %q", lines.Text())
+	c := &childProcess{t, cmd, in, bufio.NewScanner(out)}
+	if !c.lines.Scan() || c.lines.Text() != "open" {
+		t.Fatalf("child said %q", c.lines.Text())
 	}
 	g.eventually("the child to lead", func() bool {
 		for _, n := range g.nodes[:2] {
@@ -139,20 +199,29 @@ func replaceHungLeader(t *testing.T, command string) {
 		}
 		return g.nodes[0].Leader() == "h3" && g.nodes[1].Leader() == "h3"
 	})
-	start := time.Now()
-	if _, err := fmt.Fprintln(in, command); err != nil {
-		t.Fatal(err)
+	return c
+}
+
+func (c *childProcess) tell(command string) {
+	c.t.Helper()
+	if _, err := fmt.Fprintln(c.in, command); err != nil {
+		c.t.Fatal(err)
 	}
-	lead := g.leader()
-	if d := time.Since(start); d > 5*time.Second {
-		t.Errorf("another leader only after %s", d)
+}
+
+// ends wants the child to have ended itself, and counts what it acknowledged.
+func (c *childProcess) ends() (acked int) {
+	c.t.Helper()
+	for c.lines.Scan() {
+		if c.lines.Text() == "acked" {
+			acked++
+		}
 	}
-	if _, err := g.nodes[lead].Apply(t.Context(), []byte("y")); err != nil {
-		t.Errorf("write to the new leader: %v", err)
-	}
-	err = cmd.Wait()
+	err := c.cmd.Wait()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != exitFatal {
-		t.Errorf("the member with the hung disk ended with %v, want exit %d", err, exitFatal)
+		c.t.Errorf("the member with the bad disk ended with %v, want exit %d", err, exitFatal)
 	}
+	_ = c.in.Close()
+	return acked
 }
