@@ -39,13 +39,14 @@ func Replace(c Change) ([][]vstack.StoreID, error) {
 	out := make([][]vstack.StoreID, len(c.Groups))
 	for pg := range c.Groups {
 		before := slices.Clone(r.groups[pg])
+		hosts := r.hosts(before[:min(vstack.Acceptors, len(before))])
 		for i, s := range before {
 			// What was promoted leaves its own place to the one that leaves.
 			if s = r.groups[pg][i]; !r.leaving[s] {
 				continue
 			}
 			if i < vstack.Acceptors {
-				r.replaceAcceptor(pg, i)
+				r.replaceAcceptor(pg, i, hosts)
 			} else {
 				r.replaceTail(pg, i)
 			}
@@ -112,11 +113,11 @@ func (r *replacer) count(s, i int) {
 	}
 }
 
-// replaceAcceptor fills the place of a leaving acceptor, if that costs no host.
-func (r *replacer) replaceAcceptor(pg, i int) {
+// replaceAcceptor fills the place of a leaving acceptor, if the acceptors are then on as
+// many hosts as they had before any of them left.
+func (r *replacer) replaceAcceptor(pg, i, had int) {
 	g := r.groups[pg]
 	gone := g[i]
-	had := r.hosts(g[:vstack.Acceptors])
 	with := func(s int) int { // distinct hosts of the acceptors with s among them
 		g[i] = s
 		defer func() { g[i] = gone }()
