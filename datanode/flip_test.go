@@ -13,7 +13,7 @@ import (
 // served, each is reported, the chunks heal from the peers. It is a slice of `vstack
 // bench run flips`; VSTACK_SOAK flips more.
 func TestFlippedBytesOfARunningStore(t *testing.T) {
-	c := newCluster(t, nil)
+	c := newCluster(t, func(cfg *Config) { cfg.CacheMemory = -1 })
 	published, open := c.open(), c.open()
 	var refs []vstack.ChunkRef
 	for seq := range uint32(40) {
@@ -24,7 +24,7 @@ func TestFlippedBytesOfARunningStore(t *testing.T) {
 	n := c.nodes[0]
 	seen := 0
 	target := &flips.Target{
-		Dir: n.dataDir(), Addr: n.addr, HTTP: c.client,
+		Dir: n.dataDir(), Addr: n.addr, HTTP: c.client, Whole: true,
 		Findings: func() ([]flips.Finding, error) {
 			all := n.server.stores[0].disk.Findings()
 			var out []flips.Finding

@@ -79,7 +79,27 @@ func Run(ctx context.Context, t *Target, opt Options) (*Result, error) {
 			opt.Progress(fmt.Sprintf("  %d flips: %d of %d reads refused, %d wrong, %d missed", r.Flips, r.Refused, r.Reads, r.Wrong, r.Missed))
 		}
 	}
-	return r, nil
+	return r, r.readWhole(ctx, t)
+}
+
+// readWhole reads every chunk in one piece, at the end of it all.
+func (r *Result) readWhole(ctx context.Context, t *Target) error {
+	chunks, err := t.Inventory(ctx)
+	if err != nil {
+		return err
+	}
+	for id := range chunks {
+		right, err := t.GetWhole(ctx, id)
+		if err != nil {
+			return fmt.Errorf("read chunk %s after all flips: %w", id, err)
+		}
+		r.Reads++
+		if !right {
+			r.Wrong++
+			r.tell("chunk %s was served with other bytes after all flips", id)
+		}
+	}
+	return nil
 }
 
 // batch flips n bytes of a store that is whole, watches, and has it whole again.

@@ -26,6 +26,10 @@ type Target struct {
 	Dir  string       // its files
 	Addr string       // HOST:PORT
 	HTTP *http.Client // with an administrator's certificate
+	// Whole has every chunk read in one piece as well. A store keeps in memory what was
+	// read whole twice, so this is for one that has no memory for it; the others are read
+	// in ranges, which come from the files.
+	Whole bool
 	// Findings returns the damage that the store has reported since the last call.
 	Findings func() ([]Finding, error)
 }
@@ -33,13 +37,13 @@ type Target struct {
 // Clean reports whether an error is a store's refusal of damaged bytes.
 func Clean(err error) bool { return errors.Is(err, vstack.ErrCorrupt) }
 
-// Get reads a chunk twice, whole and in two ranges, and tells whether its bytes are right.
-// A store may answer the first from memory; the second is read from its files. The error
-// is the store's refusal, or that there was no answer.
+// Get reads a chunk in two ranges and tells whether its bytes are right. The error is the
+// store's refusal, or that there was no answer.
 func (t *Target) Get(ctx context.Context, id vstack.ChunkID) (right bool, err error) {
-	whole, wholeErr := t.ask(ctx, http.MethodGet, wire.PathChunks+id.String(), nil, "")
-	if wholeErr == nil && vstack.ChunkIDOf(whole) != id {
-		return false, nil
+	if t.Whole {
+		if right, err := t.GetWhole(ctx, id); err != nil || !right {
+			return right, err
+		}
 	}
 	var parts []byte
 	split := int(id[0] % 64)
@@ -50,7 +54,13 @@ func (t *Target) Get(ctx context.Context, id vstack.ChunkID) (right bool, err er
 		}
 		parts = append(parts, p...)
 	}
-	return vstack.ChunkIDOf(parts) == id, wholeErr
+	return vstack.ChunkIDOf(parts) == id, nil
+}
+
+// GetWhole reads a chunk in one piece, as players do.
+func (t *Target) GetWhole(ctx context.Context, id vstack.ChunkID) (right bool, err error) {
+	whole, err := t.ask(ctx, http.MethodGet, wire.PathChunks+id.String(), nil, "")
+	return err == nil && vstack.ChunkIDOf(whole) == id, err
 }
 
 // Inventory lists the store's chunks with the records that hold them.
@@ -105,18 +115,22 @@ func (t *Target) Healed(ctx context.Context, chunks int) error {
 
 // until polls the store's status.
 func (t *Target) until(ctx context.Context, what string, ok func(wire.StoreStatus) bool) error {
+	var last wire.StoreStatus
 	for {
 		var st wire.StoreStatus
-		if err := t.get(ctx, "/v1/store", &st); err != nil {
-			return err
-		}
-		if ok(st) {
-			return nil
+		err := t.get(ctx, "/v1/store", &st)
+		if err == nil {
+			if last = st; ok(st) {
+				return nil
+			}
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w: %+v", what, context.Cause(ctx), st)
+			return fmt.Errorf("wait for %s: %w: last %+v: %w", what, vstack.ErrTimeout, last, context.Cause(ctx))
 		case <-time.After(5 * time.Millisecond):
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
 		}
 	}
 }
