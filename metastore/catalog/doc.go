@@ -31,8 +31,10 @@
 //	8      …  frames:  4  length of the payload
 //	                   4  CRC32C of kind and payload
 //	                   1  kind ('m' meta, 'g' groups, 's' store, 'v' video,
-//	                      'u' upload, 'w' views, 'r' request, 'e' end)
-//	                   …  payload, JSON
+//	                      'p' published video, 'u' upload, 'w' views, 'r' request,
+//	                      'e' end)
+//	                   …  payload: JSON, and with 'p' binary references behind it
+//	                      (published.go)
 //
 // The end frame carries the number of frames before it and the checksum that the
 // restored catalog must have.

@@ -202,16 +202,7 @@ func digestOf(m *vstack.Manifest) (d [sha256.Size]byte, err error) {
 	for _, t := range m.Tracks {
 		h.Write(u64(uint64(len(t.Chunks))))
 		for _, c := range t.Chunks {
-			buf = binary.LittleEndian.AppendUint32(buf[:0], c.Seq)
-			buf = append(buf, c.ID[:]...)
-			buf = binary.LittleEndian.AppendUint32(buf, c.Size)
-			buf = binary.LittleEndian.AppendUint64(buf, uint64(c.Start))
-			buf = binary.LittleEndian.AppendUint64(buf, uint64(c.Duration))
-			if c.Keyframe {
-				buf = append(buf, 1)
-			} else {
-				buf = append(buf, 0)
-			}
+			buf = appendRef(buf[:0], c)
 			h.Write(buf)
 		}
 	}

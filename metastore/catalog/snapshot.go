@@ -24,14 +24,15 @@ const (
 type frameKind byte
 
 const (
-	frameMeta    frameKind = 'm'
-	frameGroups  frameKind = 'g'
-	frameStore   frameKind = 's'
-	frameVideo   frameKind = 'v'
-	frameUpload  frameKind = 'u'
-	frameViews   frameKind = 'w'
-	frameRequest frameKind = 'r'
-	frameEnd     frameKind = 'e'
+	frameMeta      frameKind = 'm'
+	frameGroups    frameKind = 'g'
+	frameStore     frameKind = 's'
+	frameVideo     frameKind = 'v'
+	framePublished frameKind = 'p' // a video with its manifest; see published.go
+	frameUpload    frameKind = 'u'
+	frameViews     frameKind = 'w'
+	frameRequest   frameKind = 'r'
+	frameEnd       frameKind = 'e'
 )
 
 // end is the trailer.
@@ -71,7 +72,14 @@ func (v *View) Write(w io.Writer) error {
 	out.frame(frameMeta, v.meta)
 	each(v.txn, tableGroups, byID, func(r *groupsRow) { out.frame(frameGroups, r) })
 	each(v.txn, tableStores, byID, func(r *storeRow) { out.frame(frameStore, r) })
-	each(v.txn, tableVideos, byID, func(r *videoRow) { out.frame(frameVideo, r) })
+	each(v.txn, tableVideos, byID, func(r *videoRow) {
+		if r.Manifest == nil {
+			out.frame(frameVideo, r)
+			return
+		}
+		payload, err := encodePublished(r)
+		out.write(framePublished, payload, err)
+	})
 	each(v.txn, tableUploads, byID, func(r *uploadRow) { out.frame(frameUpload, r) })
 	each(v.txn, tableViews, byID, func(r *viewsRow) { out.frame(frameViews, r) })
 	for _, r := range v.meta.Answers {
@@ -99,6 +107,14 @@ func (f *frameWriter) frame(kind frameKind, v any) {
 		return
 	}
 	payload, err := json.Marshal(v)
+	f.write(kind, payload, err)
+}
+
+// write writes what was encoded, or keeps the error of that.
+func (f *frameWriter) write(kind frameKind, payload []byte, err error) {
+	if f.err != nil {
+		return
+	}
 	if err != nil {
 		f.err = fmt.Errorf("encode frame %c: %w", kind, err)
 		return
@@ -217,6 +233,13 @@ func (l *loader) load(kind frameKind, payload []byte) error {
 		r = &uploadRow{}
 	case frameViews:
 		r = &viewsRow{}
+	case framePublished:
+		r, err := decodePublished(payload)
+		if err != nil {
+			return err
+		}
+		l.app.put(r)
+		return l.app.err
 	case frameRequest:
 		return l.request(payload)
 	default:

@@ -1,0 +1,269 @@
+package metastore
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog"
+)
+
+const (
+	largeChunks = 100 // of each video
+	// maxStall is how long commands may go unapplied because a snapshot is written.
+	maxStall = 50 * time.Millisecond
+)
+
+// TestALargeCatalog fills a member with videos of 100 chunks and says what that costs:
+// VSTACK_LARGE of them (100,000 take some 10 minutes and 8 GiB), or few, which shows only
+// that it works.
+func TestALargeCatalog(t *testing.T) {
+	videos := 200
+	full := os.Getenv("VSTACK_LARGE") != ""
+	if full {
+		var err error
+		if videos, err = strconv.Atoi(os.Getenv("VSTACK_LARGE")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := &large{t: t, videos: videos}
+	file, index := l.fill(filepath.Join(t.TempDir(), "catalog"))
+	runtime.GC() // of what filling it left
+	c := newCluster(t, 1, func(cfg *Config) { cfg.SnapshotEvery = time.Hour })
+	c.leader()
+	l.restore(c, file, index)
+	l.list(c.client())
+	quiet := l.stalls(c, false)
+	busy := l.stalls(c, true)
+	l.restart(c)
+	if full && busy > maxStall && busy > 3*quiet/2 {
+		t.Errorf("commands went unapplied for up to %s while a snapshot was written, %s otherwise, want at most %s", busy, quiet, maxStall)
+	}
+}
+
+// large is a catalog under measurement.
+type large struct {
+	t      *testing.T
+	videos int
+}
+
+func (l *large) took(what string, start time.Time) {
+	l.t.Logf("%-44s %s", what, time.Since(start).Round(100*time.Microsecond))
+}
+
+// fill makes the catalog from commands, as a log would, and writes its snapshot.
+func (l *large) fill(path string) (file string, index uint64) {
+	l.t.Helper()
+	before := heap()
+	c, err := catalog.New(catalog.Config{Fatal: func(err error) { l.t.Error(err) }})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	apply := func(typ catalog.Type, payload any) *catalog.Result {
+		index++
+		b, err := catalog.Encode(typ, payload, "", time.Unix(int64(index), 0))
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		res := c.Apply(&raft.Log{Index: index, Type: raft.LogCommand, Data: b}).(*catalog.Result)
+		if err := res.Err(); err != nil {
+			l.t.Fatal(err)
+		}
+		return res
+	}
+	start := time.Now()
+	reg := catalog.RegisterStoresPayload{Host: "h1"}
+	groups := make([][]vstack.StoreID, vstack.PlacementGroups)
+	for n := range vstack.Acceptors {
+		reg.Stores = append(reg.Stores, catalog.StoreRegistration{ID: storeID(0, n), Addr: fmt.Sprintf("127.0.0.1:%d", 8081+n), Capacity: 1 << 40})
+		for pg := range groups {
+			groups[pg] = append(groups[pg], storeID(0, n))
+		}
+	}
+	apply(catalog.RegisterStores, reg)
+	apply(catalog.AssignPlacement, catalog.AssignPlacementPayload{Base: index, Groups: groups})
+	for n := range l.videos {
+		var id [16]byte
+		binary.BigEndian.PutUint64(id[:], uint64(n)<<16|1)
+		m := testManifest(vstack.VideoID(id), largeChunks)
+		up := apply(catalog.OpenUpload, catalog.OpenUploadPayload{Upload: vstack.UploadID(id), Video: vstack.VideoID(id), Policy: vstack.PolicyAuto,
+			Title: fmt.Sprintf("Video %d of a large catalog", n), Owner: vstack.ProposerID{1}, Source: testSource(fmt.Sprint(n))}).Upload
+		apply(catalog.Publish, catalog.PublishPayload{Upload: up.ID, Incarnation: up.Incarnation, Manifest: &m})
+	}
+	l.took(fmt.Sprintf("apply %d commands of %d videos", index, l.videos), start)
+	l.t.Logf("%-44s %d MiB", "memory of the catalog", (heap()-before)>>20)
+	start = time.Now()
+	f, err := os.Create(path)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer f.Close()
+	if err := c.View().Write(f); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		l.t.Fatal(err)
+	}
+	l.took("write and sync a snapshot", start)
+	return path, index
+}
+
+// heap is what is live.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// restore gives the snapshot to a member's Raft.
+func (l *large) restore(c *cluster, path string, index uint64) {
+	l.t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Logf("%-44s %d MiB", "size of a snapshot", st.Size()>>20)
+	lead, _ := c.members[0].node.Leading()
+	start := time.Now()
+	if err := c.members[0].node.Restore(l.t.Context(), lead.Term, index, st.Size(), f); err != nil {
+		l.t.Fatal(err)
+	}
+	l.took("restore it through Raft", start)
+}
+
+// list reads everything over REST, once as a person's list and once as a store's feed.
+func (l *large) list(cl *metaclient.Client) {
+	l.t.Helper()
+	ctx := l.t.Context()
+	start, n := time.Now(), 0
+	for cursor := ""; ; {
+		page, err := cl.Videos(ctx, metaclient.ListOptions{Cursor: cursor, Limit: 1000})
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		if n == 0 {
+			l.took("list the first 1,000 videos", start)
+		}
+		n += len(page.Items)
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+	}
+	l.took(fmt.Sprintf("list all %d", n), start)
+	start = time.Now()
+	seen, since := 0, uint64(0)
+	for {
+		p, err := cl.Feed(ctx, since)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		seen, since = seen+len(p.Videos), p.Index
+		if !p.More {
+			break
+		}
+	}
+	l.took(fmt.Sprintf("read the feed with %d manifests", seen), start)
+	if n != l.videos || seen != l.videos {
+		l.t.Errorf("%d videos are listed and %d in the feed, want %d", n, seen, l.videos)
+	}
+}
+
+// stalls writes steadily for a while, or for as long as a snapshot takes, and returns
+// the longest time in which nothing was applied.
+func (l *large) stalls(c *cluster, snapshot bool) time.Duration {
+	l.t.Helper()
+	s := c.members[0].Server
+	ctx, stop := context.WithCancel(l.t.Context())
+	defer stop()
+	page, _ := s.catalog.View().Videos("", 0, 16)
+	var load sync.WaitGroup
+	for i, v := range page {
+		load.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				title := fmt.Sprintf("Title %d by %d", n, i)
+				if _, err := s.propose(context.WithoutCancel(ctx), catalog.PatchVideo, catalog.PatchVideoPayload{Video: v.ID, Title: &title}, ""); err != nil {
+					l.t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	var gaps []time.Duration
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for last := time.Now(); ctx.Err() == nil; {
+			select {
+			case <-s.catalog.Changed():
+				now := time.Now()
+				gaps, last = append(gaps, now.Sub(last)), now
+			case <-ctx.Done():
+			}
+		}
+	})
+	start := time.Now()
+	if snapshot {
+		if err := s.node.Snapshot(); err != nil {
+			l.t.Error(err)
+		}
+		l.took("take a snapshot while commands are applied", start)
+	} else {
+		select {
+		case <-time.After(min(time.Duration(l.videos)*time.Millisecond, 20*time.Second)):
+		case <-ctx.Done():
+		}
+	}
+	stop()
+	load.Wait()
+	watch.Wait()
+	slices.Sort(gaps)
+	what := "longest time between batches, undisturbed"
+	if snapshot {
+		what = "longest time between batches, snapshot"
+	}
+	worst := gaps[len(gaps)-1]
+	l.t.Logf("%-44s %s (p50 %s, p99 %s of %d)", what, worst.Round(10*time.Microsecond), gaps[len(gaps)/2].Round(10*time.Microsecond),
+		gaps[len(gaps)*99/100].Round(10*time.Microsecond), len(gaps))
+	return worst
+}
+
+// restart ends the member and starts it again: snapshot, and what the log has after it.
+func (l *large) restart(c *cluster) {
+	l.t.Helper()
+	before, err := c.members[0].catalog.View().Checksum()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	start := time.Now()
+	c.stop(0)
+	l.took("stop", start)
+	start = time.Now()
+	c.start(0)
+	l.took("start: read the snapshot", start)
+	for time.Since(start) < 5*time.Minute && !c.members[0].Leading() {
+		<-time.After(time.Millisecond)
+	}
+	l.took("start: until it leads, its log applied", start)
+	after, err := c.members[0].catalog.View().Checksum()
+	if err != nil || after != before {
+		l.t.Errorf("after a restart the catalog has checksum %s, want %s: %v", after, before, err)
+	}
+}
+
