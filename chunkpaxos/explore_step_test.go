@@ -188,6 +188,9 @@ func (s *xstate) storeEvents(m *memo, i int, next func(xevent, func(*xstate) err
 	}
 	if st.view < s.active {
 		one("hears of epoch 2", hears, true)
+		if len(m.store(s, i, hears, nil).replies) > 0 {
+			one("hears of epoch 2, unheard", hears, false)
+		}
 	}
 	if len(st.pending) > 0 {
 		one("flushes", flushes, true)

@@ -17,7 +17,8 @@ type Config struct {
 	Epoch vstack.Epoch
 	// Old are the acceptors of Epoch, New those of the next one; 1 to vstack.Acceptors.
 	Old, New []vstack.StoreID
-	// Attempt is the one that Raft issued for the next epoch, to this process alone.
+	// Attempt is the one that Raft issued for the next epoch, to this process alone, once: two
+	// runs of one attempt may install two values under one ballot.
 	Attempt uint32
 	// Page is the most votes in one message. Default and maximum message.MaxPage.
 	Page int
