@@ -112,9 +112,7 @@ func frozen(t *testing.T, hosts int, lazy bool, adjust func(*Config)) (*cluster,
 	ctx, cancel := context.WithCancel(context.Background())
 	c.t.Cleanup(cancel) // before the nodes' own clean-up, which waits for them
 	c.register()
-	if _, err := c.client().OpenUpload(t.Context(), wire.OpenUploadRequest{Owner: vstack.ProposerID{1}, Source: testSource("a")}); err != nil {
-		t.Fatal(err)
-	}
+	c.open()
 	var nodes []*node
 	for h := range hosts {
 		nodes = append(nodes, c.node(ctx, h, lazy))
@@ -125,6 +123,16 @@ func frozen(t *testing.T, hosts int, lazy bool, adjust func(*Config)) (*cluster,
 		return len(m.Stores) == 2*hosts && states(m)[vstack.StoreUp] == 2*hosts
 	})
 	return c, nodes
+}
+
+// open opens an upload, which freezes the placement and wakes every duty.
+func (c *cluster) open() {
+	c.t.Helper()
+	cl := c.client()
+	c.eventually("an upload", func() bool { // an election is no reason to fail
+		_, err := cl.OpenUpload(c.t.Context(), wire.OpenUploadRequest{Owner: vstack.ProposerID{1}, Source: testSource("a")})
+		return err == nil
+	})
 }
 
 // placement is what the member says that has applied most.
@@ -389,9 +397,7 @@ func TestALostHostOfThreeKeepsItsVotesUntilItReturns(t *testing.T) {
 		return strings.Contains(readiness(lead), "128 roles of leaving stores have no taker")
 	})
 	for range 20 { // each commit wakes the duty, which must find nothing to do
-		if _, err := c.client().OpenUpload(t.Context(), wire.OpenUploadRequest{Owner: vstack.ProposerID{1}, Source: testSource("poke")}); err != nil {
-			t.Fatal(err)
-		}
+		c.open()
 	}
 	if now := c.placement(); !reflect.DeepEqual(now.Groups, m.Groups) {
 		t.Fatalf("the groups move to and fro: %d prepare", preparing(now))
