@@ -16,6 +16,9 @@
 //	Append, FetchBytes, Respond,                Send, SetTimer,
 //	SetTimer, Alarm, Halt                       Chosen, Failed
 //
+// What they say to each other is chunkpaxos/message. chunkpaxos/survey reads the answers
+// of an upload's ranged prepares, chunkpaxos/epochchange drives the change of an epoch.
+//
 // Words:
 //
 //	ballot    (Incarnation, Round, Proposer); round 0 is the fast path of the
