@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -91,8 +92,10 @@ type runner struct {
 	reads  *reader
 	stores []string // addresses to link clients with
 	net    *netns.Net
-	lanes  []*lane
-	faults *faults
+	// waiting is what the lab's readiness waited for last: a string.
+	waiting atomic.Value
+	lanes   []*lane
+	faults  *faults
 
 	mu  sync.Mutex // guards res
 	res Result
@@ -135,6 +138,8 @@ func (r *runner) open(ctx context.Context) error {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
 	r.lab.Env = r.opt.Env
+	r.waiting.Store("nothing yet")
+	r.lab.OnWait = func(s string) { r.waiting.Store(s) }
 	if r.opt.Namespaces {
 		if err := r.enterNamespaces(ctx); err != nil {
 			return err
@@ -238,7 +243,10 @@ func (r *runner) round(ctx context.Context, first uint64, n int) error {
 	ready, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := r.lab.Ready(ready); err != nil {
-		return fmt.Errorf("after the faults: %w", err)
+		for _, h := range r.lab.Hosts {
+			err = fmt.Errorf("%w\n%s, process %d, says last:\n%s", err, h.ID, h.Pid(), h.LogTail(20))
+		}
+		return fmt.Errorf("after the faults, waiting for %s: %w", r.waiting.Load(), err)
 	}
 	for _, h := range all {
 		g.Go(func() error {
