@@ -17,7 +17,7 @@ import (
 func TestStoresAreReplacedUnderAnUpload(t *testing.T) {
 	needFFmpeg(t)
 	s := newScenarioOf(t, lab.Spec{FirstIP: "127.57.0.1", Stores: 3, Superblock: 64 << 20, DeadAfter: time.Second})
-	file := clip(t, "8", "4")
+	file := clip(t, "8", "2")
 	done, failed := s.uploading(0, file, 2)
 	given := s.storeAt(s.lab.Hosts[2].Config.Data.Stores[0].Addr)
 	if s.roles(given.ID) == 0 {

@@ -53,11 +53,11 @@ func newChange(ctx context.Context, d *Driver, s Store, key wire.EpochChange, g 
 }
 
 // judge compares the attempt with what a newer map says of its group. One that is in
-// force goes on with the last install until the next epoch is prepared, which brings
-// that store an install of its own.
+// force goes on with the last install until the next epoch is in force: the seal before
+// it may need the acceptor that lacks it.
 func (c *change) judge(g vstack.PGTargets) {
 	switch {
-	case g.Epoch == c.key.Epoch && g.Attempt == c.key.Attempt && g.Next == nil:
+	case g.Epoch == c.key.Epoch && g.Attempt == c.key.Attempt:
 		c.announced.Do(func() { close(c.inForce) })
 	case g.Epoch >= c.key.Epoch, g.Next == nil, g.Next.Epoch != c.key.Epoch, g.Next.Attempt != c.key.Attempt:
 		c.cancel(errOver)

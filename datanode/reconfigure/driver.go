@@ -17,8 +17,10 @@ type Driver struct {
 	activator *activator
 	wake      chan struct{} // an attempt made room; capacity 1
 
-	mu      sync.Mutex // guards all below
-	running map[vstack.PG]*change
+	mu sync.Mutex // guards all below
+	// running are at most two of a group: one that is in force and brings the last
+	// acceptor its install, and an attempt at the next epoch.
+	running map[wire.EpochChange]*change
 	busy    int                            // of running, before their activation
 	begun   map[vstack.PG]wire.EpochChange // the last attempt, so that one whose claim failed is left alone
 }
@@ -33,7 +35,7 @@ func New(cfg Config) (*Driver, error) {
 		return nil, err
 	}
 	d := &Driver{cfg: cfg, metrics: m, stores: make(map[vstack.StoreID]Store, len(cfg.Stores)),
-		activator: newActivator(&cfg), wake: make(chan struct{}, 1), running: make(map[vstack.PG]*change), begun: make(map[vstack.PG]wire.EpochChange)}
+		activator: newActivator(&cfg), wake: make(chan struct{}, 1), running: make(map[wire.EpochChange]*change), begun: make(map[vstack.PG]wire.EpochChange)}
 	for _, s := range cfg.Stores {
 		d.stores[s.ID()] = s
 	}
@@ -69,12 +71,11 @@ func (d *Driver) Run(ctx context.Context) error {
 func (d *Driver) look(ctx context.Context, m *vstack.PlacementMap) (begin []*change) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	for key, c := range d.running {
+		c.judge(m.Groups[key.PG])
+	}
 	for i, g := range m.Groups {
 		pg := vstack.PG(i)
-		if c := d.running[pg]; c != nil {
-			c.judge(g)
-			continue // the next attempt waits until this one has stopped
-		}
 		next := g.Next
 		if next == nil || next.Epoch != g.Epoch+1 || d.busy >= d.cfg.AtOnce {
 			continue
@@ -85,7 +86,7 @@ func (d *Driver) look(ctx context.Context, m *vstack.PlacementMap) (begin []*cha
 			continue
 		}
 		c := newChange(ctx, d, s, key, g)
-		d.running[pg], d.begun[pg] = c, key
+		d.running[key], d.begun[pg] = c, key
 		d.busy++
 		begin = append(begin, c)
 	}
@@ -100,7 +101,8 @@ func (d *Driver) drive(c *change) {
 	d.activated(c) // if it was not before
 	c.report(err)
 	d.mu.Lock()
-	delete(d.running, c.key.PG)
+	delete(d.running, c.key)
+	d.metrics.running.Set(float64(len(d.running)))
 	d.mu.Unlock()
 	d.again()
 }

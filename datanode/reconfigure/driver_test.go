@@ -261,6 +261,28 @@ func TestNoAttemptIsDrivenTwice(t *testing.T) {
 	stop()
 }
 
+// TestLastInstallGoesOnBesideTheNextAttempt has an acceptor silent until the group is on
+// its way to yet another epoch: it gets its install all the same, for the seal may need it.
+func TestLastInstallGoesOnBesideTheNextAttempt(t *testing.T) {
+	w := newWorld(t)
+	w.silent[w.stores[2].ID] = true
+	id, _ := w.run(t.TempDir(), func(c *Config) { c.CallTimeout = 20 * time.Millisecond })
+	w.prepare(id, 5)
+	waitFor(t, "the epoch", func() bool { return w.epoch(5) == 2 })
+	w.prepare(vstack.StoreID{99}, 5)
+	w.set(func() { clear(w.silent) })
+	waitFor(t, "the last install", func() bool {
+		return testutil.GatherAndCompare(w.reg, strings.NewReader(`
+# HELP vstack_datanode_epoch_changes_running Attempts that this host drives now, up to the last install.
+# TYPE vstack_datanode_epoch_changes_running gauge
+vstack_datanode_epoch_changes_running 0
+`), "vstack_datanode_epoch_changes_running") == nil
+	})
+	if n := w.count(5, 2, 1); n < 4 {
+		t.Errorf("%d installs: the silent one was not asked again", n)
+	}
+}
+
 func TestOvertakenAttemptStops(t *testing.T) {
 	for name, overtake := range map[string]func(*vstack.PGTargets){
 		"another attempt": func(g *vstack.PGTargets) {
