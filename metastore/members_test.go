@@ -236,7 +236,7 @@ func TestWhoMayBeAddedAndRemoved(t *testing.T) {
 		"an address that it has not":    {"h4", "127.0.0.1:1", p.API, vstack.ErrInvalid},
 		"no address":                    {"h4", "somewhere", p.API, vstack.ErrInvalid},
 		"an address with tricks":        {"h4", p.Raft + "|x:1", p.API, vstack.ErrInvalid},
-		"nobody there":                  {"h4", p.Raft, "127.0.0.1:1", vstack.ErrUnavailable},
+		"nobody there":                  {"h4", p.Raft, "127.0.0.1:1", vstack.ErrInvalid},
 		"a member at its place already": {"h1", c.peers[0].Raft, c.peers[0].API, nil},
 		"another member's place":        {"h4", c.peers[0].Raft, c.peers[0].API, vstack.ErrInvalid},
 	} {
@@ -250,6 +250,7 @@ func TestWhoMayBeAddedAndRemoved(t *testing.T) {
 	if resp, body := c.request(t, c.admin, i, http.MethodGet, "/readyz?verbose", "", nil); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), "vstack raft add h4") {
 		t.Errorf("readyz: %d %s", resp.StatusCode, body)
 	}
+	lead = c.leader()
 	gone := (lead + 1) % 3
 	c.stop(gone)
 	stays := vstack.HostID(c.peers[(lead+2)%3].ID)
@@ -266,6 +267,7 @@ func TestWhoMayBeAddedAndRemoved(t *testing.T) {
 	if err := cl.RemoveMember(t.Context(), stays, false); err != nil {
 		t.Errorf("remove it again: %v", err)
 	}
+	// Whoever of the two led, the last one stays.
 	if err := cl.RemoveMember(t.Context(), vstack.HostID(c.peers[lead].ID), true); !errors.Is(err, vstack.ErrInvalid) {
 		t.Errorf("remove the last one: %v", err)
 	}

@@ -129,7 +129,7 @@ func (c *Client) Members(ctx context.Context) (wire.RaftMembers, error) {
 // has caught up and votes.
 func (c *Client) AddMember(ctx context.Context, id vstack.HostID, raft, api string) (wire.RaftPeer, error) {
 	var out wire.RaftPeer
-	_, err := c.do(ctx, call{method: http.MethodPost, path: peerPath(id), body: wire.AddPeerRequest{Raft: raft, API: api}, out: &out, write: true, once: true})
+	_, err := c.do(ctx, call{method: http.MethodPost, path: peerPath(id), body: wire.AddPeerRequest{Raft: raft, API: api}, out: &out, write: true})
 	return out, err
 }
 

@@ -24,7 +24,8 @@ func (m *Manager) Add(ctx context.Context, id vstack.HostID, req wire.AddPeerReq
 		}
 	}
 	if err := m.cfg.Ask(ctx, req.API, selfPath, &p); err != nil {
-		return p, fmt.Errorf("add member %s: start its process first, with meta.join: %w", id, err)
+		// Not UNAVAILABLE: asking again, elsewhere, gives the same answer.
+		return p, fmt.Errorf("add member %s: %w: start its process first, with meta.join: %v", id, vstack.ErrInvalid, err)
 	}
 	if err := m.mayJoin(string(id), req, p); err != nil {
 		return p, fmt.Errorf("add member %s: %w", id, err)

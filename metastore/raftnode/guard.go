@@ -29,6 +29,8 @@ type guard struct {
 	stop chan struct{} // ends the probe
 	idle sync.WaitGroup
 
+	probing atomic.Bool // this member leads
+
 	mu     sync.Mutex
 	broken error
 	first  func() error // once, before the next write
@@ -43,7 +45,7 @@ type job struct {
 }
 
 // newGuard starts a guard. With a probe, a log that was not written for so long gets a
-// small write.
+// small write while this member leads; what a follower appends tries its disk.
 func newGuard(s LogStable, timeout, probe time.Duration, fatal func(error)) *guard {
 	g := &guard{LogStable: s, timeout: timeout, fatal: fatal, jobs: make(chan job), done: make(chan struct{}), stop: make(chan struct{})}
 	go g.work()
@@ -76,7 +78,7 @@ func (g *guard) probe(every time.Duration) {
 			return
 		case <-tick.C:
 		}
-		if g.quiet(every) && g.SetUint64([]byte(keyProbe), n) != nil {
+		if g.probing.Load() && g.quiet(every) && g.SetUint64([]byte(keyProbe), n) != nil {
 			return // fatal was told
 		}
 	}
