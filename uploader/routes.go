@@ -241,10 +241,9 @@ func (s *Server) ready(ctx context.Context) []ops.Check {
 	if err == nil && free <= 0 {
 		err = vstack.ErrDiskFull
 	}
-	_, tools := s.cfg.tools().Check(ctx)
 	return []ops.Check{
 		{Name: "catalog", Err: s.cfg.Catalog.Ready(ctx)},
 		{Name: "spool", Err: err, Detail: fmt.Sprintf("%d bytes free", free)},
-		{Name: "ffmpeg", Err: tools},
+		{Name: "ffmpeg", Err: s.tools.ready(ctx)},
 	}
 }

@@ -43,6 +43,7 @@ type Server struct {
 	turns      chan struct{} // a token a running job
 	window     *semaphore.Weighted
 	windowSize int64
+	tools      *toolCheck
 
 	ctx    context.Context // ends all jobs
 	cancel context.CancelCauseFunc
@@ -75,6 +76,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		cfg: cfg, log: cfg.Logger.With("role", "uploader"), spool: sp, jobs: map[vstack.UploadID]*job{},
 		receiving: make(chan struct{}, cfg.MaxReceiving), probing: make(chan struct{}, maxProbes),
 		turns:      make(chan struct{}, cfg.MaxJobs),
+		tools:      newToolCheck(tools),
 		windowSize: int64(cfg.InFlight) * vstack.ChunkSize,
 	}
 	s.window = semaphore.NewWeighted(s.windowSize)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vstack/vstack/bench/drill/load"
@@ -39,6 +40,7 @@ type session struct {
 	members []string // HOST:PORT of the metastores' APIs
 	rec     *report.Recorder
 	loads   *load.Set
+	healing atomic.Pointer[report.Timeline] // whose healing is waited for
 }
 
 // open starts the lab and the loads' preparations. On an error nothing is left.
@@ -53,6 +55,11 @@ func open(ctx context.Context, d Drill, opt Options) (_ *session, err error) {
 		}
 	}()
 	s.lab.Env = opt.Env
+	s.lab.OnWait = func(what string) {
+		if t := s.healing.Load(); t != nil {
+			t.Event(report.EventWait, "%s", what)
+		}
+	}
 	ready, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err = s.lab.Start(ready, opt.Exe); err != nil {
@@ -205,6 +212,8 @@ func (s *session) awaitWrite(ctx context.Context, after time.Time) error {
 func (s *session) ready(ctx context.Context, t *report.Timeline) error {
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)
 	defer cancel()
+	s.healing.Store(t)
+	defer s.healing.Store(nil)
 	for {
 		var ended *lab.Host
 		for _, h := range s.lab.Hosts {

@@ -21,6 +21,7 @@ const (
 	EventLeader = "leader" // a member leads in a later term
 	EventWrite  = "write"  // first acknowledged write that began while the fault was there
 	EventMend   = "mend"   // the fault was taken back
+	EventWait   = "wait"   // what healing waits for
 	EventHealed = "healed"
 	EventExit   = "exit" // a host ended by itself
 )
