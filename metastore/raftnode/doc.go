@@ -17,15 +17,19 @@
 //     with a crash between them.
 //   - transport: heartbeats take the main loop. The library's fast path raises the
 //     term on the I/O goroutine while the leader loop writes, and logs can diverge.
-//   - streams: TLS 1.3 both ways, only hosts, and only of the same bootstrap: the ALPN
-//     protocol carries a hash of the peer list that the cluster was made from, so
-//     that members with different lists never exchange a message.
+//   - streams: TLS 1.3 both ways, only hosts, and only of the same cluster: the ALPN
+//     protocol carries its genesis, so that members of two never exchange a message.
+//     hello, beside it, tells an empty directory who is there.
 //   - leadership: NotifyCh is buffered and drained at once; writes are refused until
 //     the barrier of the new term is applied.
 //   - read index: a linearizable read asks a majority for their terms after it began;
 //     the library's VerifyLeader can be satisfied by a reply that is older.
 //
-// Invariants: a member bootstraps only from an explicit peer list and never where
-// state exists; a directory belongs to one member id and one peer list for ever;
-// after Fatal nothing is acknowledged.
+// A member is a name and an instance, which its directory drew when it was first used;
+// both are its id for Raft. Founders are the members of the first configuration, and
+// genesis is its hash. form.go has the rules by which an empty directory finds its place.
+//
+// Invariants: a cluster is founded by all members of one list or not at all; a directory
+// that was emptied is another member, which takes no part until it is added; Raft says
+// nothing before the directory says that it started; after Fatal nothing is acknowledged.
 package raftnode
