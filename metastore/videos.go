@@ -8,6 +8,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/placement"
 )
 
 func (s *Server) listVideos(c echo.Context) error {
@@ -87,19 +88,19 @@ func (s *Server) getVideoPlacement(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	placement := view.Placement()
-	if !placement.Ready() {
+	current := view.Placement()
+	if !current.Ready() {
 		return fmt.Errorf("placement of video %s: %w", id, vstack.ErrNotReady)
 	}
 	out := wire.VideoPlacement{Video: id, HostsCanFail: vstack.Targets, StoresCanFail: vstack.Targets, Slots: []wire.SlotPlacement{}}
 	judged := map[vstack.PG]bool{}
 	for slot, ref := range manifest.Slots {
-		g, _ := placement.Group(slot)
-		holders, _ := catalog.Holders(g, video.Class)
+		g, _ := current.Group(slot)
+		holders, _ := placement.Holders(g, video.Class)
 		out.Slots = append(out.Slots, wire.SlotPlacement{Slot: slot, Chunk: ref, PG: slot.PG(), Epoch: g.Epoch, Holders: holders})
 		if !judged[slot.PG()] {
 			judged[slot.PG()] = true
-			hosts, stores := catalog.Tolerance(g, video.Class, placement)
+			hosts, stores := placement.Tolerance(g, video.Class, current)
 			out.HostsCanFail, out.StoresCanFail = min(out.HostsCanFail, hosts), min(out.StoresCanFail, stores)
 		}
 	}

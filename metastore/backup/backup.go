@@ -105,11 +105,19 @@ func Inspect(r io.Reader) (Info, error) {
 	return info, nil
 }
 
+// rebaseIndex is where a catalog goes on that is restored at index applied into a cluster
+// at index current. Nobody knows how far the history went that is lost: 2^32 entries
+// after the backup, and 2^20 for each second until now, are taken as its bound, so that
+// a second restore of one backup does not repeat the numbers of the first either.
+func rebaseIndex(applied, current uint64, now time.Time) uint64 {
+	return max(max(applied, current)+1<<32, uint64(now.Unix())<<20)
+}
+
 // Rebase reads a backup to its end, as Inspect does, and makes the catalog that goes on
 // from it in a cluster at index current; see catalog.Rebase.
 func Rebase(r io.Reader, current uint64, now time.Time) (Info, *catalog.View, error) {
 	return read(r, func(h Header, in io.Reader) (*catalog.View, error) {
-		return catalog.Rebase(in, catalog.RebaseIndex(h.Index, current, now))
+		return catalog.Rebase(in, rebaseIndex(h.Index, current, now))
 	})
 }
 

@@ -142,3 +142,17 @@ func FuzzInspect(f *testing.F) {
 		}
 	})
 }
+
+func TestRebaseIndexOnlyRises(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	first := rebaseIndex(1000, 20, now)
+	if again := rebaseIndex(1000, 20, now.Add(time.Second)); again <= first+1<<19 {
+		t.Errorf("a second restore of one backup: %d after %d", again, first)
+	}
+	if of := rebaseIndex(first+5, 20, now); of <= first+5+1<<31 {
+		t.Errorf("a backup of the restored: %d after %d", of, first)
+	}
+	if into := rebaseIndex(1000, first, now); into <= first {
+		t.Errorf("into a cluster that has been restored: %d after %d", into, first)
+	}
+}

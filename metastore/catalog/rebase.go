@@ -3,7 +3,6 @@ package catalog
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -15,14 +14,6 @@ func ReadSnapshot(r io.Reader) (*View, error) {
 		return nil, err
 	}
 	return &View{txn: db.Txn(false), meta: &app.meta}, nil
-}
-
-// RebaseIndex is where a catalog goes on that is restored at index applied into a cluster
-// at index current. Nobody knows how far the history went that is lost: 2^32 entries
-// after the backup, and 2^20 for each second until now, are taken as its bound, so that
-// a second restore of one backup does not repeat the numbers of the first either.
-func RebaseIndex(applied, current uint64, now time.Time) uint64 {
-	return max(max(applied, current)+1<<32, uint64(now.Unix())<<20)
 }
 
 // Rebase reads a snapshot into a catalog that continues it at the index base, past
