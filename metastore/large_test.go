@@ -266,4 +266,3 @@ func (l *large) restart(c *cluster) {
 		l.t.Errorf("after a restart the catalog has checksum %s, want %s: %v", after, before, err)
 	}
 }
-

@@ -122,7 +122,7 @@ func (a *application) publish(p PublishPayload, res *Result) error {
 	}
 	v := a.video(u.Upload.Video)
 	if u.Upload.State == vstack.UploadPublished && v != nil && v.Video.State == vstack.VideoPublished && p.Incarnation == u.Upload.Incarnation {
-		if d, err := digestOf(p.Manifest); err == nil && d == v.digest {
+		if d, err := manifest.Digest(p.Manifest); err == nil && d == v.digest {
 			res.Video = a.answer(v)
 			return nil // the same publish again
 		}

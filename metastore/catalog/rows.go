@@ -9,6 +9,7 @@ import (
 	"hash"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/manifest"
 )
 
 // row is an object of a table that counts in the checksum. Its JSON is both its form
@@ -112,7 +113,7 @@ func seal(r row) (row, error) {
 		case r.Manifest == nil:
 			r.digest = [sha256.Size]byte{}
 		case r.digest == [sha256.Size]byte{}:
-			if r.digest, err = digestOf(r.Manifest); err != nil {
+			if r.digest, err = manifest.Digest(r.Manifest); err != nil {
 				return nil, err
 			}
 		}
@@ -179,33 +180,4 @@ func lanes(h hash.Hash) (s sum) {
 		s[i] = binary.BigEndian.Uint64(b[8*i:])
 	}
 	return s
-}
-
-// digestOf hashes a manifest: its head as JSON, its chunks in binary, because a long
-// film has tens of thousands of them. A nil manifest has the zero digest.
-func digestOf(m *vstack.Manifest) (d [sha256.Size]byte, err error) {
-	if m == nil {
-		return d, nil
-	}
-	h := sha256.New()
-	head := vstack.Manifest{Version: m.Version, Video: m.Video, Duration: m.Duration, Tracks: make([]vstack.Track, len(m.Tracks))}
-	for i, t := range m.Tracks {
-		t.Chunks = nil
-		head.Tracks[i] = t
-	}
-	b, err := json.Marshal(head)
-	if err != nil {
-		return d, fmt.Errorf("digest a manifest: %w", err)
-	}
-	h.Write(b)
-	var buf []byte
-	for _, t := range m.Tracks {
-		h.Write(u64(uint64(len(t.Chunks))))
-		for _, c := range t.Chunks {
-			buf = appendRef(buf[:0], c)
-			h.Write(buf)
-		}
-	}
-	h.Sum(d[:0])
-	return d, nil
 }
