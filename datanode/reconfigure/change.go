@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -21,6 +22,9 @@ var errOver = errors.New("the catalog tells of another attempt")
 // each acceptor of a stage; a seal that is awaited no more is left to end by itself, since
 // to give it up would cost the connection.
 const maxEvents = 4 * vstack.Acceptors
+
+// slowChange is how long a group must have been stopped to be told of in the log.
+const slowChange = time.Second
 
 // change is one attempt under way.
 type change struct {
@@ -163,7 +167,11 @@ func (c *change) report(err error) {
 		if c.done != nil {
 			installed = len(c.done.Installed)
 		}
-		log.Info("epoch changed", "stopped", c.stopped, "votes", c.votes, "installed", installed, "acceptors", len(c.group.Next.Acceptors()))
+		level := slog.LevelDebug // a replaced store moves a hundred groups
+		if c.stopped > slowChange {
+			level = slog.LevelInfo
+		}
+		log.Log(context.Background(), level, "epoch changed", "stopped", c.stopped, "votes", c.votes, "installed", installed, "acceptors", len(c.group.Next.Acceptors()))
 	case errors.Is(err, errOver):
 		m.changes.WithLabelValues(resultOvertaken).Inc()
 		log.Info("epoch change overtaken", "driver", c.store.ID())
