@@ -185,10 +185,10 @@ func (m *Media) uploadOne(ctx context.Context, file, title string) (vstack.Video
 		if err == nil {
 			return job.Video, nil
 		}
-		m.env.Note("%s: %v", title, err)
 		if !Wait(ctx, retryPause) {
 			return vstack.VideoID{}, err
 		}
+		m.env.Note("%s: %v", title, err)
 		m.env.Add(report.UploadRetries, 1)
 		list, lerr := m.env.Cluster.Meta.Uploads(ctx, metaclient.UploadFilter{SourceSHA256: sum})
 		if lerr != nil {
