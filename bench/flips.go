@@ -55,7 +55,7 @@ func runFlips(ctx context.Context, opt Options) (_ []Row, err error) {
 		Dir: host.Config.Data.Stores[0].Dir, Addr: host.Config.Data.Stores[0].Addr, HTTP: &http.Client{Transport: tr}, Findings: findings,
 	}, flips.Options{Flips: want, Progress: opt.Progress})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; %s says last:\n%s", err, host.ID, host.LogTail(30))
 	}
 	return flipRows(res, want), nil
 }

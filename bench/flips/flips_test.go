@@ -11,7 +11,7 @@ import (
 )
 
 // filled is the directory of a closed store with sealed files, votes and dead chunks.
-func filled(t *testing.T) (dir string, live map[vstack.ChunkID]vstack.LSN) {
+func filled(t testing.TB) (dir string, live map[vstack.ChunkID]vstack.LSN) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "store")
 	s, err := superblock.Open(t.Context(), superblock.Config{Dir: dir, SuperblockSize: 256 << 10, Reserve: 256 << 10, Fatal: func(err error) { t.Error(err) }})
@@ -85,6 +85,41 @@ func TestMapLeavesNoByteOut(t *testing.T) {
 			if (p.Region.Harmless() != "") != quiet {
 				t.Fatalf("quiet %v picked %s", quiet, p)
 			}
+		}
+	}
+}
+
+// TestMapOfDamagedFiles maps files of which a few bytes are anything: the regions follow
+// each other and end with the file.
+func TestMapOfDamagedFiles(t *testing.T) {
+	dir, _ := filled(t)
+	files, err := filepath.Glob(filepath.Join(dir, "*.vsb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 2000 {
+		b := append([]byte(nil), whole[:1+rng.IntN(min(len(whole), 40<<10))]...)
+		for range rng.IntN(6) {
+			b[rng.IntN(len(b))] = byte(rng.Uint32())
+		}
+		spans, err := mapFile(b, func(_ vstack.ChunkID, lsn vstack.LSN) bool { return lsn%2 == 0 })
+		if err != nil {
+			continue // the header of the file is gone
+		}
+		var end int64
+		for _, s := range spans {
+			if s.from != end || s.to <= s.from {
+				t.Fatalf("span %+v behind %d", s, end)
+			}
+			end = s.to
+		}
+		if end != int64(len(b)) {
+			t.Fatalf("mapped %d of %d bytes", end, len(b))
 		}
 	}
 }

@@ -130,7 +130,7 @@ func mapFile(b []byte, live func(vstack.ChunkID, vstack.LSN) bool) ([]span, erro
 			return h, false
 		}
 		ok = h.Decode(b[at:min(int64(len(b)), at+format.MaxHeaderLen)], head.Salt) == nil
-		return h, ok && h.Group <= at
+		return h, ok && h.Group <= at && at+format.RecordLen(h.DataLen) <= int64(len(b))
 	}
 	for at := int64(format.FileHeaderLen); ; {
 		h, ok := header(at)
@@ -156,7 +156,7 @@ func mapFile(b []byte, live func(vstack.ChunkID, vstack.LSN) bool) ([]span, erro
 		at += format.RecordLen(h.DataLen)
 	}
 	end := spans[len(spans)-1].to
-	add(format.Align(end, format.GroupAlign)-end, GroupPadding, vstack.ChunkID{})
+	add(min(format.Align(end, format.GroupAlign), int64(len(b)))-end, GroupPadding, vstack.ChunkID{})
 	end = spans[len(spans)-1].to
 	rest := Reserved
 	var t format.Trailer
