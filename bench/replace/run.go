@@ -32,7 +32,7 @@ const (
 	// roundTimeout bounds one replacement.
 	roundTimeout = 2 * time.Minute
 	// poll is how often the placement map is asked for.
-	poll = 10 * time.Millisecond
+	poll = 20 * time.Millisecond
 	// killStep and killSteps say when in a round a host is killed: 0, 50 … 750 ms.
 	killStep  = 50 * time.Millisecond
 	killSteps = 16

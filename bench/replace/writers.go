@@ -21,7 +21,7 @@ const (
 	chunkSize = 4 << 10
 	// pace is the pause between two commits of a writer: a load that leaves the machine
 	// room, so that what a commit waits for is not the processor.
-	pace = 20 * time.Millisecond
+	pace = 40 * time.Millisecond
 	// slotsPerUpload and keptOpen bound the votes that an epoch change carries over: a
 	// writer has up to keptOpen full uploads beside the one that it fills.
 	slotsPerUpload = 500
