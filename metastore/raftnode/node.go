@@ -101,10 +101,11 @@ func (n *Node) open() error {
 		return fmt.Errorf("make raft log cache: %w", err)
 	}
 	hlog := newLogger(n.cfg.Logger)
-	snaps, err := raft.NewFileSnapshotStoreWithLogger(n.cfg.Dir, keptSnapshots, hlog)
+	files, err := raft.NewFileSnapshotStoreWithLogger(n.cfg.Dir, keptSnapshots, hlog)
 	if err != nil {
 		return fmt.Errorf("open raft snapshots: %w", err)
 	}
+	snaps := &pacedSnapshots{FileSnapshotStore: files, dir: n.cfg.Dir}
 	stable := &votes{StableStore: n.guard}
 	from, err := n.claim(stable, snaps)
 	if err != nil {

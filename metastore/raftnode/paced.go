@@ -1,0 +1,59 @@
+package raftnode
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/hashicorp/raft"
+)
+
+// paceBytes of a snapshot go to the disk at a time.
+const paceBytes = 8 << 20
+
+// pacedSnapshots syncs a snapshot while it is written. The library syncs it once at its
+// end, and writes of the log would then wait behind all of it.
+type pacedSnapshots struct {
+	*raft.FileSnapshotStore
+	dir string // of the store
+}
+
+// Create begins a snapshot. The names are the library's: ID.tmp/state.bin until Close.
+func (p *pacedSnapshots) Create(version raft.SnapshotVersion, index, term uint64, conf raft.Configuration, confIndex uint64, trans raft.Transport) (raft.SnapshotSink, error) {
+	sink, err := p.FileSnapshotStore.Create(version, index, term, conf, confIndex, trans)
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(p.dir, "snapshots", sink.ID()+".tmp", "state.bin"), os.O_WRONLY, 0)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open raft snapshot: %w", err), sink.Cancel())
+	}
+	return &pacedSink{SnapshotSink: sink, file: file}, nil
+}
+
+type pacedSink struct {
+	raft.SnapshotSink
+	file  *os.File // the sink's own, opened once more
+	dirty int
+}
+
+func (s *pacedSink) Write(b []byte) (int, error) {
+	n, err := s.SnapshotSink.Write(b)
+	if s.dirty += n; err == nil && s.dirty >= paceBytes {
+		s.dirty = 0
+		if err = s.file.Sync(); err != nil {
+			err = fmt.Errorf("sync raft snapshot: %w", err)
+		}
+	}
+	return n, err
+}
+
+func (s *pacedSink) Close() error {
+	return errors.Join(s.file.Close(), s.SnapshotSink.Close())
+}
+
+func (s *pacedSink) Cancel() error {
+	_ = s.file.Close() // what it holds is thrown away
+	return s.SnapshotSink.Cancel()
+}

@@ -1,0 +1,67 @@
+package raftnode
+
+import (
+	"bytes"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"testing"
+
+	"github.com/hashicorp/raft"
+)
+
+func TestAPacedSnapshotIsWhatWasWritten(t *testing.T) {
+	dir := t.TempDir()
+	files, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, newLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pacedSnapshots{FileSnapshotStore: files, dir: dir}
+	_, trans := raft.NewInmemTransport("x")
+	defer trans.Close()
+	begin := func() raft.SnapshotSink {
+		sink, err := p.Create(1, 7, 3, raft.Configuration{}, 1, trans)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sink
+	}
+	want := make([]byte, 2*paceBytes+12345)
+	_, _ = rand.Read(want)
+	sink := begin()
+	for rest := want; len(rest) > 0; {
+		n, err := sink.Write(rest[:min(1<<20, len(rest))])
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest = rest[n:]
+	}
+	if dirty := sink.(*pacedSink).dirty; dirty >= paceBytes {
+		t.Errorf("%d bytes wait for the end", dirty)
+	}
+	if err := sink.Close(); err != nil {
+		t.Fatal(err)
+	}
+	list, err := p.List()
+	if err != nil || len(list) != 1 || list[0].Size != int64(len(want)) {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	_, r, err := p.Open(list[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes came back, want %d: %v", len(got), len(want), err)
+	}
+	given := begin()
+	if _, err := given.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	if err := given.Cancel(); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := p.List(); err != nil || len(list) != 1 {
+		t.Errorf("a snapshot that was given up is listed: %d, %v", len(list), err)
+	}
+}
