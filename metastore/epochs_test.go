@@ -105,6 +105,9 @@ func frozen(t *testing.T, hosts int, lazy bool, adjust func(*Config)) (*cluster,
 	t.Helper()
 	c := newCluster(t, 3, func(cfg *Config) {
 		cfg.AttemptTime = 500 * time.Millisecond
+		// A new leader counts silence anew: on a busy machine there should not be many.
+		cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaseTimeout = time.Second, time.Second, 800*time.Millisecond
+		cfg.SuspectAfter, cfg.DownAfter = 2*time.Second, 2500*time.Millisecond
 		if adjust != nil {
 			adjust(cfg)
 		}
@@ -340,14 +343,14 @@ func TestADeadDriverIsReplacedByAnother(t *testing.T) {
 
 func TestALostStoreIsReplacedAndComesBackAsASpare(t *testing.T) {
 	t.Parallel()
-	c, nodes := frozen(t, 4, false, func(cfg *Config) { cfg.DeadAfter = 2 * time.Second })
+	c, nodes := frozen(t, 4, false, func(cfg *Config) { cfg.DeadAfter = 3 * time.Second })
 	lost := storeID(2, 1)
 	roles := rolesOf(c.placement(), lost)
 	nodes[2].set(func() { nodes[2].silent[lost] = true })
 	since := time.Now()
 	c.eventually("the roles to have moved", func() bool {
 		m := c.placement()
-		if s, _ := m.Store(lost); s.Leaving != "" && (s.Leaving != vstack.LeaveDead || time.Since(since) < 1800*time.Millisecond) {
+		if s, _ := m.Store(lost); s.Leaving != "" && (s.Leaving != vstack.LeaveDead || time.Since(since) < 2800*time.Millisecond) {
 			t.Fatalf("leaving %q after %s", s.Leaving, time.Since(since))
 		}
 		return rolesOf(m, lost) == 0 && preparing(m) == 0
@@ -371,7 +374,7 @@ func TestALostStoreIsReplacedAndComesBackAsASpare(t *testing.T) {
 
 func TestALostHostOfThreeKeepsItsVotesUntilItReturns(t *testing.T) {
 	t.Parallel()
-	c, nodes := frozen(t, 3, false, func(cfg *Config) { cfg.DeadAfter = 1200 * time.Millisecond })
+	c, nodes := frozen(t, 3, false, func(cfg *Config) { cfg.DeadAfter = 3 * time.Second })
 	before := c.placement()
 	nodes[2].set(func() { nodes[2].silent[storeID(2, 0)], nodes[2].silent[storeID(2, 1)] = true, true })
 	leaving := func(m *vstack.PlacementMap) (n int) {
@@ -422,7 +425,7 @@ func readiness(s *member) (all string) {
 
 func TestANewLeaderFinishesAReplacement(t *testing.T) {
 	t.Parallel()
-	c, nodes := frozen(t, 4, true, func(cfg *Config) { cfg.DeadAfter = 1500 * time.Millisecond })
+	c, nodes := frozen(t, 4, true, func(cfg *Config) { cfg.DeadAfter = 3 * time.Second })
 	lost := storeID(0, 1)
 	nodes[0].set(func() { nodes[0].silent[lost] = true })
 	c.eventually("the first groups to prepare", func() bool { return preparing(c.placement()) == 16 })
