@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,7 +49,6 @@ type writers struct {
 
 	mu      sync.Mutex // guards all below
 	recent  []commit   // since the last judgement, by their end
-	last    time.Time  // the end of the last one before those
 	running [width]time.Time
 	acked   int
 	refused int
@@ -206,9 +206,7 @@ func (w *writers) judge(ctx context.Context, from, to time.Time) (silence, stall
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	last, i := from, 0
-	for ; i < len(w.recent) && !w.recent[i].from.After(to); i++ {
-	}
+	last := from
 	for _, c := range w.recent {
 		if c.to.After(from) && c.from.Before(to) {
 			stall = max(stall, c.to.Sub(c.from))
@@ -219,8 +217,8 @@ func (w *writers) judge(ctx context.Context, from, to time.Time) (silence, stall
 		}
 	}
 	silence = max(silence, to.Sub(last))
-	// What ended by now cannot overlap the next round.
-	w.recent = w.recent[:copy(w.recent, w.recent[i:])]
+	// What ended by then cannot overlap the next round.
+	w.recent = slices.DeleteFunc(w.recent, func(c commit) bool { return !c.to.After(to) })
 	return silence, stall, nil
 }
 
