@@ -33,6 +33,7 @@ type Loop struct {
 	wake    chan struct{}
 	scrubs  chan int64 // requests for a scrub, with its rate
 
+	looked  time.Duration // what the last pass took without its fetches; of Run alone
 	missing atomic.Int64
 	passes  atomic.Int64
 
@@ -67,13 +68,12 @@ func New(cfg Config) (*Loop, error) {
 func (l *Loop) Run(ctx context.Context) error {
 	for {
 		changed := l.cfg.Catalog.Changed()
-		began := time.Now()
 		if err := l.pass(ctx); err != nil {
 			return err
 		}
 		l.passes.Add(1)
-		// A pass over millions of chunks takes its time: at most a twentieth of it all.
-		rest := max(l.cfg.Settle, 20*time.Since(began))
+		// Looking at millions of chunks takes its time: at most a twentieth of it all.
+		rest := max(l.cfg.Settle, 20*l.looked)
 		if !l.wait(ctx, changed, rest) {
 			return nil
 		}
@@ -138,15 +138,22 @@ func (l *Loop) Passes() int64 { return l.passes.Load() }
 
 // pass brings the store closer to the catalog once.
 func (l *Loop) pass(ctx context.Context) error {
+	began := time.Now()
 	p := l.survey()
 	l.missing.Store(p.lacking)
+	l.looked = time.Since(began)
+	// Bringing what lacks is no looking: its pace has bounds of its own, and what is found
+	// damaged meanwhile must not wait for twenty times as long as the last repair took.
 	if err := l.fetchAll(ctx, append(l.damaged(), p.missing...)); err != nil {
 		return err
 	}
 	if ctx.Err() != nil || !l.cfg.Complete() {
 		return nil
 	}
-	return l.dropUnnamed(ctx)
+	began = time.Now()
+	err := l.dropUnnamed(ctx)
+	l.looked += time.Since(began)
+	return err
 }
 
 // damaged are the corrupt chunks with a slot to ask for; those that nothing names any

@@ -293,3 +293,21 @@ func TestSecondScrubIsRefused(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestFetchingIsNoReasonToRest: what is found damaged after a long repair is healed soon.
+func TestFetchingIsNoReasonToRest(t *testing.T) {
+	const slow = 300 * time.Millisecond
+	l, disk := loop(t, view{holding(1, 0, vstack.ClassHot)}, func(c *Config) {
+		fetch := c.Fetch
+		c.Fetch = func(ctx context.Context, s vstack.Slot, v vstack.Value) ([]byte, error) {
+			time.Sleep(slow) // a peer that is slow, not a wait for anything
+			return fetch(ctx, s, v)
+		}
+	})
+	if err := l.pass(t.Context()); err != nil || !has(disk, 1) {
+		t.Fatalf("fetched %v, %v", has(disk, 1), err)
+	}
+	if l.looked <= 0 || l.looked >= slow {
+		t.Errorf("the pass counts as %v of looking, and its fetch took %v", l.looked, slow)
+	}
+}
