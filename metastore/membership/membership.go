@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
@@ -44,7 +45,16 @@ type Config struct {
 }
 
 // Manager is the membership of one cluster, as one member sees and changes it.
-type Manager struct{ cfg Config }
+type Manager struct {
+	cfg     Config
+	version atomic.Pointer[version]
+}
+
+// version is the name of a list.
+type version struct {
+	of   *raftnode.Member // the first of the list that Node shares
+	name string
+}
 
 // New makes a manager.
 func New(cfg Config) (*Manager, error) {
@@ -57,7 +67,7 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.JoinTimeout <= 0 {
 		cfg.JoinTimeout = 10 * time.Minute
 	}
-	return &Manager{cfg}, nil
+	return &Manager{cfg: cfg}, nil
 }
 
 // Version names the list of members; empty for a process that is of no cluster. Clients
@@ -67,13 +77,18 @@ func (m *Manager) Version() string {
 	if len(members) == 0 {
 		return ""
 	}
+	if v := m.version.Load(); v != nil && v.of == &members[0] {
+		return v.name
+	}
 	lines := make([]string, 0, len(members))
 	for _, p := range members {
 		lines = append(lines, p.ID+"."+p.Instance+"="+p.API)
 	}
 	slices.Sort(lines)
 	sum := sha256.Sum256([]byte(strings.Join(lines, "\n")))
-	return hex.EncodeToString(sum[:6])
+	v := &version{&members[0], hex.EncodeToString(sum[:6])}
+	m.version.Store(v)
+	return v.name
 }
 
 // List answers from this member's own configuration, without asking anybody.

@@ -36,7 +36,8 @@ type standing struct {
 }
 
 const (
-	formEvery   = 50 * time.Millisecond // while the cluster is formed
+	formEvery   = 50 * time.Millisecond // while the cluster is formed, at first
+	formEagerly = 10 * time.Second
 	joinEvery   = 500 * time.Millisecond
 	removedWait = time.Second // without a leader, before asking whether it was removed
 )
@@ -67,6 +68,7 @@ func (n *Node) Genesis() string { return n.streams.genesis() }
 // settle makes an empty directory a member, and then watches whether it still is.
 func (n *Node) settle() {
 	defer n.wg.Done()
+	began := time.Now()
 	for {
 		wait := joinEvery
 		switch {
@@ -76,7 +78,7 @@ func (n *Node) settle() {
 			if err := n.form(); err != nil {
 				n.cfg.Logger.Warn("form the raft cluster", "member", n.cfg.ID, "err", err)
 			}
-			if s, _ := n.Standing(); s == Forming {
+			if s, _ := n.Standing(); s == Forming && time.Since(began) < formEagerly {
 				wait = formEvery
 			}
 		}

@@ -63,6 +63,13 @@ func (g *guard) onFirst(f func() error) {
 	g.first = f
 }
 
+// lead says whether this member leads; a member of a simulation has no guard.
+func (g *guard) lead(leads bool) {
+	if g != nil {
+		g.probing.Store(leads)
+	}
+}
+
 // keyProbe holds how often an idle disk was tried.
 const keyProbe = "VstackProbe"
 

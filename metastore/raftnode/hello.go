@@ -55,14 +55,14 @@ func parseHello(r io.Reader) (h hello, err error) {
 	return h, nil
 }
 
-// hello is this member's own.
-func (n *Node) hello() hello {
+// hello is this member's own. It is asked for from before streams is set.
+func (n *Node) hello(genesis string) hello {
 	o := n.origin.Load()
 	h := hello{ID: o.ID, Instance: o.Instance, List: listHash(n.cfg.Peers), Join: n.cfg.Join}
-	if n.streams.genesis() == "" {
+	if genesis == "" {
 		return h
 	}
-	h.Genesis, h.Founders = o.Genesis, o.Founders
+	h.Genesis, h.Founders = genesis, o.Founders
 	if !n.ready.Load() {
 		return h // Raft starts
 	}
@@ -103,7 +103,7 @@ func (s *streams) askHello(ctx context.Context, id, addr string) (hello, error) 
 
 // sayHello answers one connection.
 func (s *streams) sayHello(conn net.Conn) error {
-	b, err := json.Marshal(s.hello())
+	b, err := json.Marshal(s.hello(s.genesis()))
 	if err != nil {
 		return fmt.Errorf("encode hello: %w", err)
 	}

@@ -19,7 +19,7 @@ func (n *Node) follow() {
 			return
 		case leads := <-n.notify:
 			n.established.Store(nil)
-			n.guard.probing.Store(leads)
+			n.guard.lead(leads)
 			n.transferSince.Store(0)
 			if leads {
 				n.wg.Add(1)

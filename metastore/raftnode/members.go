@@ -49,13 +49,28 @@ func memberOf(s raft.Server) Member {
 	return Member{ID: name, Instance: instance, Addr: addr, API: api, Voter: s.Suffrage == raft.Voter}
 }
 
-// Members are the members of the latest configuration that this one knows.
+// memberList is the members of a configuration, which every answer of the API names.
+type memberList struct {
+	servers []raft.Server // the library's, replaced by every change
+	members []Member
+}
+
+// Members are the members of the latest configuration that this one knows. The list is
+// shared, and the same one until a change: do not change it.
 func (n *Node) Members() []Member {
-	var out []Member
-	for _, s := range n.servers() {
-		out = append(out, memberOf(s))
+	servers := n.servers()
+	if len(servers) == 0 {
+		return nil
 	}
-	return out
+	if l := n.members.Load(); l != nil && len(l.servers) == len(servers) && &l.servers[0] == &servers[0] {
+		return l.members
+	}
+	l := &memberList{servers: servers}
+	for _, s := range servers {
+		l.members = append(l.members, memberOf(s))
+	}
+	n.members.Store(l)
+	return l.members
 }
 
 // Member looks one member up by name.

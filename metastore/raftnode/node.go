@@ -37,6 +37,7 @@ type Node struct {
 	origin    atomic.Pointer[origin] // of the directory; written by settle and the guard
 	standing  atomic.Pointer[standing]
 	ready     atomic.Bool // raft is set, for connections that come early
+	members   atomic.Pointer[memberList]
 
 	slots         chan struct{}
 	notify        chan bool

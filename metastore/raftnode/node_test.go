@@ -260,7 +260,7 @@ func TestHeartbeatsTakeTheMainLoop(t *testing.T) {
 	g := newGroup(t, 1)
 	cfg := g.config(0)
 	cfg.withDefaults()
-	s, err := listen(cfg, "test", func() hello { return hello{} })
+	s, err := listen(cfg, "test", func(string) hello { return hello{} })
 	if err != nil {
 		t.Fatal(err)
 	}

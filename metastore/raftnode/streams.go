@@ -30,7 +30,7 @@ type streams struct {
 	serverTLS func(protos ...string) *tls.Config
 	client    *tls.Config
 	admit     func(*tls.ConnectionState) error
-	hello     func() hello
+	hello     func(genesis string) hello
 	log       *slog.Logger
 	of        atomic.Pointer[membership]
 
@@ -53,7 +53,7 @@ type membership struct {
 func (m *membership) proto() string { return raftProto + m.genesis }
 
 // listen starts to say hello; a genesis lets Raft in as well.
-func listen(cfg Config, genesis string, say func() hello) (*streams, error) {
+func listen(cfg Config, genesis string, say func(genesis string) hello) (*streams, error) {
 	l, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for raft: %w", err)
