@@ -26,7 +26,7 @@ const (
 	// slotsPerUpload and keptOpen bound the votes that an epoch change carries over: a
 	// writer has up to keptOpen full uploads beside the one that it fills.
 	slotsPerUpload = 500
-	keptOpen       = 4
+	keptOpen       = 2
 	// maxRefused ends a run: so many failed commits are no accident.
 	maxRefused = 100
 	// judgeWait bounds how long a round waits for the commits that overlap it.
