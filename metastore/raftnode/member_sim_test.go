@@ -306,9 +306,9 @@ func (c *simCluster) start(m *simMember) {
 	r.fsm = &simFSM{log: c.log, changed: make(chan struct{})}
 	var store LogStable = r.disk
 	var stable raft.StableStore = r.disk
-	if !c.opt.bare {
-		// No probe: it would wait for the lock of a write, which is no virtual time.
-		n.guard = newGuard(r.disk, n.cfg.DiskTimeout, 0, n.fatal)
+	// No probe: it would wait for the lock of a write, which is no virtual time.
+	n.guard = newGuard(r.disk, n.cfg.DiskTimeout, 0, n.fatal)
+	if !c.opt.bare { // else nothing is written through it
 		store, stable = n.guard, &votes{StableStore: n.guard}
 	}
 	var err error

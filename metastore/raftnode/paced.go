@@ -34,7 +34,7 @@ func (p *pacedSnapshots) Create(version raft.SnapshotVersion, index, term uint64
 
 type pacedSink struct {
 	raft.SnapshotSink
-	file  *os.File // the sink's own, opened once more
+	file  *os.File // the sink's own, opened once more; nil once closed
 	dirty int
 }
 
@@ -49,11 +49,17 @@ func (s *pacedSink) Write(b []byte) (int, error) {
 	return n, err
 }
 
-func (s *pacedSink) Close() error {
-	return errors.Join(s.file.Close(), s.SnapshotSink.Close())
-}
+// Close may be called again, as the library does after Persist.
+func (s *pacedSink) Close() error { return errors.Join(s.release(), s.SnapshotSink.Close()) }
 
-func (s *pacedSink) Cancel() error {
-	_ = s.file.Close() // what it holds is thrown away
-	return s.SnapshotSink.Cancel()
+// Cancel throws away what was written.
+func (s *pacedSink) Cancel() error { return errors.Join(s.release(), s.SnapshotSink.Cancel()) }
+
+func (s *pacedSink) release() error {
+	if s.file == nil {
+		return nil
+	}
+	err := s.file.Close()
+	s.file = nil
+	return err
 }
