@@ -149,7 +149,10 @@ func TestFetchFailsOverAfter(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !bytes.Equal(got.Data, data) || got.Store != c.stores[1].id || got.Retries != 1 || got.Hedges != 0 {
+				// On a starved machine a store falls silent for long enough to be hedged, and
+				// whoever is first then wins: but never the one that fails.
+				exact := got.Store == c.stores[1].id && got.Retries == 1
+				if !bytes.Equal(got.Data, data) || got.Store == c.stores[0].id || got.Hedges == 0 && !exact {
 					t.Errorf("%d bytes from %s, %d retries, %d hedges; want the second store after one retry", len(got.Data), got.Store, got.Retries, got.Hedges)
 				}
 			})
