@@ -16,7 +16,8 @@
 //   - votes: term and candidate of a vote become durable in one write, not in two
 //     with a crash between them.
 //   - transport: heartbeats take the main loop. The library's fast path raises the
-//     term on the I/O goroutine while the leader loop writes, and logs can diverge.
+//     term on the I/O goroutine while the leader loop writes, and logs can diverge. A
+//     pipeline that is stuck ends.
 //   - streams: TLS 1.3 both ways, only hosts, and only of the same cluster: the ALPN
 //     protocol carries its genesis, so that members of two never exchange a message.
 //     hello, beside it, tells an empty directory who is there.

@@ -121,7 +121,7 @@ func (n *Node) open() error {
 	}
 	n.transport = transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: n.streams, MaxPool: connectionPool, Timeout: n.cfg.RPCTimeout, Logger: hlog,
-	})}
+	}), n.cfg.DiskTimeout}
 	conf := n.raftConfig()
 	conf.Logger, conf.LocalID = hlog, serverID(from.ID, from.Instance)
 	if n.raft, err = raft.NewRaft(conf, n.cfg.FSM, n.log, stable, snaps, n.transport); err != nil {

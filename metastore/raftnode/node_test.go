@@ -264,7 +264,7 @@ func TestHeartbeatsTakeTheMainLoop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: s, MaxPool: 1, Timeout: time.Second, Logger: newLogger(cfg.Logger)})}
+	tr := transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: s, MaxPool: 1, Timeout: time.Second, Logger: newLogger(cfg.Logger)}), time.Second}
 	defer func() { tr.CloseStreams(); _ = tr.Close() }()
 	tr.SetHeartbeatHandler(func(rpc raft.RPC) { rpc.Respond(&raft.AppendEntriesResponse{}, errors.New("fast path")) })
 	got := make(chan raft.RPC, 1)

@@ -233,8 +233,3 @@ func (c *stream) Close() error {
 	c.owner.mu.Unlock()
 	return c.Conn.Close()
 }
-
-// transport sends heartbeats through Raft's main loop by never taking the fast path.
-type transport struct{ *raft.NetworkTransport }
-
-func (transport) SetHeartbeatHandler(func(raft.RPC)) {}
