@@ -30,10 +30,13 @@ type Acceptor struct {
 	applied uint64     // catalog index
 	start   uint64     // catalog index to reach before anything is judged
 	echoed  bool       // the first Echo has come
-	high    vstack.LSN // highest LSN known durable in this life
+	high    vstack.LSN // highest LSN that was recovered, or acknowledged in this life
 	lost    bool       // votes may have been forgotten; groups are not barred yet
 	unsaved bool       // a record of that may not be on disk
-	halted  bool
+	// deferred are records that nobody waits for, until the echo is judged; one for each
+	// upload that ended meanwhile.
+	deferred []Durable
+	halted   bool
 
 	out    []Effect
 	mutant acceptorMutant
@@ -44,6 +47,7 @@ type acceptorMutant struct {
 	fastAnywhere  bool // round 0 is judged neither by emptiness nor by ballot
 	ignoreBallots bool // same ballot, other value is not refused
 	ignoreEcho    bool // a wiped acceptor votes
+	lateEcho      bool // what the store wrote since its start hides what it had lost
 	unsealed      bool // a seal is answered, but nothing is frozen
 	uninstalled   bool // votes in an epoch without its install
 	firstResets   bool // a first page that comes again empties the attempt
@@ -229,10 +233,10 @@ func (a *Acceptor) appended(in AppendDone) {
 		a.out = append(a.out, Halt{Err: fmt.Errorf("append votes: %w", in.Err)})
 		return
 	}
-	if in.Err == nil {
-		a.high = max(a.high, in.LSN)
-	}
 	r := a.requests[in.Token]
+	if in.Err == nil && (r != nil || a.mutant.lateEcho) {
+		a.high = max(a.high, in.LSN) // about to be acknowledged
+	}
 	if r == nil || r.stage != appending {
 		a.unsaved = a.unsaved || refused // nobody waits for it, but it may have been a bar
 		return

@@ -74,11 +74,16 @@ func (a *Acceptor) end(id vstack.UploadID, video vstack.VideoID) {
 // echo: "Acknowledgements carry (UUID, lsn); peers echo the highest lsn they saw; a
 // store that recovers below its echo does not vote until its PGs moved epoch".
 func (a *Acceptor) echo(e Echo) {
+	// The first echo is older than everything that this life wrote: what the store
+	// appended meanwhile, unasked, must not hide what it had lost before.
+	known := a.high
+	if a.echoed || a.mutant.lateEcho {
+		known = max(known, e.Current)
+	}
 	if !a.echoed {
 		a.echoed, a.start = true, e.Index
 	}
-	a.high = max(a.high, e.Current)
-	if e.LSN > a.high && !a.mutant.ignoreEcho {
+	if e.LSN > known && !a.mutant.ignoreEcho {
 		a.forgot(e.LSN)
 	}
 	a.caughtUp()
@@ -98,6 +103,12 @@ func (a *Acceptor) forgot(echo vstack.LSN) {
 // caughtUp runs what waited for the catalog.
 func (a *Acceptor) caughtUp() {
 	a.bar()
+	if a.echoed && a.applied >= a.start {
+		for _, d := range a.deferred {
+			a.out = append(a.out, Append{Records: []Durable{d}})
+		}
+		a.deferred = nil
+	}
 	a.wake()
 }
 

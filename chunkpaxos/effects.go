@@ -115,7 +115,8 @@ type Group struct {
 // Echo brings what the catalog remembers of this store, once at start and then with
 // each heartbeat. Until the first Echo no request is judged.
 type Echo struct {
-	// LSN is the highest that the catalog ever saw of this store.
+	// LSN is the highest that the catalog ever saw of this store. Before the first Echo
+	// the store reports what it recovered, and nothing that it wrote since.
 	LSN vstack.LSN
 	// Current is the store's last durable LSN, read after the echo arrived.
 	Current vstack.LSN

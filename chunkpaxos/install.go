@@ -139,7 +139,7 @@ func (a *Acceptor) forgetEnded(records []Durable) {
 	for _, d := range records { // ordered by slot, so those of a video follow each other
 		if at := d.Slot.Video; at != last && a.ended.has(at) {
 			last = at
-			a.out = append(a.out, Append{Records: []Durable{{Kind: DurableForget, Slot: vstack.Slot{Video: at}, Upload: d.Upload}}})
+			a.unasked(Durable{Kind: DurableForget, Slot: vstack.Slot{Video: at}, Upload: d.Upload})
 		}
 	}
 }

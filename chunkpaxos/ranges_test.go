@@ -280,13 +280,23 @@ func TestAStoreBelowItsEchoIsBarredUntilItsGroupsMoveEpoch(t *testing.T) {
 			d.step(Echo{Index: 10})
 			d.step(Request{Token: 90, Msg: message.Query{Slot: testSlot(1)}, Echo: 40})
 		},
+		// It wrote since its start that an upload ended, which nobody waits for.
+		"by the catalog, though its LSN is above again": func(d *driver) {
+			d.step(AppendDone{LSN: 41})
+			d.step(Echo{LSN: 40, Current: 41, Index: 10})
+		},
+		"by a peer, though its LSN is above again": func(d *driver) {
+			d.step(AppendDone{LSN: 41})
+			d.step(Echo{LSN: 39, Current: 41, Index: 10})
+			d.step(Request{Token: 90, Msg: message.Query{Slot: testSlot(1)}, Echo: 40})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, _ := NewAcceptor(AcceptorConfig{Store: store(0), LSN: 39})
 			d := drive(t, a)
 			d.step(CatalogChange{Applied: 10, Groups: allGroups(1, 0), Uploads: []vstack.Upload{testUpload(1)}})
 			learn(d)
-			d.lsn = 39
+			d.lsn = 41
 			d.flush()
 			d.nack(accept(1, owner1, testValue(1)), vstack.ErrAmnesic)
 			d.nack(prepare(1, ballot(1, 1, 5)), vstack.ErrAmnesic)

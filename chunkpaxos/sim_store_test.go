@@ -39,6 +39,7 @@ type simStore struct {
 	lost      map[vstack.PG]vstack.Epoch // in which it has forgotten votes
 	kept      vstack.LSN                 // what the rolled-back disk still had
 	told      bool                       // somebody has told it of an LSN above
+	echoed    bool                       // in this life; before, a heartbeat tells what was recovered
 }
 
 type pendingAppend struct {
@@ -57,7 +58,7 @@ func (s *simStore) boot() {
 	acc.mutant = s.w.plan.mutant.acceptor
 	s.acc, s.pending, s.tokens = acc, nil, 0
 	s.answers, s.carried = map[Token]func(message.Reply){}, map[Token]vstack.Value{}
-	s.applied, s.live, s.failed, s.stopped = 0, false, false, 0
+	s.applied, s.live, s.failed, s.stopped, s.echoed = 0, false, false, 0, false
 	records := s.recover()
 	s.w.rnd.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
 	for _, d := range records {
@@ -75,6 +76,7 @@ func (s *simStore) beat(life int) {
 		case s.w.isCut("catalog", s.name) || s.stopped > s.w.now:
 			s.beat(life)
 		default:
+			s.echoed = true
 			s.hear(s.w.cat.echo[s.id])
 			s.step(Echo{LSN: s.w.cat.echo[s.id], Current: s.lastDurable(), Index: s.w.cat.index})
 		}
@@ -282,7 +284,7 @@ func (s *simStore) flush() {
 	lsn, life := s.lsn, s.life
 	if s.w.chance(s.w.plan.stale) {
 		s.w.faults[heartbeatLost]++
-	} else {
+	} else if s.echoed {
 		s.w.after(s.w.plan.delay(s.w.rnd)*2, func() { // a heartbeat
 			if s.life == life && !s.w.isCut(s.name, "catalog") {
 				s.w.cat.echo[s.id] = max(s.w.cat.echo[s.id], lsn)

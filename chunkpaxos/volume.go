@@ -184,7 +184,16 @@ func (a *Acceptor) forget(video vstack.VideoID) {
 			a.nack(r, message.Nack{Reason: vstack.ErrUploadNotLive, Detail: "the upload ended meanwhile"})
 		}
 	}
-	a.out = append(a.out, Append{Records: []Durable{{
-		Kind: DurableForget, Slot: vstack.Slot{Video: video}, Upload: v.upload,
-	}}})
+	a.unasked(Durable{Kind: DurableForget, Slot: vstack.Slot{Video: video}, Upload: v.upload})
+}
+
+// unasked appends a record that nobody waits for, once it can hide nothing: until the
+// echo is judged, and what it says of lost records is on its way to the log, the log's
+// LSN must not rise.
+func (a *Acceptor) unasked(d Durable) {
+	if (a.lost || !a.echoed || a.applied < a.start) && !a.mutant.lateEcho {
+		a.deferred = append(a.deferred, d)
+		return
+	}
+	a.out = append(a.out, Append{Records: []Durable{d}})
 }

@@ -113,7 +113,7 @@ func (st *store) report() wire.StoreReport {
 	return wire.StoreReport{
 		ID: st.disk.ID(), Addr: st.addr(), Capacity: stats.Capacity, Used: stats.Used,
 		Chunks: int64(stats.Chunks), Missing: missing, Corrupt: corrupt,
-		LSN: st.disk.LSN(), Applied: st.server.follower.Applied(),
+		LSN: st.voter.LSN(), Applied: st.server.follower.Applied(),
 		Cluster: past.Cluster, Seen: past.Seen,
 		ReadP99: st.latency.Quantile(time.Now(), 0.99).Seconds(), Reads: reads, ReadSize: bytes,
 		Writes: st.voter.Accepted(), Started: st.server.started, Full: stats.Free < vstack.MaxChunkSize, Mute: mute,

@@ -32,6 +32,8 @@ type Voter struct {
 	timers map[chunkpaxos.Token]*time.Timer
 	echo   vstack.LSN // highest that the catalog told
 	echoed bool
+	// recovered is the log's last LSN as this process found it.
+	recovered vstack.LSN
 	// lacking says since when the store reports that a group's install is missing.
 	lacking map[vstack.PG]time.Time
 }
@@ -52,8 +54,8 @@ func New(cfg Config) (*Voter, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	id := cfg.Log.ID()
-	acc, err := chunkpaxos.NewAcceptor(chunkpaxos.AcceptorConfig{Store: id, LSN: cfg.Log.LSN(), CatchUp: cfg.CatchUp})
+	id, recovered := cfg.Log.ID(), cfg.Log.LSN()
+	acc, err := chunkpaxos.NewAcceptor(chunkpaxos.AcceptorConfig{Store: id, LSN: recovered, CatchUp: cfg.CatchUp})
 	if err != nil {
 		return nil, fmt.Errorf("acceptor of store %s: %w", id, err)
 	}
@@ -68,7 +70,7 @@ func New(cfg Config) (*Voter, error) {
 		return true
 	})
 	v := &Voter{
-		cfg: cfg, guard: newGuard(), votes: votes, acc: acc,
+		cfg: cfg, guard: newGuard(), votes: votes, acc: acc, recovered: recovered,
 		halted: make(chan struct{}), wake: make(chan struct{}, 1),
 		calls: map[chunkpaxos.Token]*call{}, timers: map[chunkpaxos.Token]*time.Timer{},
 	}
@@ -150,6 +152,17 @@ func (v *Voter) Echo(lsn vstack.LSN, index uint64) {
 	v.echo, v.echoed = max(v.echo, lsn), true
 	v.mu.Unlock()
 	v.step(chunkpaxos.Echo{LSN: lsn, Current: v.cfg.Log.LSN(), Index: index})
+}
+
+// LSN is what a heartbeat may tell of the log. Until the first echo that is what this
+// process found: the echo has to show what was lost before, whatever was written since.
+func (v *Voter) LSN() vstack.LSN {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.echoed {
+		return v.recovered
+	}
+	return v.cfg.Log.LSN()
 }
 
 // Votes reports whether the store would vote now, and if not, why.
