@@ -224,7 +224,7 @@ func TestAMemberThatNeverCatchesUpIsGivenUp(t *testing.T) {
 func TestWhoMayBeAddedAndRemoved(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3, nil)
-	lead := c.leader()
+	c.leader()
 	cl := c.client(0, 1, 2)
 	i := c.grow()
 	p := c.peers[i]
@@ -250,7 +250,7 @@ func TestWhoMayBeAddedAndRemoved(t *testing.T) {
 	if resp, body := c.request(t, c.admin, i, http.MethodGet, "/readyz?verbose", "", nil); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(body), "vstack raft add h4") {
 		t.Errorf("readyz: %d %s", resp.StatusCode, body)
 	}
-	lead = c.leader()
+	lead := c.leader()
 	gone := (lead + 1) % 3
 	c.stop(gone)
 	stays := vstack.HostID(c.peers[(lead+2)%3].ID)
