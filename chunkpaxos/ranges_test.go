@@ -444,3 +444,27 @@ func TestASurveyKnowsWhatIsChosenAndWhereRoundZeroIsSafe(t *testing.T) {
 		t.Errorf("a survey without a map: %v", err)
 	}
 }
+
+// Until the echo is judged, a store writes nothing unasked: a crash in between would find
+// its LSN above the echo. Then the bar goes first.
+func TestARecordThatNobodyWaitsForComesAfterTheBar(t *testing.T) {
+	a, _ := NewAcceptor(AcceptorConfig{Store: store(0), LSN: 39})
+	a.Restore(Durable{Kind: DurableVote, Slot: testSlot(1), PG: testSlot(1).PG(), Epoch: 1, Upload: testUpload(1).ID, Ballot: owner1, Value: testValue(1), LSN: 39})
+	ended := testUpload(1)
+	ended.State = vstack.UploadAborted
+	if out := a.Step(Echo{LSN: 40, Index: 12}); len(out) != 1 { // the alarm; no group is known yet
+		t.Fatalf("%+v", out)
+	}
+	if out := a.Step(CatalogChange{Applied: 11, Groups: allGroups(1, 0), Uploads: []vstack.Upload{ended}}); len(out) != 0 {
+		t.Fatalf("writes %+v before the catalog is applied up to the echo's index", out)
+	}
+	var kinds []DurableKind
+	for _, e := range a.Step(CatalogChange{Applied: 12}) {
+		if e, ok := e.(Append); ok {
+			kinds = append(kinds, e.Records[0].Kind)
+		}
+	}
+	if len(kinds) != 2 || kinds[0] != DurableAmnesia || kinds[1] != DurableForget {
+		t.Errorf("writes %v, want the bar and then what ended", kinds)
+	}
+}
