@@ -117,6 +117,7 @@ func (c *cluster) config(i int, m *member) Config {
 		},
 		SettleAfter: 100 * time.Millisecond, Tick: 20 * time.Millisecond, ViewsEvery: 50 * time.Millisecond,
 		SuspectAfter: 400 * time.Millisecond, DownAfter: time.Second,
+		HeartbeatTimeout: 250 * time.Millisecond * patience, ElectionTimeout: 250 * time.Millisecond * patience, LeaseTimeout: 200 * time.Millisecond * patience,
 	}
 	if os.Getenv("VSTACK_TEST_LOG") != "" {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("member", cfg.ID)
