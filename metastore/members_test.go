@@ -216,7 +216,7 @@ func TestAMemberThatNeverCatchesUpIsGivenUp(t *testing.T) {
 		return err == nil && (len(list.Items) == 3 || list.Items[3].Voter)
 	})
 	if list, err := cl.Members(t.Context()); err != nil || len(list.Items) != 3 {
-		t.Skipf("it had caught up before it was stopped: %+v, %v", list, err)
+		t.Skipf("SKIPPED: it had its vote before it was stopped, so giving up is NOT tested: %+v, %v", list, err)
 	}
 	c.standing(i, raftnode.Joining)
 }

@@ -16,7 +16,7 @@ import (
 // TestLongAndLargeFilms uploads half an hour, and 4K at 40 Mbit/s, and watches the heap.
 func TestLongAndLargeFilms(t *testing.T) {
 	if os.Getenv("VSTACK_SOAK") == "" {
-		t.Skip("SKIPPED: set VSTACK_SOAK=1 (make soak) to upload 30 min and 4K at 40 Mbit/s")
+		t.Skip("SKIPPED: set VSTACK_SOAK=1 (make soak-lab) to upload 30 min and 4K at 40 Mbit/s")
 	}
 	for name, tc := range map[string]struct {
 		args    []string

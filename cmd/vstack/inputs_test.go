@@ -68,7 +68,7 @@ func TestFilesThatPeopleHave(t *testing.T) {
 	for _, in := range inputs() {
 		t.Run(in.name, func(t *testing.T) {
 			if in.long && os.Getenv("VSTACK_SOAK") == "" {
-				t.Skip("takes minutes; make soak runs it (VSTACK_SOAK=1)")
+				t.Skip("SKIPPED: takes minutes; make soak-lab runs it (VSTACK_SOAK=1)")
 			}
 			s := &scenario{T: t, lab: s.lab, cluster: s.cluster, prog: s.prog}
 			file := in.make(t, dir)

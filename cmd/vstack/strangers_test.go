@@ -153,7 +153,7 @@ func need(t *testing.T, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
-		t.Skipf("%s is not installed; `make deps-test` installs it", program)
+		t.Skipf("SKIPPED: %s is not installed; `make deps-test` installs it", program)
 	}
 	return path
 }

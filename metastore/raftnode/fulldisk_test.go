@@ -18,7 +18,7 @@ func TestALeaderWhoseDiskFailsIsReplaced(t *testing.T) {
 		g := newGroup(t, 3)
 		dir := t.TempDir()
 		if err := syscall.Mount("vstack-test", dir, "tmpfs", 0, "size=2m"); err != nil {
-			t.Skipf("a small file system cannot be mounted here, so the full disk is NOT tested: %v", err)
+			t.Skipf("SKIPPED: a small file system cannot be mounted here, so the full disk is NOT tested: %v", err)
 		}
 		t.Cleanup(func() {
 			if err := syscall.Unmount(dir, 0); err != nil {

@@ -291,7 +291,7 @@ func TestReadIndexWantsAMajorityAtItsTerm(t *testing.T) {
 	}
 	l, ok := n.Leading()
 	if !ok {
-		t.Skip("leadership moved during the test")
+		t.Skip("SKIPPED: leadership moved during the test")
 	}
 	say := func(term uint64, err error) func(context.Context, string) (uint64, error) {
 		return func(context.Context, string) (uint64, error) { return term, err }

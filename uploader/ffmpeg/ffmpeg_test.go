@@ -84,7 +84,7 @@ func TestRealInputsComeBackAsTheyWere(t *testing.T) {
 func rare(t *testing.T, name string) {
 	t.Helper()
 	if slices.Contains([]string{"open-gop.mp4", "flac.mkv", "avi.avi", "h264.avi", "audio.mp3", "vfr.webm", "late-picture.mp4", "odd.mkv", "ten.mkv"}, name) && os.Getenv("VSTACK_SOAK") == "" {
-		t.Skip("SKIPPED: set VSTACK_SOAK=1 (make soak) to try " + name)
+		t.Skip("SKIPPED: set VSTACK_SOAK=1 (make soak-lab) to try " + name)
 	}
 }
 
