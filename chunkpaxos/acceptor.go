@@ -171,6 +171,12 @@ func (a *Acceptor) Stats() Stats {
 	return s
 }
 
+// Settled reports whether the echo is judged, and asked to be noted in the log what it
+// says of lost records: from that record on the log's LSN may rise without hiding them.
+func (a *Acceptor) Settled() bool {
+	return a.echoed && !a.lost && !a.unsaved && a.applied >= a.start
+}
+
 // Amnesic lists, in order, the placement groups that the store is an acceptor of and is
 // barred from until their epoch changes.
 func (a *Acceptor) Amnesic() (barred []vstack.PG) {

@@ -212,7 +212,7 @@ func (m *metastore) Feed(ctx context.Context, since uint64) (wire.FeedPage, erro
 	for {
 		m.mu.Lock()
 		wake, down, held := m.wake, m.down, m.feedHeld
-		page := wire.FeedPage{Index: m.index}
+		page := wire.FeedPage{Index: m.index, Cluster: m.cluster}
 		for id, u := range m.uploads {
 			if m.changed[id] > since {
 				page.Uploads = append(page.Uploads, u)

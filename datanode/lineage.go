@@ -1,16 +1,19 @@
 package datanode
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 )
 
 const (
@@ -99,4 +102,26 @@ func (l *lineage) why() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.refused
+}
+
+// ownFeed is the metastore's feed as long as it is of the catalog that the stores belong
+// to. A view that began with another catalog would lack what that one does not name, and
+// votes would be forgotten with uploads that only that one has ended.
+type ownFeed struct{ server *Server }
+
+func (f ownFeed) Feed(ctx context.Context, since uint64) (wire.FeedPage, error) {
+	page, err := f.server.cfg.Meta.Feed(ctx, since)
+	if err != nil {
+		return page, err
+	}
+	var own []vstack.ClusterID
+	for _, st := range f.server.stores {
+		if c := st.past.get().Cluster; !c.IsZero() {
+			own = append(own, c)
+		}
+	}
+	if len(own) > 0 && !slices.Contains(own, page.Cluster) {
+		return wire.FeedPage{}, fmt.Errorf("catalog feed: %w: it is of cluster %s, the stores of %s", vstack.ErrForeignCatalog, page.Cluster, own[0])
+	}
+	return page, nil
 }

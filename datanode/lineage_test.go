@@ -29,15 +29,23 @@ func TestACatalogMadeAnewDeletesNothing(t *testing.T) {
 		return resp.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), vstack.ErrForeignCatalog.Error())
 	}
 	waitFor(t, refused)
-	for range 5 { // passes of the loop
-		pass := n.server.stores[0].loop.Passes()
-		waitFor(t, func() bool { return n.server.stores[0].loop.Passes() > pass })
+	passes := func() {
+		for range 5 {
+			pass := n.server.stores[0].loop.Passes()
+			waitFor(t, func() bool { return n.server.stores[0].loop.Passes() > pass })
+		}
 	}
+	passes()
 	if !n.has(ref) {
 		t.Fatal("the only copies went because a catalog did not know them")
 	}
+	if at := n.server.follower.Applied(); at != 0 {
+		t.Fatalf("the store follows a catalog that is not its own, to index %d", at)
+	}
+	// Its own comes back: what the other one named, and ended, must have left no trace.
 	c.meta.set(func() { c.meta.videos, c.meta.cluster = videos, vstack.ClusterID{1} })
-	waitFor(t, func() bool { return !refused() })
+	waitFor(t, func() bool { return !refused() && n.server.complete() })
+	passes()
 	if !n.has(ref) {
 		t.Error("the chunk is gone")
 	}

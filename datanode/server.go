@@ -78,7 +78,7 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.follower, err = catalog.New(catalog.Config{
-		Feed: s.cfg.Meta, Stores: ids, OnPage: s.onPage, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
+		Feed: ownFeed{s}, Stores: ids, OnPage: s.onPage, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
 	})
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (s *Server) open(ctx context.Context) error {
 		if err := st.assemble(); err != nil {
 			return fmt.Errorf("store %s at %s: %w", st.disk.ID(), st.cfg.Dir, err)
 		}
-		drivers = append(drivers, st.disk)
+		drivers = append(drivers, claims{st.disk, st.voter})
 	}
 	s.driver, err = reconfigure.New(reconfigure.Config{
 		Stores: drivers, Catalog: s.follower, Ask: s.cfg.Peers.Ask, Activate: s.cfg.Meta.ActivateEpochs,

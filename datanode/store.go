@@ -3,6 +3,7 @@ package datanode
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -60,7 +61,7 @@ func (st *store) assemble() (err error) {
 		return err
 	}
 	st.loop, err = converge.New(converge.Config{
-		Disk: st.disk, Catalog: s.follower, Votes: st.voter, Fetch: s.fetch, Complete: func() bool { return s.complete() && st.past.why() == "" },
+		Disk: st.disk, Catalog: s.follower, Votes: st.voter, Fetch: s.fetch, Complete: st.complete,
 		ReadP99: func() time.Duration { return st.latency.Quantile(time.Now(), 0.99) },
 		Rate:    s.repair, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
 		Settle: s.cfg.Settle, Interval: s.cfg.ConvergeEvery, Grace: s.cfg.DropGrace,
@@ -91,6 +92,13 @@ func (st *store) close() error {
 	return errors.Join(err, st.disk.Close())
 }
 
+// complete reports whether what the view does not name is named by nobody, and whether
+// the log may grow by records that no message asked for: what the store has lost is
+// noted in it by then.
+func (st *store) complete() bool {
+	return st.server.complete() && st.past.why() == "" && st.voter.Settled()
+}
+
 // addr is what clients dial: the configured address, with the port that was taken
 // where the configuration left it open. The listener's own may be a wildcard.
 func (st *store) addr() string {
@@ -119,6 +127,20 @@ func (st *store) report() wire.StoreReport {
 		Writes: st.voter.Accepted(), Started: st.server.started, Full: stats.Free < vstack.MaxChunkSize, Mute: mute,
 		Amnesic: st.voter.Barred(time.Now()), Surveyed: surveyed, Lacking: lacking,
 	}
+}
+
+// claims is the store's log as drivers of epoch changes write it: a claim must not raise
+// the LSN above what the store has lost either.
+type claims struct {
+	*superblock.Store
+	voter *vote.Voter
+}
+
+func (c claims) Append(ctx context.Context, recs ...superblock.Record) (vstack.LSN, error) {
+	if err := c.voter.Settle(ctx); err != nil {
+		return 0, fmt.Errorf("claim in store %s: %w", c.ID(), err)
+	}
+	return c.Store.Append(ctx, recs...)
 }
 
 // chunks is the store as serve reads it.

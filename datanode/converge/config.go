@@ -51,7 +51,8 @@ type Config struct {
 	// Fetch brings a chunk's bytes from a peer; the loop verifies them.
 	Fetch func(ctx context.Context, slot vstack.Slot, v vstack.Value) ([]byte, error)
 	// Complete reports whether the view is complete, so that the absence of a chunk
-	// from it means that nothing names the chunk.
+	// from it means that nothing names the chunk, and whether the log may grow. Until
+	// then the loop only counts what is missing.
 	Complete func() bool
 	// ReadP99 is the store's recent time to first byte; nil never yields.
 	ReadP99 func() time.Duration

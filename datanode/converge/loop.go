@@ -142,6 +142,9 @@ func (l *Loop) pass(ctx context.Context) error {
 	p := l.survey()
 	l.missing.Store(p.lacking)
 	l.looked = time.Since(began)
+	if !l.cfg.Complete() {
+		return nil
+	}
 	// Bringing what lacks is no looking: its pace has bounds of its own, and what is found
 	// damaged meanwhile must not wait for twenty times as long as the last repair took.
 	if err := l.fetchAll(ctx, append(l.damaged(), p.missing...)); err != nil {

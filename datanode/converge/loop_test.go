@@ -111,6 +111,20 @@ func TestDesire(t *testing.T) {
 	}
 }
 
+func TestNothingIsFetchedBeforeTheLogMayGrow(t *testing.T) {
+	settled := false
+	l, disk := loop(t, view{holding(1, 0, vstack.ClassHot)}, func(c *Config) { c.Complete = func() bool { return settled } })
+	for _, settled = range []bool{false, true} {
+		if err := l.pass(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		missing, _ := l.Lacking()
+		if has(disk, 1) != settled || (missing == 0) != settled {
+			t.Errorf("settled %v: chunk here %v, %d missing", settled, has(disk, 1), missing)
+		}
+	}
+}
+
 func TestPassFetchesWhatIsMissing(t *testing.T) {
 	v := view{holding(1, 0, vstack.ClassHot), holding(2, 2, vstack.ClassHot), holding(3, 3, vstack.ClassHot), holding(1, 0, vstack.ClassHot)}
 	l, disk := loop(t, v, nil)

@@ -19,6 +19,9 @@ const compareStep = 4 * vstack.BlockSize
 
 // append makes an acceptor's records durable for a call, its bytes with them.
 func (v *Voter) append(ctx context.Context, c *call, e chunkpaxos.Append) (vstack.LSN, error) {
+	if err := v.bar.wait(context.WithoutCancel(ctx), v.halted); err != nil {
+		return 0, err
+	}
 	withBytes := e.WithBytes && !v.stored(ctx, c)
 	lsn, err := v.appendOnce(ctx, c, e.Records, withBytes)
 	if errors.Is(err, vstack.ErrBytesMissing) && !withBytes && c.data != nil {
@@ -50,14 +53,16 @@ func (v *Voter) appendOnce(ctx context.Context, c *call, records []chunkpaxos.Du
 func (v *Voter) appendLoose(ctx context.Context) {
 	v.mu.Lock()
 	loose := v.loose
-	v.loose = nil
+	v.loose, v.flushing = nil, true
 	v.mu.Unlock()
 	var recs []superblock.Record
+	var failed error
 	flush := func() {
 		if len(recs) == 0 {
 			return
 		}
 		lsn, err := v.cfg.Log.Append(context.WithoutCancel(ctx), recs...)
+		failed = errors.Join(failed, err)
 		for _, r := range recs {
 			if r.Kind == superblock.KindForget && err == nil {
 				v.votes.forget(r.Upload)
@@ -78,6 +83,12 @@ func (v *Voter) appendLoose(ctx context.Context) {
 		}
 	}
 	flush()
+	v.mu.Lock()
+	v.flushing = false
+	if failed != nil || v.acc.Settled() && len(v.loose) == 0 {
+		v.bar.settle(failed)
+	}
+	v.mu.Unlock()
 }
 
 // fetch finds the bytes of e.Values here or at a peer. The slot of the first value
@@ -101,6 +112,9 @@ func (v *Voter) fetch(ctx context.Context, c *call, e chunkpaxos.FetchBytes) (st
 			return false, nil // an Accept has one value; its bytes go into the vote's append
 		}
 		rec := superblock.Record{Kind: superblock.KindChunk, Value: value, Data: c.data}
+		if err := v.bar.wait(context.WithoutCancel(ctx), v.halted); err != nil {
+			return false, err
+		}
 		if _, err := v.cfg.Log.Append(context.WithoutCancel(ctx), rec); err != nil {
 			return false, fmt.Errorf("keep chunk %s: %w", value.Chunk.Short(), err)
 		}

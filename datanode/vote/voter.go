@@ -23,15 +23,17 @@ type Voter struct {
 	metrics *metrics
 	halted  chan struct{} // closed when the acceptor halts
 	wake    chan struct{} // tells Run of loose appends
+	bar     *bar
 
-	mu     sync.Mutex // guards all below; held around Step, never over I/O
-	acc    *chunkpaxos.Acceptor
-	calls  map[chunkpaxos.Token]*call
-	last   chunkpaxos.Token
-	loose  []chunkpaxos.Append // that nobody waits for; at most a few a catalog page
-	timers map[chunkpaxos.Token]*time.Timer
-	echo   vstack.LSN // highest that the catalog told
-	echoed bool
+	mu       sync.Mutex // guards all below; held around Step, never over I/O
+	acc      *chunkpaxos.Acceptor
+	calls    map[chunkpaxos.Token]*call
+	last     chunkpaxos.Token
+	loose    []chunkpaxos.Append // that nobody waits for; at most a few a catalog page
+	timers   map[chunkpaxos.Token]*time.Timer
+	flushing bool       // loose appends are under way
+	echo     vstack.LSN // highest that the catalog told
+	echoed   bool
 	// recovered is the log's last LSN as this process found it.
 	recovered vstack.LSN
 	// lacking says since when the store reports that a group's install is missing.
@@ -71,7 +73,7 @@ func New(cfg Config) (*Voter, error) {
 	})
 	v := &Voter{
 		cfg: cfg, guard: newGuard(), votes: votes, acc: acc, recovered: recovered,
-		halted: make(chan struct{}), wake: make(chan struct{}, 1),
+		halted: make(chan struct{}), wake: make(chan struct{}, 1), bar: newBar(),
 		calls: map[chunkpaxos.Token]*call{}, timers: map[chunkpaxos.Token]*time.Timer{},
 	}
 	if v.metrics, err = newMetrics(cfg.Registry, id, v.stats); err != nil {
@@ -82,6 +84,7 @@ func New(cfg Config) (*Voter, error) {
 
 // Run carries out what no request waits for, until ctx ends.
 func (v *Voter) Run(ctx context.Context) error {
+	defer v.bar.settle(vstack.ErrClosed) // for those who wait in vain
 	for {
 		select {
 		case <-v.wake:
@@ -209,6 +212,9 @@ func (v *Voter) Barred(now time.Time) []vstack.PG {
 func (v *Voter) step(in chunkpaxos.Input) {
 	v.mu.Lock()
 	halt := v.dispatch(v.acc.Step(in))
+	if v.acc.Settled() && len(v.loose) == 0 && !v.flushing {
+		v.bar.settle(nil) // nothing had to be noted
+	}
 	v.mu.Unlock()
 	v.halt(halt)
 }

@@ -163,8 +163,11 @@ type NodeStore struct {
 // stops growing, then the server holds the request until something changes.
 // The feed carries state, not history: two changes of one object show as one.
 type FeedPage struct {
-	Index     uint64               `json:"index"` // ask again with this
-	More      bool                 `json:"more"`  // another page is ready now
+	Index uint64 `json:"index"` // ask again with this
+	// Cluster is the catalog's identity, zero until the first placement: stores follow
+	// no other than their own.
+	Cluster   vstack.ClusterID     `json:"cluster,omitzero"`
+	More      bool                 `json:"more"` // another page is ready now
 	Videos    []FeedVideo          `json:"videos,omitempty"`
 	Uploads   []vstack.Upload      `json:"uploads,omitempty"`
 	Placement *vstack.PlacementMap `json:"placement,omitempty"`

@@ -16,7 +16,7 @@ const (
 // Feed answers what changed after since: whole changes in index order, up to a page.
 // An empty page means that nothing did.
 func (v *View) Feed(since uint64) wire.FeedPage {
-	page := wire.FeedPage{Index: since}
+	page := wire.FeedPage{Index: since, Cluster: v.meta.Cluster}
 	if since >= v.meta.Feed {
 		return page
 	}
