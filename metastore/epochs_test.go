@@ -29,6 +29,8 @@ type node struct {
 	lacking map[vstack.StoreID][]vstack.PG
 	blind   bool // has not looked at what it should hold
 	lazy    bool // drives nothing
+	beats   int  // heartbeats that were made
+	told    int  // the last of them that was answered
 }
 
 // node starts a host; it ends with ctx.
@@ -48,12 +50,17 @@ func (c *cluster) node(ctx context.Context, host int, lazy bool) *node {
 			}
 		})
 	}
-	every(50*time.Millisecond, func() { _, _ = n.cl.Heartbeat(ctx, n.report()) }) // the next one is near
+	every(50*time.Millisecond, func() { // the next one is near
+		hb, made := n.report()
+		if _, err := n.cl.Heartbeat(ctx, hb); err == nil {
+			n.set(func() { n.told = made })
+		}
+	})
 	every(20*time.Millisecond, func() { n.drive(ctx) })
 	return n
 }
 
-func (n *node) report() wire.Heartbeat {
+func (n *node) report() (wire.Heartbeat, int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	hb := heartbeatOf(n.host, 1)
@@ -65,7 +72,19 @@ func (n *node) report() wire.Heartbeat {
 			r.Surveyed = 1 << 40 // always as new as the catalog
 		}
 	}
-	return hb
+	n.beats++
+	return hb, n.beats
+}
+
+// tell changes what a host reports and returns once the cluster has heard it: a heartbeat
+// that was made before may still be under way.
+func (n *node) tell(c *cluster, change func()) {
+	var before int
+	n.set(func() { change(); before = n.beats })
+	c.eventually("the change to be told", func() (told bool) {
+		n.set(func() { told = n.told > before })
+		return told
+	})
 }
 
 func (n *node) set(change func()) {
@@ -228,7 +247,7 @@ func TestAnOrderWaitsUntilThoseWhoStayHaveEverything(t *testing.T) {
 	t.Parallel()
 	c, nodes := frozen(t, 4, false, nil)
 	for _, n := range nodes {
-		n.set(func() { n.blind = true })
+		n.tell(c, func() { n.blind = true })
 	}
 	v, _, err := publish(t.Context(), c.client(), "published", 60)
 	if err != nil {

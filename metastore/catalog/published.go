@@ -16,14 +16,16 @@ import (
 //	4  n  JSON of the row, its tracks without chunks
 //	   …  manifest.AppendChunks
 
-func encodePublished(r *videoRow) ([]byte, error) {
+// appendPublished appends the row to b, whose memory a snapshot uses for one after the
+// other: a large catalog would make a collection of garbage of every one that it writes.
+func appendPublished(b []byte, r *videoRow) ([]byte, error) {
 	bare := *r
 	bare.Manifest = manifest.Bare(r.Manifest)
 	head, err := json.Marshal(&bare)
 	if err != nil {
-		return nil, err
+		return b, err
 	}
-	b := append(binary.LittleEndian.AppendUint32(nil, uint32(len(head))), head...)
+	b = append(binary.LittleEndian.AppendUint32(b, uint32(len(head))), head...)
 	return manifest.AppendChunks(b, r.Manifest), nil
 }
 

@@ -77,8 +77,9 @@ func (v *View) Write(w io.Writer) error {
 			out.frame(frameVideo, r)
 			return
 		}
-		payload, err := encodePublished(r)
-		out.write(framePublished, payload, err)
+		var err error
+		out.buf, err = appendPublished(out.buf[:0], r)
+		out.write(framePublished, out.buf, err)
 	})
 	each(v.txn, tableUploads, byID, func(r *uploadRow) { out.frame(frameUpload, r) })
 	each(v.txn, tableViews, byID, func(r *viewsRow) { out.frame(frameViews, r) })
@@ -98,6 +99,7 @@ func (v *View) Write(w io.Writer) error {
 
 type frameWriter struct {
 	w      *bufio.Writer
+	buf    []byte // of the row that is being encoded
 	frames uint64
 	err    error
 }

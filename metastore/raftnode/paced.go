@@ -9,8 +9,9 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// paceBytes of a snapshot go to the disk at a time.
-const paceBytes = 8 << 20
+// paceBytes of a snapshot go to the disk at a time: a write of the log waits no longer
+// than for that.
+const paceBytes = 1 << 20
 
 // pacedSnapshots syncs a snapshot while it is written. The library syncs it once at its
 // end, and writes of the log would then wait behind all of it.
