@@ -10,7 +10,6 @@ import (
 
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
-	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -71,17 +70,17 @@ func runKillLeader(ctx context.Context, s *session, _ int) (*report.Timeline, er
 	t := s.fault(h)
 	watch := s.watch(ctx, t, t.Fault, term)
 	defer watch.stop()
-	if err := h.Kill(); err != nil {
+	if err := h.Kill(ctx); err != nil {
 		return t, err
 	}
-	took := s.took(t, "%s, leader of term %d, killed", h.ID, term)
+	took := s.took(t, "%s, leader of term %d, killed", h.ID(), term)
 	if err := watch.wait(ctx); err != nil {
 		return t, err
 	}
 	if err := s.awaitWrite(ctx, took); err != nil {
 		return t, err
 	}
-	return t, s.revive(t, h)
+	return t, s.revive(ctx, t, h)
 }
 
 func runPauseLeader(ctx context.Context, s *session, n int) (*report.Timeline, error) {
@@ -93,16 +92,16 @@ func runPauseLeader(ctx context.Context, s *session, n int) (*report.Timeline, e
 	t := s.fault(h)
 	watch := s.watch(ctx, t, t.Fault, term)
 	defer watch.stop()
-	if err := h.Pause(); err != nil {
+	if err := h.Pause(ctx); err != nil {
 		return t, err
 	}
-	took := s.took(t, "%s, leader of term %d, stopped for %s", h.ID, term, report.Seconds(pause.Seconds()))
+	took := s.took(t, "%s, leader of term %d, stopped for %s", h.ID(), term, report.Seconds(pause.Seconds()))
 	alive := load.Wait(ctx, time.Until(took.Add(pause)))
 	// A host must not stay stopped, however the drill ends.
-	if err := h.Resume(); err != nil || !alive {
-		return t, fmt.Errorf("resume host %s: %w", h.ID, firstError(err, context.Cause(ctx)))
+	if err := h.Resume(context.WithoutCancel(ctx)); err != nil || !alive {
+		return t, fmt.Errorf("resume host %s: %w", h.ID(), firstError(err, context.Cause(ctx)))
 	}
-	t.Event(report.EventMend, "%s goes on", h.ID)
+	t.Event(report.EventMend, "%s goes on", h.ID())
 	return t, s.awaitWrite(ctx, time.Now())
 }
 
@@ -125,7 +124,7 @@ func runKillHost(ctx context.Context, s *session, n int) (*report.Timeline, erro
 	if err != nil {
 		return nil, err
 	}
-	h := s.lab.Hosts[(n-1)%len(s.lab.Hosts)]
+	h := s.hosts[(n-1)%len(s.hosts)]
 	away := s.opt.Pause
 	if away == 0 {
 		away = awayFor
@@ -137,22 +136,22 @@ func runKillHost(ctx context.Context, s *session, n int) (*report.Timeline, erro
 		watch := s.watch(ctx, t, t.Fault, term)
 		defer watch.stop()
 	}
-	if err := h.Kill(); err != nil {
+	if err := h.Kill(ctx); err != nil {
 		return t, err
 	}
-	took := s.took(t, "%s, %s, killed", h.ID, role)
+	took := s.took(t, "%s, %s, killed", h.ID(), role)
 	if err := s.awaitWrite(ctx, took); err != nil {
 		return t, err
 	}
 	if !load.Wait(ctx, time.Until(t.Fault.Add(away))) {
 		return t, context.Cause(ctx)
 	}
-	return t, s.revive(t, h)
+	return t, s.revive(ctx, t, h)
 }
 
 func runRolling(ctx context.Context, s *session, _ int) (*report.Timeline, error) {
-	t := s.fault(s.lab.Hosts...)
-	for _, h := range s.lab.Hosts {
+	t := s.fault(s.hosts...)
+	for _, h := range s.hosts {
 		if err := s.restart(ctx, t, h); err != nil {
 			return t, err
 		}
@@ -161,33 +160,33 @@ func runRolling(ctx context.Context, s *session, _ int) (*report.Timeline, error
 }
 
 // restart is the planned restart of one host.
-func (s *session) restart(ctx context.Context, t *report.Timeline, h *lab.Host) error {
+func (s *session) restart(ctx context.Context, t *report.Timeline, h host) error {
 	leader, term, err := s.leader(ctx)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	if h == leader {
-		s.took(t, "%s, leader of term %d, asked to end", h.ID, term)
+		s.took(t, "%s, leader of term %d, asked to end", h.ID(), term)
 		watch := s.watch(ctx, t, began, term)
 		defer watch.stop()
 	} else {
-		s.took(t, "%s asked to end", h.ID)
+		s.took(t, "%s asked to end", h.ID())
 	}
-	if err := h.Stop(); err != nil {
+	if err := h.Stop(ctx); err != nil {
 		return err
 	}
-	if err := s.revive(t, h); err != nil {
+	if err := s.revive(ctx, t, h); err != nil {
 		return err
 	}
 	return s.ready(ctx, t)
 }
 
-func (s *session) revive(t *report.Timeline, h *lab.Host) error {
-	if err := h.Start(); err != nil {
+func (s *session) revive(ctx context.Context, t *report.Timeline, h host) error {
+	if err := h.Start(ctx); err != nil {
 		return err
 	}
-	t.Event(report.EventMend, "%s started again", h.ID)
+	t.Event(report.EventMend, "%s started again", h.ID())
 	return nil
 }
 

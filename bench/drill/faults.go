@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
-	"github.com/vstack/vstack/deploy/lab"
 )
 
 const (
@@ -22,50 +19,39 @@ const (
 )
 
 func runPartition(ctx context.Context, s *session, n int) (*report.Timeline, error) {
-	return s.cut(ctx, n, true, true, n%2 == 0)
+	return s.cut(ctx, n, cut{sends: true, receives: true, clients: n%2 == 0})
 }
 
 // runOneWayCut takes the four kinds in turn.
 func runOneWayCut(ctx context.Context, s *session, n int) (*report.Timeline, error) {
 	deaf := n%2 == 1
-	return s.cut(ctx, n, !deaf, deaf, n%4 == 3 || n%4 == 0)
+	return s.cut(ctx, n, cut{sends: !deaf, receives: deaf, clients: n%4 == 3 || n%4 == 0})
 }
 
-// cut cuts the leader off. What it sends is dropped, or what it receives, or both; from
-// the other hosts only, so that clients still reach a leader who does not know yet that
-// he is none, or from the clients, too.
-func (s *session) cut(ctx context.Context, n int, sends, receives, clients bool) (*report.Timeline, error) {
+// cut cuts the leader off: from the other hosts only, so that clients still reach a
+// leader who does not know yet that he is none, or from the clients, too.
+func (s *session) cut(ctx context.Context, n int, c cut) (*report.Timeline, error) {
 	h, term, err := s.leader(ctx)
 	if err != nil {
 		return nil, err
 	}
-	i := slices.Index(s.lab.Hosts, h)
-	var from []netip.Addr
-	for _, other := range s.lab.Hosts {
-		if other != h {
-			from = append(from, netip.MustParseAddr(other.Addr())) // place has parsed it
-		}
-	}
-	whom := "the other hosts"
-	if clients {
-		from, whom = append(from, s.net.Self()), "everybody"
-	}
-	way := map[[2]bool]string{{true, true}: "both ways", {true, false}: "and cannot send", {false, true}: "and cannot receive"}[[2]bool{sends, receives}]
 	pause := s.pause(n)
 	t := s.fault(h)
 	watch := s.watch(ctx, t, t.Fault, term)
 	defer watch.stop()
-	if err := s.net.Cut(ctx, i, sends, receives, from...); err != nil {
+	if err := h.Cut(ctx, c); err != nil {
 		return t, err
 	}
-	took := s.took(t, "%s, leader of term %d, cut off from %s for %s, %s", h.ID, term, whom, report.Seconds(pause.Seconds()), way)
-	if !load.Wait(ctx, time.Until(took.Add(pause))) {
-		return t, context.Cause(ctx)
+	whom := "the other hosts"
+	if c.clients {
+		whom = "everybody"
 	}
-	if err := s.net.Heal(ctx, i); err != nil {
-		return t, err
+	took := s.took(t, "%s, leader of term %d, cut off from %s for %s, %s", h.ID(), term, whom, report.Seconds(pause.Seconds()), c)
+	alive := load.Wait(ctx, time.Until(took.Add(pause)))
+	if err := h.Heal(context.WithoutCancel(ctx)); err != nil || !alive {
+		return t, fmt.Errorf("heal the network of host %s: %w", h.ID(), firstError(err, context.Cause(ctx)))
 	}
-	t.Event(report.EventMend, "%s is reached again", h.ID)
+	t.Event(report.EventMend, "%s is reached again", h.ID())
 	return t, s.awaitWrite(ctx, time.Now())
 }
 
@@ -78,25 +64,24 @@ func runHungDisk(ctx context.Context, s *session, _ int) (*report.Timeline, erro
 	if hang == 0 {
 		hang = hangFor
 	}
-	disk := s.disks[h]
 	t := s.fault(h)
 	watch := s.watch(ctx, t, t.Fault, term)
 	defer watch.stop()
-	if err := disk.Freeze(); err != nil {
+	if err := h.Freeze(ctx); err != nil {
 		return t, err
 	}
-	took := s.took(t, "the Raft disk of %s, leader of term %d, hangs", h.ID, term)
+	took := s.took(t, "the Raft disk of %s, leader of term %d, hangs", h.ID(), term)
 	err = s.whileHung(ctx, t, watch, took, hang)
-	if err := errors.Join(err, disk.Thaw()); err != nil {
+	if err := errors.Join(err, h.Thaw(context.WithoutCancel(ctx))); err != nil {
 		return t, err
 	}
-	t.Event(report.EventMend, "the disk of %s answers again", h.ID)
+	t.Event(report.EventMend, "the disk of %s answers again", h.ID())
 	// A host that gave up on its disk ends now: a thread that waits for one cannot.
 	if !s.gaveUp(ctx, h) {
 		return t, s.awaitWrite(ctx, time.Now())
 	}
-	t.Event(report.EventExit, "%s ended, as it should", h.ID)
-	return t, s.revive(t, h)
+	t.Event(report.EventExit, "%s ended, as it should", h.ID())
+	return t, s.revive(ctx, t, h)
 }
 
 // whileHung waits for another leader and a write, and until the time has passed.
@@ -114,15 +99,10 @@ func (s *session) whileHung(ctx context.Context, t *report.Timeline, watch *watc
 }
 
 // gaveUp waits for a host to end that has decided so, and tells whether it has.
-func (s *session) gaveUp(ctx context.Context, h *lab.Host) bool {
+func (s *session) gaveUp(ctx context.Context, h host) bool {
 	ctx, cancel := context.WithTimeout(ctx, exitAfter)
 	defer cancel()
-	select {
-	case <-h.Exited():
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return h.AwaitEnd(ctx)
 }
 
 func runAllHosts(ctx context.Context, s *session, _ int) (*report.Timeline, error) {
@@ -130,21 +110,21 @@ func runAllHosts(ctx context.Context, s *session, _ int) (*report.Timeline, erro
 	if err != nil {
 		return nil, err
 	}
-	t := s.fault(s.lab.Hosts...)
+	t := s.fault(s.hosts...)
 	watch := s.watch(ctx, t, t.Fault, term)
 	defer watch.stop()
-	errs := make([]error, len(s.lab.Hosts))
+	errs := make([]error, len(s.hosts))
 	var wg sync.WaitGroup
-	for i, h := range s.lab.Hosts {
-		wg.Go(func() { errs[i] = h.Kill() })
+	for i, h := range s.hosts {
+		wg.Go(func() { errs[i] = h.Kill(ctx) })
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
 		return t, err
 	}
-	took := s.took(t, "all hosts killed, %s of them the leader of term %d", h.ID, term)
-	for _, h := range s.lab.Hosts {
-		if err := s.revive(t, h); err != nil {
+	took := s.took(t, "all hosts killed, %s of them the leader of term %d", h.ID(), term)
+	for _, h := range s.hosts {
+		if err := s.revive(ctx, t, h); err != nil {
 			return t, err
 		}
 	}
@@ -165,7 +145,7 @@ func runTransfer(ctx context.Context, s *session, _ int) (*report.Timeline, erro
 	if err := s.cluster.Meta.TransferLeader(ctx, ""); err != nil {
 		return t, fmt.Errorf("hand the leadership over: %w", err)
 	}
-	s.took(t, "%s, leader of term %d, asked to hand over", h.ID, term)
+	s.took(t, "%s, leader of term %d, asked to hand over", h.ID(), term)
 	if err := watch.wait(ctx); err != nil {
 		return t, err
 	}

@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
-	"github.com/vstack/vstack/deploy/config"
-	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -32,21 +28,21 @@ const (
 	cutPatience = 2 * time.Second
 )
 
-// session is a running lab under load.
+// session is a running cluster under load.
 type session struct {
-	*place
+	site    site
+	hosts   []host
 	opt     Options
 	cluster *cluster.Cluster
 	members []string // HOST:PORT of the metastores' APIs
 	rec     *report.Recorder
 	loads   *load.Set
-	healing atomic.Pointer[report.Timeline] // whose healing is waited for
 }
 
-// open starts the lab and the loads' preparations. On an error nothing is left.
+// open starts the cluster and the loads' preparations. On an error nothing is left.
 func open(ctx context.Context, d Drill, opt Options) (_ *session, err error) {
 	s := &session{opt: opt, rec: report.NewRecorder(opt.Progress), loads: &load.Set{}}
-	if s.place, err = openPlace(ctx, d.needs, opt); err != nil {
+	if s.site, err = openSite(ctx, d, opt); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -54,23 +50,18 @@ func open(ctx context.Context, d Drill, opt Options) (_ *session, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	s.lab.Env = opt.Env
-	s.lab.OnWait = func(what string) {
-		if t := s.healing.Load(); t != nil {
-			t.Event(report.EventWait, "%s", what)
-		}
-	}
 	ready, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err = s.lab.Start(ready, opt.Exe); err != nil {
-		return nil, fmt.Errorf("start lab: %w", err)
+	if err = s.site.start(ready, opt); err != nil {
+		return nil, err
 	}
-	client, err := config.LoadClient(s.lab.Client, nil, nil)
+	s.hosts = s.site.hosts()
+	c, err := s.site.env()
 	if err != nil {
 		return nil, err
 	}
-	s.members = client.Metastores
-	if s.cluster, err = cluster.Open(client, nil); err != nil {
+	s.members = c.members
+	if s.cluster, err = cluster.Open(c.client, nil); err != nil {
 		return nil, err
 	}
 	patience := maxPause + readGrace
@@ -78,8 +69,7 @@ func open(ctx context.Context, d Drill, opt Options) (_ *session, err error) {
 		// A question that a cut has swallowed is sent again by TCP up to half a minute later.
 		patience = cutPatience
 	}
-	env := load.Env{Recorder: s.rec, Cluster: s.cluster, Client: client, Members: s.members, Dir: filepath.Join(s.lab.Dir, "clips"),
-		FFmpeg: s.lab.Hosts[0].Config.Ingest.FFmpeg, Patience: patience}
+	env := load.Env{Recorder: s.rec, Cluster: s.cluster, Client: c.client, Members: s.members, Dir: c.dir, FFmpeg: c.ffmpeg, Patience: patience}
 	loads, err := load.Open(ctx, env, opt.Loads)
 	if err != nil {
 		return nil, err
@@ -88,20 +78,20 @@ func open(ctx context.Context, d Drill, opt Options) (_ *session, err error) {
 	return s, nil
 }
 
-// close ends the loads and the hosts, and removes a directory that nobody named.
+// close ends the loads, and leaves nothing of the drill.
 func (s *session) close() error {
 	err := s.loads.Close()
 	if s.cluster != nil {
 		s.cluster.Close()
 	}
-	return errors.Join(err, s.place.close())
+	return errors.Join(err, s.site.close())
 }
 
 // fault begins a repetition: from here on times count.
-func (s *session) fault(victims ...*lab.Host) *report.Timeline {
+func (s *session) fault(victims ...host) *report.Timeline {
 	var ids []vstack.HostID
 	for _, h := range victims {
-		ids = append(ids, h.ID)
+		ids = append(ids, h.ID())
 	}
 	t := s.rec.Begin(ids...)
 	if s.loads.Meta != nil {
@@ -120,13 +110,13 @@ func (s *session) took(t *report.Timeline, format string, args ...any) time.Time
 }
 
 // leader waits until one member says that it leads, and returns its host and term.
-func (s *session) leader(ctx context.Context) (*lab.Host, uint64, error) {
+func (s *session) leader(ctx context.Context) (host, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)
 	defer cancel()
 	for i := 0; ; i++ {
 		p, err := s.self(ctx, s.members[i%len(s.members)])
 		if err == nil && p.State == "leader" {
-			if h := s.lab.Host(vstack.HostID(p.ID)); h != nil {
+			if h := s.host(vstack.HostID(p.ID)); h != nil {
 				return h, p.Term, nil
 			}
 		}
@@ -134,6 +124,16 @@ func (s *session) leader(ctx context.Context) (*lab.Host, uint64, error) {
 			return nil, 0, fmt.Errorf("find the leader: %w: %w", vstack.ErrNoLeader, context.Cause(ctx))
 		}
 	}
+}
+
+// host returns the host with an id, or nil.
+func (s *session) host(id vstack.HostID) host {
+	for _, h := range s.hosts {
+		if h.ID() == id {
+			return h
+		}
+	}
+	return nil
 }
 
 func (s *session) self(ctx context.Context, addr string) (wire.RaftPeer, error) {
@@ -212,35 +212,31 @@ func (s *session) awaitWrite(ctx context.Context, after time.Time) error {
 func (s *session) ready(ctx context.Context, t *report.Timeline) error {
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)
 	defer cancel()
-	s.healing.Store(t)
-	defer s.healing.Store(nil)
 	for {
-		var ended *lab.Host
-		for _, h := range s.lab.Hosts {
-			if h.Pid() == 0 {
-				ended = h
-			}
-		}
-		if ended == nil {
-			err := s.lab.Ready(ctx)
-			if err == nil || ctx.Err() != nil || allRun(s.lab) {
-				return err
-			}
-			continue
-		}
-		s.rec.Fail(report.HostExits, "%s ended by itself: %s", ended.ID, ended.LogTail(3))
-		t.Event(report.EventExit, "%s ended by itself", ended.ID)
-		if err := ended.Start(); err != nil {
-			return err
+		err := s.site.ready(ctx, func(what string) { t.Event(report.EventWait, "%s", what) })
+		ended, serr := s.restartEnded(ctx, t)
+		if ended == 0 || serr != nil || ctx.Err() != nil {
+			return errors.Join(err, serr)
 		}
 	}
 }
 
-func allRun(l *lab.Lab) bool {
-	for _, h := range l.Hosts {
-		if h.Pid() == 0 {
-			return false
+// restartEnded returns how many hosts ended by themselves.
+func (s *session) restartEnded(ctx context.Context, t *report.Timeline) (ended int, err error) {
+	for _, h := range s.hosts {
+		exit, down := h.Ended(ctx)
+		if exit == "" && !down {
+			continue
+		}
+		ended++
+		s.rec.Fail(report.HostExits, "%s ended by itself: %s", h.ID(), exit)
+		t.Event(report.EventExit, "%s ended by itself", h.ID())
+		if !down {
+			continue
+		}
+		if err := h.Start(ctx); err != nil {
+			return ended, err
 		}
 	}
-	return true
+	return ended, nil
 }
