@@ -28,6 +28,7 @@ func (s *Server) self() (wire.RaftPeer, error) {
 	p := wire.RaftPeer{
 		ID: s.cfg.ID, Instance: s.node.Instance(), Raft: me.Raft, API: me.API, Reached: true, State: st.State, Term: st.Term,
 		Standing: string(standing), Detail: detail, Cluster: s.node.Genesis(), DiskWrite: st.DiskWrite.Seconds(),
+		DiskSlow: st.Disk.Slow, DiskStalls: st.Disk.Stalls, DiskWrites: st.Disk.Writes,
 		LastIndex: st.LastIndex, Commit: st.Commit, Applied: view.Applied(), Checksum: sum,
 		LastContact: max(0, st.LastContact.Seconds()), Leader: st.State == "leader",
 	}
@@ -78,7 +79,8 @@ func (s *Server) ready(context.Context) []ops.Check {
 		}
 	}
 	members := ops.Check{Name: "members", Detail: fmt.Sprintf("%d vote, %d join; cluster %s", voters, len(st.Members)-voters, s.node.Genesis())}
-	disk := ops.Check{Name: "raft disk", Detail: fmt.Sprintf("last write took %s, the longest %s", st.DiskWrite.Round(10*time.Microsecond), st.DiskWorst.Round(10*time.Microsecond))}
+	disk := ops.Check{Name: "raft disk", Detail: fmt.Sprintf("last write took %s, the longest %s; writes above %s took %.0f %% of the last %s",
+		st.DiskWrite.Round(10*time.Microsecond), st.DiskWorst.Round(10*time.Microsecond), raftnode.SlowWrite, 100*st.Disk.Slow, raftnode.DiskWindow)}
 	view := s.catalog.View()
 	return []ops.Check{raft, members, disk, s.catalogCheck(view), {Name: "placement", Detail: placementDetail(view)}}
 }

@@ -88,7 +88,8 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, errors.Join(err, s.api.Close())
 	}
 	s.members, err = membership.New(membership.Config{ID: cfg.ID, Node: s.node, Self: s.self, Ask: s.peers.Ask,
-		Applied: func() uint64 { return s.catalog.View().Applied() }, Logger: cfg.Logger, Tick: cfg.Tick, JoinTimeout: cfg.JoinTimeout})
+		Applied: func() uint64 { return s.catalog.View().Applied() }, Logger: cfg.Logger, Registry: cfg.Registry,
+		Tick: cfg.Tick, JoinTimeout: cfg.JoinTimeout})
 	if err != nil {
 		return nil, errors.Join(err, s.api.Close(), s.node.Close())
 	}
@@ -136,7 +137,7 @@ func admitHost(cs *tls.ConnectionState) error {
 
 // Run serves until ctx ends and then closes the member.
 func (s *Server) Run(ctx context.Context) error {
-	for _, duty := range []func(context.Context){s.runMonitor, s.runPlacement, s.runEpochs, s.runViews, s.members.RunJoins} {
+	for _, duty := range []func(context.Context){s.runMonitor, s.runPlacement, s.runEpochs, s.runViews, s.members.RunJoins, s.members.RunDisk} {
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()

@@ -135,8 +135,8 @@ func raftTable(st wire.RaftStatus) console.Table {
 
 func peerTable(peers []wire.RaftPeer) console.Table {
 	t := console.Table{
-		Head:  []string{"id", "state", "vote", "raft", "api", "term", "last", "commit", "applied", "behind", "contact", "disk", "checksum"},
-		Right: []int{5, 6, 7, 8, 9, 10, 11},
+		Head:  []string{"id", "state", "vote", "raft", "api", "term", "last", "commit", "applied", "behind", "contact", "disk", "disk slow", "checksum"},
+		Right: []int{5, 6, 7, 8, 9, 10, 11, 12},
 	}
 	for _, p := range peers {
 		if !p.Reached {
@@ -144,7 +144,7 @@ func peerTable(peers []wire.RaftPeer) console.Table {
 			if p.Standing != "" {
 				state = p.Standing
 			}
-			t.Rows = append(t.Rows, []any{p.ID, state, p.Voter, p.Raft, p.API, "-", "-", "-", "-", "-", "-", "-", "-"})
+			t.Rows = append(t.Rows, []any{p.ID, state, p.Voter, p.Raft, p.API, "-", "-", "-", "-", "-", "-", "-", "-", "-"})
 			continue
 		}
 		state := p.State
@@ -152,7 +152,7 @@ func peerTable(peers []wire.RaftPeer) console.Table {
 			state = p.Standing
 		}
 		t.Rows = append(t.Rows, []any{p.ID, state, p.Voter, p.Raft, p.API, p.Term, p.LastIndex, p.Commit, p.Applied,
-			p.Behind, console.Seconds(p.LastContact), console.Seconds(p.DiskWrite), fmt.Sprintf("%.12s", p.Checksum)})
+			p.Behind, console.Seconds(p.LastContact), console.Seconds(p.DiskWrite), fmt.Sprintf("%.0f %%", 100*p.DiskSlow), fmt.Sprintf("%.12s", p.Checksum)})
 	}
 	return t
 }

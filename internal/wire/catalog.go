@@ -208,6 +208,11 @@ type RaftPeer struct {
 	LastContact float64 `json:"last_contact"`
 	// DiskWrite is seconds that the last write of its log took.
 	DiskWrite float64 `json:"disk_write,omitempty"`
+	// DiskSlow is the share, 0 to 1, of the last 10 s in which a write of its log longer
+	// than 100 ms was under way; DiskStalls are those writes, DiskWrites all of them.
+	DiskSlow   float64 `json:"disk_slow,omitempty"`
+	DiskStalls int     `json:"disk_stalls,omitempty"`
+	DiskWrites int     `json:"disk_writes,omitempty"`
 }
 
 // RaftStatus answers GET /v1/raft/status.

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/raftnode"
@@ -38,7 +40,10 @@ type Config struct {
 	// Applied is the last index in this member's catalog.
 	Applied func() uint64
 	Logger  *slog.Logger
-	// Tick is how often the leader looks at members that join. Default 250 ms.
+	// Registry takes the metrics; nil for none.
+	Registry prometheus.Registerer
+	// Tick is how often the leader looks at members that join, and at its disk. Default
+	// 250 ms.
 	Tick time.Duration
 	// JoinTimeout is how long a new member may take to catch up. Default 10 min.
 	JoinTimeout time.Duration
@@ -48,6 +53,8 @@ type Config struct {
 type Manager struct {
 	cfg     Config
 	version atomic.Pointer[version]
+
+	handovers prometheus.Counter
 }
 
 // version is the name of a list.
@@ -67,7 +74,15 @@ func New(cfg Config) (*Manager, error) {
 	if cfg.JoinTimeout <= 0 {
 		cfg.JoinTimeout = 10 * time.Minute
 	}
-	return &Manager{cfg: cfg}, nil
+	m := &Manager{cfg: cfg, handovers: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "vstack_metastore_disk_handovers_total", Help: "Times that this member handed leadership over because its disk was slow.",
+	})}
+	if cfg.Registry != nil {
+		if err := cfg.Registry.Register(m.handovers); err != nil {
+			return nil, fmt.Errorf("register the metrics of membership: %w", err)
+		}
+	}
+	return m, nil
 }
 
 // Version names the list of members; empty for a process that is of no cluster. Clients

@@ -12,7 +12,8 @@
 //
 //   - guard: a write that errors or takes longer than DiskTimeout ends the process. A
 //     leader whose disk hangs would otherwise go on sending heartbeats and stall the
-//     cluster for ever, and after a failed fsync nobody knows what is on the disk.
+//     cluster for ever, and after a failed fsync nobody knows what is on the disk. It
+//     also measures (pace) how slow the disk was lately.
 //   - votes: term and candidate of a vote become durable in one write, not in two
 //     with a crash between them.
 //   - transport: heartbeats take the main loop. The library's fast path raises the

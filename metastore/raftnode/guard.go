@@ -37,6 +37,7 @@ type guard struct {
 	wrote  time.Time    // when the last write began
 
 	took, longest atomic.Int64 // nanoseconds of the last write, and of any
+	pace          pace
 }
 
 type job struct {
@@ -133,9 +134,12 @@ func (g *guard) do(what string, write func() error) error {
 	}
 	j := job{write, make(chan error, 1)}
 	g.wrote = time.Now()
+	g.pace.begin(g.wrote)
 	g.jobs <- j // the worker is idle: the last write has answered, or we are broken
 	defer func() {
-		took := int64(time.Since(g.wrote))
+		now := time.Now()
+		g.pace.end(now)
+		took := int64(now.Sub(g.wrote))
 		g.took.Store(took)
 		g.longest.Store(max(took, g.longest.Load()))
 	}()
