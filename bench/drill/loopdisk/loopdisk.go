@@ -25,6 +25,12 @@ const (
 	runTimeout   = 20 * time.Second
 	closeTimeout = 10 * time.Second
 	busyPause    = 50 * time.Millisecond
+
+	// filling is the file that takes what is left, in pieces of fillPiece and then ever
+	// smaller ones.
+	filling   = ".filling"
+	fillPiece = 256 << 20
+	fillLeast = 512
 )
 
 // Available tells why there can be no Disk here; nil when there can.
@@ -83,6 +89,44 @@ func (d *Disk) Freeze() error { return control(d.dir, freeze, "freeze") }
 
 // Thaw ends Freeze; what waited goes on.
 func (d *Disk) Thaw() error { return control(d.dir, thaw, "thaw") }
+
+// Fill takes all the space that is left, until Free: the next write that needs more than
+// its files have ends with ENOSPC.
+func (d *Disk) Fill() (err error) {
+	f, err := os.OpenFile(filepath.Join(d.dir, filling), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("fill disk: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("fill disk: %w", err)
+	}
+	// What deleted files have left becomes free with the next commit of the journal only.
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("fill disk: %w", err)
+	}
+	size := info.Size()
+	for piece := int64(fillPiece); piece >= fillLeast; {
+		switch err := unix.Fallocate(int(f.Fd()), 0, size, piece); {
+		case err == nil:
+			size += piece
+		case errors.Is(err, unix.ENOSPC):
+			piece /= 2
+		case !errors.Is(err, unix.EINTR):
+			return fmt.Errorf("fill disk at %s: %w", d.dir, err)
+		}
+	}
+	return nil
+}
+
+// Free ends Fill.
+func (d *Disk) Free() error {
+	if err := os.Remove(filepath.Join(d.dir, filling)); err != nil {
+		return fmt.Errorf("free disk: %w", err)
+	}
+	return nil
+}
 
 func control(dir string, op uint, what string) error {
 	f, err := os.Open(dir)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -122,5 +123,48 @@ func TestMakeThatFailsLeavesNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(dir + ".img"); err != nil {
 		t.Errorf("another's image was removed: %v", err)
+	}
+}
+
+func TestAFullDiskTakesNothingMore(t *testing.T) {
+	d, dir := made(t)
+	sparse := filepath.Join(dir, "log")
+	if err := os.WriteFile(sparse, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(sparse, 4<<20); err != nil { // as bbolt grows its file
+		t.Fatal(err)
+	}
+	into := func(offset int64) error {
+		f, err := os.OpenFile(sparse, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		_, err = f.WriteAt(make([]byte, 4096), offset)
+		return errors.Join(err, f.Sync())
+	}
+	if err := into(0); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // filled again, it is as full
+		if err := d.Fill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := into(1 << 20); !errors.Is(err, unix.ENOSPC) {
+			t.Errorf("a write into a hole of a full disk: %v", err)
+		}
+		if err := into(0); err != nil {
+			t.Errorf("a write over what is there: %v", err)
+		}
+	}
+	if err := d.Free(); err != nil {
+		t.Fatal(err)
+	}
+	if err := into(1 << 20); err != nil {
+		t.Errorf("a write when there is space again: %v", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("left: %v, %v", entries, err)
 	}
 }
