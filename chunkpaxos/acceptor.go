@@ -138,7 +138,7 @@ func (a *Acceptor) Step(in Input) []Effect {
 	case Timeout:
 		if r := a.requests[in.Token]; r != nil && r.stage == parked {
 			a.unpark(r)
-			a.nack(r, message.Nack{Reason: vstack.ErrCatalogLagging, Detail: fmt.Sprintf("catalog applied to %d, want %d", a.applied, a.needs(r.msg))})
+			a.nack(r, a.lagging(r.msg))
 		}
 	case Cancel:
 		a.cancel(in.Token)
@@ -208,7 +208,7 @@ func (a *Acceptor) admit(in Request) {
 
 // judge runs a request from its first check, again after each wait.
 func (a *Acceptor) judge(r *request) {
-	if !a.echoed || a.applied < a.needs(r.msg) {
+	if a.early(r.msg) {
 		a.park(r)
 		return
 	}

@@ -79,10 +79,14 @@ func (d *driver) do(m message.Message) message.Reply {
 	return d.replies[t]
 }
 
-// nack sends a message that must be refused for a reason, without an append.
+// nack sends a message that must be refused for a reason, without an append: at once, or
+// when the catalog has not told of what it is about for long enough.
 func (d *driver) nack(m message.Message, reason *vstack.Sentinel) message.Nack {
 	d.t.Helper()
 	t := d.send(m)
+	if d.replies[t] == nil {
+		d.step(Timeout{Token: t})
+	}
 	n, ok := d.replies[t].(message.Nack)
 	if !ok || n.Reason != reason {
 		d.t.Fatalf("%+v answered %+v, want a refusal for %s", m, d.replies[t], reason.Code())
@@ -268,6 +272,41 @@ func TestAnAppendErrorHaltsAndNothingIsAnsweredAfterIt(t *testing.T) {
 	d.send(message.Query{Slot: testSlot(1)})
 	if len(d.halts) != 1 || len(d.replies) != 0 {
 		t.Errorf("halts %v, replies %v; want one halt and silence", d.halts, d.replies)
+	}
+}
+
+// TestAMessageOfAnEpochAheadWaitsForTheCatalog: a client that has read of an activation
+// is not sent away by an acceptor whose feed has not come yet.
+func TestAMessageOfAnEpochAheadWaitsForTheCatalog(t *testing.T) {
+	at := func(e vstack.Epoch) (message.Accept, message.Prepare, message.Seal) {
+		a, p := accept(1, owner1, testValue(1)), prepare(2, ballot(1, 1, 5))
+		a.Epoch, p.Epoch = e, e
+		return a, p, message.Seal{PG: testSlot(3).PG(), Epoch: e}
+	}
+	d := drive(t, ready(t, 0, testUpload(1)))
+	acc, prep, seal := at(2)
+	waiting := []Token{d.send(acc), d.send(prep), d.send(seal)}
+	d.flush()
+	d.step(CatalogChange{Applied: 11, Groups: allGroups(1, 0)}) // of something else
+	if len(d.replies) != 0 || len(d.log) != 0 {
+		t.Fatalf("answered %+v before the epoch was known", d.replies)
+	}
+	d.step(CatalogChange{Applied: 12, Groups: allGroups(2, 0)})
+	d.flush()
+	if _, ok := d.replies[waiting[0]].(message.Accepted); !ok {
+		t.Errorf("accept: %+v", d.replies[waiting[0]])
+	}
+	if _, ok := d.replies[waiting[1]].(message.Promise); !ok {
+		t.Errorf("prepare: %+v", d.replies[waiting[1]])
+	}
+	if _, ok := d.replies[waiting[2]].(message.Sealed); !ok {
+		t.Errorf("seal: %+v", d.replies[waiting[2]])
+	}
+	acc, _, _ = at(3)
+	late := d.send(acc)
+	d.step(Timeout{Token: late})
+	if n, ok := d.replies[late].(message.Nack); !ok || n.Reason != vstack.ErrEpochStale || n.Epoch != 2 {
+		t.Errorf("after its time: %+v, want EPOCH_STALE of epoch 2", d.replies[late])
 	}
 }
 

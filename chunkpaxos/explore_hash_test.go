@@ -85,6 +85,10 @@ func (st *xstore) encode() {
 	for _, r := range g.seals {
 		b.waiting(st, r)
 	}
+	b = append(b, 0xfa)
+	for _, r := range st.acc.parked {
+		b.waiting(st, r)
+	}
 	st.hash = b.sum()
 }
 

@@ -33,6 +33,7 @@ const (
 	delivers inputKind = iota // to a store: a request
 	flushes                   // its oldest append
 	hears                     // of epoch 2
+	despairs                  // of the catalog, for its oldest parked request
 	crashes
 	proposes // a process begins a proposal
 	begins   // a driver
@@ -103,6 +104,8 @@ func (st *xstore) step(b *bound, s *xstate, kind inputKind, msg *xmsg) storeStep
 		if step.err = n.persist(s, &step, p.records); step.err == nil {
 			step.err = n.run(b, s, &step, n.acc.Step(AppendDone{Token: p.token}))
 		}
+	case despairs:
+		step.err = n.run(b, s, &step, n.acc.Step(Timeout{Token: n.acc.parked[0].token}))
 	case hears:
 		n.view = s.active
 		step.err = n.run(b, s, &step, n.acc.Step(CatalogChange{Applied: 5, Groups: []Group{xgroup(2, s.attempt)}}))

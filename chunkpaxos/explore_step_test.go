@@ -192,6 +192,10 @@ func (s *xstate) storeEvents(m *memo, i int, next func(xevent, func(*xstate) err
 			one("hears of epoch 2, unheard", hears, false)
 		}
 	}
+	if len(st.acc.parked) > 0 {
+		one("waits no longer for the catalog", despairs, true)
+		one("waits no longer for the catalog, unheard", despairs, false)
+	}
 	if len(st.pending) > 0 {
 		one("flushes", flushes, true)
 		one("flushes, unheard", flushes, false)

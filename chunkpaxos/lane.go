@@ -1,6 +1,7 @@
 package chunkpaxos
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/vstack/vstack/chunkpaxos/message"
@@ -93,6 +94,49 @@ func (a *Acceptor) needs(m message.Message) uint64 {
 	return a.start
 }
 
+// early reports whether the catalog has yet to tell of what a message is about. Its
+// sender, who has seen a newer one, is served sooner by a wait than by a refusal: after
+// an epoch change clients often come before the feed.
+func (a *Acceptor) early(m message.Message) bool {
+	return !a.echoed || a.applied < a.needs(m) || a.ahead(m)
+}
+
+// ahead reports whether a message is of a later epoch than its group's.
+func (a *Acceptor) ahead(m message.Message) bool {
+	pg, epoch := epochIn(m)
+	return a.epoch(pg) < epoch
+}
+
+// epochIn is the group and the epoch that a message is of; 0 for one of none.
+func epochIn(m message.Message) (vstack.PG, vstack.Epoch) {
+	switch m := m.(type) {
+	case message.Accept:
+		return m.Slot.PG(), m.Epoch
+	case message.Prepare:
+		return m.Slot.PG(), m.Epoch
+	case message.Seal:
+		return m.PG, m.Epoch
+	}
+	return 0, 0
+}
+
+// epoch is a group's as the catalog told it, 0 before it did.
+func (a *Acceptor) epoch(pg vstack.PG) vstack.Epoch {
+	if g := a.groups[pg]; g != nil {
+		return g.epoch
+	}
+	return 0
+}
+
+// lagging refuses what the catalog did not catch up with in time.
+func (a *Acceptor) lagging(m message.Message) message.Nack {
+	if !a.echoed || a.applied < a.needs(m) {
+		return message.Nack{Reason: vstack.ErrCatalogLagging, Detail: fmt.Sprintf("catalog applied to %d, want %d", a.applied, a.needs(m))}
+	}
+	pg, epoch := epochIn(m)
+	return message.Nack{Reason: vstack.ErrEpochStale, Detail: fmt.Sprintf("epoch %d of placement group %d, the catalog tells of %d", epoch, pg, a.epoch(pg)), Epoch: a.epoch(pg)}
+}
+
 // park lets a request wait for the catalog, until its timer runs out.
 func (a *Acceptor) park(r *request) {
 	r.stage = parked
@@ -106,7 +150,7 @@ func (a *Acceptor) unpark(r *request) {
 	}
 }
 
-// wake judges the parked requests whose index the catalog has reached.
+// wake judges the parked requests that the catalog has caught up with.
 func (a *Acceptor) wake() {
 	if !a.echoed || len(a.parked) == 0 {
 		return
@@ -114,7 +158,7 @@ func (a *Acceptor) wake() {
 	waiting := a.parked
 	a.parked = nil
 	for _, r := range waiting {
-		if a.applied < a.needs(r.msg) {
+		if a.early(r.msg) {
 			a.parked = append(a.parked, r)
 			continue
 		}
