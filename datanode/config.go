@@ -80,6 +80,9 @@ type Config struct {
 	HeartbeatEvery time.Duration
 	// DropGrace is how long a chunk stays after nothing names it; default 10 min.
 	DropGrace time.Duration
+	// RestoreGrace is how long after the catalog was restored from a backup nothing at all
+	// is dropped: a newer backup may name it. Default 7 days.
+	RestoreGrace time.Duration
 	// ConvergeEvery is the longest time between two passes of a converge loop; default 30 s.
 	ConvergeEvery time.Duration
 	// Settle is the pause between a change of the catalog and converging on it; default 2 s.
@@ -99,6 +102,9 @@ type Config struct {
 	// Grace bounds how long requests in flight may take to finish at shutdown; default 5 s.
 	Grace time.Duration
 }
+
+// restoreGrace leaves time to notice that a backup was not the newest one.
+const restoreGrace = 7 * 24 * time.Hour
 
 // Validate fills the defaults in and refuses what cannot work.
 func (c *Config) Validate() error {
@@ -120,6 +126,9 @@ func (c *Config) Validate() error {
 		if _, _, err := net.SplitHostPort(s.Addr); err != nil {
 			return fmt.Errorf("datanode %s: store %s: %w: address: %v", c.Host, s.Dir, vstack.ErrInvalid, err)
 		}
+	}
+	if c.RestoreGrace <= 0 {
+		c.RestoreGrace = restoreGrace
 	}
 	if c.Registry == nil {
 		c.Registry = prometheus.NewRegistry()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/vstack"
@@ -28,9 +29,10 @@ type metastore struct {
 	reports   map[vstack.StoreID]wire.StoreReport
 	down      bool
 	cluster   vstack.ClusterID
-	feedHeld  bool // heartbeats go on, the feed tells nothing new
-	noRaft    bool // activations find no leader
-	asked     int  // requests to activate
+	restored  time.Time // the catalog came from a backup
+	feedHeld  bool      // heartbeats go on, the feed tells nothing new
+	noRaft    bool      // activations find no leader
+	asked     int       // requests to activate
 	wake      chan struct{}
 }
 
@@ -195,7 +197,7 @@ func (m *metastore) Heartbeat(_ context.Context, hb wire.Heartbeat) (wire.Heartb
 	if m.down {
 		return wire.HeartbeatReply{}, errDown
 	}
-	reply := wire.HeartbeatReply{Index: m.index, Cluster: m.cluster, Echo: map[vstack.StoreID]vstack.LSN{}, Refused: map[vstack.StoreID]string{}}
+	reply := wire.HeartbeatReply{Index: m.index, Cluster: m.cluster, Restored: m.restored, Echo: map[vstack.StoreID]vstack.LSN{}, Refused: map[vstack.StoreID]string{}}
 	for _, s := range hb.Stores {
 		if !s.Cluster.IsZero() && s.Cluster != m.cluster || s.Seen > m.index {
 			reply.Refused[s.ID] = vstack.ErrForeignCatalog.Error()

@@ -50,6 +50,9 @@ func (s *Server) beatOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if at := reply.Restored; !at.IsZero() && s.restored.Swap(at.UnixNano()) != at.UnixNano() {
+		s.cfg.Logger.Warn("the catalog came from a backup; what it does not name is kept for now", "host", s.cfg.Host, "restored", at, "until", at.Add(s.cfg.RestoreGrace))
+	}
 	for _, st := range s.stores {
 		if why, refused := reply.Refused[st.disk.ID()]; refused {
 			// Without an echo it judges no message.

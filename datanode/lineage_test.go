@@ -51,6 +51,37 @@ func TestACatalogMadeAnewDeletesNothing(t *testing.T) {
 	}
 }
 
+// TestARestoredCatalogDeletesNothingForAWhile: a backup that is not the newest lacks
+// videos that were published, and the stores have the only copies.
+func TestARestoredCatalogDeletesNothingForAWhile(t *testing.T) {
+	c := newCluster(t, func(cfg *Config) {
+		cfg.DropGrace, cfg.ConvergeEvery, cfg.RestoreGrace = time.Millisecond, 10*time.Millisecond, time.Hour
+	})
+	u := c.open()
+	ref := c.put(u, 1, random(1000), c.nodes...)
+	c.publish(u, ref)
+	n := c.nodes[0]
+	n.stop()
+	c.meta.set(func() { // an old backup was restored
+		c.meta.videos, c.meta.restored = map[vstack.VideoID]wire.FeedVideo{}, time.Now().Add(-time.Minute)
+		clear(c.meta.uploads)
+	})
+	n.start()
+	passes := func() {
+		for range 5 {
+			pass := n.server.stores[0].loop.Passes()
+			waitFor(t, func() bool { return n.server.stores[0].loop.Passes() > pass })
+		}
+	}
+	waitFor(t, n.server.complete)
+	passes()
+	if !n.has(ref) {
+		t.Fatal("the only copies went because a backup did not know them")
+	}
+	c.meta.set(func() { c.meta.restored = time.Now().Add(-2 * time.Hour) })
+	waitFor(t, func() bool { return !n.has(ref) }) // the time to find a newer one is over
+}
+
 func TestTheFollowedIndexIsNotedNowAndThen(t *testing.T) {
 	fsys, dir, now := vfs.OS{}, t.TempDir(), time.Now()
 	l, err := openLineage(fsys, dir)

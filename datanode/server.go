@@ -34,6 +34,8 @@ type Server struct {
 	// index is what the first heartbeat's answer said of the catalog: before the view
 	// has reached it, what is absent from it may only be unread. 0: no answer yet.
 	index atomic.Uint64
+	// restored is when the catalog came from a backup, in Unix nanoseconds; 0: it never did.
+	restored atomic.Int64
 
 	closeOnce sync.Once
 	closeErr  error
@@ -176,6 +178,13 @@ func (s *Server) onPage(page wire.FeedPage) {
 func (s *Server) complete() bool {
 	index := s.index.Load()
 	return index > 0 && s.follower.Synced(index)
+}
+
+// holds reports whether nothing is to be dropped because the catalog came from a backup
+// not long ago.
+func (s *Server) holds() bool {
+	at := s.restored.Load()
+	return at != 0 && time.Since(time.Unix(0, at)) < s.cfg.RestoreGrace
 }
 
 // fetch brings a chunk's bytes from a peer.

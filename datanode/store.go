@@ -64,7 +64,7 @@ func (st *store) assemble() (err error) {
 		Disk: st.disk, Catalog: s.follower, Votes: st.voter, Fetch: s.fetch, Complete: st.complete,
 		ReadP99: func() time.Duration { return st.latency.Quantile(time.Now(), 0.99) },
 		Rate:    s.repair, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
-		Settle: s.cfg.Settle, Interval: s.cfg.ConvergeEvery, Grace: s.cfg.DropGrace,
+		Settle: s.cfg.Settle, Interval: s.cfg.ConvergeEvery, Grace: s.cfg.DropGrace, Hold: s.holds,
 		ScrubEvery: s.cfg.ScrubEvery, ScrubRate: s.cfg.ScrubRate,
 	})
 	if err != nil {

@@ -112,7 +112,7 @@ func (s *Server) heartbeat(c echo.Context) error {
 	s.monitor.Record(l.Term, hb, time.Now())
 	view := s.catalog.View()
 	reply := wire.HeartbeatReply{
-		Index: view.FeedIndex(), Cluster: view.Cluster(), Refused: refused,
+		Index: view.FeedIndex(), Cluster: view.Cluster(), Refused: refused, Restored: view.RestoredAt(),
 		Echo: make(map[vstack.StoreID]vstack.LSN, len(hb.Stores)),
 	}
 	for _, r := range hb.Stores {

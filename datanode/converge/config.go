@@ -70,6 +70,8 @@ type Config struct {
 	Interval time.Duration
 	// Grace is how long a chunk stays after nothing names it; default 10 min.
 	Grace time.Duration
+	// Hold reports whether unnamed chunks stay beyond their grace; nil never does.
+	Hold func() bool
 	// MaxReadP99 makes the loop yield while reads are slower; default 100 ms.
 	MaxReadP99 time.Duration
 	// FetchTimeout bounds one fetch; default 30 s.
@@ -92,6 +94,9 @@ func (c *Config) Validate() error {
 	}
 	if c.ReadP99 == nil {
 		c.ReadP99 = func() time.Duration { return 0 }
+	}
+	if c.Hold == nil {
+		c.Hold = func() bool { return false }
 	}
 	for d, to := range map[*time.Duration]time.Duration{
 		&c.Settle: 2 * time.Second, &c.Interval: 30 * time.Second, &c.Grace: 10 * time.Minute,

@@ -24,6 +24,9 @@ func (l *Loop) dropUnnamed(ctx context.Context) error {
 		_, v := voted[id]
 		return v || kept.has(id)
 	})
+	if l.cfg.Hold() {
+		due = nil
+	}
 	dropped := 0
 	for len(due) > 0 && ctx.Err() == nil {
 		n := min(dropBatch, len(due))

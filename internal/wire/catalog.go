@@ -139,8 +139,11 @@ type HeartbeatReply struct {
 	// them nor answers for them.
 	Refused map[vstack.StoreID]string `json:"refused,omitempty"`
 	// Cluster is the catalog's identity, zero until the first placement.
-	Cluster vstack.ClusterID              `json:"cluster,omitzero"`
-	Echo    map[vstack.StoreID]vstack.LSN `json:"echo"`
+	Cluster vstack.ClusterID `json:"cluster,omitzero"`
+	// Restored is when the catalog came from a backup: for some days stores keep what it
+	// does not name. Zero if it never did.
+	Restored time.Time                     `json:"restored,omitzero"`
+	Echo     map[vstack.StoreID]vstack.LSN `json:"echo"`
 }
 
 // Node is one host as GET /v1/nodes lists it.

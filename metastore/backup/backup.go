@@ -117,7 +117,7 @@ func rebaseIndex(applied, current uint64, now time.Time) uint64 {
 // from it in a cluster at index current; see catalog.Rebase.
 func Rebase(r io.Reader, current uint64, now time.Time) (Info, *catalog.View, error) {
 	return read(r, func(h Header, in io.Reader) (*catalog.View, error) {
-		return catalog.Rebase(in, rebaseIndex(h.Index, current, now))
+		return catalog.Rebase(in, rebaseIndex(h.Index, current, now), now)
 	})
 }
 

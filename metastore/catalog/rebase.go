@@ -3,6 +3,7 @@ package catalog
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -24,8 +25,9 @@ func ReadSnapshot(r io.Reader) (*View, error) {
 //     which this catalog does not know;
 //   - so no slot is voted on that has votes, and every placement group begins an epoch
 //     from base on with nothing to take over;
-//   - every row changes, so that whoever follows the feed reads all of it again.
-func Rebase(r io.Reader, base uint64) (*View, error) {
+//   - every row changes, so that whoever follows the feed reads all of it again;
+//   - it says when that was, since stores keep for long what only the lost history named.
+func Rebase(r io.Reader, base uint64, now time.Time) (*View, error) {
 	db, app, err := read(r)
 	if err != nil {
 		return nil, err
@@ -36,7 +38,7 @@ func Rebase(r io.Reader, base uint64) (*View, error) {
 	txn := db.Txn(true)
 	defer txn.Abort()
 	a := &application{txn: txn, meta: app.meta, requests: app.requests, index: base}
-	a.meta.Restored = base
+	a.meta.Restored, a.meta.RestoredAt = base, now.UTC()
 	a.meta.Incarnation = max(a.meta.Incarnation, vstack.Incarnation(base))
 	a.rebaseRows()
 	if g := get[*groupsRow](txn, tableGroups, []byte{1}); g != nil {
@@ -110,3 +112,6 @@ func (v *View) Empty() bool { return v.meta.Videos == 0 && v.meta.Uploads == 0 }
 // Restored is the index from which on this catalog continues a backup; 0 for one that
 // never was.
 func (v *View) Restored() uint64 { return v.meta.Restored }
+
+// RestoredAt is when that was; zero for one that never was.
+func (v *View) RestoredAt() time.Time { return v.meta.RestoredAt }

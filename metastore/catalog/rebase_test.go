@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -22,8 +23,8 @@ func TestARebasedCatalogRepeatsNoNumber(t *testing.T) {
 
 	// History goes on, and is lost.
 	lost := d.must(ResumeUpload, ResumeUploadPayload{Upload: open.ID, Owner: proposer(9)}).Upload
-	base := seen + 1<<32
-	v, err := Rebase(bytes.NewReader(saved), base)
+	base, restored := seen+1<<32, time.Unix(1_700_000_000, 0)
+	v, err := Rebase(bytes.NewReader(saved), base, restored)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func TestARebasedCatalogRepeatsNoNumber(t *testing.T) {
 	}
 	after := c.View()
 	want, _ := v.Checksum()
-	if got := checksum(t, c); got != want || after.Applied() != v.Applied() || after.Restored() != base || after.Cluster() != before.Cluster() {
+	if got := checksum(t, c); got != want || after.Applied() != v.Applied() || after.Restored() != base || !after.RestoredAt().Equal(restored) || after.Cluster() != before.Cluster() {
 		t.Fatalf("restored %s at %d, rebased %s at %d", got, after.Applied(), want, v.Applied())
 	}
 	r := &driver{t: t, c: c, index: after.Applied()}
@@ -88,7 +89,7 @@ func readsAllAgain(t *testing.T, v *View, since uint64) {
 }
 
 func TestRebaseGoesForward(t *testing.T) {
-	if _, err := Rebase(bytes.NewReader(snapshotOf(t, placed(t).c)), 1); !errors.Is(err, vstack.ErrInvalid) {
+	if _, err := Rebase(bytes.NewReader(snapshotOf(t, placed(t).c)), 1, time.Unix(1, 0)); !errors.Is(err, vstack.ErrInvalid) {
 		t.Errorf("backwards: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/manifest"
@@ -77,6 +78,8 @@ type metaRow struct {
 	Cluster vstack.ClusterID `json:"cluster,omitzero"`
 	// Restored is where the catalog went on from a backup; see Rebase.
 	Restored uint64 `json:"restored,omitzero"`
+	// RestoredAt is when it did, by the clock of the leader that was asked.
+	RestoredAt time.Time `json:"restored_at,omitzero"`
 
 	Sum     sum           `json:"-"` // of all rows
 	Answers []*requestRow `json:"-"` // of the last requests, oldest first; see requests.go
