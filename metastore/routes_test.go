@@ -190,6 +190,24 @@ func TestAHostSpeaksForItselfAtAnyMember(t *testing.T) {
 	}
 }
 
+// A member that was removed forwards until it knows.
+func TestARemovedMemberStillSpeaksForItsOwnHost(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, nil)
+	c.leader()
+	removed := c.issue(identity.Spec{ID: "h9", Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}})
+	beat := func(caller, host string) (*http.Response, []byte) {
+		return c.request(t, removed, 0, "POST", "/v1/heartbeats", `{"host":"`+host+`","stores":[]}`, map[string]string{wire.HeaderForwarded: "h9", wire.HeaderCaller: caller})
+	}
+	resp, body := beat("host h1", "h1")
+	wantProblem(t, "for another host, which asked it to", resp, body, vstack.ErrForbidden)
+	resp, body = beat("host h1", "h9")
+	wantProblem(t, "for its own, asked by another", resp, body, vstack.ErrForbidden)
+	if _, body = beat("host h9", "h9"); bytes.Contains(body, []byte(vstack.ErrForbidden.Code())) {
+		t.Errorf("for its own host: %s", body)
+	}
+}
+
 func TestARequestIsForwardedOnce(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3, nil)

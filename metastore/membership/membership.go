@@ -75,7 +75,7 @@ func New(cfg Config) (*Manager, error) {
 		cfg.JoinTimeout = 10 * time.Minute
 	}
 	m := &Manager{cfg: cfg, handovers: prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "vstack_metastore_disk_handovers_total", Help: "Times that this member handed leadership over because its disk was slow.",
+		Name: "vstack_metastore_disk_handovers_total", Help: "Times that this member gave leadership to another because its disk was slow, or tried to.",
 	})}
 	if cfg.Registry != nil {
 		if err := cfg.Registry.Register(m.handovers); err != nil {

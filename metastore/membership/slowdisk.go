@@ -56,11 +56,12 @@ func (m *Manager) handOver(ctx context.Context) time.Duration {
 	pace := m.cfg.Node.Disk()
 	m.cfg.Logger.Warn("the disk of this member's Raft log is slow, leadership goes to one with a better disk", "to", to.ID,
 		"slow_share", pace.Slow, "stalls", pace.Stalls, "writes", pace.Writes, "its_slow_share", to.DiskSlow)
+	m.handovers.Inc()
 	if err := m.cfg.Node.Transfer(to.ID); err != nil {
+		// The other may lead all the same: what this member knows it has to write first.
 		m.cfg.Logger.Warn("hand leadership to a member with a better disk", "to", to.ID, "err", err)
 		return handoverRetry
 	}
-	m.handovers.Inc()
 	return handoverEvery
 }
 
