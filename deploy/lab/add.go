@@ -1,7 +1,9 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,7 +16,7 @@ import (
 
 // Add makes another host of the lab, with the ports and stores of the first. A member is
 // configured to wait until it is added to the metadata cluster; another host runs stores
-// and the uploader only. It starts nothing.
+// and the uploader only. It starts nothing; Host.Start does where the lab was started.
 func (l *Lab) Add(spec HostSpec, member bool) (*Host, error) {
 	c, err := l.another(spec, member)
 	if err != nil {
@@ -40,7 +42,8 @@ func (l *Lab) Add(spec HostSpec, member bool) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("add host %s to lab: %w", spec.ID, err)
 	}
-	h := &Host{ID: spec.ID, Dir: dir, Config: loaded}
+	h := &Host{ID: spec.ID, Dir: dir, Config: loaded, Outside: member}
+	h.exe, h.env = l.Hosts[0].program()
 	l.Hosts = append(l.Hosts, h)
 	return h, nil
 }
@@ -76,4 +79,22 @@ func (l *Lab) another(spec HostSpec, member bool) (config.Server, error) {
 		c.Meta.Peers = append(slices.Clone(first.Meta.Peers), config.Peer{ID: string(spec.ID), Raft: at(p.Raft), API: at(p.API)})
 	}
 	return c, nil
+}
+
+// Forget empties the directory of the metastore, which from then on is a new member: one
+// that was removed comes back as such only. The host must not run.
+func (h *Host) Forget() error {
+	if pid := h.Pid(); pid != 0 {
+		return fmt.Errorf("empty the metastore's directory of host %s: %w: it runs as process %d", h.ID, vstack.ErrUnavailable, pid)
+	}
+	entries, err := os.ReadDir(h.Config.Meta.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("empty the metastore's directory of host %s: %w", h.ID, err)
+	}
+	for _, e := range entries { // the directory itself may be a disk of its own
+		if err := os.RemoveAll(filepath.Join(h.Config.Meta.Dir, e.Name())); err != nil {
+			return fmt.Errorf("empty the metastore's directory of host %s: %w", h.ID, err)
+		}
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,6 +24,10 @@ func TestAdd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got := h.listeners(); !h.Outside || cmp.Equal(got[0], "127.9.0.4:9080") {
+		t.Errorf("a host that waits to be a member must be ready at %v", got)
+	}
+	h.Outside = false
 	if want := []string{"127.9.0.4:9080", "127.9.0.4:8081", "127.9.0.4:8082", "127.9.0.4:8083", "127.9.0.4:8084"}; !cmp.Equal(h.listeners(), want) {
 		t.Errorf("listeners %v, want %v", h.listeners(), want)
 	}
@@ -48,5 +53,47 @@ func TestAdd(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 3 { // ca, client, hosts
 		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+func TestAHostThatIsAddedToARunningLabStarts(t *testing.T) {
+	l := newLab(t)
+	for _, h := range l.Hosts {
+		run(t, h, "host")
+	}
+	h, err := l.Add(HostSpec{ID: "h4", Addr: "127.31.0.4"}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the added host to serve", func() bool { return strings.Contains(h.LogTail(100), "serving") })
+	state := filepath.Join(h.Config.Meta.Dir, "raft", "raft.db")
+	if err := os.MkdirAll(filepath.Dir(state), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(state, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Forget(); !errors.Is(err, vstack.ErrUnavailable) {
+		t.Errorf("forgets while it runs: %v", err)
+	}
+	if err := h.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := h.Forget(); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := os.ReadDir(h.Config.Meta.Dir); err != nil || len(left) != 0 {
+			t.Errorf("left %v, %v", left, err)
+		}
+	}
+	if err := os.Remove(h.Config.Meta.Dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Forget(); err != nil {
+		t.Errorf("where there is nothing to forget: %v", err)
 	}
 }

@@ -30,6 +30,9 @@ type Host struct {
 	// NetNS is the file of the network namespace in which the host runs; empty: that of
 	// this process. Set it before Lab.Start.
 	NetNS string
+	// Outside says that its metastore is no member of the metadata cluster, so that it
+	// cannot become ready. Not to be changed during Lab.Ready.
+	Outside bool
 
 	mu   sync.Mutex // guards the fields below; not held while waiting for an exit
 	exe  string
@@ -115,16 +118,21 @@ func (h *Host) Stop() error {
 	return nil
 }
 
-// Start runs the host again after Kill or Stop, with the program of Lab.Start.
-// Lab.Ready tells when it serves.
+// Start runs the host again after Kill or Stop, or for the first time after Lab.Add,
+// with the program of Lab.Start. Lab.Ready tells when it serves.
 func (h *Host) Start() error {
-	h.mu.Lock()
-	exe, env := h.exe, h.env
-	h.mu.Unlock()
+	exe, env := h.program()
 	if exe == "" {
 		return fmt.Errorf("start host %s: %w: the lab was never started", h.ID, vstack.ErrInvalid)
 	}
 	return h.start(exe, env)
+}
+
+// program is what the host runs, and its environment.
+func (h *Host) program() (exe string, env []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.exe, h.env
 }
 
 // Restart is Stop and Start.

@@ -23,8 +23,8 @@ const (
 	askTimeout = 2 * time.Second
 )
 
-// Ready waits until every running host's roles are ready, all their stores are
-// registered and up, and placement is assigned. It ends early, with the log's last
+// Ready waits until every running host's roles are ready (the metastore's not of one that
+// is Outside), all their stores are registered and up, and placement is assigned. It ends early, with the log's last
 // lines, when a host's process ends.
 func (l *Lab) Ready(ctx context.Context) error {
 	id, err := identity.Load(l.Client)
@@ -152,7 +152,7 @@ func (w *waiter) registered(ctx context.Context, want []string) error {
 // listeners are the addresses that answer /readyz.
 func (h *Host) listeners() []string {
 	var out []string
-	if self, ok := h.Config.Self(); ok && h.Config.Has(config.RoleMeta) {
+	if self, ok := h.Config.Self(); ok && h.Config.Has(config.RoleMeta) && !h.Outside {
 		out = append(out, self.API)
 	}
 	if h.Config.Has(config.RoleData) {
