@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vstack/vstack/bench/drill/hostcmd"
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/vstack"
@@ -21,6 +22,9 @@ type Drill struct {
 	Aliases []string
 
 	needs needs
+	// commands are what given hosts must have commands for; nil: the drill needs a lab of
+	// its own.
+	commands []hostcmd.Action
 	// run begins the repetition with s.fault, and returns when nothing of the fault is
 	// left but to heal.
 	run func(ctx context.Context, s *session, n int) (*report.Timeline, error)
@@ -29,19 +33,30 @@ type Drill struct {
 // Drills lists them.
 func Drills() []Drill {
 	return []Drill{
-		{Name: "kill-leader", run: runKillLeader, Doc: "SIGKILL to the host that leads the metadata cluster; back once writes go on"},
-		{Name: "pause-leader", run: runPauseLeader, Doc: "SIGSTOP to the host that leads, for 0.1 to 30 s or --pause"},
-		{Name: "partition-leader", run: runPartition, needs: namespaces, Aliases: []string{"partition"},
+		{Name: "kill-leader", run: runKillLeader, commands: []hostcmd.Action{hostcmd.Kill, hostcmd.Start},
+			Doc: "SIGKILL to the host that leads the metadata cluster; back once writes go on"},
+		{Name: "pause-leader", run: runPauseLeader, commands: []hostcmd.Action{hostcmd.Pause, hostcmd.Resume},
+			Doc: "SIGSTOP to the host that leads, for 0.1 to 30 s or --pause"},
+		{Name: "partition-leader", run: runPartition, needs: namespaces, commands: []hostcmd.Action{hostcmd.Cut, hostcmd.Heal}, Aliases: []string{"partition"},
 			Doc: "the host that leads is cut off both ways, from the other hosts and from everybody in turn, for 0.1 to 30 s or --pause; root"},
-		{Name: "one-way-cut", run: runOneWayCut, needs: namespaces,
+		{Name: "one-way-cut", run: runOneWayCut, needs: namespaces, commands: []hostcmd.Action{hostcmd.CutSends, hostcmd.CutReceives, hostcmd.Heal},
 			Doc: "the host that leads sends and does not receive, or receives and does not send, in turn; otherwise as partition-leader; root"},
-		{Name: "hung-disk", run: runHungDisk, needs: disks, Aliases: []string{"slow-disk"},
+		{Name: "hung-disk", run: runHungDisk, needs: disks, commands: []hostcmd.Action{hostcmd.Freeze, hostcmd.Thaw, hostcmd.Start},
 			Doc: "the disk of the leader's Raft log stops to answer for 5 s or --pause; root"},
-		{Name: "kill-host", run: runKillHost, Aliases: []string{"kill-store"},
+		{Name: "slow-disk", run: runSlowDisk, needs: disks,
+			Doc: "the disk of the leader's Raft log takes 0.3 s for a write, for 10 s or --pause; root"},
+		{Name: "full-disk", run: runFullDisk, needs: disks,
+			Doc: "the disk of the leader's Raft log is full until the host has ended and another leads; root"},
+		{Name: "kill-host", run: runKillHost, commands: []hostcmd.Action{hostcmd.Kill, hostcmd.Start}, Aliases: []string{"kill-store"},
 			Doc: "SIGKILL to each host in turn with its stores, leader or not; back after 3 s or --pause"},
-		{Name: "all-hosts", run: runAllHosts, Doc: "SIGKILL to all hosts at once; back at once"},
-		{Name: "rolling", run: runRolling, Doc: "planned restart of every host, one after the other, each ready before the next"},
-		{Name: "transfer", run: runTransfer, Doc: "planned hand-over of the leadership"},
+		{Name: "all-hosts", run: runAllHosts, commands: []hostcmd.Action{hostcmd.Kill, hostcmd.Start},
+			Doc: "SIGKILL to all hosts at once; back at once"},
+		{Name: "rolling", run: runRolling, commands: []hostcmd.Action{hostcmd.Stop, hostcmd.Start},
+			Doc: "planned restart of every host, one after the other, each ready before the next"},
+		{Name: "transfer", run: runTransfer, commands: []hostcmd.Action{},
+			Doc: "planned hand-over of the leadership"},
+		{Name: "resize", run: runResize,
+			Doc: "two more hosts join the metadata cluster, then the leader and another leave it, or those that have joined, in turn"},
 	}
 }
 

@@ -35,6 +35,8 @@ func (s *session) cut(ctx context.Context, n int, c cut) (*report.Timeline, erro
 	if err != nil {
 		return nil, err
 	}
+	// A command that reaches a host from afar must find it again.
+	c.clients = c.clients && s.opt.Given == nil
 	pause := s.pause(n)
 	t := s.fault(h)
 	watch := s.watch(ctx, t, t.Fault, term)

@@ -11,7 +11,10 @@ import (
 
 // Options say what to run and where.
 type Options struct {
-	// Exe is the vstack program that the hosts run. Required.
+	// Given, when set, is the cluster to drill, instead of a lab of the drill's own. Exe,
+	// Env, Dir and FirstIP are the lab's.
+	Given *Given
+	// Exe is the vstack program that the hosts run. Required without Given.
 	Exe string
 	// Env is added to the hosts' environment.
 	Env []string
@@ -49,8 +52,11 @@ const (
 )
 
 func (o Options) withDefaults() (Options, error) {
-	if o.Exe == "" {
-		return o, fmt.Errorf("drill options: %w: Exe is required", vstack.ErrInvalid)
+	if g := o.Given; g == nil && o.Exe == "" || g != nil && (g.Client == nil || g.Hosts == nil || g.Confirm == nil) {
+		return o, fmt.Errorf("drill options: %w: Exe is required, or Given with all that it has", vstack.ErrInvalid)
+	}
+	if o.Given != nil && (o.Dir != "" || o.FirstIP != "") {
+		return o, fmt.Errorf("drill options: %w: given hosts have their directories and addresses", vstack.ErrInvalid)
 	}
 	if o.Repeat == 0 {
 		o.Repeat = 1

@@ -10,16 +10,18 @@ import (
 	"github.com/vstack/vstack/bench/drill/report"
 )
 
-// Run repeats a drill on a lab of its own and reports. A missed assertion is no error:
+// Run repeats a drill on a lab of its own, or on given hosts, and reports. A missed assertion is no error:
 // see Report.Missed. With an error the report tells what there was until then; it is
-// nil when the lab did not start.
+// nil when it did not come to a fault.
 func Run(ctx context.Context, d Drill, opt Options) (_ *report.Report, err error) {
 	opt, err = opt.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	r := report.New(report.Params{Drill: d.Name, Doc: d.Doc, Repeat: opt.Repeat, Loads: opt.Loads, Pause: opt.Pause, Seed: opt.Seed, Assertions: opt.Assertions})
-	opt.Progress("starting three hosts")
+	r := report.New(report.Params{Drill: d.Name, Doc: d.Doc, Given: opt.Given.ids(), Repeat: opt.Repeat, Loads: opt.Loads, Pause: opt.Pause, Seed: opt.Seed, Assertions: opt.Assertions})
+	if opt.Given == nil {
+		opt.Progress("starting three hosts")
+	}
 	s, err := open(ctx, d, opt)
 	if err != nil {
 		return nil, err

@@ -37,11 +37,12 @@ type session struct {
 	members []string // HOST:PORT of the metastores' APIs
 	rec     *report.Recorder
 	loads   *load.Set
+	made    *load.Made
 }
 
 // open starts the cluster and the loads' preparations. On an error nothing is left.
 func open(ctx context.Context, d Drill, opt Options) (_ *session, err error) {
-	s := &session{opt: opt, rec: report.NewRecorder(opt.Progress), loads: &load.Set{}}
+	s := &session{opt: opt, rec: report.NewRecorder(opt.Progress), loads: &load.Set{}, made: load.NewMade()}
 	if s.site, err = openSite(ctx, d, opt); err != nil {
 		return nil, err
 	}
@@ -69,7 +70,7 @@ func open(ctx context.Context, d Drill, opt Options) (_ *session, err error) {
 		// A question that a cut has swallowed is sent again by TCP up to half a minute later.
 		patience = cutPatience
 	}
-	env := load.Env{Recorder: s.rec, Cluster: s.cluster, Client: c.client, Members: s.members, Dir: c.dir, FFmpeg: c.ffmpeg, Patience: patience}
+	env := load.Env{Recorder: s.rec, Cluster: s.cluster, Client: c.client, Members: s.members, Dir: c.dir, FFmpeg: c.ffmpeg, Patience: patience, Made: s.made}
 	loads, err := load.Open(ctx, env, opt.Loads)
 	if err != nil {
 		return nil, err
@@ -78,9 +79,17 @@ func open(ctx context.Context, d Drill, opt Options) (_ *session, err error) {
 	return s, nil
 }
 
-// close ends the loads, and leaves nothing of the drill.
+// close mends what is broken, ends the loads, and leaves nothing of the drill.
 func (s *session) close() error {
-	err := s.loads.Close()
+	mended := s.site.mend()
+	closed := s.loads.Close()
+	tidied := s.site.tidy(s.made)
+	for _, err := range []error{mended, tidied} {
+		if err != nil {
+			s.rec.Say("  %v", err) // who interrupts is told nothing else
+		}
+	}
+	err := errors.Join(mended, closed, tidied)
 	if s.cluster != nil {
 		s.cluster.Close()
 	}

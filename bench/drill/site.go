@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/deploy/config"
 )
 
@@ -19,6 +20,10 @@ type site interface {
 	// ready waits until every host and store is; wait is told for what. It returns early
 	// when a host has ended by itself.
 	ready(ctx context.Context, wait func(string)) error
+	// mend takes back what the drill has done to hosts; clients may still be there.
+	mend() error
+	// tidy removes what the loads made, where it would stay otherwise.
+	tidy(made *load.Made) error
 	// close leaves nothing of the drill.
 	close() error
 }
@@ -32,6 +37,9 @@ type clients struct {
 }
 
 func openSite(ctx context.Context, d Drill, opt Options) (site, error) {
+	if opt.Given != nil {
+		return openGiven(d, opt)
+	}
 	return openPlace(ctx, d.needs, opt)
 }
 
@@ -63,3 +71,8 @@ func (p *place) ready(ctx context.Context, wait func(string)) error {
 	p.lab.OnWait = wait
 	return p.lab.Ready(ctx)
 }
+
+// mend leaves to close what ends with the hosts.
+func (p *place) mend() error { return nil }
+
+func (p *place) tidy(*load.Made) error { return nil }

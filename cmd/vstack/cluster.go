@@ -2,11 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,21 +18,26 @@ const (
 	callTimeout = 20 * time.Second
 )
 
-// connect opens the client bundle that --cluster names. It makes no call yet.
-func (a *app) connect(cmd *cobra.Command) (*cluster.Cluster, error) {
-	dir := a.clusterDir
-	if _, err := os.Stat(filepath.Join(dir, config.File)); errors.Is(err, fs.ErrNotExist) {
-		dir = filepath.Join(dir, "client") // a lab directory will do
-	}
-	if _, err := os.Stat(filepath.Join(dir, config.File)); err != nil {
-		return nil, console.Hint(fmt.Errorf("find cluster: no client bundle in %s: %w", a.clusterDir, err),
-			"--cluster DIR or VSTACK_CLUSTER=DIR with the client directory of a lab, or `vstack demo` to start one")
+// bundle reads the client bundle that --cluster names.
+func (a *app) bundle(cmd *cobra.Command) (*config.Client, error) {
+	dir, err := cluster.FindBundle(a.clusterDir)
+	if err != nil {
+		return nil, err
 	}
 	cfg, err := config.LoadClient(dir, cmd.Root().PersistentFlags(), config.FlagKeys{"output": "output", "timeout": "timeout"})
 	if err != nil {
 		return nil, err
 	}
 	a.format, a.timeout = cfg.Output, cfg.Timeout
+	return cfg, nil
+}
+
+// connect opens that bundle. It makes no call yet.
+func (a *app) connect(cmd *cobra.Command) (*cluster.Cluster, error) {
+	cfg, err := a.bundle(cmd)
+	if err != nil {
+		return nil, err
+	}
 	return cluster.Open(cfg, nil)
 }
 

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/vstack/vstack/bench/drill"
+	"github.com/vstack/vstack/bench/drill/hostcmd"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/console"
 )
@@ -44,15 +49,23 @@ func newDrillLs(a *app) *cobra.Command {
 
 func newDrillRun(a *app) *cobra.Command {
 	var opt drill.Options
-	var loads, file string
+	var loads, file, hosts string
 	var bounds []string
+	var yes bool
 	cmd := &cobra.Command{
-		Use: "run NAME", Short: "Run a drill on a lab of its own", Args: cobra.ExactArgs(1),
+		Use: "run NAME", Short: "Run a drill on a lab of its own, or on given hosts", Args: cobra.ExactArgs(1),
 		Long: `Starts three hosts on this machine, puts them under load and repeats one fault. Nothing that was acknowledged may
 be lost and every history of reads and writes must be linearizable; bounds on times are given with --assert. Exit code 7:
-a bound was missed. Drills that cut networks or hang disks must be run by root.`,
-		Example: `  vstack drill run kill-leader --repeat 30 --assert 'write_gap.p99<1.2s' --assert 'stalls==0' --report drill.html`,
-		RunE: func(cmd *cobra.Command, args []string) error {
+a bound was missed. Drills that cut networks or hang disks must be run by root. With --hosts the drill is of the cluster
+that --cluster names, and does to its hosts what the file has commands for.`,
+		Example: `  vstack drill run kill-leader --repeat 30 --assert 'write_gap.p99<1.2s' --assert 'stalls==0' --report drill.html
+  vstack drill run rolling --cluster DIR --hosts hosts.yaml --yes`,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if hosts != "" {
+				if opt.Given, err = a.given(cmd, hosts, yes); err != nil {
+					return err
+				}
+			}
 			p, err := a.printer()
 			if err != nil {
 				return err
@@ -64,12 +77,8 @@ a bound was missed. Drills that cut networks or hang disks must be run by root.`
 			if opt.Loads, err = report.ParseLoads(loads); err != nil {
 				return err
 			}
-			for _, b := range bounds {
-				bound, err := report.ParseAssertion(b)
-				if err != nil {
-					return err
-				}
-				opt.Assertions = append(opt.Assertions, bound)
+			if opt.Assertions, err = report.ParseAssertions(bounds); err != nil {
+				return err
 			}
 			if file != "" {
 				if err := report.CheckFile(file); err != nil {
@@ -82,22 +91,13 @@ a bound was missed. Drills that cut networks or hang disks must be run by root.`
 			opt.Progress = func(s string) { p.Say("%s", s) }
 			ctx, cancel := a.deadline(cmd.Context(), 0)
 			defer cancel()
+			ctx, stop := terminalMayGo(ctx)
+			defer stop()
 			r, err := drill.Run(ctx, d, opt)
 			if err == nil {
 				err = r.Err()
 			}
-			if r == nil {
-				return err
-			}
-			if file != "" {
-				if werr := r.WriteFile(file); werr != nil {
-					return werr
-				}
-			}
-			if perr := p.Print(r, r.Table); perr != nil {
-				return perr
-			}
-			return err
+			return errors.Join(err, deliver(p, r, file))
 		},
 	}
 	f := cmd.Flags()
@@ -108,6 +108,42 @@ a bound was missed. Drills that cut networks or hang disks must be run by root.`
 	f.DurationVar(&opt.Pause, "pause", 0, "how long a host is stopped, cut off or away, or a disk hangs (0: what the drill draws)")
 	f.Uint64Var(&opt.Seed, "seed", 1, "of drawn times")
 	f.StringVar(&opt.Dir, "dir", "", "directory of the lab, which then stays (default: a temporary one)")
+	f.StringVar(&hosts, "hosts", "", "file with the commands that work the hosts of the cluster at --cluster (default: a lab of its own)")
+	f.BoolVar(&yes, "yes", false, "yes, break that cluster")
 	f.StringVar(&opt.FirstIP, "first-ip", "", "first of the hosts' three addresses (default 127.0.8.1, or in a free subnet of 198.18.0.0/15 where networks are cut)")
 	return cmd
+}
+
+// deliver prints a report, if there is one, and writes it to a file, if one is named.
+func deliver(p *console.Printer, r *report.Report, file string) error {
+	if r == nil {
+		return nil
+	}
+	if file != "" {
+		if err := r.WriteFile(file); err != nil {
+			return err
+		}
+	}
+	return p.Print(r, r.Table)
+}
+
+// terminalMayGo lets a drill end in order when its terminal is gone, so that no host is
+// left as the drill has hurt it. SIGPIPE, which each broken connection brings, too, is
+// only kept from ending the process.
+func terminalMayGo(ctx context.Context) (context.Context, context.CancelFunc) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
+}
+
+// given is the cluster at --cluster, with the commands of a file.
+func (a *app) given(cmd *cobra.Command, file string, yes bool) (*drill.Given, error) {
+	hosts, err := hostcmd.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	client, err := a.bundle(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return &drill.Given{Client: client, Hosts: hosts, Confirm: func(what string) error { return confirm(yes, what) }}, nil
 }

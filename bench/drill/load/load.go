@@ -27,6 +27,8 @@ type Env struct {
 	FFmpeg string
 	// Patience is how long a member may take for a read: longer than any fault lasts.
 	Patience time.Duration
+	// Made takes note of what the loads make.
+	Made *Made
 }
 
 // Set is the loads of a session.

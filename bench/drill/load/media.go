@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
@@ -32,7 +34,9 @@ const (
 	// maxKept bounds the videos that are there to be read back.
 	maxKept    = 8
 	retryPause = 250 * time.Millisecond
-	playPause  = 100 * time.Millisecond
+	// boxHead is the size of an MP4 box without content.
+	boxHead   = 8
+	playPause = 100 * time.Millisecond
 )
 
 // makeClip has ffmpeg draw a moving picture with a tone.
@@ -61,13 +65,15 @@ type Media struct {
 	dir  string
 	film *vstack.Manifest
 	prog *console.Progress
+	// nonce is in every file that is sent.
+	nonce uuid.UUID
 
 	mu   sync.Mutex
 	kept []vstack.VideoID // published and not read back yet; the oldest first
 }
 
 func openMedia(ctx context.Context, env Env, film bool) (*Media, error) {
-	m := &Media{env: env, dir: env.Dir, prog: console.NewProgress(console.ProgressNone, io.Discard)}
+	m := &Media{env: env, dir: env.Dir, nonce: uuid.New(), prog: console.NewProgress(console.ProgressNone, io.Discard)}
 	if err := os.Mkdir(m.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make clip directory: %w", err)
 	}
@@ -81,7 +87,15 @@ func openMedia(ctx context.Context, env Env, film bool) (*Media, error) {
 	if err := makeFilm(ctx, env.FFmpeg, m.clip(), file); err != nil {
 		return nil, err
 	}
-	job, err := env.Cluster.Upload(ctx, m.prog, file, cluster.UploadOptions{Title: "drill film"})
+	if err := m.stamp(file, 0); err != nil {
+		return nil, err
+	}
+	sum, err := env.Cluster.Hash(ctx, m.prog, file)
+	if err != nil {
+		return nil, err
+	}
+	env.Made.sending(sum)
+	job, err := env.Cluster.Upload(ctx, m.prog, file, cluster.UploadOptions{Title: titles + "film"})
 	if err != nil {
 		return nil, fmt.Errorf("upload the players' film: %w", err)
 	}
@@ -99,7 +113,7 @@ func (m *Media) upload(ctx context.Context) error {
 			return err
 		}
 		begun := time.Now()
-		id, err := m.uploadOne(ctx, file, fmt.Sprintf("drill upload %d", n))
+		id, err := m.uploadOne(ctx, file, fmt.Sprintf(titles+"upload %d", n))
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -129,7 +143,11 @@ func (m *Media) keep(id vstack.VideoID) []vstack.VideoID {
 }
 
 func (m *Media) remove(ctx context.Context, id vstack.VideoID) {
-	if err := m.env.Cluster.Meta.DeleteVideo(ctx, id); err != nil && ctx.Err() == nil {
+	err := m.env.Cluster.Meta.DeleteVideo(ctx, id)
+	switch {
+	case err == nil:
+		m.env.Made.gone(id)
+	case ctx.Err() == nil:
 		m.env.Fail(report.WriteFailed, "delete %s: %v", id, err)
 	}
 }
@@ -159,15 +177,31 @@ func (m *Media) ReadBack(ctx context.Context) error {
 	return nil
 }
 
-// distinct writes the clip with a free box of its own at the end: the catalog knows a
-// source by its SHA-256.
+// distinct writes the clip as no other file is.
 func (m *Media) distinct(file string, n uint64) error {
 	body, err := os.ReadFile(m.clip())
 	if err != nil {
 		return err
 	}
-	body = append(binary.BigEndian.AppendUint32(body, 16), "free"...)
-	return os.WriteFile(file, binary.BigEndian.AppendUint64(body, n), 0o600)
+	if err := os.WriteFile(file, body, 0o600); err != nil {
+		return err
+	}
+	return m.stamp(file, n)
+}
+
+// stamp ends a file with a free box of its own: the catalog knows a source by its
+// SHA-256, and a given cluster may have uploads of an earlier drill.
+func (m *Media) stamp(file string, n uint64) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return fmt.Errorf("stamp clip: %w", err)
+	}
+	box := append(binary.BigEndian.AppendUint32(nil, boxHead+8+uint32(len(m.nonce))), "free"...)
+	_, err = f.Write(append(binary.BigEndian.AppendUint64(box, n), m.nonce[:]...))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("stamp clip: %w", err)
+	}
+	return nil
 }
 
 // uploadOne does what a person does whose uploader is lost: look what has become of the
@@ -179,10 +213,15 @@ func (m *Media) uploadOne(ctx context.Context, file, title string) (vstack.Video
 	if err != nil {
 		return vstack.VideoID{}, err
 	}
-	opt := cluster.UploadOptions{Title: title}
+	m.env.Made.sending(sum)
+	opt, retried := cluster.UploadOptions{Title: title}, false
 	for {
 		job, err := m.env.Cluster.Upload(ctx, m.prog, file, opt)
 		if err == nil {
+			m.env.Made.video(job.Video)
+			if !retried {
+				m.env.Made.sent(sum)
+			}
 			return job.Video, nil
 		}
 		if !Wait(ctx, retryPause) {
@@ -194,10 +233,11 @@ func (m *Media) uploadOne(ctx context.Context, file, title string) (vstack.Video
 		if lerr != nil {
 			return vstack.VideoID{}, errors.Join(err, lerr)
 		}
-		opt.Resume = false
+		opt.Resume, retried = false, true
 		for _, up := range list {
 			switch up.State {
 			case vstack.UploadPublished:
+				m.env.Made.video(up.Video)
 				return up.Video, nil
 			case vstack.UploadOpen:
 				opt.Resume = true

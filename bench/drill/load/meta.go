@@ -95,6 +95,7 @@ func makeRegisters(ctx context.Context, env Env, n int) ([]*register, error) {
 			if err != nil {
 				return fmt.Errorf("make a register: %w", err)
 			}
+			env.Made.video(up.Video)
 			all[i] = &register{video: up.Video}
 			return env.Cluster.Meta.AbortUpload(ctx, up.ID, up.Incarnation)
 		})

@@ -10,8 +10,11 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 )
 
+// titles begins the titles of all videos that loads make.
+const titles = "drill "
+
 // titlePrefix begins the titles that the meta load writes; a number follows.
-const titlePrefix = "drill register "
+const titlePrefix = titles + "register "
 
 func registerTitle(n uint64) string { return titlePrefix + strconv.FormatUint(n, 10) }
 

@@ -75,6 +75,19 @@ func ParseAssertion(s string) (Assertion, error) {
 	return a, nil
 }
 
+// ParseAssertions reads a list of them.
+func ParseAssertions(list []string) ([]Assertion, error) {
+	var out []Assertion
+	for _, s := range list {
+		a, err := ParseAssertion(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
 func names() []string {
 	var out []string
 	for _, m := range append(slices.Clone(timings), counters...) {

@@ -20,20 +20,23 @@ const schema = 1
 
 // Report is the outcome of a run. Times are in seconds.
 type Report struct {
-	Schema      int          `json:"schema"`
-	Drill       string       `json:"drill"`
-	Doc         string       `json:"doc"`
-	Began       time.Time    `json:"began"`
-	Took        float64      `json:"took"`
-	Machine     Machine      `json:"machine"`
-	Repeat      int          `json:"repeat"` // asked for
-	Loads       []Load       `json:"loads"`
-	Pause       float64      `json:"pause"` // 0: the drill's own
-	Seed        uint64       `json:"seed"`
-	Verdicts    []Verdict    `json:"verdicts"`
-	Timings     []Timing     `json:"timings"`
-	Counters    []Counter    `json:"counters"`
-	Repetitions []Repetition `json:"repetitions"`
+	Schema  int       `json:"schema"`
+	Drill   string    `json:"drill"`
+	Doc     string    `json:"doc"`
+	Began   time.Time `json:"began"`
+	Took    float64   `json:"took"`
+	Machine Machine   `json:"machine"`
+	Repeat  int       `json:"repeat"` // asked for
+	// Given are the hosts of a cluster that was there; absent where the drill ran a lab of
+	// its own.
+	Given       []vstack.HostID `json:"given,omitempty"`
+	Loads       []Load          `json:"loads"`
+	Pause       float64         `json:"pause"` // 0: the drill's own
+	Seed        uint64          `json:"seed"`
+	Verdicts    []Verdict       `json:"verdicts"`
+	Timings     []Timing        `json:"timings"`
+	Counters    []Counter       `json:"counters"`
+	Repetitions []Repetition    `json:"repetitions"`
 	// Failures are what must not have happened, in words; the first 200.
 	Failures []string `json:"failures"`
 	// Notes are what clients bore without failing; the first 200.
@@ -57,6 +60,7 @@ type Machine struct {
 // Params say what a report is of.
 type Params struct {
 	Drill, Doc string
+	Given      []vstack.HostID
 	Repeat     int
 	Loads      []Load
 	Pause      time.Duration
@@ -68,7 +72,7 @@ type Params struct {
 // New begins a report: the time counts from here.
 func New(p Params) *Report {
 	r := &Report{
-		Schema: schema, Drill: p.Drill, Doc: p.Doc, Began: time.Now().UTC(), Repeat: p.Repeat, Loads: p.Loads,
+		Schema: schema, Drill: p.Drill, Doc: p.Doc, Began: time.Now().UTC(), Repeat: p.Repeat, Given: p.Given, Loads: p.Loads,
 		Pause: p.Pause.Seconds(), Seed: p.Seed, assertions: append(defaultAssertions(p.Loads), p.Assertions...),
 		Repetitions: []Repetition{}, Failures: []string{}, Notes: []string{},
 	}

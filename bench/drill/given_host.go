@@ -1,0 +1,156 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/vstack/vstack/bench/drill/hostcmd"
+	"github.com/vstack/vstack/bench/drill/load"
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+const (
+	// goneTimeout is how long after its command's end a host may still answer that was
+	// killed or stopped, and stillTimeout how soon one that runs would answer.
+	goneTimeout  = 10 * time.Second
+	stillTimeout = 200 * time.Millisecond
+	// sameRun is how far two readings of one start may be apart: a clock that is set
+	// moves them by a second.
+	sameRun = 1.01
+)
+
+// givenHost is a host that somebody else runs. It is no child of this process: whether
+// it runs, and whether it is another run than before, is asked at its endpoint.
+type givenHost struct {
+	cmd   *hostcmd.Host
+	addr  string   // of one of its roles
+	peers []string // the other hosts' addresses, without ports
+	ask   func(ctx context.Context, addr string) (float64, error)
+
+	// began is the start of the run that goes on unless it ends by itself; 0 when any
+	// that answers will do.
+	began float64
+}
+
+func (h *givenHost) ID() vstack.HostID { return h.cmd.ID }
+
+func (h *givenHost) Kill(ctx context.Context) error { return h.end(ctx, hostcmd.Kill) }
+
+func (h *givenHost) Stop(ctx context.Context) error { return h.end(ctx, hostcmd.Stop) }
+
+func (h *givenHost) Start(ctx context.Context) error {
+	h.began = 0
+	return h.cmd.Do(ctx, hostcmd.Start)
+}
+
+func (h *givenHost) Resume(ctx context.Context) error { return h.cmd.Do(ctx, hostcmd.Resume) }
+func (h *givenHost) Heal(ctx context.Context) error   { return h.cmd.Do(ctx, hostcmd.Heal) }
+func (h *givenHost) Freeze(ctx context.Context) error { return h.cmd.Do(ctx, hostcmd.Freeze) }
+func (h *givenHost) Thaw(ctx context.Context) error   { return h.cmd.Do(ctx, hostcmd.Thaw) }
+
+// Pause makes sure that the host does not answer: a pause that is none would look like a
+// cluster which bears it well.
+func (h *givenHost) Pause(ctx context.Context) error {
+	if err := h.cmd.Do(ctx, hostcmd.Pause); err != nil {
+		return err
+	}
+	if at, err := h.run(ctx, stillTimeout); err == nil {
+		return fmt.Errorf("pause host %s: %w: its command has ended without an error, and %s still answers as the process of %s", h.ID(), vstack.ErrInvalid, h.addr, clock(at))
+	}
+	return nil
+}
+
+// Cut drops what comes from the other hosts; how clients reach the host is left as it is.
+func (h *givenHost) Cut(ctx context.Context, c cut) error {
+	action := hostcmd.Cut
+	switch {
+	case !c.receives:
+		action = hostcmd.CutSends
+	case !c.sends:
+		action = hostcmd.CutReceives
+	}
+	return h.cmd.Do(ctx, action, "DRILL_PEERS="+strings.Join(h.peers, ","))
+}
+
+// end kills or stops the host, and makes sure that the run which was there has ended; a
+// service manager may have begun the next.
+func (h *givenHost) end(ctx context.Context, a hostcmd.Action) error {
+	before := h.began
+	if before == 0 {
+		var err error
+		if before, err = h.run(ctx, pollTimeout); err != nil {
+			return fmt.Errorf("%s host %s: it does not run: %w", a, h.ID(), err)
+		}
+	}
+	h.began = 0
+	if err := h.cmd.Do(ctx, a); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, goneTimeout)
+	defer cancel()
+	for {
+		at, err := h.run(ctx, pollTimeout)
+		if err != nil && ctx.Err() == nil || err == nil && another(before, at) {
+			return nil
+		}
+		if !load.Wait(ctx, pollEvery) {
+			return fmt.Errorf("%s host %s: %w: its command has ended without an error, and %s still answers as the process of %s: %w",
+				a, h.ID(), vstack.ErrTimeout, h.addr, clock(before), context.Cause(ctx))
+		}
+	}
+}
+
+func (h *givenHost) Ended(ctx context.Context) (string, bool) {
+	at, err := h.run(ctx, askTimeout)
+	before := h.began
+	switch {
+	case err == nil:
+		h.began = at
+		if before != 0 && another(before, at) {
+			return "what answers at " + h.addr + " was started " + clock(at) + ", not by the drill", false
+		}
+	case before != 0 && refused(err):
+		h.began = 0
+		// One without a command is left to its service manager.
+		return "nothing listens at " + h.addr, h.cmd.Has(hostcmd.Start)
+	}
+	return "", false
+}
+
+// lost tells whether the host has ended, as Ended would, and leaves it to that.
+func (h *givenHost) lost(ctx context.Context) bool {
+	_, err := h.run(ctx, pollTimeout)
+	return h.began != 0 && refused(err)
+}
+
+func (h *givenHost) AwaitEnd(ctx context.Context) bool {
+	before := h.began
+	h.began = 0 // it may end a little later, and is expected to
+	for {
+		at, err := h.run(ctx, pollTimeout)
+		if refused(err) || err == nil && before != 0 && another(before, at) {
+			return true
+		}
+		if !load.Wait(ctx, pollEvery) {
+			return false
+		}
+	}
+}
+
+// run tells when the run that answers began.
+func (h *givenHost) run(ctx context.Context, patience time.Duration) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return h.ask(ctx, h.addr)
+}
+
+func another(before, at float64) bool { return math.Abs(at-before) > sameRun }
+
+func refused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
+
+func clock(began float64) string { return time.Unix(int64(began), 0).UTC().Format("15:04:05") }
