@@ -16,7 +16,7 @@ const joinLag = 64
 func (m *Manager) RunJoins(ctx context.Context) {
 	ticker := time.NewTicker(m.cfg.Tick)
 	defer ticker.Stop()
-	since := map[string]time.Time{} // instance → when this leader first saw it without a vote
+	joins := map[string]joiner{} // by instance
 	for {
 		select {
 		case <-ctx.Done():
@@ -24,39 +24,46 @@ func (m *Manager) RunJoins(ctx context.Context) {
 		case <-ticker.C:
 		}
 		if _, leads := m.cfg.Node.Leading(); !leads {
-			clear(since)
+			clear(joins)
 			continue
 		}
-		joining := map[string]time.Time{}
+		next := map[string]joiner{}
 		for _, of := range m.cfg.Node.Members() {
 			if of.Voter {
 				continue
 			}
-			began, ok := since[of.Instance]
+			j, ok := joins[of.Instance]
 			if !ok {
-				began = time.Now()
+				j = joiner{time.Now(), m.cfg.Node.Status().LastIndex}
 			}
-			joining[of.Instance] = began
-			m.join(ctx, of, began)
+			next[of.Instance] = j
+			m.join(ctx, of, j)
 		}
-		since = joining
+		joins = next
 	}
 }
 
+// joiner is when this leader first saw a member without a vote, and where its own log
+// ended then: with the entry that made it a member, or after it.
+type joiner struct {
+	since time.Time
+	last  uint64
+}
+
 // join looks at one member without a vote.
-func (m *Manager) join(ctx context.Context, of raftnode.Member, since time.Time) {
+func (m *Manager) join(ctx context.Context, of raftnode.Member, j joiner) {
 	actx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	p := m.ask(actx, of)
-	if m.caughtUp(p) {
+	if m.caughtUp(p, j.last) {
 		if err := m.cfg.Node.Promote(ctx, of); err != nil {
 			m.cfg.Logger.Warn("give a member its vote", "id", of.ID, "err", err)
 			return
 		}
-		m.cfg.Logger.Info("member has caught up and votes", "id", of.ID, "instance", of.Instance, "after", time.Since(since).Round(time.Millisecond))
+		m.cfg.Logger.Info("member has caught up and votes", "id", of.ID, "instance", of.Instance, "after", time.Since(j.since).Round(time.Millisecond))
 		return
 	}
-	waited := time.Since(since)
+	waited := time.Since(j.since)
 	if waited <= m.cfg.JoinTimeout {
 		return
 	}
@@ -67,9 +74,11 @@ func (m *Manager) join(ctx context.Context, of raftnode.Member, since time.Time)
 	}
 }
 
-// caughtUp reports whether a member follows this leader and lacks next to nothing.
-func (m *Manager) caughtUp(p wire.RaftPeer) bool {
+// caughtUp reports whether a member follows this leader and lacks next to nothing. It must
+// have stored the entries up to the one that made it a member: in a young cluster one that
+// can store nothing lacks next to nothing, too.
+func (m *Manager) caughtUp(p wire.RaftPeer, last uint64) bool {
 	st := m.cfg.Node.Status()
 	return p.Reached && p.Standing == string(raftnode.Belongs) && p.Term == st.Term && follows(p) &&
-		p.LastIndex+joinLag >= st.Commit && p.Applied+joinLag >= m.cfg.Applied()
+		p.LastIndex >= last && p.LastIndex+joinLag >= st.Commit && p.Applied+joinLag >= m.cfg.Applied()
 }

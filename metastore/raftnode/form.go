@@ -307,7 +307,9 @@ func (n *Node) watchRemoval() {
 			n.setStanding(Belongs, "")
 			return
 		}
-		if len(n.servers()) > 0 { // one that joins has none before the leader reaches it
+		// One that joins has no term before the leader reaches it, and may be removed after
+		// that without an entry.
+		if n.raft.CurrentTerm() > 0 {
 			n.setStanding(Removed, fmt.Sprintf("this member was removed from cluster %s; to come back, empty %s, restart, and: vstack raft add %s --raft %s --api %s",
 				o.Genesis, n.cfg.Dir, o.ID, o.Raft, o.API))
 			return
