@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vstack/vstack/bench/drill/loopdisk"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/console"
 )
@@ -76,6 +77,36 @@ func TestDrillKillsTheLeaderUnderLoad(t *testing.T) {
 	}
 }
 
+func TestDrillOfAClusterThatGrowsAndShrinks(t *testing.T) {
+	t.Parallel()
+	r, said, code := runDrill(t, t.TempDir(), "resize", "--load", "meta", "--first-ip", "127.80.11.1")
+	if code != console.ExitOK || len(r.Repetitions) != 1 {
+		t.Fatalf("exit code %d, %d repetitions\n%s", code, len(r.Repetitions), said)
+	}
+	events := map[string]int{}
+	for _, e := range r.Repetitions[0].Events {
+		events[e.Kind]++
+	}
+	// Two join and two leave, one of them the leader.
+	if events[report.EventFault] != 4 || events[report.EventMend] != 4 || events[report.EventLeader] != 1 {
+		t.Errorf("timeline: %+v", r.Repetitions[0].Events)
+	}
+}
+
+func TestDrillOfAFullDisk(t *testing.T) {
+	if err := loopdisk.Available(); err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	t.Parallel()
+	r, said, code := runDrill(t, t.TempDir(), "full-disk", "--load", "meta", "--first-ip", "127.80.12.1", "--assert", "host_exits==0")
+	if code != console.ExitOK || len(r.Repetitions) != 1 || r.Repetitions[0].LeaderGap == nil {
+		t.Fatalf("exit code %d, %+v\n%s", code, r.Repetitions, said)
+	}
+	if !slices.ContainsFunc(r.Repetitions[0].Events, func(e report.Event) bool { return e.Kind == report.EventExit }) {
+		t.Errorf("the host with the full disk did not end: %+v", r.Repetitions[0].Events)
+	}
+}
+
 func TestDrillsForALongTime(t *testing.T) {
 	if os.Getenv("VSTACK_SOAK") == "" {
 		t.Skip("SKIPPED: set VSTACK_SOAK=1 (make soak-lab) to run every drill many times")
@@ -86,13 +117,16 @@ func TestDrillsForALongTime(t *testing.T) {
 		{"partition-leader", "--repeat", "10"},
 		{"one-way-cut", "--repeat", "12"},
 		{"hung-disk", "--repeat", "5", "--first-ip", "127.80.5.1", "--assert", "leader_gap.max<=5s"},
+		{"slow-disk", "--repeat", "4", "--first-ip", "127.80.8.1", "--assert", "leader_gap.max<=10s"},
+		{"full-disk", "--repeat", "6", "--first-ip", "127.80.9.1", "--assert", "leader_gap.max<=10s"},
+		{"resize", "--repeat", "6", "--first-ip", "127.80.10.1"},
 		{"kill-host", "--repeat", "9", "--first-ip", "127.80.3.1"},
 		{"all-hosts", "--repeat", "10", "--first-ip", "127.80.6.1"},
 		{"rolling", "--repeat", "3", "--first-ip", "127.80.4.1"},
 		{"transfer", "--repeat", "20", "--first-ip", "127.80.7.1"},
 	} {
 		t.Run(tc[0], func(t *testing.T) {
-			if root := []string{"partition-leader", "one-way-cut", "hung-disk"}; os.Geteuid() != 0 && slices.Contains(root, tc[0]) {
+			if root := []string{"partition-leader", "one-way-cut", "hung-disk", "slow-disk", "full-disk"}; os.Geteuid() != 0 && slices.Contains(root, tc[0]) {
 				t.Skip("SKIPPED: only root can cut networks and hang disks")
 			}
 			r, said, code := runDrill(t, t.TempDir(), tc...)
