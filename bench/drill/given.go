@@ -179,7 +179,7 @@ func (g *given) mend() error {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), mendTimeout)
 			defer cancel()
-			errs[i] = h.cmd.Mend(ctx)
+			errs[i] = h.mend(ctx)
 		})
 	}
 	wg.Wait()

@@ -19,6 +19,13 @@ const (
 	// killed or stopped, and stillTimeout how soon one that runs would answer.
 	goneTimeout  = 10 * time.Second
 	stillTimeout = 200 * time.Millisecond
+	// silentFor is how long a host that does not refuse connections is silent until it
+	// counts as gone, as one whose machine is off.
+	silentFor = time.Second
+	// runTimeout is how long after its command's end a host may take to answer that was
+	// started at the end of a drill, and startTries how often that is tried.
+	runTimeout = 20 * time.Second
+	startTries = 3
 	// sameRun is how far two readings of one start may be apart: a clock that is set
 	// moves them by a second.
 	sameRun = 1.01
@@ -35,6 +42,8 @@ type givenHost struct {
 	// began is the start of the run that goes on unless it ends by itself; 0 when any
 	// that answers will do.
 	began float64
+	// killed is the start of the run that was last killed or stopped.
+	killed float64
 }
 
 func (h *givenHost) ID() vstack.HostID { return h.cmd.ID }
@@ -87,20 +96,74 @@ func (h *givenHost) end(ctx context.Context, a hostcmd.Action) error {
 			return fmt.Errorf("%s host %s: it does not run: %w", a, h.ID(), err)
 		}
 	}
-	h.began = 0
+	h.began, h.killed = 0, before
 	if err := h.cmd.Do(ctx, a); err != nil {
 		return err
 	}
+	if !h.awaitGone(ctx, before) {
+		return fmt.Errorf("%s host %s: %w: its command has ended without an error, and %s still answers as the process of %s",
+			a, h.ID(), firstError(context.Cause(ctx), vstack.ErrTimeout), h.addr, clock(before))
+	}
+	return nil
+}
+
+// awaitGone waits until a run has ended, and tells whether it has. An error alone is not
+// enough at once: what dies has connections that break before its ports are free.
+func (h *givenHost) awaitGone(ctx context.Context, before float64) bool {
 	ctx, cancel := context.WithTimeout(ctx, goneTimeout)
 	defer cancel()
+	var silent time.Time // since when
 	for {
 		at, err := h.run(ctx, pollTimeout)
-		if err != nil && ctx.Err() == nil || err == nil && another(before, at) {
-			return nil
+		switch {
+		case refused(err), err == nil && another(before, at):
+			return true
+		case err == nil:
+			silent = time.Time{}
+		case silent.IsZero():
+			silent = time.Now()
+		case time.Since(silent) > silentFor && ctx.Err() == nil:
+			return true
 		}
 		if !load.Wait(ctx, pollEvery) {
-			return fmt.Errorf("%s host %s: %w: its command has ended without an error, and %s still answers as the process of %s: %w",
-				a, h.ID(), vstack.ErrTimeout, h.addr, clock(before), context.Cause(ctx))
+			return false
+		}
+	}
+}
+
+// mend takes back what was done to the host, and makes sure that it runs.
+func (h *givenHost) mend(ctx context.Context) error {
+	start := h.cmd.Owes(hostcmd.Start)
+	if start {
+		h.awaitGone(ctx, h.killed) // a command that was broken off may still be at work
+	}
+	err := h.cmd.Mend(ctx)
+	if !start || err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		if h.awaitRun(ctx) {
+			return nil
+		}
+		if try == startTries {
+			return fmt.Errorf("start host %s: %w: its command has ended without an error %d times, and nothing answers at %s: start it by hand", h.ID(), vstack.ErrTimeout, try, h.addr)
+		}
+		if err := h.Start(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// awaitRun waits until the host answers.
+func (h *givenHost) awaitRun(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	for {
+		if _, err := h.run(ctx, pollTimeout); err == nil {
+			return true
+		}
+		if !load.Wait(ctx, pollEvery) {
+			return false
 		}
 	}
 }

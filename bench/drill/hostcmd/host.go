@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
@@ -86,6 +87,9 @@ func (h *Host) Do(ctx context.Context, a Action, env ...string) error {
 	return nil
 }
 
+// Owes tells whether an action is owed to the host.
+func (h *Host) Owes(a Action) bool { return slices.Contains(h.owed, a) }
+
 // Mend runs what the host is owed, the latest first, and tells what it could not take
 // back. Afterwards it is owed nothing.
 func (h *Host) Mend(ctx context.Context) error {
@@ -109,10 +113,5 @@ func (h *Host) Mend(ctx context.Context) error {
 }
 
 func (h *Host) settle(a Action) {
-	for i, owed := range h.owed {
-		if owed == a {
-			h.owed = append(h.owed[:i], h.owed[i+1:]...)
-			return
-		}
-	}
+	h.owed = slices.DeleteFunc(h.owed, func(owed Action) bool { return owed == a })
 }
