@@ -238,7 +238,7 @@ func (s *xstate) fingerprint() uint64 {
 	var room [160]byte
 	for o, order := range orders {
 		b := buffer(room[:0])
-		b = append(b, byte(s.active), byte(s.attempt), byte(s.next), byte(s.crashes), byte(s.chosen))
+		b = append(b, byte(s.active), byte(s.attempt), byte(s.next), byte(s.crashes), byte(s.losses), byte(s.chosen))
 		for _, i := range order {
 			b.num(s.stores[i].hash)
 		}

@@ -33,8 +33,16 @@ type bound struct {
 	tries    int  // of each driver
 	crashes  int  // of stores, each of which loses what it has not flushed
 	async    bool // appends take time
+	losses   int  // of answers; anyNumber, or none
 	mutant   mutant
 }
+
+// How many answers a bound loses, beside those that come too late to be listened to.
+// Requests are lost, late and reordered in all of them.
+const (
+	anyNumber = 0
+	none      = -1
+)
 
 type xstate struct {
 	stores  [4]*xstore
@@ -45,6 +53,7 @@ type xstate struct {
 	attempt uint32 // that was activated
 	next    uint32 // the last one issued
 	crashes int
+	losses  int    // left, if the bound has any
 	chosen  uint32 // the size of the value, 0: none
 
 	from  *xstate // for the trace
@@ -133,7 +142,7 @@ func xgroup(e vstack.Epoch, attempt uint32) Group {
 
 // initial is the state in which everybody has begun.
 func (b *bound) initial(m *memo) (*xstate, error) {
-	s := &xstate{active: 1, crashes: b.crashes, event: xevent{what: "start"}}
+	s := &xstate{active: 1, crashes: b.crashes, losses: max(b.losses, 0), event: xevent{what: "start"}}
 	for i := range s.stores {
 		st := &xstore{i: i, view: 1}
 		if err := st.boot(b, 0); err != nil {

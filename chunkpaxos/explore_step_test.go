@@ -53,10 +53,16 @@ func (s *xstate) change(m *memo, i int, in dinput) error {
 	return s.change(m, i, dinput{kind: verdict, err: err})
 }
 
+// mayLose reports whether one more answer may be lost.
+func (s *xstate) mayLose(b *bound) bool { return b.losses == anyNumber || s.losses > 0 }
+
 // apply puts a store's step in force; answered says whether its answers arrive.
 func (s *xstate) apply(m *memo, i int, step storeStep, answered bool) error {
 	if step.err != nil {
 		return step.err
+	}
+	if !answered {
+		s.losses = max(s.losses-1, 0)
 	}
 	s.stores[i] = step.next
 	if step.wrote {
@@ -149,6 +155,9 @@ func (s *xstate) successors(m *memo, yield func(*xstate, error)) {
 			if !answered && (step.waits || !s.current(msg)) {
 				continue // the same state; or the answer is decided when it is given
 			}
+			if !answered && !s.mayLose(m.b) {
+				continue
+			}
 			next(xevent{"arrives", msg.to, msg, answered}, func(n *xstate) error {
 				n.net = append(slices.Clone(s.net[:k]), s.net[k+1:]...)
 				return n.apply(m, msg.to, step, answered)
@@ -182,6 +191,9 @@ func (s *xstate) successors(m *memo, yield func(*xstate, error)) {
 func (s *xstate) storeEvents(m *memo, i int, next func(xevent, func(*xstate) error)) {
 	st := s.stores[i]
 	one := func(what string, kind inputKind, answered bool) {
+		if !answered && !s.mayLose(m.b) {
+			return
+		}
 		next(xevent{what: what, who: i, answered: answered}, func(n *xstate) error {
 			return n.apply(m, i, m.store(s, i, kind, nil), answered)
 		})

@@ -138,8 +138,10 @@ var bounds = []bound{
 	{name: "epoch change, fast and classic", attempts: 2, drivers: 1},
 	{name: "epoch change by two drivers", attempts: 1, drivers: 2},
 	{name: "epoch change, its driver retries, then a contender", contend: true, late: true, attempts: 1, drivers: 1, tries: 1},
-	{name: "epoch change under uploader and contender", contend: true, attempts: 1, drivers: 1},
-	{name: "the same, and both propose in the new epoch", contend: true, attempts: 1, again: 1, drivers: 1},
+	{name: "epoch change under uploader and contender, no answer lost", contend: true, attempts: 1, drivers: 1, losses: none},
+	{name: "the same, one answer lost", contend: true, attempts: 1, drivers: 1, losses: 1},
+	{name: "epoch change under uploader and contender, any number lost", contend: true, attempts: 1, drivers: 1},
+	{name: "the same, and both propose again in the new epoch", contend: true, attempts: 1, again: 1, drivers: 1},
 }
 
 func (x *exploration) capped() bool { return x.limit > 0 && x.states >= x.limit }
