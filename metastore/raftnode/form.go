@@ -241,25 +241,34 @@ func decideAmong(me origin, peers []Peer, clusters []hello) verdict {
 		if founds(me, peers, h) {
 			return verdict{standing: Belongs, genesis: h.Genesis, founders: h.Founders}
 		}
-		for _, m := range h.Members {
-			if m.ID == me.ID && m.Instance == me.Instance {
-				return verdict{standing: Belongs, genesis: h.Genesis}
-			}
-		}
 	}
-	for _, h := range clusters {
-		for _, m := range h.Members {
-			if m.ID == me.ID {
-				return verdict{standing: Refused, detail: fmt.Sprintf(
-					"this directory is empty, and cluster %s knows %s as instance %s, which may have voted and acknowledged there. Bring its directory back, or: vstack raft remove %s --yes, then vstack raft add %s --raft %s --api %s",
-					h.Genesis, me.ID, m.Instance, me.ID, me.ID, me.Raft, me.API)}
-			}
-		}
-	}
-	if !slices.ContainsFunc(clusters, func(h hello) bool { return len(h.Members) > 0 }) {
+	now := latest(clusters)
+	if len(now.Members) == 0 {
 		return verdict{standing: Forming, detail: "the cluster is starting"}
 	}
+	for _, m := range now.Members {
+		switch {
+		case m.ID == me.ID && m.Instance == me.Instance:
+			return verdict{standing: Belongs, genesis: now.Genesis}
+		case m.ID == me.ID:
+			return verdict{standing: Refused, detail: fmt.Sprintf(
+				"this directory is empty, and cluster %s knows %s as instance %s, which may have voted and acknowledged there. Bring its directory back, or: vstack raft remove %s --yes, then vstack raft add %s --raft %s --api %s",
+				now.Genesis, me.ID, m.Instance, me.ID, me.ID, me.Raft, me.API)}
+		}
+	}
 	return verdict{standing: Joining, detail: addMe(me, "")}
+}
+
+// latest is the answer with the latest members: one that was removed may not know, and
+// one that has just joined goes through those of old while it catches up.
+func latest(answers []hello) hello {
+	var out hello
+	for _, h := range answers {
+		if len(h.Members) > 0 && (len(out.Members) == 0 || h.Term > out.Term || h.Term == out.Term && h.Configured > out.Configured) {
+			out = h
+		}
+	}
+	return out
 }
 
 // founds reports whether h says that this very instance was a founder, under this
@@ -299,20 +308,20 @@ func (n *Node) watchRemoval() {
 			asked = append(asked, Peer{ID: m.ID, Addr: m.Addr, API: m.API})
 		}
 	}
+	var led []hello
 	for _, h := range n.askPeers(asked) {
-		if h.Genesis != o.Genesis || h.Leader == "" || h.Term < n.raft.CurrentTerm() {
-			continue
+		if h.Genesis == o.Genesis && h.Leader != "" && h.Term >= n.raft.CurrentTerm() {
+			led = append(led, h)
 		}
-		if slices.ContainsFunc(h.Members, func(m Member) bool { return m.ID == o.ID && m.Instance == o.Instance }) {
-			n.setStanding(Belongs, "")
-			return
-		}
-		// One that joins has no term before the leader reaches it, and may be removed after
-		// that without an entry.
-		if n.raft.CurrentTerm() > 0 {
-			n.setStanding(Removed, fmt.Sprintf("this member was removed from cluster %s; to come back, empty %s, restart, and: vstack raft add %s --raft %s --api %s",
-				o.Genesis, n.cfg.Dir, o.ID, o.Raft, o.API))
-			return
-		}
+	}
+	now := latest(led)
+	switch {
+	case slices.ContainsFunc(now.Members, func(m Member) bool { return m.ID == o.ID && m.Instance == o.Instance }):
+		n.setStanding(Belongs, "")
+	// One that joins has no term before the leader reaches it, and may be removed after
+	// that without an entry.
+	case len(now.Members) > 0 && n.raft.CurrentTerm() > 0:
+		n.setStanding(Removed, fmt.Sprintf("this member was removed from cluster %s; to come back, empty %s, restart, and: vstack raft add %s --raft %s --api %s",
+			o.Genesis, n.cfg.Dir, o.ID, o.Raft, o.API))
 	}
 }

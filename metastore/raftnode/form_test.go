@@ -256,6 +256,11 @@ func TestDecide(t *testing.T) {
 		return hello{ID: "h1", Instance: "i1", Genesis: genesisOf(f), Founders: f, Members: members}
 	}
 	other := []Founder{founders[0], founders[1], {"h3", "old", "c:1", "c:2"}}
+	at := func(term, configured uint64, members ...Member) hello {
+		h := formed(other, members...)
+		h.Term, h.Configured = term, configured
+		return h
+	}
 	for name, tc := range map[string]struct {
 		answers map[string]hello
 		join    bool
@@ -273,6 +278,9 @@ func TestDecide(t *testing.T) {
 		"even if this one joins":                          {map[string]hello{"h1": formed(other, Member{ID: "h3", Instance: "old"})}, true, Refused, 0},
 		"the cluster does not know it":                    {map[string]hello{"h1": formed(other, Member{ID: "h1", Instance: "i1"})}, false, Joining, 0},
 		"it was added":                                    {map[string]hello{"h1": formed(other, Member{ID: "h3", Instance: "i3"})}, false, Belongs, 0},
+		"one that catches up tells of an older one":       {map[string]hello{"h1": at(7, 3, Member{ID: "h3", Instance: "old"}), "h2": at(7, 9, Member{ID: "h1", Instance: "i1"})}, true, Joining, 0},
+		"one that was removed does not know of this one":  {map[string]hello{"h1": at(6, 12, Member{ID: "h2", Instance: "i2"}), "h2": at(7, 9, Member{ID: "h3", Instance: "i3"})}, true, Belongs, 0},
+		"one that has no members yet tells nothing":       {map[string]hello{"h1": at(8, 0), "h2": at(7, 9, Member{ID: "h3", Instance: "old"})}, true, Refused, 0},
 		"two clusters answer":                             {map[string]hello{"h1": formed(founders), "h2": formed(other)}, false, Refused, 0},
 		"founders that are not the list's":                {map[string]hello{"h1": formed(founders[1:], Member{ID: "h2", Instance: "i2"})}, false, Joining, 0},
 	} {

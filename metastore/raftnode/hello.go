@@ -36,6 +36,8 @@ type hello struct {
 	Members  []Member  `json:"members,omitempty"`
 	Leader   string    `json:"leader,omitempty"`
 	Term     uint64    `json:"term,omitempty"`
+	// Configured is the index of the configuration that Members are of.
+	Configured uint64 `json:"configured,omitempty"`
 }
 
 func parseHello(r io.Reader) (h hello, err error) {
@@ -66,6 +68,8 @@ func (n *Node) hello(genesis string) hello {
 	if !n.ready.Load() {
 		return h // Raft starts
 	}
+	// In this order: members that have changed meanwhile are told of as older ones.
+	h.Configured = n.configured()
 	h.Members, h.Leader, h.Term = n.Members(), n.Leader(), n.raft.CurrentTerm()
 	return h
 }
