@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -39,7 +40,7 @@ func parseBegan(addr string, metrics io.Reader) (float64, error) {
 	for lines.Scan() {
 		if text, ok := strings.CutPrefix(lines.Text(), began); ok {
 			at, err := strconv.ParseFloat(text, 64)
-			if err != nil || !(at > 0) {
+			if err != nil || !(at > 0) || math.IsInf(at, 0) {
 				return 0, fmt.Errorf("start of the process at %s: %.40q: %w: no time", addr, text, vstack.ErrInternal)
 			}
 			return at, nil

@@ -1,0 +1,160 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vstack/vstack/bench/drill/hostcmd"
+	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// A whole given cluster is drilled in cmd/vstack; here are hosts that do not do what
+// their commands should.
+
+// answers makes a host whose endpoint gives some answers one after the other, the last
+// again and again: the start of the run that answers, or 0 when nothing listens.
+func answers(t *testing.T, commands string, starts ...float64) *givenHost {
+	t.Helper()
+	f, err := hostcmd.Parse([]byte("commands: {" + commands + "}\nhosts: [{id: h1}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &givenHost{cmd: f.Hosts[0], addr: "h1:8080", began: 1000, ask: func(ctx context.Context, _ string) (float64, error) {
+		at := starts[0]
+		if len(starts) > 1 {
+			starts = starts[1:]
+		}
+		switch at {
+		case refusing:
+			return 0, fmt.Errorf("asked: %w", syscall.ECONNREFUSED)
+		case silent:
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}
+		return at, nil
+	}}
+}
+
+const (
+	refusing = -1
+	silent   = -2
+)
+
+const all = "kill: 'true', stop: 'true', start: 'true', pause: 'true', resume: 'true'"
+
+func TestAHostIsKilledOnceItsRunHasEnded(t *testing.T) {
+	for name, tc := range map[string]struct {
+		starts []float64
+		killed bool
+	}{
+		"it is gone":                             {[]float64{1000, 1000, refusing}, true},
+		"its service manager has another":        {[]float64{1000, 2000}, true},
+		"its machine is off":                     {[]float64{silent}, true},
+		"it lives on":                            {[]float64{1000}, false},
+		"it lives on, by a clock that moves":     {[]float64{1001, 1000}, false},
+		"it was only slow, and refuses then":     {[]float64{silent, 1000, refusing}, true},
+		"it was only slow, and answers for ever": {[]float64{silent, 1000}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := answers(t, all, tc.starts...)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			if err := h.Kill(ctx); (err == nil) != tc.killed || err != nil && !strings.Contains(err.Error(), "still answers") {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestAHostThatAnswersIsNotPaused(t *testing.T) {
+	if err := answers(t, all, 1000).Pause(t.Context()); !errors.Is(err, vstack.ErrInvalid) || !strings.Contains(err.Error(), "still answers") {
+		t.Error(err)
+	}
+	if err := answers(t, all, silent).Pause(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnEndThatWasNotAskedForIsToldOnce(t *testing.T) {
+	for name, tc := range map[string]struct {
+		commands string
+		at       float64
+		ended    bool
+		down     bool
+	}{
+		"the same run":    {all, 1000, false, false},
+		"another run":     {all, 2000, true, false},
+		"nothing listens": {all, refusing, true, true},
+		"nothing listens, and the drill may wait": {"pause: 'true'", refusing, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := answers(t, tc.commands, tc.at)
+			if h.lost(t.Context()) != (tc.at == refusing) {
+				t.Error("lost is not what Ended will say")
+			}
+			if exit, down := h.Ended(t.Context()); (exit != "") != tc.ended || down != tc.down {
+				t.Errorf("%q, %v", exit, down)
+			}
+			if exit, down := h.Ended(t.Context()); exit != "" || down {
+				t.Errorf("told again: %q, %v", exit, down)
+			}
+		})
+	}
+	h := answers(t, all, refusing, 2000)
+	if err := h.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if exit, down := h.Ended(t.Context()); exit != "" || down {
+			t.Errorf("a host that was started: %q, %v", exit, down)
+		}
+	}
+}
+
+func TestAHostThatIsOwedItsStartIsSeenToRun(t *testing.T) {
+	h := answers(t, all, refusing)
+	if err := h.cmd.Do(t.Context(), hostcmd.Kill); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := h.mend(ctx); err == nil {
+		t.Error("nothing answers, and it is said to run")
+	}
+	h = answers(t, all, refusing, refusing, 2000)
+	if err := h.cmd.Do(t.Context(), hostcmd.Kill); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.mend(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestADrillOfGivenHostsIsRefusedWithoutItsCommands(t *testing.T) {
+	f, err := hostcmd.Parse([]byte("commands: {" + all + "}\nhosts: [{id: h1}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := Options{Loads: []report.Load{}, Given: &Given{Hosts: f, Client: &config.Client{}, Confirm: func(string) error { return nil }}}
+	for _, d := range Drills() {
+		_, err := Run(t.Context(), d, opt)
+		if !errors.Is(err, vstack.ErrInvalid) && f.Want(d.commands...) != nil {
+			t.Errorf("%s: %v", d.Name, err)
+		}
+		if d.commands == nil && !strings.Contains(err.Error(), "lab of its own") {
+			t.Errorf("%s: %v", d.Name, err)
+		}
+	}
+	opt.Given.Confirm = nil
+	if _, err := Run(t.Context(), Drills()[0], opt); !errors.Is(err, vstack.ErrInvalid) {
+		t.Error(err)
+	}
+}
