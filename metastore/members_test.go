@@ -124,6 +124,9 @@ func startLoad(t *testing.T, cl *metaclient.Client) *load {
 // stop ends the load and looks for every acknowledged write.
 func (l *load) stop(cl *metaclient.Client) {
 	l.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !l.enough() && time.Now().Before(deadline); {
+		<-time.After(10 * time.Millisecond) // a busy machine
+	}
 	l.cancel()
 	l.wg.Wait()
 	for _, id := range l.acked {
@@ -132,9 +135,15 @@ func (l *load) stop(cl *metaclient.Client) {
 		}
 	}
 	l.t.Logf("%d writes and %d reads, none failed", len(l.acked), l.reads)
-	if len(l.acked) < 10 || l.reads < 10 {
+	if !l.enough() {
 		l.t.Errorf("%d writes, %d reads: that was no load", len(l.acked), l.reads)
 	}
+}
+
+func (l *load) enough() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.acked) >= 10 && l.reads >= 10
 }
 
 func TestThreeFiveThreeUnderLoad(t *testing.T) {
