@@ -16,8 +16,10 @@ import (
 
 const (
 	// goneTimeout is how long after its command's end a host may still answer that was
-	// killed or stopped, and stillTimeout how soon one that runs would answer.
+	// killed or stopped, stopTimeout that of one that was paused, and stillTimeout how soon
+	// one that runs would answer.
 	goneTimeout  = 10 * time.Second
+	stopTimeout  = 2 * time.Second
 	stillTimeout = 200 * time.Millisecond
 	// silentFor is how long a host that does not refuse connections is silent until it
 	// counts as gone, as one whose machine is off.
@@ -63,15 +65,22 @@ func (h *givenHost) Freeze(ctx context.Context) error { return h.cmd.Do(ctx, hos
 func (h *givenHost) Thaw(ctx context.Context) error   { return h.cmd.Do(ctx, hostcmd.Thaw) }
 
 // Pause makes sure that the host does not answer: a pause that is none would look like a
-// cluster which bears it well.
+// cluster which bears it well. A stop takes a moment to reach every thread.
 func (h *givenHost) Pause(ctx context.Context) error {
 	if err := h.cmd.Do(ctx, hostcmd.Pause); err != nil {
 		return err
 	}
-	if at, err := h.run(ctx, stillTimeout); err == nil {
-		return fmt.Errorf("pause host %s: %w: its command has ended without an error, and %s still answers as the process of %s", h.ID(), vstack.ErrInvalid, h.addr, clock(at))
+	for began := time.Now(); ; {
+		at, err := h.run(ctx, stillTimeout)
+		switch {
+		case err != nil:
+			return nil
+		case time.Since(began) > stopTimeout:
+			return fmt.Errorf("pause host %s: %w: its command has ended without an error, and %s still answers as the process of %s", h.ID(), vstack.ErrInvalid, h.addr, clock(at))
+		case !load.Wait(ctx, pollEvery):
+			return context.Cause(ctx)
+		}
 	}
-	return nil
 }
 
 // Cut drops what comes from the other hosts; how clients reach the host is left as it is.

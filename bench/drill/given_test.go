@@ -78,7 +78,7 @@ func TestAHostThatAnswersIsNotPaused(t *testing.T) {
 	if err := answers(t, all, 1000).Pause(t.Context()); !errors.Is(err, vstack.ErrInvalid) || !strings.Contains(err.Error(), "still answers") {
 		t.Error(err)
 	}
-	if err := answers(t, all, silent).Pause(t.Context()); err != nil {
+	if err := answers(t, all, 1000, 1000, silent).Pause(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
