@@ -158,6 +158,9 @@ func (s *Server) accept(ctx context.Context, dir string, form *form, src vstack.
 	}
 	if !s.startJob(j, false) {
 		s.withdraw(j, resumed)
+		if s.ctx.Err() != nil {
+			return acc, fmt.Errorf("upload: %w: this uploader is stopping", vstack.ErrUnavailable)
+		}
 		return acc, fmt.Errorf("upload: %w: the queue is full", vstack.ErrTooManyUploads)
 	}
 	return accepted(up), nil

@@ -228,6 +228,46 @@ func TestAnUploaderThatDiesWhileItReceivesIsReplacedByTheNext(t *testing.T) {
 	}
 }
 
+func TestAnUploaderThatDoesNotTakeAFileIsPassedOver(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(file, []byte("frames"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		refusals []error // one after the other, then the file is taken
+		sent     int
+		want     error
+	}{
+		"it stops":                  {[]error{vstack.ErrUnavailable}, 2, nil},
+		"it has enough to do":       {[]error{vstack.ErrTooManyUploads}, 2, nil},
+		"nobody takes it":           {[]error{vstack.ErrUnavailable, vstack.ErrUnavailable, vstack.ErrUnavailable}, 2, vstack.ErrUnavailable},
+		"the file is at fault":      {[]error{vstack.ErrNotMedia}, 1, vstack.ErrNotMedia},
+		"nobody knows what it made": {[]error{vstack.ErrOutcomeUnknown}, 1, vstack.ErrOutcomeUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sent := 0
+			c, addr := against(t, func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.Method == http.MethodPost:
+					if sent++; sent <= len(tc.refusals) {
+						wire.WriteError(w, tc.refusals[sent-1])
+						return
+					}
+					w.WriteHeader(http.StatusAccepted)
+					_, _ = io.WriteString(w, `{"upload_id":"`+vstack.UploadID{1}.String()+`"}`)
+				case r.URL.Path != "/readyz":
+					_, _ = io.WriteString(w, `{"state":"published"}`)
+				}
+			})
+			c.cfg = &config.Client{Uploaders: []string{addr}}
+			_, err := c.Upload(t.Context(), console.NewProgress(console.ProgressNone, io.Discard), file, UploadOptions{})
+			if !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) || sent != tc.sent {
+				t.Errorf("sent %d times, want %d; %v, want %v", sent, tc.sent, err, tc.want)
+			}
+		})
+	}
+}
+
 func TestTitleOfAnyFileNameIsATitle(t *testing.T) {
 	for file, want := range map[string]string{
 		"/films/A film.mkv": "A film", "-rf": "-rf", "a\nb\t.mp4": "a b ", "caf\xe9.mp4": "caf\uFFFD", "日本.mov": "日本",

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/vstack/vstack/internal/console"
@@ -74,5 +75,17 @@ func (c *Cluster) LeaveMember(ctx context.Context, id vstack.HostID, force bool)
 	if err := c.Meta.RemoveMember(ctx, id, force); err != nil {
 		return wire.RaftStatus{}, console.Hint(err, "vstack raft status")
 	}
-	return c.Meta.RaftStatus(ctx)
+	tick := time.NewTicker(joinPoll)
+	defer tick.Stop()
+	for {
+		st, err := c.Meta.RaftStatus(ctx)
+		if err != nil || !slices.ContainsFunc(st.Peers, func(p wire.RaftPeer) bool { return p.ID == string(id) }) {
+			return st, err
+		}
+		select { // the member that answered hears of it in a moment
+		case <-ctx.Done():
+			return st, nil
+		case <-tick.C:
+		}
+	}
 }

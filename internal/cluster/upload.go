@@ -88,12 +88,16 @@ func (c *Cluster) Upload(ctx context.Context, prog *console.Progress, file strin
 	return job, err
 }
 
-// errCutOff says that the connection broke before the whole file had left: the uploader
-// cannot have begun to store it.
-var errCutOff = errors.New("cut off before the whole file was sent")
+var (
+	// errCutOff says that the connection broke before the whole file had left: the uploader
+	// cannot have begun to store it.
+	errCutOff = errors.New("cut off before the whole file was sent")
+	// errPassedOn says that the uploader would not take it: it stops, or has enough to do.
+	errPassedOn = errors.New("not taken")
+)
 
 // deliver sends the file to an uploader that is ready; when that one dies before it has
-// it all, to the next one.
+// it all, or does not take it, to the next one.
 func (c *Cluster) deliver(ctx context.Context, prog *console.Progress, f *os.File, size int64, only string, fields [][2]string) (string, wire.Accepted, error) {
 	var acc wire.Accepted
 	for tries := max(len(c.cfg.Uploaders), 2); ; tries-- {
@@ -105,7 +109,7 @@ func (c *Cluster) deliver(ctx context.Context, prog *console.Progress, f *os.Fil
 		switch {
 		case err == nil:
 			return addr, acc, nil
-		case !errors.Is(err, errCutOff) || tries == 1 || ctx.Err() != nil:
+		case !errors.Is(err, errCutOff) && !errors.Is(err, errPassedOn) || tries == 1 || ctx.Err() != nil:
 			return "", acc, err
 		}
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -260,7 +264,11 @@ func (c *Cluster) send(ctx context.Context, prog *console.Progress, addr string,
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusAccepted {
 		task.Fail(resp.Status)
-		return acc, wire.ReadError(resp)
+		err := wire.ReadError(resp)
+		if errors.Is(err, vstack.ErrUnavailable) || errors.Is(err, vstack.ErrTooManyUploads) {
+			err = fmt.Errorf("%w: %w", errPassedOn, err)
+		}
+		return acc, err
 	}
 	task.End("received by " + addr)
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&acc); err != nil {
