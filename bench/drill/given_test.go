@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -135,6 +137,23 @@ func TestAHostThatIsOwedItsStartIsSeenToRun(t *testing.T) {
 	}
 	if err := h.mend(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestEachKindOfCutHasItsCommand(t *testing.T) {
+	t.Setenv("OUT", filepath.Join(t.TempDir(), "out"))
+	h := answers(t, "cut: 'echo both $DRILL_PEERS >$OUT', cut_sends: 'echo sends $DRILL_PEERS >$OUT', cut_receives: 'echo receives $DRILL_PEERS >$OUT'", 1000)
+	h.peers = []string{"10.0.0.2", "10.0.0.3"}
+	for want, c := range map[string]cut{"both": {sends: true, receives: true}, "sends": {sends: true}, "receives": {receives: true}} {
+		if err := h.Cut(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(os.Getenv("OUT")); err != nil || string(got) != want+" 10.0.0.2,10.0.0.3\n" {
+			t.Errorf("%+v: %q, %v", c, got, err)
+		}
+		if !h.cmd.Owes(hostcmd.Heal) {
+			t.Errorf("%+v is not healed", c)
+		}
 	}
 }
 
