@@ -64,7 +64,7 @@ func (m *member) died() error {
 
 func newCluster(t *testing.T, n int, adjust func(*Config)) *cluster {
 	t.Helper()
-	c := &cluster{t: t, dir: t.TempDir(), adjust: adjust, members: make([]*member, n), founders: n}
+	c := &cluster{t: t, dir: fastDir(t), adjust: adjust, members: make([]*member, n), founders: n}
 	ca, err := identity.CreateCA(filepath.Join(c.dir, "ca"))
 	if err != nil {
 		t.Fatal(err)
@@ -84,6 +84,23 @@ func newCluster(t *testing.T, n int, adjust func(*Config)) *cluster {
 		c.start(i)
 	}
 	return c
+}
+
+// fastDir is a directory of the test, in memory where there is such a file system: a disk on
+// which others write takes seconds to flush, and no leader stays. What becomes of a member
+// whose disk is slow is tested in raftnode.
+func fastDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "vstack-metastore-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 func (c *cluster) addPeer(ip string) {
@@ -177,12 +194,12 @@ func (c *cluster) leader() int {
 // eventually polls a condition, because what changes is behind a network.
 func (c *cluster) eventually(what string, done func() bool) {
 	c.t.Helper()
-	deadline := time.Now().Add(40 * time.Second) // a busy machine; it costs nothing when all is well
+	deadline := time.Now().Add(90 * time.Second) // a busy machine; it costs nothing when all is well
 	for !done() {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("waited too long for %s", what)
 		}
-		<-time.After(5 * time.Millisecond)
+		<-time.After(10 * time.Millisecond)
 	}
 }
 
@@ -199,7 +216,7 @@ func (c *cluster) clientAs(id *identity.Identity, only ...int) *metaclient.Clien
 			endpoints = append(endpoints, p.API)
 		}
 	}
-	cl, err := metaclient.New(metaclient.Config{Endpoints: endpoints, TLS: id.ClientTLS(), Timeout: 15 * time.Second, AttemptTimeout: 3 * time.Second})
+	cl, err := metaclient.New(metaclient.Config{Endpoints: endpoints, TLS: id.ClientTLS(), Timeout: time.Minute, AttemptTimeout: 5 * time.Second})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ type epochs struct {
 func newEpochs(reg prometheus.Registerer) (*epochs, error) {
 	e := &epochs{
 		begun: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "vstack_metastore_epoch_attempts_total",
-			Help: "Attempts that this leader issued to bring a placement group to its next epoch, by reason; overdue ones repeat another."}, []string{"reason"}),
+			Help: "Attempts that this leader issued to bring a placement group to its next epoch, by reason; overdue and orphan ones repeat another."}, []string{"reason"}),
 		preparing: prometheus.NewGauge(prometheus.GaugeOpts{Name: "vstack_metastore_epoch_preparing_groups",
 			Help: "Placement groups whose next epoch is being prepared, on the leader."}),
 		held: prometheus.NewGauge(prometheus.GaugeOpts{Name: "vstack_metastore_epoch_held_groups",
@@ -114,6 +114,7 @@ func (s *Server) changeEpochs(ctx context.Context, l raftnode.Leadership) {
 		s.giveUp(ctx, l, state.Map)
 		state.Amnesia = s.monitor.Amnesia()
 	}
+	state.Silent = s.silent(l, state.Map)
 	if slices.ContainsFunc(state.Map.Stores, func(st vstack.Store) bool { return st.Leaving == vstack.LeaveOrdered }) {
 		state.Surveys, state.Published = s.monitor.Surveys(), e.note(view)
 	}
@@ -171,6 +172,20 @@ func stateOf(view *catalog.View) reconfigure.State {
 		}
 	}
 	return s
+}
+
+// silent are the stores that this leader has missed for as long as makes one suspect: a new
+// leader commits nothing about stores that it never heard of before DownAfter, and should not
+// wait so long for a driver that died with the leader before it.
+func (s *Server) silent(l raftnode.Leadership, m *vstack.PlacementMap) map[vstack.StoreID]bool {
+	out := map[vstack.StoreID]bool{}
+	now := time.Now()
+	for _, st := range m.Stores {
+		if s.monitor.Silence(l.Term, st.ID, now) >= s.cfg.SuspectAfter {
+			out[st.ID] = true
+		}
+	}
+	return out
 }
 
 // giveUp marks stores as dead that this leader has missed for DeadAfter.

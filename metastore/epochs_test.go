@@ -50,13 +50,13 @@ func (c *cluster) node(ctx context.Context, host int, lazy bool) *node {
 			}
 		})
 	}
-	every(50*time.Millisecond, func() { // the next one is near
+	every(100*time.Millisecond, func() { // the next one is near
 		hb, made := n.report()
 		if _, err := n.cl.Heartbeat(ctx, hb); err == nil {
 			n.set(func() { n.told = made })
 		}
 	})
-	every(20*time.Millisecond, func() { n.drive(ctx) })
+	every(50*time.Millisecond, func() { n.drive(ctx) }) // a whole map each time
 	return n
 }
 
@@ -306,36 +306,75 @@ func TestAnOvertakenAttemptIsRefused(t *testing.T) {
 	if _, err := c.client().ReplaceStore(t.Context(), storeID(0, 0), vstack.StoreID{}); err != nil {
 		t.Fatal(err)
 	}
-	var first, second wire.EpochChange
-	next := func(what string, attempt uint32) (change wire.EpochChange) {
-		c.eventually(what, func() bool {
-			for pg, g := range c.placement().Groups {
-				if g.Next != nil && g.Next.Attempt == attempt {
-					change = wire.EpochChange{PG: vstack.PG(pg), Epoch: g.Next.Epoch, Attempt: attempt}
-					return true
-				}
-			}
-			return false
-		})
-		return change
-	}
-	first = next("a first attempt", 1)
-	second = next("a second attempt", 2) // nobody drives: the leader asks another
-	first.PG = second.PG
+	var second wire.EpochChange
 	cl := nodes[1].cl
-	reply, err := cl.ActivateEpochs(t.Context(), []wire.EpochChange{first, second})
-	if err != nil || !slices.Equal(reply.Activated, []wire.EpochChange{second}) || !slices.Equal(reply.Refused, []wire.EpochChange{first}) {
-		t.Fatalf("%+v, %v", reply, err)
-	}
+	var reply wire.ActivateReply
+	// Nobody drives: the leader asks another, and another, also while the activation is on
+	// its way.
+	c.eventually("a later attempt to be activated, and the one before it to be refused", func() bool {
+		m := c.placement()
+		pg := slices.IndexFunc(m.Groups, func(g vstack.PGTargets) bool { return g.Next != nil && g.Next.Attempt > 1 })
+		if pg < 0 {
+			return false
+		}
+		next := m.Groups[pg].Next
+		second = wire.EpochChange{PG: vstack.PG(pg), Epoch: next.Epoch, Attempt: next.Attempt}
+		first := second
+		first.Attempt--
+		var err error
+		if reply, err = cl.ActivateEpochs(t.Context(), []wire.EpochChange{first, second}); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(reply.Refused, first) {
+			t.Fatalf("an attempt that was overtaken: %+v", reply)
+		}
+		return slices.Equal(reply.Activated, []wire.EpochChange{second})
+	})
 	if again, err := cl.ActivateEpochs(t.Context(), []wire.EpochChange{second}); err != nil || !slices.Equal(again.Activated, reply.Activated) {
 		t.Fatalf("again: %+v, %v", again, err)
 	}
-	if g := c.placement().Groups[second.PG]; g.Epoch != second.Epoch || g.Attempt != 2 || g.Next != nil {
+	if g := c.placement().Groups[second.PG]; g.Epoch != second.Epoch || g.Attempt != second.Attempt || g.Next != nil {
 		t.Fatalf("group %+v", g)
 	}
 }
 
+// replaceUnderDeath has a driver die, alone or with the leader. An attempt has an hour here,
+// and a silent store is not down for as long.
+func replaceUnderDeath(t *testing.T, leader bool) {
+	c, nodes := frozen(t, 4, true, func(cfg *Config) { cfg.AttemptTime, cfg.DownAfter = time.Hour, time.Hour })
+	if _, err := c.client().ReplaceStore(t.Context(), storeID(1, 1), storeID(3, 0)); err != nil {
+		t.Fatal(err)
+	}
+	driven := func(host int) (n int) { return len(nodes[host].attempts(c.placement())) }
+	c.eventually("attempts for a driver on h1", func() bool { return driven(0) > 0 })
+	for _, n := range nodes[1:] {
+		n.set(func() { n.lazy = false })
+	}
+	c.eventually("those of the others to be done", func() bool { return driven(0) > 0 && driven(0) == preparing(c.placement()) })
+	if leader {
+		c.stop(c.leader())
+	}
+	orphans := driven(0)
+	nodes[0].set(func() { nodes[0].silent[storeID(0, 0)], nodes[0].silent[storeID(0, 1)] = true, true })
+	died := time.Now()
+	c.eventually("the roles to have moved", func() bool {
+		m := c.placement()
+		return rolesOf(m, storeID(1, 1)) == 0 && preparing(m) == 0
+	})
+	t.Logf("%d attempts of a dead driver, and what waited behind them, were done %s after its last word", orphans, time.Since(died).Round(10*time.Millisecond))
+}
+
 func TestADeadDriverIsReplacedByAnother(t *testing.T) {
+	t.Parallel()
+	replaceUnderDeath(t, false)
+}
+
+func TestADriverThatDiesWithTheLeaderIsReplaced(t *testing.T) {
+	t.Parallel()
+	replaceUnderDeath(t, true)
+}
+
+func TestADriverThatDoesNothingIsReplacedByAnother(t *testing.T) {
 	t.Parallel()
 	c, nodes := frozen(t, 4, true, nil)
 	for _, n := range nodes[1:] {

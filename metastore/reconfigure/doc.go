@@ -16,7 +16,8 @@
 //   - An attempt is issued only where a majority of the old acceptors may seal and one of
 //     the new ones install; a group that lacks it waits and costs nothing.
 //   - An attempt gets its time before it is overtaken, each one twice that of the one
-//     before it up to eight times, unless its driver is down.
+//     before it up to eight times, unless its driver is suspect, down or silent: then the
+//     next one is issued at once, to a driver that is none of these.
 //   - The memory is the time since when an attempt is out. A new leader has none, so it
 //     gives every attempt its whole time again; all else is in the catalog.
 package reconfigure

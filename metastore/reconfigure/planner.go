@@ -16,6 +16,7 @@ const (
 	Ordered Reason = "ordered" // an operator's order
 	Amnesic Reason = "amnesic" // an acceptor forgot its votes
 	Overdue Reason = "overdue" // the attempt before did not end in time
+	Orphan  Reason = "orphan"  // the driver of the attempt before is gone
 )
 
 // maxBackoff bounds the doubling of an attempt's time.
@@ -42,6 +43,9 @@ type State struct {
 	Amnesia map[vstack.StoreID]Report
 	// Surveys are the last words of stores on what they lack.
 	Surveys map[vstack.StoreID]Survey
+	// Silent are the stores of which this leader has heard nothing for a while, whatever
+	// is committed of them.
+	Silent map[vstack.StoreID]bool
 	// Published are the groups that may hold chunks of published videos; nil for none.
 	Published *[vstack.PlacementGroups]bool
 	Now       time.Time
@@ -163,15 +167,27 @@ func (p *Planner) overtake(s State, v *view, targets [][]vstack.StoreID, d *Deci
 			continue
 		}
 		under++
-		patience := p.cfg.AttemptTime << min(g.Next.Attempt-1, maxBackoff)
-		if v.up(g.Next.Driver) && s.Now.Sub(p.attempts[pg].since) < patience || !v.down(g.Next.Driver) && s.Now.Sub(p.attempts[pg].since) < p.cfg.AttemptTime {
+		why := p.over(g.Next, s.Now.Sub(p.attempts[pg].since), v)
+		if why == "" {
 			continue
 		}
 		if driver, ok := v.driver(group, to, g.Next.Driver); ok {
-			d.Changes = append(d.Changes, Change{group, g.Epoch, g.Next.Attempt, to, driver, Overdue})
+			d.Changes = append(d.Changes, Change{group, g.Epoch, g.Next.Attempt, to, driver, why})
 		}
 	}
 	return under
+}
+
+// over says why an attempt that is out for some time is waited for no longer; empty while
+// it is. Safety does not rest on it: of two attempts only the last one can be activated.
+func (p *Planner) over(next *vstack.NextEpoch, out time.Duration, v *view) Reason {
+	switch {
+	case !v.drives(next.Driver):
+		return Orphan
+	case out >= p.cfg.AttemptTime<<min(next.Attempt-1, maxBackoff):
+		return Overdue
+	}
+	return ""
 }
 
 // begin prepares groups that should move, as far as the window has room.

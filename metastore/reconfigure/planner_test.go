@@ -21,6 +21,7 @@ type world struct {
 	wanted  map[vstack.StoreID]vstack.StoreID
 	amnesia map[vstack.StoreID]Report
 	surveys map[vstack.StoreID]Survey
+	silent  map[vstack.StoreID]bool
 	filled  *[vstack.PlacementGroups]bool // groups with chunks of published videos
 	now     time.Time
 	planner *Planner
@@ -63,7 +64,7 @@ func (w *world) store(id vstack.StoreID) *vstack.Store {
 }
 
 func (w *world) decide() Decision {
-	d, err := w.planner.Decide(State{Map: w.m, Wanted: w.wanted, Amnesia: w.amnesia, Surveys: w.surveys, Published: w.filled, Now: w.now})
+	d, err := w.planner.Decide(State{Map: w.m, Wanted: w.wanted, Amnesia: w.amnesia, Surveys: w.surveys, Silent: w.silent, Published: w.filled, Now: w.now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -226,6 +227,79 @@ func TestAnAttemptThatDoesNotEndIsOvertakenByAnotherDriver(t *testing.T) {
 	}
 	if d := w.look(time.Second); len(d.Changes) != 0 {
 		t.Fatalf("and again: %+v", d.Changes)
+	}
+}
+
+func TestWhoeverIsGoneDrivesNoLonger(t *testing.T) {
+	up, suspect, down := vstack.StoreUp, vstack.StoreSuspect, vstack.StoreDown
+	for _, tc := range []struct {
+		what     string
+		driver   vstack.StoreState
+		silent   bool
+		after    time.Duration
+		attempts int // that were overtaken before
+		want     Reason
+	}{
+		{"there, its time not over", up, false, 9 * time.Second, 0, ""},
+		{"there, its time over", up, false, 10 * time.Second, 0, Overdue},
+		{"there, and a second attempt's time not over", up, false, 19 * time.Second, 1, ""},
+		{"there, and a second attempt's time over", up, false, 20 * time.Second, 1, Overdue},
+		{"suspect", suspect, false, 0, 0, Orphan},
+		{"suspect in a late attempt", suspect, false, 0, 4, Orphan},
+		{"down", down, false, 0, 0, Orphan},
+		{"silent, and up as far as is committed", up, true, 0, 0, Orphan},
+		{"silent and suspect", suspect, true, 0, 0, Orphan},
+		{"silent when its time is over", up, true, time.Minute, 0, Orphan},
+	} {
+		t.Run(tc.what, func(t *testing.T) {
+			w := newWorld(t, 4, 1, 0)
+			w.store(id(0, 0)).Leaving, w.wanted[id(0, 0)] = vstack.LeaveOrdered, id(1, 0)
+			w.look(0)
+			for n := range tc.attempts {
+				w.look(10 * time.Second << n)
+			}
+			driver := w.m.Groups[w.preparing()[0]].Next.Driver
+			drives := map[vstack.PG]bool{}
+			for _, pg := range w.preparing() {
+				drives[vstack.PG(pg)] = w.m.Groups[pg].Next.Driver == driver
+			}
+			w.now = w.now.Add(tc.after)
+			w.store(driver).State, w.silent = tc.driver, map[vstack.StoreID]bool{driver: tc.silent}
+			overtaken := 0
+			for _, c := range w.look(0).Changes {
+				if !drives[c.PG] {
+					continue
+				}
+				overtaken++
+				if c.Reason != tc.want || c.Driver == driver {
+					t.Fatalf("group %d: reason %q, want %q; driver %s after %s", c.PG, c.Reason, tc.want, c.Driver, driver)
+				}
+			}
+			if all := len(slices.DeleteFunc(w.preparing(), func(pg int) bool { return !drives[vstack.PG(pg)] })); overtaken != all && tc.want != "" || overtaken > 0 && tc.want == "" {
+				t.Errorf("%d of its %d attempts are overtaken, reason wanted: %q", overtaken, all, tc.want)
+			}
+			// Once is enough: the next driver has its whole time.
+			if d := w.look(0); len(d.Changes) != 0 {
+				t.Errorf("%d more are overtaken at once", len(d.Changes))
+			}
+		})
+	}
+}
+
+func TestNobodyDrivesWhenAllAreSilent(t *testing.T) {
+	w := newWorld(t, 4, 1, 0)
+	w.store(id(0, 0)).Leaving, w.wanted[id(0, 0)] = vstack.LeaveOrdered, id(1, 0)
+	w.look(0)
+	w.silent = map[vstack.StoreID]bool{}
+	for _, s := range w.m.Stores {
+		w.silent[s.ID] = true
+	}
+	if d := w.look(time.Minute); len(d.Changes) != 0 {
+		t.Fatalf("%d attempts for drivers that nobody hears", len(d.Changes))
+	}
+	clear(w.silent)
+	if d := w.look(time.Minute); len(d.Changes) != 16 || d.Changes[0].Reason != Overdue {
+		t.Fatalf("when they are heard again: %+v", d.Changes)
 	}
 }
 

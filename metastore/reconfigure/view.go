@@ -15,13 +15,14 @@ type view struct {
 	change  placement.Change
 	dead    []vstack.StoreID // leaving stores, in the map's order
 	ordered []vstack.StoreID
-	drives  map[vstack.StoreID]int // attempts that each store drives
+	silent  map[vstack.StoreID]bool
+	load    map[vstack.StoreID]int // attempts that each store drives
 	hosts   map[vstack.HostID]int  // and each host
 }
 
 func survey(s State, amnesic map[vstack.PG][]vstack.StoreID) *view {
 	v := &view{stores: make(map[vstack.StoreID]vstack.Store, len(s.Map.Stores)), amnesic: amnesic,
-		drives: map[vstack.StoreID]int{}, hosts: map[vstack.HostID]int{}}
+		silent: s.Silent, load: map[vstack.StoreID]int{}, hosts: map[vstack.HostID]int{}}
 	v.change.Open = map[vstack.StoreID]bool{}
 	for _, st := range s.Map.Stores {
 		v.stores[st.ID] = st
@@ -107,6 +108,10 @@ func (v *view) whole(s State, pg vstack.PG, since uint64, from, to []vstack.Stor
 func (v *view) up(id vstack.StoreID) bool   { return v.stores[id].State == vstack.StoreUp }
 func (v *view) down(id vstack.StoreID) bool { return v.stores[id].State == vstack.StoreDown }
 
+// drives reports whether a store can be expected to work: not if it is suspect or down, or
+// silent and nobody has committed that yet.
+func (v *view) drives(id vstack.StoreID) bool { return v.up(id) && !v.silent[id] }
+
 // changed reports whether a newcomer of a group's next epoch has been lost since.
 func (v *view) changed(g vstack.PGTargets) bool {
 	return slices.ContainsFunc(g.Next.Targets, func(id vstack.StoreID) bool {
@@ -125,13 +130,13 @@ func (v *view) majority(pg vstack.PG, acceptors []vstack.StoreID) bool {
 	return n > vstack.Acceptors/2
 }
 
-// driver picks who drives a group to its targets: a voter of the next epoch that is up
+// driver picks who drives a group to its targets: a voter of the next epoch that is there
 // and forgot nothing, another than the last one if there is one, on the host that drives
 // least.
 func (v *view) driver(pg vstack.PG, targets []vstack.StoreID, last vstack.StoreID) (vstack.StoreID, bool) {
 	var able []vstack.StoreID
 	for _, id := range targets[:vstack.Acceptors] {
-		if v.up(id) && !slices.Contains(v.amnesic[pg], id) {
+		if v.drives(id) && !slices.Contains(v.amnesic[pg], id) {
 			able = append(able, id)
 		}
 	}
@@ -142,14 +147,14 @@ func (v *view) driver(pg vstack.PG, targets []vstack.StoreID, last vstack.StoreI
 		able = slices.DeleteFunc(able, func(id vstack.StoreID) bool { return id == last })
 	}
 	id := slices.MinFunc(able, func(a, b vstack.StoreID) int {
-		return cmp.Or(cmp.Compare(v.hosts[v.stores[a].Host], v.hosts[v.stores[b].Host]), cmp.Compare(v.drives[a], v.drives[b]))
+		return cmp.Or(cmp.Compare(v.hosts[v.stores[a].Host], v.hosts[v.stores[b].Host]), cmp.Compare(v.load[a], v.load[b]))
 	})
 	v.assign(id)
 	return id, true
 }
 
 func (v *view) assign(driver vstack.StoreID) {
-	v.drives[driver]++
+	v.load[driver]++
 	v.hosts[v.stores[driver].Host]++
 }
 
