@@ -259,12 +259,13 @@ func decideAmong(me origin, peers []Peer, clusters []hello) verdict {
 	return verdict{standing: Joining, detail: addMe(me, "")}
 }
 
-// latest is the answer with the latest members: one that was removed may not know, and
-// one that has just joined goes through those of old while it catches up.
+// latest is the answer with the latest members, which is that of the longest log: one that
+// was removed may not know, and one that has just joined goes through those of old while
+// it catches up. The library does not tell the index of a configuration.
 func latest(answers []hello) hello {
 	var out hello
 	for _, h := range answers {
-		if len(h.Members) > 0 && (len(out.Members) == 0 || h.Term > out.Term || h.Term == out.Term && h.Configured > out.Configured) {
+		if len(h.Members) > 0 && (len(out.Members) == 0 || h.Term > out.Term || h.Term == out.Term && h.LastIndex > out.LastIndex) {
 			out = h
 		}
 	}

@@ -247,6 +247,46 @@ func TestAMemberLearnsThatItWasRemoved(t *testing.T) {
 	g.apply("y")
 }
 
+// The last member that was removed still has those who were members with it.
+func TestOneThatWasRemovedDoesNotSayWhoIsAMember(t *testing.T) {
+	g := newGroup(t, 3)
+	g.startAll()
+	g.apply("x")
+	g.eventually("the third to lead", func() bool {
+		for _, n := range g.nodes[:2] {
+			_ = n.Transfer("h3") // of those that do not lead nothing comes
+		}
+		_, leads := g.nodes[2].Leading()
+		return leads
+	})
+	for _, id := range []string{"h1", "h2"} {
+		g.led("remove "+id, func(n *Node) error {
+			if of, there := n.Member(id); there {
+				return n.Remove(t.Context(), of)
+			}
+			return nil // a try before did it
+		})
+	}
+	if _, there := g.nodes[0].Member("h2"); !there {
+		t.Fatal("the one that was removed first knows of what came later")
+	}
+	g.stop(1)
+	if err := os.RemoveAll(filepath.Join(g.dir, "h2")); err != nil {
+		t.Fatal(err)
+	}
+	g.start(1)
+	n := g.nodes[1]
+	var answers map[string]hello
+	g.eventually("both to answer", func() bool {
+		answers = n.askPeers(g.peers)
+		return len(answers) == 2
+	})
+	if v := decide(*n.origin.Load(), g.peers, false, answers); v.standing != Joining {
+		t.Errorf("decided %+v of %+v", v, answers)
+	}
+	g.standing(1, Joining)
+}
+
 func TestDecide(t *testing.T) {
 	peers := []Peer{{"h1", "a:1", "a:2"}, {"h2", "b:1", "b:2"}, {"h3", "c:1", "c:2"}}
 	me := origin{ID: "h3", Instance: "i3", Raft: "c:1", API: "c:2"}
@@ -256,9 +296,9 @@ func TestDecide(t *testing.T) {
 		return hello{ID: "h1", Instance: "i1", Genesis: genesisOf(f), Founders: f, Members: members}
 	}
 	other := []Founder{founders[0], founders[1], {"h3", "old", "c:1", "c:2"}}
-	at := func(term, configured uint64, members ...Member) hello {
+	at := func(term, last uint64, members ...Member) hello {
 		h := formed(other, members...)
-		h.Term, h.Configured = term, configured
+		h.Term, h.LastIndex = term, last
 		return h
 	}
 	for name, tc := range map[string]struct {

@@ -36,8 +36,8 @@ type hello struct {
 	Members  []Member  `json:"members,omitempty"`
 	Leader   string    `json:"leader,omitempty"`
 	Term     uint64    `json:"term,omitempty"`
-	// Configured is the index of the configuration that Members are of.
-	Configured uint64 `json:"configured,omitempty"`
+	// LastIndex is of the log, which Members are read from.
+	LastIndex uint64 `json:"last_index,omitempty"`
 }
 
 func parseHello(r io.Reader) (h hello, err error) {
@@ -69,7 +69,7 @@ func (n *Node) hello(genesis string) hello {
 		return h // Raft starts
 	}
 	// In this order: members that have changed meanwhile are told of as older ones.
-	h.Configured = n.configured()
+	h.LastIndex = n.raft.LastIndex()
 	h.Members, h.Leader, h.Term = n.Members(), n.Leader(), n.raft.CurrentTerm()
 	return h
 }

@@ -102,15 +102,6 @@ func (n *Node) servers() []raft.Server {
 	return f.Configuration().Servers
 }
 
-// configured is the index of the latest configuration, 0 when there is none.
-func (n *Node) configured() uint64 {
-	f := n.raft.GetConfiguration()
-	if f.Error() != nil {
-		return 0
-	}
-	return f.Index()
-}
-
 // Add makes m a member without a vote. The same member again is answered as added.
 func (n *Node) Add(ctx context.Context, m Member) error {
 	for _, s := range n.servers() {
