@@ -247,44 +247,20 @@ func TestAMemberLearnsThatItWasRemoved(t *testing.T) {
 	g.apply("y")
 }
 
-// The last member that was removed still has those who were members with it.
-func TestOneThatWasRemovedDoesNotSayWhoIsAMember(t *testing.T) {
-	g := newGroup(t, 3)
-	g.startAll()
-	g.apply("x")
-	g.eventually("the third to lead", func() bool {
-		for _, n := range g.nodes[:2] {
-			_ = n.Transfer("h3") // of those that do not lead nothing comes
+// Which of two answers is the later one, the length of their logs says.
+func TestHelloTellsHowLongTheLogIs(t *testing.T) {
+	g := newGroup(t, 1)
+	g.start(0)
+	g.leader()
+	n, last := g.nodes[0], uint64(0)
+	for range 3 {
+		g.apply("x")
+		h := n.hello(n.Genesis())
+		if h.LastIndex <= last || h.LastIndex < n.Status().Commit || h.Term == 0 || len(h.Members) != 1 {
+			t.Fatalf("after an entry more than %d: %+v", last, h)
 		}
-		_, leads := g.nodes[2].Leading()
-		return leads
-	})
-	for _, id := range []string{"h1", "h2"} {
-		g.led("remove "+id, func(n *Node) error {
-			if of, there := n.Member(id); there {
-				return n.Remove(t.Context(), of)
-			}
-			return nil // a try before did it
-		})
+		last = h.LastIndex
 	}
-	if _, there := g.nodes[0].Member("h2"); !there {
-		t.Fatal("the one that was removed first knows of what came later")
-	}
-	g.stop(1)
-	if err := os.RemoveAll(filepath.Join(g.dir, "h2")); err != nil {
-		t.Fatal(err)
-	}
-	g.start(1)
-	n := g.nodes[1]
-	var answers map[string]hello
-	g.eventually("both to answer", func() bool {
-		answers = n.askPeers(g.peers)
-		return len(answers) == 2
-	})
-	if v := decide(*n.origin.Load(), g.peers, false, answers); v.standing != Joining {
-		t.Errorf("decided %+v of %+v", v, answers)
-	}
-	g.standing(1, Joining)
 }
 
 func TestDecide(t *testing.T) {
