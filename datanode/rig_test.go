@@ -107,14 +107,14 @@ func (c *cluster) http(t *testing.T, proto string, certificate bool) *http.Clien
 	if proto == "HTTP/3.0" {
 		tr := &http3.Transport{TLSClientConfig: tc, QUICConfig: &quic.Config{}}
 		t.Cleanup(func() { _ = tr.Close() })
-		return &http.Client{Transport: tr, Timeout: 15 * time.Second}
+		return &http.Client{Transport: tr, Timeout: 60 * time.Second}
 	}
 	var p http.Protocols
 	p.SetHTTP1(proto == "HTTP/1.1")
 	p.SetHTTP2(proto == "HTTP/2.0")
 	tr := &http.Transport{TLSClientConfig: tc, Protocols: &p}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 15 * time.Second}
+	return &http.Client{Transport: tr, Timeout: 60 * time.Second}
 }
 
 func (n *node) dataDir() string { return n.c.dir + "/" + n.name + "-store" }
@@ -283,13 +283,13 @@ func (n *node) has(ref vstack.ChunkRef) bool {
 	return ok
 }
 
-// waitFor polls a condition of other goroutines, for at most fifteen seconds.
+// waitFor polls a condition of other goroutines, for at most a minute.
 func waitFor(t *testing.T, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatal("condition not reached within 15 s")
+			t.Fatal("condition not reached within a minute")
 		}
 		time.Sleep(5 * time.Millisecond) // the pace of the polling, not a guess at a duration
 	}

@@ -164,7 +164,7 @@ func TestCommitWithoutMajority(t *testing.T) {
 		up := c.upload(1)
 		c.stores[0].stop()
 		c.stores[1].stop()
-		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err := c.client(nil).Commit(ctx, up, testSlot(1), chunkOf(1, 1000))
 		if !errors.Is(err, vstack.ErrNoQuorum) {

@@ -175,14 +175,14 @@ func (r *rig) client1(t *testing.T, proto string, tc *tls.Config) *http.Client {
 	if proto == "HTTP/3.0" {
 		tr := &http3.Transport{TLSClientConfig: tc, QUICConfig: &quic.Config{}}
 		t.Cleanup(func() { _ = tr.Close() })
-		return &http.Client{Transport: tr, Timeout: 10 * time.Second}
+		return &http.Client{Transport: tr, Timeout: time.Minute}
 	}
 	var p http.Protocols
 	p.SetHTTP1(proto == "HTTP/1.1")
 	p.SetHTTP2(proto == "HTTP/2.0")
 	tr := &http.Transport{TLSClientConfig: tc, Protocols: &p}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 10 * time.Second}
+	return &http.Client{Transport: tr, Timeout: time.Minute}
 }
 
 func (r *rig) get(t *testing.T, c *http.Client, method, path string, header map[string]string) (*http.Response, []byte) {
@@ -395,10 +395,13 @@ func TestMemoryBudgetMakesReadersWait(t *testing.T) {
 		t.Errorf("without memory: got %d", resp.StatusCode)
 	}
 	held.Release()
-	resp, body := r.get(t, c, "GET", "/v1/chunks/"+id.String(), nil)
-	if resp.StatusCode != 200 || len(body) != vstack.MaxChunkSize {
-		t.Errorf("with memory: got %d and %d bytes", resp.StatusCode, len(body))
-	}
+	waitFor(t, func() bool { // a busy machine takes longer than the queue's 50 ms for other reasons, too
+		resp, body := r.get(t, c, "GET", "/v1/chunks/"+id.String(), nil)
+		if resp.StatusCode == 200 && len(body) != vstack.MaxChunkSize {
+			t.Fatalf("with memory: %d bytes", len(body))
+		}
+		return resp.StatusCode == 200
+	})
 }
 
 func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
@@ -427,7 +430,7 @@ func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
 }
 
 func TestShutdownLetsReadsFinish(t *testing.T) {
-	r := newRig(t, nil)
+	r := newRig(t, func(c *Config, _ *ReaderConfig) { c.Grace = time.Minute }) // ends with the last read
 	id, data := r.store.put(2 << 20)
 	release := make(chan struct{})
 	r.store.block = release
@@ -482,7 +485,7 @@ func TestSlowHeaderIsCutOff(t *testing.T) {
 	if _, err := io.WriteString(conn, "GET /v1/chunks/x HTTP/1.1\r\nHost: a\r\nX-Slow: "); err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 	if _, err := io.Copy(io.Discard, conn); errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
 		t.Errorf("the server still waits for the rest of a header: %v", err)
 	}
@@ -493,13 +496,13 @@ func isTimeout(err error) bool {
 	return errors.As(err, &ne) && ne.Timeout()
 }
 
-// waitFor polls a condition of another goroutine, for at most ten seconds.
+// waitFor polls a condition of another goroutine, for at most a minute.
 func waitFor(t *testing.T, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatal("condition not reached within 10 s")
+			t.Fatal("condition not reached within a minute")
 		}
 		time.Sleep(5 * time.Millisecond) // the pace of the polling, not a guess at a duration
 	}

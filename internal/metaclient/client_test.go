@@ -61,7 +61,7 @@ func serve(t *testing.T, h http.HandlerFunc) *member {
 func connect(t *testing.T, adjust func(*Config), members ...*member) *Client {
 	t.Helper()
 	cfg := Config{TLS: &tls.Config{RootCAs: members[0].Client().Transport.(*http.Transport).TLSClientConfig.RootCAs},
-		Logger: slog.New(slog.DiscardHandler), Timeout: 5 * time.Second}
+		Logger: slog.New(slog.DiscardHandler), Timeout: 30 * time.Second}
 	for _, m := range members {
 		cfg.Endpoints = append(cfg.Endpoints, strings.TrimPrefix(m.URL, "https://"))
 	}
@@ -148,7 +148,8 @@ func TestADeadEndpointIsPassedOver(t *testing.T) {
 }
 
 func TestTheDeadlineEndsTheRetries(t *testing.T) {
-	c := connect(t, func(cfg *Config) { cfg.Timeout = 150 * time.Millisecond }, serve(t, fail(vstack.ErrNoLeader)))
+	t.Parallel()
+	c := connect(t, func(cfg *Config) { cfg.Timeout = 2 * time.Second }, serve(t, fail(vstack.ErrNoLeader)))
 	if _, err := c.Video(t.Context(), vstack.VideoID{1}); !errors.Is(err, vstack.ErrNoLeader) {
 		t.Errorf("without a leader: %v", err)
 	}
@@ -157,7 +158,7 @@ func TestTheDeadlineEndsTheRetries(t *testing.T) {
 	if _, err := c.Video(t.Context(), vstack.VideoID{1}); !errors.Is(err, vstack.ErrTimeout) {
 		t.Errorf("members that hang: %v", err)
 	}
-	if d := time.Since(start); d > 3*time.Second {
+	if d := time.Since(start); d > 30*time.Second {
 		t.Errorf("took %s", d)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -172,14 +173,19 @@ func TestTheDeadlineEndsTheRetries(t *testing.T) {
 }
 
 func TestNoLeaderIsToldThoughOtherMembersAreGone(t *testing.T) {
+	t.Parallel()
 	alone, gone, goneToo := serve(t, fail(vstack.ErrNoLeader)), serve(t, nil), serve(t, nil)
 	gone.Close()
 	goneToo.Close()
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	for _, order := range [][]*member{{alone, gone, goneToo}, {gone, alone, goneToo}, {gone, goneToo, alone}} {
-		c := connect(t, func(cfg *Config) { cfg.Timeout = 300 * time.Millisecond }, order...)
-		if _, err := c.Video(t.Context(), vstack.VideoID{1}); !errors.Is(err, vstack.ErrNoLeader) {
-			t.Errorf("one of three members left: %v", err)
-		}
+		c := connect(t, func(cfg *Config) { cfg.Timeout = 2 * time.Second }, order...)
+		wg.Go(func() {
+			if _, err := c.Video(t.Context(), vstack.VideoID{1}); !errors.Is(err, vstack.ErrNoLeader) {
+				t.Errorf("one of three members left: %v", err)
+			}
+		})
 	}
 }
 

@@ -38,7 +38,7 @@ func (c *Client) await(t *testing.T, want ...*member) {
 	for _, m := range want {
 		apis = append(apis, addr(m))
 	}
-	for deadline := time.Now().Add(10 * time.Second); !slices.Equal(d.endpoints(), apis); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !slices.Equal(d.endpoints(), apis); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("knows %v, want %v", d.endpoints(), apis)
 		}

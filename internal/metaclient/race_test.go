@@ -77,14 +77,15 @@ func TestALateAnswerStillCounts(t *testing.T) {
 }
 
 func TestMembersThatRefuseBesideOneThatHangsAreNotFlooded(t *testing.T) {
+	t.Parallel()
 	stopped, a, b := serve(t, hang), serve(t, fail(vstack.ErrNoLeader)), serve(t, fail(vstack.ErrNoLeader))
-	c := connect(t, func(cfg *Config) { patient(cfg); cfg.Timeout = 500 * time.Millisecond }, stopped, a, b)
+	c := connect(t, func(cfg *Config) { patient(cfg); cfg.Timeout = 2 * time.Second }, stopped, a, b)
 	if _, err := c.Video(t.Context(), vstack.VideoID{1}); !errors.Is(err, vstack.ErrNoLeader) {
 		t.Errorf("%v", err)
 	}
 	// Pauses of 12 ms at the least, then 25, then 50.
-	if n := a.asked() + b.asked(); n < 4 || n > 40 {
-		t.Errorf("asked %d times in half a second", n)
+	if n := a.asked() + b.asked(); n < 4 || n > 160 {
+		t.Errorf("asked %d times in two seconds", n)
 	}
 	if stopped.asked() > 1 {
 		t.Errorf("the one that hangs was asked %d times", stopped.asked())
@@ -92,14 +93,15 @@ func TestMembersThatRefuseBesideOneThatHangsAreNotFlooded(t *testing.T) {
 }
 
 func TestRoundsStayCloseWhileAnElectionMayRun(t *testing.T) {
+	t.Parallel()
 	a := serve(t, fail(vstack.ErrNoLeader))
-	c := connect(t, func(cfg *Config) { cfg.Timeout = 2 * time.Second }, a)
+	c := connect(t, func(cfg *Config) { cfg.Timeout = 4 * time.Second }, a)
 	if _, err := c.Video(t.Context(), vstack.VideoID{1}); !errors.Is(err, vstack.ErrNoLeader) {
 		t.Errorf("%v", err)
 	}
-	// Doubling without the bound would make eight rounds at the very most.
+	// Doubling without the bound would make nine rounds at the very most.
 	if n := a.asked(); n < 11 {
-		t.Errorf("%d rounds in two seconds", n)
+		t.Errorf("%d rounds in four seconds", n)
 	}
 }
 
@@ -132,7 +134,7 @@ func TestALostAnswerIsAskedOfTheSameMember(t *testing.T) {
 	c := connect(t, nil, one, other)
 	answered := make(chan error, 1)
 	go func() { answered <- c.AddViews(t.Context(), vstack.VideoID{1}, 1) }()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for one.asked() < 3 && time.Now().Before(deadline) {
 		<-time.After(time.Millisecond)
 	}
@@ -159,8 +161,9 @@ func TestWhatWasRefusedOrNotSentIsAskedElsewhere(t *testing.T) {
 }
 
 func TestOneRoundAsksEachMemberOnce(t *testing.T) {
+	t.Parallel()
 	a, b, stopped := serve(t, fail(vstack.ErrNoLeader)), serve(t, fail(vstack.ErrNoLeader)), serve(t, hang)
-	c := connect(t, func(cfg *Config) { cfg.AttemptTimeout, cfg.HedgeAfter = 150*time.Millisecond, 20*time.Millisecond }, stopped, a, b)
+	c := connect(t, func(cfg *Config) { cfg.AttemptTimeout, cfg.HedgeAfter = 2*time.Second, 20*time.Millisecond }, stopped, a, b)
 	if _, err := c.Heartbeat(t.Context(), wire.Heartbeat{}); err == nil {
 		t.Error("nobody answered, and that was no error")
 	}

@@ -61,7 +61,7 @@ func TestFFmpegDiesWithAKilledUploader(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = c.Wait() // it was killed
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		if gone(pid) {
 			return
