@@ -220,7 +220,7 @@ func TestDrillOfGivenHosts(t *testing.T) {
 	}
 	g.step("two leaders killed")
 
-	r, said, code = runDrill(t, tmp, g.args("pause-leader", "--pause", "1s", "--load", "meta,upload", "--yes")...)
+	r, said, code = runDrill(t, tmp, g.args("pause-leader", "--pause", "300ms", "--load", "meta,upload", "--yes")...)
 	if code != console.ExitOK || len(r.Repetitions) != 1 || g.working() != 3 {
 		t.Fatalf("exit code %d, %d repetitions, %d hosts work\n%s", code, len(r.Repetitions), g.working(), said)
 	}
