@@ -20,7 +20,6 @@ func (n *Node) follow() {
 		case leads := <-n.notify:
 			n.established.Store(nil)
 			n.guard.lead(leads)
-			n.transferSince.Store(0)
 			if leads {
 				n.wg.Add(1)
 				go n.establish(n.raft.CurrentTerm())

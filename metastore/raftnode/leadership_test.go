@@ -60,18 +60,40 @@ func TestALeaderThatIsStuckInATransferEnds(t *testing.T) {
 	g.start(0)
 	g.leader()
 	n := g.nodes[0]
-	if err := n.explain(raft.ErrLeadershipTransferInProgress); !errors.Is(err, vstack.ErrNoLeader) {
-		t.Fatalf("%v", err)
+	asked := 0
+	stuck := func() error { asked++; return raft.ErrLeadershipTransferInProgress }
+	n.endStuck(40*time.Millisecond, stuck)
+	if len(g.fatal) != 1 || asked != stuckChecks {
+		t.Fatalf("asked %d times, and goes on refusing writes for ever", asked)
 	}
-	_ = n.explain(raft.ErrLeadershipTransferInProgress)
+	<-g.fatal
+	asked = 0
+	n.endStuck(40*time.Millisecond, func() error { // it ends at the last moment
+		if asked == stuckChecks-1 {
+			return nil
+		}
+		return stuck()
+	})
+	if len(g.fatal) != 0 || asked != stuckChecks-1 {
+		t.Fatalf("asked %d times, ended by a transfer that was over", asked)
+	}
+}
+
+func TestRefusalsOfTransfersThatEndAreNoSign(t *testing.T) {
+	g := newGroup(t, 1)
+	g.start(0)
+	g.leader()
+	n := g.nodes[0]
+	for range 3 { // each of a transfer of its own, long apart for this leader
+		if err := n.explain(raft.ErrLeadershipTransferInProgress); !errors.Is(err, vstack.ErrNoLeader) {
+			t.Fatalf("%v", err)
+		}
+		g.eventually("the end of the watch", func() bool { return !n.watching.Load() })
+	}
 	if len(g.fatal) != 0 {
-		t.Fatal("ends at once")
+		t.Fatalf("ends: %v", <-g.fatal)
 	}
-	n.transferSince.Store(time.Now().Add(-2 * time.Second).UnixNano())
-	_ = n.explain(raft.ErrLeadershipTransferInProgress)
-	if len(g.fatal) != 1 {
-		t.Fatal("goes on refusing writes for ever")
-	}
+	g.apply("x")
 }
 
 func TestCloseWaitsForRequestsInTheQueue(t *testing.T) {

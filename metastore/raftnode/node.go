@@ -39,12 +39,12 @@ type Node struct {
 	ready     atomic.Bool // raft is set, for connections that come early
 	members   atomic.Pointer[memberList]
 
-	slots         chan struct{}
-	notify        chan bool
-	established   atomic.Pointer[Leadership]
-	changed       chan struct{} // closed and replaced with leadership
-	changedMu     sync.Mutex
-	transferSince atomic.Int64 // unix nanoseconds of the first refusal in a row
+	slots       chan struct{}
+	notify      chan bool
+	established atomic.Pointer[Leadership]
+	changed     chan struct{} // closed and replaced with leadership
+	changedMu   sync.Mutex
+	watching    atomic.Bool // a transfer that refused something
 
 	opsMu   sync.Mutex
 	closing bool
@@ -196,7 +196,6 @@ func (n *Node) Apply(ctx context.Context, entry []byte) (any, error) {
 	if err := f.Error(); err != nil { // on losing leadership at the latest
 		return nil, n.explain(err)
 	}
-	n.transferSince.Store(0)
 	return f.Response(), nil
 }
 
@@ -227,19 +226,6 @@ func (n *Node) explain(err error) error {
 		return fmt.Errorf("commit: %w: %v", vstack.ErrOutcomeUnknown, err)
 	default: // ErrLeadershipLost, ErrAbortedByRestore, a failed log write
 		return fmt.Errorf("commit: %w: %v", vstack.ErrOutcomeUnknown, err)
-	}
-}
-
-// watchTransfer ends a leader that refuses writes for a transfer that never ends: the
-// library does not always recover from one that failed.
-func (n *Node) watchTransfer() {
-	now := time.Now().UnixNano()
-	if n.transferSince.CompareAndSwap(0, now) {
-		return
-	}
-	stuck := time.Duration(now - n.transferSince.Load())
-	if limit := max(2*n.cfg.Election, time.Second); stuck > limit && n.raft.State() == raft.Leader {
-		n.fatal(fmt.Errorf("leadership transfer: %w: still in progress after %s", vstack.ErrTimeout, stuck))
 	}
 }
 
