@@ -47,8 +47,9 @@ func (s *scenario) step(format string, args ...any) {
 	s.Logf("%5.1f s  "+format, append([]any{time.Since(s.began).Seconds()}, args...)...)
 }
 
-// scenarioTimeout bounds one wait of a scenario.
-const scenarioTimeout = 60 * time.Second
+// scenarioTimeout bounds one wait of a scenario. It costs nothing where what is waited for
+// comes, and a machine may be starved.
+const scenarioTimeout = 3 * time.Minute
 
 // newScenario starts three hosts on a subnet of their own and ends them with the test.
 // A data race or a panic in any host fails the test.
