@@ -61,7 +61,8 @@ func serve(t *testing.T, h http.HandlerFunc) *member {
 func connect(t *testing.T, adjust func(*Config), members ...*member) *Client {
 	t.Helper()
 	cfg := Config{TLS: &tls.Config{RootCAs: members[0].Client().Transport.(*http.Transport).TLSClientConfig.RootCAs},
-		Logger: slog.New(slog.DiscardHandler), Timeout: 30 * time.Second}
+		Logger: slog.New(slog.DiscardHandler), Timeout: 30 * time.Second,
+		HedgeAfter: time.Minute} // a handshake on a busy machine takes longer than the default
 	for _, m := range members {
 		cfg.Endpoints = append(cfg.Endpoints, strings.TrimPrefix(m.URL, "https://"))
 	}
