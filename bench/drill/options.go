@@ -30,7 +30,7 @@ type Options struct {
 	Loads []report.Load
 	// Pause is how long a paused host stands still, a cut lasts, a disk hangs and a
 	// killed host of kill-host stays away. Default: of pauses and cuts drawn anew for
-	// each repetition, log-uniformly, from 0.1 to 30 s; of hung-disk 5 s, of kill-host 3 s.
+	// each repetition, log-uniformly, from 0.1 to 30 s; of hung-disk 5 s, slow-disk 10 s, kill-host 3 s.
 	Pause time.Duration
 	// Seed makes the drawing repeatable. Default 1.
 	Seed uint64
