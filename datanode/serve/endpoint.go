@@ -19,8 +19,6 @@ const (
 	// udpBuffer is asked of the kernel for each direction: a burst of one chunk to
 	// each of a few readers. The kernel may grant less (net.core.rmem_max).
 	udpBuffer = 7 << 20
-	// linger lets the tail of the last answers leave after their handlers returned.
-	linger = 200 * time.Millisecond
 	// portTries bounds the search for a port that is free on TCP and on UDP.
 	portTries = 32
 )
@@ -34,6 +32,7 @@ type Endpoint struct {
 	early *quic.EarlyListener
 	h3    *http3.Server
 	h12   *http.Server
+	tails tails
 
 	closeOnce sync.Once
 }
@@ -43,7 +42,7 @@ func Listen(cfg Config) (*Endpoint, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Endpoint{cfg: cfg}
+	e := &Endpoint{cfg: cfg, tails: tails{conns: map[*quic.Conn]struct{}{}}}
 	if err := e.bind(); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, err)
 	}
@@ -62,7 +61,7 @@ func Listen(cfg Config) (*Endpoint, error) {
 		Handler:        e.handler(""),
 		MaxHeaderBytes: cfg.MaxHeader,
 		IdleTimeout:    cfg.IdleTimeout,
-		ConnContext:    withSignals,
+		ConnContext:    e.tails.watch,
 		Logger:         slog.New(slog.DiscardHandler), // its debug lines describe peers' mistakes
 	}
 	_, port, _ := net.SplitHostPort(e.Addr())
@@ -122,10 +121,7 @@ func (e *Endpoint) shutdown() {
 	wg.Go(func() { _ = e.h3.Shutdown(idle) })
 	wg.Go(func() { _ = e.h12.Shutdown(idle) })
 	e.cfg.Gate.drained(ctx)
-	select {
-	case <-time.After(linger):
-	case <-ctx.Done():
-	}
+	e.tails.leave(ctx)
 	stop()
 	wg.Wait()
 	if err := e.Close(); err != nil {

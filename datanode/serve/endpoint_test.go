@@ -51,6 +51,13 @@ func (m *memory) put(n int) (vstack.ChunkID, []byte) {
 	return id, b
 }
 
+// hold lets reads wait from now on.
+func (m *memory) hold(until chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.block = until
+}
+
 func (m *memory) Size(id vstack.ChunkID) (uint32, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -356,7 +363,7 @@ func TestOverloadIsToldAtOnce(t *testing.T) {
 	r := newRig(t, func(c *Config, _ *ReaderConfig) { c.Gate = NewGate(1) })
 	id, _ := r.store.put(100)
 	release := make(chan struct{})
-	r.store.block = release
+	r.store.hold(release)
 	c := r.client1(t, "HTTP/2.0", r.client.ClientTLS())
 	first := make(chan int, 1)
 	go func() {
@@ -433,7 +440,7 @@ func TestShutdownLetsReadsFinish(t *testing.T) {
 	r := newRig(t, func(c *Config, _ *ReaderConfig) { c.Grace = time.Minute }) // ends with the last read
 	id, data := r.store.put(2 << 20)
 	release := make(chan struct{})
-	r.store.block = release
+	r.store.hold(release)
 	type answer struct {
 		n   int
 		err error

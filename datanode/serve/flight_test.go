@@ -13,7 +13,7 @@ func TestReadersOfOneChunkShareOneRead(t *testing.T) {
 	r := newRig(t, func(_ *Config, rc *ReaderConfig) { rc.Buffers = NewBuffers(1) }) // memory for one
 	id, data := r.store.put(vstack.MaxChunkSize)
 	release := make(chan struct{})
-	r.store.block = release
+	r.store.hold(release)
 	c := r.client1(t, "HTTP/2.0", r.client.ClientTLS())
 	const readers = 5
 	var wg sync.WaitGroup
@@ -44,7 +44,7 @@ func TestLeaderThatHangsUpDoesNotCutTheOthers(t *testing.T) {
 	r := newRig(t, nil)
 	id, data := r.store.put(1000)
 	release := make(chan struct{})
-	r.store.block = release
+	r.store.hold(release)
 	ctx, hangUp := context.WithCancel(t.Context())
 	led := make(chan error, 1)
 	go func() {
