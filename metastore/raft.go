@@ -31,6 +31,7 @@ func (s *Server) self() (wire.RaftPeer, error) {
 		DiskSlow: st.Disk.Slow, DiskStalls: st.Disk.Stalls, DiskWrites: st.Disk.Writes,
 		LastIndex: st.LastIndex, Commit: st.Commit, Applied: view.Applied(), Checksum: sum,
 		LastContact: max(0, st.LastContact.Seconds()), Leader: st.State == "leader",
+		Follows: s.node.Leader(),
 	}
 	for _, m := range st.Members {
 		p.Voter = p.Voter || (m.ID == s.cfg.ID && m.Voter)

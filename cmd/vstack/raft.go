@@ -22,10 +22,7 @@ func newRaft(a *app) *cobra.Command {
 	transfer := &cobra.Command{
 		Use: "transfer", Short: "Hand leadership to another member", Args: cobra.NoArgs,
 		RunE: a.withCluster(callTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, _ []string) error {
-			if err := c.Meta.TransferLeader(ctx, to); err != nil {
-				return console.Hint(err, "vstack raft peers")
-			}
-			st, err := c.Meta.RaftStatus(ctx)
+			st, err := c.TransferLeader(ctx, to)
 			if err != nil {
 				return err
 			}

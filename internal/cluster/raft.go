@@ -11,8 +11,12 @@ import (
 	"github.com/vstack/vstack/internal/wire"
 )
 
-// joinPoll is how often a member that joins is looked at.
-const joinPoll = 250 * time.Millisecond
+const (
+	// joinPoll is how often a member that joins is looked at, followPoll one that is to
+	// follow another leader.
+	joinPoll   = 250 * time.Millisecond
+	followPoll = 25 * time.Millisecond
+)
 
 // JoinMember adds a member and waits until it has its vote. say is told of its progress.
 func (c *Cluster) JoinMember(ctx context.Context, id vstack.HostID, raft, api string, say func(string)) (wire.RaftStatus, error) {
@@ -83,6 +87,31 @@ func (c *Cluster) LeaveMember(ctx context.Context, id vstack.HostID, force bool)
 			return st, err
 		}
 		select { // the member that answered hears of it in a moment
+		case <-ctx.Done():
+			return st, nil
+		case <-tick.C:
+		}
+	}
+}
+
+// TransferLeader hands leadership over, and waits until every member that answers follows
+// the new leader: whoever looks next finds it, whichever member is asked.
+func (c *Cluster) TransferLeader(ctx context.Context, to string) (wire.RaftStatus, error) {
+	if err := c.Meta.TransferLeader(ctx, to); err != nil {
+		return wire.RaftStatus{}, console.Hint(err, "vstack raft peers")
+	}
+	tick := time.NewTicker(followPoll)
+	defer tick.Stop()
+	for {
+		st, err := c.Meta.RaftStatus(ctx)
+		if err != nil {
+			return st, err
+		}
+		late := slices.ContainsFunc(st.Peers, func(p wire.RaftPeer) bool { return p.Reached && p.Standing == "member" && p.Follows != st.Leader })
+		if st.Leader != "" && !late {
+			return st, nil
+		}
+		select {
 		case <-ctx.Done():
 			return st, nil
 		case <-tick.C:

@@ -209,6 +209,8 @@ type RaftPeer struct {
 	Checksum string `json:"checksum,omitempty"`
 	// LastContact is seconds since the peer heard from a leader; 0 on the leader.
 	LastContact float64 `json:"last_contact"`
+	// Follows is the leader that the peer knows, itself where it leads.
+	Follows string `json:"follows,omitempty"`
 	// DiskWrite is seconds that the last write of its log took.
 	DiskWrite float64 `json:"disk_write,omitempty"`
 	// DiskSlow is the share, 0 to 1, of the last 10 s in which a write of its log longer

@@ -124,3 +124,22 @@ func TestCloseWaitsForRequestsInTheQueue(t *testing.T) {
 		}
 	}
 }
+
+func TestATransferEndsWhenTheNextLeaderIsKnown(t *testing.T) {
+	g := newGroup(t, 3)
+	for i := range g.nodes {
+		g.start(i)
+	}
+	for range 20 {
+		led := g.leader()
+		to := (led + 1) % 3
+		g.eventually("a transfer", func() bool { // refused until the other is caught up
+			err := g.nodes[led].Transfer(g.peers[to].ID)
+			if got := g.nodes[led].Leader(); err == nil && got != g.peers[to].ID {
+				t.Fatalf("transfer ended, and %s follows %q, want %s", g.peers[led].ID, got, g.peers[to].ID)
+			}
+			return err == nil
+		})
+		g.eventually("its leadership", func() bool { _, ok := g.nodes[to].Leading(); return ok })
+	}
+}

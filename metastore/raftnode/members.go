@@ -12,6 +12,9 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 )
 
+// successorCheck is how often a leader that handed over looks who leads after it.
+const successorCheck = 5 * time.Millisecond
+
 // Member is one entry of the configuration. Raft knows it as ID.Instance, at an address
 // that carries both of its listeners: so the configuration tells every member where
 // the others serve.
@@ -159,9 +162,11 @@ func (n *Node) change(ctx context.Context, what string, f func(time.Duration) ra
 	return nil
 }
 
-// Transfer hands leadership to a member, or to the most up to date for an empty id.
+// Transfer hands leadership to a member, or to the most up to date for an empty id, and
+// waits until this member follows it.
 func (n *Node) Transfer(to string) error {
-	if _, ok := n.Leading(); !ok {
+	led, ok := n.Leading()
+	if !ok {
 		return fmt.Errorf("transfer leadership: %w: %s does not lead", vstack.ErrNoLeader, n.cfg.ID)
 	}
 	if to == n.cfg.ID {
@@ -190,5 +195,30 @@ func (n *Node) Transfer(to string) error {
 		}
 		return fmt.Errorf("transfer leadership to %q: %w: %v", to, vstack.ErrUnavailable, err)
 	}
-	return nil
+	return n.awaitSuccessor(led.Term, to)
+}
+
+// awaitSuccessor waits until somebody leads after this member did in a term: the library
+// is done with a transfer once the other was told to stand for election.
+func (n *Node) awaitSuccessor(term uint64, to string) error {
+	limit := time.NewTimer(max(2*n.cfg.Election, time.Second))
+	defer limit.Stop()
+	tick := time.NewTicker(successorCheck)
+	defer tick.Stop()
+	for {
+		switch now, lead := n.raft.CurrentTerm(), n.Leader(); {
+		case now == term || lead == "":
+		case to != "" && lead != to:
+			return fmt.Errorf("transfer leadership to %q: %w: %s was elected", to, vstack.ErrUnavailable, lead)
+		case lead != n.cfg.ID:
+			return nil
+		case n.raft.State() == raft.Leader: // it may still be named, and lead no more
+			return fmt.Errorf("transfer leadership: %w: %s was elected again", vstack.ErrUnavailable, lead)
+		}
+		select {
+		case <-tick.C:
+		case <-limit.C:
+			return fmt.Errorf("transfer leadership to %q: %w: handed over, and nobody leads yet", to, vstack.ErrUnavailable)
+		}
+	}
 }
