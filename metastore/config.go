@@ -12,7 +12,7 @@ import (
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
-	"github.com/vstack/vstack/metastore/raftnode"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 // PeerConfig is one member of the cluster.
@@ -82,7 +82,7 @@ type Config struct {
 	FeedHold time.Duration
 
 	// WrapLog injects faults under the Raft log; see raftnode.Config.
-	WrapLog func(raftnode.LogStable) raftnode.LogStable
+	WrapLog func(disk.Store) disk.Store
 }
 
 func orDefault[T comparable](v *T, d T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/raftnode"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 // grow starts a process that waits to be added.
@@ -208,12 +209,12 @@ func TestARollingRestartUnderLoadFailsNoRequest(t *testing.T) {
 
 // heldLog stores entries once the test lets go, so that its member lacks everything.
 type heldLog struct {
-	raftnode.LogStable
+	disk.Store
 	letGo <-chan struct{}
 }
 
-func (h heldLog) StoreLogs(l []*raft.Log) error { <-h.letGo; return h.LogStable.StoreLogs(l) }
-func (h heldLog) StoreLog(l *raft.Log) error    { <-h.letGo; return h.LogStable.StoreLog(l) }
+func (h heldLog) StoreLogs(l []*raft.Log) error { <-h.letGo; return h.Store.StoreLogs(l) }
+func (h heldLog) StoreLog(l *raft.Log) error    { <-h.letGo; return h.Store.StoreLog(l) }
 
 // growHeld adds a member that stores no entry before the test lets go.
 func growHeld(t *testing.T) (c *cluster, cl *metaclient.Client, i int, letGo func()) {
@@ -222,7 +223,7 @@ func growHeld(t *testing.T) (c *cluster, cl *metaclient.Client, i int, letGo fun
 		cfg.JoinTimeout = time.Second
 		if cfg.Join {
 			cfg.DiskTimeout = time.Hour
-			cfg.WrapLog = func(s raftnode.LogStable) raftnode.LogStable { return heldLog{s, held} }
+			cfg.WrapLog = func(s disk.Store) disk.Store { return heldLog{s, held} }
 		}
 	})
 	letGo = sync.OnceFunc(func() { close(held) })

@@ -7,20 +7,20 @@ import (
 
 	"github.com/hashicorp/raft"
 
-	"github.com/vstack/vstack/metastore/raftnode"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 // lazyLog is a disk that takes its time while it is told to.
 type lazyLog struct {
-	raftnode.LogStable
+	disk.Store
 	slow *atomic.Bool
 }
 
 func (l lazyLog) StoreLogs(logs []*raft.Log) error {
 	if l.slow.Load() {
-		time.Sleep(2 * raftnode.SlowWrite) // the fault itself
+		time.Sleep(2 * disk.SlowWrite) // the fault itself
 	}
-	return l.LogStable.StoreLogs(logs)
+	return l.Store.StoreLogs(logs)
 }
 
 func (m *member) handovers(t *testing.T) (n float64) {
@@ -42,7 +42,7 @@ func TestALeaderWithASlowDiskHandsOver(t *testing.T) {
 	t.Parallel()
 	disks := map[string]*atomic.Bool{"h1": {}, "h2": {}, "h3": {}}
 	c := newCluster(t, 3, func(cfg *Config) {
-		cfg.WrapLog = func(s raftnode.LogStable) raftnode.LogStable { return lazyLog{s, disks[cfg.ID]} }
+		cfg.WrapLog = func(s disk.Store) disk.Store { return lazyLog{s, disks[cfg.ID]} }
 	})
 	c.register()
 	cl := c.client()

@@ -15,7 +15,7 @@ import (
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
-	"github.com/vstack/vstack/metastore/raftnode"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 const (
@@ -27,7 +27,7 @@ const (
 	slowThaw  = 15 * time.Millisecond
 	// calmShare is the share of slow writes that a busy machine may have without a fault.
 	calmShare = 0.05
-	calmLimit = 2 * raftnode.DiskWindow
+	calmLimit = 2 * disk.Window
 	// pressers write at a time to a log whose disk is full: its file may have pages to
 	// spare, which the load alone would take a minute to use up.
 	pressers = 8

@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/wire"
-	"github.com/vstack/vstack/metastore/raftnode"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 const (
-	// slowShare of the last raftnode.DiskWindow in slow writes, in at least slowStalls of
+	// slowShare of the last disk.Window in slow writes, in at least slowStalls of
 	// them, is a slow disk: one hiccup is none.
 	slowShare  = 0.3
 	slowStalls = 3
@@ -44,7 +44,7 @@ func (m *Manager) RunDisk(ctx context.Context) {
 	}
 }
 
-func slow(d raftnode.DiskPace) bool { return d.Slow >= slowShare && d.Stalls >= slowStalls }
+func slow(d disk.Pace) bool { return d.Slow >= slowShare && d.Stalls >= slowStalls }
 
 // handOver gives the leadership to a better disk, if there is one, and returns how long
 // to leave it at that.

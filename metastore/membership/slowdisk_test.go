@@ -5,20 +5,20 @@ import (
 	"testing"
 
 	"github.com/vstack/vstack/internal/wire"
-	"github.com/vstack/vstack/metastore/raftnode"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 func TestADiskIsSlowForAWhileOnly(t *testing.T) {
 	for name, tc := range map[string]struct {
-		pace raftnode.DiskPace
+		pace disk.Pace
 		want bool
 	}{
-		"nothing written":          {raftnode.DiskPace{}, false},
-		"a good disk":              {raftnode.DiskPace{Slow: 0, Stalls: 0, Writes: 900}, false},
-		"one hiccup, however long": {raftnode.DiskPace{Slow: 0.3, Stalls: 1, Writes: 900}, false},
-		"hiccups now and then":     {raftnode.DiskPace{Slow: 0.1, Stalls: 8, Writes: 900}, false},
-		"one hiccup after another": {raftnode.DiskPace{Slow: 0.3, Stalls: 3, Writes: 900}, true},
-		"all writes slow":          {raftnode.DiskPace{Slow: 0.97, Stalls: 20, Writes: 20}, true},
+		"nothing written":          {disk.Pace{}, false},
+		"a good disk":              {disk.Pace{Slow: 0, Stalls: 0, Writes: 900}, false},
+		"one hiccup, however long": {disk.Pace{Slow: 0.3, Stalls: 1, Writes: 900}, false},
+		"hiccups now and then":     {disk.Pace{Slow: 0.1, Stalls: 8, Writes: 900}, false},
+		"one hiccup after another": {disk.Pace{Slow: 0.3, Stalls: 3, Writes: 900}, true},
+		"all writes slow":          {disk.Pace{Slow: 0.97, Stalls: 20, Writes: 20}, true},
 	} {
 		if got := slow(tc.pace); got != tc.want {
 			t.Errorf("%s: %v", name, got)

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 // configurationOf is the first configuration: all founders vote.
@@ -33,7 +35,7 @@ func resumeBootstrap(logs raft.LogStore, stable raft.StableStore, snaps raft.Sna
 	if err != nil {
 		return fmt.Errorf("list raft snapshots: %w", err)
 	}
-	if _, err := stable.GetUint64([]byte(keyVoteTerm)); err == nil || last != 0 || len(list) != 0 {
+	if _, err := stable.GetUint64([]byte(disk.KeyVoteTerm)); err == nil || last != 0 || len(list) != 0 {
 		return nil
 	}
 	return stable.SetUint64([]byte("CurrentTerm"), 0)

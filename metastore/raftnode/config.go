@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 // MaxPeers bounds a cluster.
@@ -79,7 +80,7 @@ type Config struct {
 	// TrailingLogs stay behind a snapshot, for followers a little behind. Default 10,240.
 	TrailingLogs uint64
 	// WrapLog wraps the store under the guard; for fault injection. Default none.
-	WrapLog func(LogStable) LogStable
+	WrapLog func(disk.Store) disk.Store
 }
 
 func orDefault[T comparable](v *T, d T) {

@@ -144,7 +144,7 @@ func (n *Node) started() error {
 }
 
 // startOnFirstWrite has a member that joins note its start before Raft's first write.
-func (n *Node) startOnFirstWrite() { n.guard.onFirst(n.started) }
+func (n *Node) startOnFirstWrite() { n.guard.OnFirst(n.started) }
 
 func (n *Node) enterCluster(genesis string) {
 	n.setStanding(Belongs, "")

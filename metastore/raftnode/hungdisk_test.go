@@ -20,6 +20,7 @@ import (
 
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 // childEnv carries a child member's configuration: a member that must end its process
@@ -45,10 +46,10 @@ func runChild(spec string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	disk := &slowBolt{}
+	slow := &slowBolt{}
 	cfg := memberConfig(c.ID, c.Dir, c.Peers, id, &counter{}, func(error) { os.Exit(exitFatal) })
 	cfg.DiskTimeout = 500 * time.Millisecond
-	cfg.WrapLog = func(s LogStable) LogStable { disk.LogStable = s; return disk }
+	cfg.WrapLog = func(s disk.Store) disk.Store { slow.Store = s; return slow }
 	n, err := Open(cfg)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -59,12 +60,12 @@ func runChild(spec string) int {
 	for lines.Scan() { // the end of input ends the child, whatever happened
 		switch lines.Text() {
 		case "idle":
-			disk.hang()
+			slow.hang()
 			continue // nothing is written but what the member itself tries
 		case "hang":
-			disk.hang()
+			slow.hang()
 		case "eio":
-			time.AfterFunc(100*time.Millisecond, func() { disk.err.Store(&errIO) })
+			time.AfterFunc(100*time.Millisecond, func() { slow.err.Store(&errIO) })
 			writeOn(n)
 			continue
 		case "fill":
@@ -103,7 +104,7 @@ var errIO error = syscall.EIO
 
 // slowBolt holds log writes of a real store, for ever, or fails them.
 type slowBolt struct {
-	LogStable
+	disk.Store
 	err  atomic.Pointer[error]
 	mu   sync.Mutex
 	hung bool
@@ -129,12 +130,12 @@ func (s *slowBolt) StoreLogs(l []*raft.Log) error {
 	if err := s.err.Load(); err != nil {
 		return *err
 	}
-	return s.LogStable.StoreLogs(l)
+	return s.Store.StoreLogs(l)
 }
 
 func (s *slowBolt) SetUint64(k []byte, v uint64) error {
 	s.wait()
-	return s.LogStable.SetUint64(k, v)
+	return s.Store.SetUint64(k, v)
 }
 
 func TestALeaderWhoseDiskHangsIsReplaced(t *testing.T) {

@@ -19,7 +19,7 @@ func (n *Node) follow() {
 			return
 		case leads := <-n.notify:
 			n.established.Store(nil)
-			n.guard.lead(leads)
+			n.guard.Lead(leads)
 			if leads {
 				n.wg.Add(1)
 				go n.establish(n.raft.CurrentTerm())

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 // simDisk is what survives a kill: every write that had returned. Its writes take the
@@ -92,8 +93,8 @@ func (d *simDisk) survivor(t *testing.T) *raft.InmemStore {
 	if term, err := d.GetUint64([]byte("CurrentTerm")); err == nil {
 		check(out.SetUint64([]byte("CurrentTerm"), term))
 	}
-	if vote, err := d.Get([]byte(keyVote)); err == nil {
-		check(out.Set([]byte(keyVote), vote))
+	if vote, err := d.Get([]byte(disk.KeyVote)); err == nil {
+		check(out.Set([]byte(disk.KeyVote), vote))
 	}
 	return out
 }
@@ -304,12 +305,12 @@ func (c *simCluster) start(m *simMember) {
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	r := &simRun{Node: n, disk: &simDisk{InmemStore: m.store}}
 	r.fsm = &simFSM{log: c.log, changed: make(chan struct{})}
-	var store LogStable = r.disk
+	var store disk.Store = r.disk
 	var stable raft.StableStore = r.disk
 	// No probe: it would wait for the lock of a write, which is no virtual time.
-	n.guard = newGuard(r.disk, n.cfg.DiskTimeout, 0, n.fatal)
+	n.guard = disk.NewGuard(r.disk, n.cfg.DiskTimeout, 0, n.fatal)
 	if !c.opt.bare { // else nothing is written through it
-		store, stable = n.guard, &votes{StableStore: n.guard}
+		store, stable = n.guard, &disk.Votes{StableStore: n.guard}
 	}
 	var err error
 	if n.log, err = raft.NewLogCache(logCacheSize, store); err != nil {

@@ -15,13 +15,13 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 const (
 	maxInFlight    = 4096 // writes that wait for their commit
 	maxAppend      = 512  // entries of one AppendEntries
 	logCacheSize   = 512
-	keptSnapshots  = 2
 	connectionPool = 3
 )
 
@@ -31,7 +31,7 @@ type Node struct {
 	raft      *raft.Raft
 	log       raft.LogStore
 	bolt      *raftboltdb.BoltStore
-	guard     *guard
+	guard     *disk.Guard
 	transport transport
 	streams   *streams
 	origin    atomic.Pointer[origin] // of the directory; written by settle and the guard
@@ -93,21 +93,20 @@ func (n *Node) open() error {
 	if err != nil {
 		return fmt.Errorf("open raft log %s: %w", n.cfg.Dir, err)
 	}
-	var store LogStable = n.bolt
+	var store disk.Store = n.bolt
 	if n.cfg.WrapLog != nil {
 		store = n.cfg.WrapLog(store)
 	}
-	n.guard = newGuard(store, n.cfg.DiskTimeout, n.cfg.ProbeEvery, n.fatal)
+	n.guard = disk.NewGuard(store, n.cfg.DiskTimeout, n.cfg.ProbeEvery, n.fatal)
 	if n.log, err = raft.NewLogCache(logCacheSize, n.guard); err != nil {
 		return fmt.Errorf("make raft log cache: %w", err)
 	}
 	hlog := newLogger(n.cfg.Logger)
-	files, err := raft.NewFileSnapshotStoreWithLogger(n.cfg.Dir, keptSnapshots, hlog)
+	snaps, err := disk.OpenSnapshots(n.cfg.Dir, hlog)
 	if err != nil {
-		return fmt.Errorf("open raft snapshots: %w", err)
+		return err
 	}
-	snaps := &pacedSnapshots{FileSnapshotStore: files, dir: n.cfg.Dir}
-	stable := &votes{StableStore: n.guard}
+	stable := &disk.Votes{StableStore: n.guard}
 	from, err := n.claim(stable, snaps)
 	if err != nil {
 		return err
@@ -262,7 +261,7 @@ func (n *Node) release() {
 	}
 	n.wg.Wait()
 	if n.guard != nil {
-		n.guard.close()
+		n.guard.Close()
 	}
 	if n.bolt != nil {
 		if err := n.bolt.Close(); err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 // counter is an FSM that counts what it was given.
@@ -191,7 +192,7 @@ func TestADirectoryBelongsToOneMember(t *testing.T) {
 
 func TestABootstrapThatWasCutOffIsRepeated(t *testing.T) {
 	g := newGroup(t, 1)
-	half := newSlowStore()
+	half := raft.NewInmemStore()
 	cfg := g.config(0)
 	cfg.withDefaults()
 	conf := (&Node{cfg: cfg}).raftConfig()
@@ -202,7 +203,7 @@ func TestABootstrapThatWasCutOffIsRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	conf.LocalID = "h1.1"
-	stable := &votes{StableStore: half}
+	stable := &disk.Votes{StableStore: half}
 	if has, err := hasState(half, stable, snaps); err != nil || has {
 		t.Fatalf("a bootstrap that was cut off counts as state: %v, %v", has, err)
 	}

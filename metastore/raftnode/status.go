@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/raft"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 // Status is what this member knows of itself.
@@ -19,7 +21,7 @@ type Status struct {
 	Members     []Member
 	DiskWrite   time.Duration // that the last write of the log took
 	DiskWorst   time.Duration // the longest since the start
-	Disk        DiskPace
+	Disk        disk.Pace
 }
 
 // Status reads the member's state.
@@ -43,13 +45,13 @@ func (n *Node) Status() Status {
 		}
 	}
 	s.Members = n.Members()
-	s.DiskWrite, s.DiskWorst = time.Duration(n.guard.took.Load()), time.Duration(n.guard.longest.Load())
+	s.DiskWrite, s.DiskWorst = n.guard.Last(), n.guard.Longest()
 	s.Disk = n.Disk()
 	return s
 }
 
 // Disk is how the log was written lately.
-func (n *Node) Disk() DiskPace { return n.guard.pace.read(time.Now()) }
+func (n *Node) Disk() disk.Pace { return n.guard.Pace() }
 
 // Instance is this directory's.
 func (n *Node) Instance() string { return n.origin.Load().Instance }
@@ -91,7 +93,7 @@ func (n *Node) register() error {
 			}
 			return 0
 		}),
-		gauge("vstack_raftnode_disk_write_seconds", "Time that the last write of the log took.", func() float64 { return time.Duration(n.guard.took.Load()).Seconds() }),
+		gauge("vstack_raftnode_disk_write_seconds", "Time that the last write of the log took.", func() float64 { return n.guard.Last().Seconds() }),
 		gauge("vstack_raftnode_disk_slow_ratio", "Share of the last 10 s in which a write of the log longer than 100 ms was under way.", func() float64 { return n.Disk().Slow }),
 		gauge("vstack_raftnode_inflight_count", "Writes that wait for their commit.", func() float64 { return float64(len(n.slots)) }),
 	} {

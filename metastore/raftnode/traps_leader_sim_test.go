@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 // The tests of this file show the library's traps: first what happens without the
@@ -144,11 +145,11 @@ func TestAVoteIsTwoWritesWithoutTheWrapper(t *testing.T) {
 		return out
 	}
 	without := keys(t, true)
-	if i := slices.Index(without, keyVoteTerm); i < 0 || without[i+1] != keyVoteCand {
+	if i := slices.Index(without, disk.KeyVoteTerm); i < 0 || without[i+1] != disk.KeyVoteCand {
 		t.Errorf("the library's writes are %q", without)
 	}
 	with := keys(t, false)
-	if !slices.Contains(with, keyVote) || slices.Contains(with, keyVoteTerm) || slices.Contains(with, keyVoteCand) {
+	if !slices.Contains(with, disk.KeyVote) || slices.Contains(with, disk.KeyVoteTerm) || slices.Contains(with, disk.KeyVoteCand) {
 		t.Errorf("with the wrapper the writes are %q", with)
 	}
 }

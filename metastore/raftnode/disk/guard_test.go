@@ -1,4 +1,4 @@
-package raftnode
+package disk
 
 import (
 	"errors"
@@ -14,12 +14,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if spec := os.Getenv(childEnv); spec != "" {
-		os.Exit(runChild(spec))
-	}
-	if spec := os.Getenv(fsyncEnv); spec != "" {
-		os.Exit(runFsyncs(spec))
-	}
 	if os.Getenv(stoppedEnv) != "" {
 		os.Exit(runStopped())
 	}
@@ -68,7 +62,7 @@ func (s *slowStore) SetUint64(k []byte, v uint64) error {
 func TestGuardEndsTheMemberWhoseDiskHangs(t *testing.T) {
 	s := newSlowStore()
 	fatal := make(chan error, 4)
-	g := newGuard(s, 20*time.Millisecond, 0, func(err error) { fatal <- err })
+	g := NewGuard(s, 20*time.Millisecond, 0, func(err error) { fatal <- err })
 	if err := g.StoreLogs([]*raft.Log{{Index: 1}}); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +81,7 @@ func TestGuardEndsTheMemberWhoseDiskHangs(t *testing.T) {
 	if err := g.StoreLogs([]*raft.Log{{Index: 3}}); err == nil {
 		t.Fatal("a write is accepted after one of unknown outcome")
 	}
-	g.close()
+	g.Close()
 	if len(fatal) != 0 {
 		t.Error("told twice")
 	}
@@ -97,8 +91,8 @@ func TestGuardEndsTheMemberWhoseWriteFails(t *testing.T) {
 	s := newSlowStore()
 	s.err = errors.New("input/output error")
 	fatal := make(chan error, 4)
-	g := newGuard(s, time.Second, 0, func(err error) { fatal <- err })
-	defer g.close()
+	g := NewGuard(s, time.Second, 0, func(err error) { fatal <- err })
+	defer g.Close()
 	if err := g.SetUint64([]byte("CurrentTerm"), 3); !errors.Is(err, s.err) {
 		t.Fatalf("answered %v", err)
 	}
@@ -111,15 +105,15 @@ func TestGuardEndsTheMemberWhoseWriteFails(t *testing.T) {
 
 func TestAVoteIsOneWrite(t *testing.T) {
 	s := newSlowStore()
-	v := &votes{StableStore: s}
-	if _, err := v.GetUint64([]byte(keyVoteTerm)); err == nil || err.Error() != "not found" {
+	v := &Votes{StableStore: s}
+	if _, err := v.GetUint64([]byte(KeyVoteTerm)); err == nil || err.Error() != "not found" {
 		t.Fatalf("before any vote: %v, want the store's own not found", err)
 	}
 	cast := func(term uint64, cand string) error {
-		if err := v.SetUint64([]byte(keyVoteTerm), term); err != nil {
+		if err := v.SetUint64([]byte(KeyVoteTerm), term); err != nil {
 			return err
 		}
-		return v.Set([]byte(keyVoteCand), []byte(cand))
+		return v.Set([]byte(KeyVoteCand), []byte(cand))
 	}
 	if err := cast(4, "h1"); err != nil {
 		t.Fatal(err)
@@ -128,12 +122,12 @@ func TestAVoteIsOneWrite(t *testing.T) {
 		t.Fatalf("a vote took %d writes", s.writes)
 	}
 	// A crash between the two steps of the library leaves the vote before.
-	if err := v.SetUint64([]byte(keyVoteTerm), 5); err != nil {
+	if err := v.SetUint64([]byte(KeyVoteTerm), 5); err != nil {
 		t.Fatal(err)
 	}
-	again := &votes{StableStore: s}
-	term, err := again.GetUint64([]byte(keyVoteTerm))
-	cand, err2 := again.Get([]byte(keyVoteCand))
+	again := &Votes{StableStore: s}
+	term, err := again.GetUint64([]byte(KeyVoteTerm))
+	cand, err2 := again.Get([]byte(KeyVoteCand))
 	if err != nil || err2 != nil || term != 4 || string(cand) != "h1" {
 		t.Fatalf("after a crash: term %d for %q, %v %v", term, cand, err, err2)
 	}
@@ -142,10 +136,10 @@ func TestAVoteIsOneWrite(t *testing.T) {
 		t.Fatal("a vote that is not durable is cast")
 	}
 	s.err = nil
-	if term, _ := v.GetUint64([]byte(keyVoteTerm)); term != 4 {
+	if term, _ := v.GetUint64([]byte(KeyVoteTerm)); term != 4 {
 		t.Fatalf("the vote that was not cast reads as term %d", term)
 	}
-	if err := v.Set([]byte(keyVoteCand), []byte("h3")); !errors.Is(err, vstack.ErrInternal) {
+	if err := v.Set([]byte(KeyVoteCand), []byte("h3")); !errors.Is(err, vstack.ErrInternal) {
 		t.Fatalf("a candidate without a term: %v", err)
 	}
 	if err := v.SetUint64([]byte("CurrentTerm"), 9); err != nil {
@@ -153,21 +147,5 @@ func TestAVoteIsOneWrite(t *testing.T) {
 	}
 	if got, _ := v.GetUint64([]byte("CurrentTerm")); got != 9 {
 		t.Fatalf("other keys pass through: %d", got)
-	}
-}
-
-func TestErrorsSayWhatIsKnown(t *testing.T) {
-	n := &Node{}
-	for from, want := range map[error]error{
-		raft.ErrNotLeader:          vstack.ErrNoLeader,
-		raft.ErrLeadershipLost:     vstack.ErrOutcomeUnknown,
-		raft.ErrRaftShutdown:       vstack.ErrOutcomeUnknown,
-		raft.ErrAbortedByRestore:   vstack.ErrOutcomeUnknown,
-		raft.ErrEnqueueTimeout:     vstack.ErrUnavailable,
-		errors.New("no such disk"): vstack.ErrOutcomeUnknown,
-	} {
-		if got := n.explain(from); !errors.Is(got, want) {
-			t.Errorf("%v: %v, want %v", from, got, want)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package raftnode
+package disk
 
 import (
 	"encoding/binary"
@@ -12,23 +12,23 @@ import (
 
 // Keys that the library uses, and the one that stands for two of them here.
 const (
-	keyVoteTerm = "LastVoteTerm"
-	keyVoteCand = "LastVoteCand"
-	keyVote     = "VstackVote" // term, 8 bytes big-endian, then the candidate
+	KeyVoteTerm = "LastVoteTerm"
+	KeyVoteCand = "LastVoteCand"
+	KeyVote     = "VstackVote" // term, 8 bytes big-endian, then the candidate
 )
 
-// votes makes a vote one durable write: the library sets the term of a vote and then
+// Votes makes a vote one durable write: the library sets the term of a vote and then
 // its candidate, and a crash between the two leaves a vote for the wrong candidate.
 // The term is held back until the candidate comes; it is no vote before that.
-type votes struct {
+type Votes struct {
 	raft.StableStore
 
 	mu      sync.Mutex
 	pending []byte // term that waits for its candidate
 }
 
-func (v *votes) SetUint64(key []byte, val uint64) error {
-	if string(key) != keyVoteTerm {
+func (v *Votes) SetUint64(key []byte, val uint64) error {
+	if string(key) != KeyVoteTerm {
 		return v.StableStore.SetUint64(key, val)
 	}
 	v.mu.Lock()
@@ -37,8 +37,8 @@ func (v *votes) SetUint64(key []byte, val uint64) error {
 	return nil
 }
 
-func (v *votes) Set(key, val []byte) error {
-	if string(key) != keyVoteCand {
+func (v *Votes) Set(key, val []byte) error {
+	if string(key) != KeyVoteCand {
 		return v.StableStore.Set(key, val)
 	}
 	v.mu.Lock()
@@ -48,11 +48,11 @@ func (v *votes) Set(key, val []byte) error {
 	}
 	vote := append(v.pending, val...)
 	v.pending = nil // even on an error: it was not cast
-	return v.StableStore.Set([]byte(keyVote), vote)
+	return v.StableStore.Set([]byte(KeyVote), vote)
 }
 
-func (v *votes) GetUint64(key []byte) (uint64, error) {
-	if string(key) != keyVoteTerm {
+func (v *Votes) GetUint64(key []byte) (uint64, error) {
+	if string(key) != KeyVoteTerm {
 		return v.StableStore.GetUint64(key)
 	}
 	vote, err := v.vote()
@@ -62,8 +62,8 @@ func (v *votes) GetUint64(key []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(vote), nil
 }
 
-func (v *votes) Get(key []byte) ([]byte, error) {
-	if string(key) != keyVoteCand {
+func (v *Votes) Get(key []byte) ([]byte, error) {
+	if string(key) != KeyVoteCand {
 		return v.StableStore.Get(key)
 	}
 	vote, err := v.vote()
@@ -74,8 +74,8 @@ func (v *votes) Get(key []byte) ([]byte, error) {
 }
 
 // vote reads the durable vote; the store's own "not found" when there is none.
-func (v *votes) vote() ([]byte, error) {
-	vote, err := v.StableStore.Get([]byte(keyVote))
+func (v *Votes) vote() ([]byte, error) {
+	vote, err := v.StableStore.Get([]byte(KeyVote))
 	if err != nil {
 		return nil, err
 	}

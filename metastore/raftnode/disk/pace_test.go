@@ -1,4 +1,4 @@
-package raftnode
+package disk
 
 import (
 	"math"
@@ -18,17 +18,17 @@ func TestPaceOfADisk(t *testing.T) {
 		writes []write
 		under  float64 // a write that began then and has not ended; 0 for none
 		now    float64
-		want   DiskPace
+		want   Pace
 	}{
-		"nothing was written":            {nil, 0, 5, DiskPace{}},
-		"a good disk":                    {every(1000, 0.01, 0.004), 0, 9.9, DiskPace{0, 0, 1000}},
-		"one hiccup":                     {append(every(100, 0.01, 0.004), write{2, 0.5}), 0, 3, DiskPace{0.05, 1, 101}},
-		"slow from beginning to end":     {every(20, 0.5, 0.4), 0, 9.95, DiskPace{0.8, 20, 20}},
-		"what was long ago is forgotten": {every(20, 0.5, 0.4), 0, 30, DiskPace{}},
-		"half of it is":                  {every(20, 0.5, 0.4), 0, 14.95, DiskPace{0.4, 10, 10}},
-		"a write that takes its time":    {nil, 2, 4, DiskPace{0.2, 1, 1}},
-		"a write that has just begun":    {nil, 2, 2.05, DiskPace{}},
-		"never more than all the time":   {every(20, 0.5, 0.49), 9.99, 25, DiskPace{1, 1, 1}},
+		"nothing was written":            {nil, 0, 5, Pace{}},
+		"a good disk":                    {every(1000, 0.01, 0.004), 0, 9.9, Pace{0, 0, 1000}},
+		"one hiccup":                     {append(every(100, 0.01, 0.004), write{2, 0.5}), 0, 3, Pace{0.05, 1, 101}},
+		"slow from beginning to end":     {every(20, 0.5, 0.4), 0, 9.95, Pace{0.8, 20, 20}},
+		"what was long ago is forgotten": {every(20, 0.5, 0.4), 0, 30, Pace{}},
+		"half of it is":                  {every(20, 0.5, 0.4), 0, 14.95, Pace{0.4, 10, 10}},
+		"a write that takes its time":    {nil, 2, 4, Pace{0.2, 1, 1}},
+		"a write that has just begun":    {nil, 2, 2.05, Pace{}},
+		"never more than all the time":   {every(20, 0.5, 0.49), 9.99, 25, Pace{1, 1, 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// A whole second, so that slices lie as the table says.

@@ -1,4 +1,4 @@
-package raftnode
+package disk
 
 import (
 	"fmt"
@@ -11,16 +11,16 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 )
 
-// LogStable is what bbolt gives Raft.
-type LogStable interface {
+// Store is what bbolt gives Raft.
+type Store interface {
 	raft.LogStore
 	raft.StableStore
 }
 
-// guard bounds the time of writes and lets none pass after one went wrong. Reads come
+// Guard bounds the time of writes and lets none pass after one went wrong. Reads come
 // from the page cache and are not guarded.
-type guard struct {
-	LogStable
+type Guard struct {
+	Store
 	timeout time.Duration
 	fatal   func(error)
 
@@ -45,10 +45,10 @@ type job struct {
 	result chan error // buffered: nobody may be waiting any more
 }
 
-// newGuard starts a guard. With a probe, a log that was not written for so long gets a
+// NewGuard starts a guard. With a probe, a log that was not written for so long gets a
 // small write while this member leads; what a follower appends tries its disk.
-func newGuard(s LogStable, timeout, probe time.Duration, fatal func(error)) *guard {
-	g := &guard{LogStable: s, timeout: timeout, fatal: fatal, jobs: make(chan job), done: make(chan struct{}), stop: make(chan struct{})}
+func NewGuard(s Store, timeout, probe time.Duration, fatal func(error)) *Guard {
+	g := &Guard{Store: s, timeout: timeout, fatal: fatal, jobs: make(chan job), done: make(chan struct{}), stop: make(chan struct{})}
 	go g.work()
 	if probe > 0 {
 		g.idle.Add(1)
@@ -57,26 +57,35 @@ func newGuard(s LogStable, timeout, probe time.Duration, fatal func(error)) *gua
 	return g
 }
 
-// onFirst has f run once before the next write, which is refused if f errs.
-func (g *guard) onFirst(f func() error) {
+// OnFirst has f run once before the next write, which is refused if f errs.
+func (g *Guard) OnFirst(f func() error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.first = f
 }
 
-// lead says whether this member leads; a member of a simulation has no guard.
-func (g *guard) lead(leads bool) {
+// Lead says whether this member leads; a member of a simulation has no guard.
+func (g *Guard) Lead(leads bool) {
 	if g != nil {
 		g.probing.Store(leads)
 	}
 }
+
+// Last is how long the last write took.
+func (g *Guard) Last() time.Duration { return time.Duration(g.took.Load()) }
+
+// Longest is how long the longest write took.
+func (g *Guard) Longest() time.Duration { return time.Duration(g.longest.Load()) }
+
+// Pace is how the log was written lately.
+func (g *Guard) Pace() Pace { return g.pace.read(time.Now()) }
 
 // keyProbe holds how often an idle disk was tried.
 const keyProbe = "VstackProbe"
 
 // probe writes to a disk that nobody uses, so that one that hangs or errs is found while
 // there is nothing to lose.
-func (g *guard) probe(every time.Duration) {
+func (g *Guard) probe(every time.Duration) {
 	defer g.idle.Done()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -93,22 +102,22 @@ func (g *guard) probe(every time.Duration) {
 }
 
 // quiet reports whether nothing was written for so long by a member that has begun to.
-func (g *guard) quiet(d time.Duration) bool {
+func (g *Guard) quiet(d time.Duration) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.first == nil && !g.wrote.IsZero() && time.Since(g.wrote) >= d
 }
 
 // work runs the writes one by one, as Raft issues them.
-func (g *guard) work() {
+func (g *Guard) work() {
 	defer close(g.done)
 	for j := range g.jobs {
 		j.result <- j.write()
 	}
 }
 
-// close ends the worker; a write that hangs is waited for.
-func (g *guard) close() {
+// Close ends the worker; a write that hangs is waited for.
+func (g *Guard) Close() {
 	g.mu.Lock()
 	if g.broken == nil {
 		g.broken = fmt.Errorf("raft log: %w", vstack.ErrClosed)
@@ -120,7 +129,7 @@ func (g *guard) close() {
 	<-g.done
 }
 
-func (g *guard) do(what string, write func() error) error {
+func (g *Guard) do(what string, write func() error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock() // one write at a time; Raft's snapshot goroutine truncates the log
 	if g.broken != nil {
@@ -161,7 +170,7 @@ const guardTicks = 20
 // await waits for a write until the deadline. It counts ticks, of which one at most is
 // kept while nobody receives: the time in which this process itself stood still, as
 // under SIGSTOP or in a stopped virtual machine, is no proof of a hung disk.
-func (g *guard) await(result <-chan error) (err error, answered bool) {
+func (g *Guard) await(result <-chan error) (err error, answered bool) {
 	tick := time.NewTicker(g.timeout / guardTicks)
 	defer tick.Stop()
 	for range guardTicks {
@@ -174,22 +183,22 @@ func (g *guard) await(result <-chan error) (err error, answered bool) {
 	return nil, false
 }
 
-func (g *guard) StoreLog(l *raft.Log) error {
-	return g.do("store an entry", func() error { return g.LogStable.StoreLog(l) })
+func (g *Guard) StoreLog(l *raft.Log) error {
+	return g.do("store an entry", func() error { return g.Store.StoreLog(l) })
 }
 
-func (g *guard) StoreLogs(ls []*raft.Log) error {
-	return g.do("store entries", func() error { return g.LogStable.StoreLogs(ls) })
+func (g *Guard) StoreLogs(ls []*raft.Log) error {
+	return g.do("store entries", func() error { return g.Store.StoreLogs(ls) })
 }
 
-func (g *guard) DeleteRange(first, last uint64) error {
-	return g.do("delete entries", func() error { return g.LogStable.DeleteRange(first, last) })
+func (g *Guard) DeleteRange(first, last uint64) error {
+	return g.do("delete entries", func() error { return g.Store.DeleteRange(first, last) })
 }
 
-func (g *guard) Set(k, v []byte) error {
-	return g.do("set "+string(k), func() error { return g.LogStable.Set(k, v) })
+func (g *Guard) Set(k, v []byte) error {
+	return g.do("set "+string(k), func() error { return g.Store.Set(k, v) })
 }
 
-func (g *guard) SetUint64(k []byte, v uint64) error {
-	return g.do("set "+string(k), func() error { return g.LogStable.SetUint64(k, v) })
+func (g *Guard) SetUint64(k []byte, v uint64) error {
+	return g.do("set "+string(k), func() error { return g.Store.SetUint64(k, v) })
 }

@@ -1,4 +1,4 @@
-package raftnode
+package disk
 
 import (
 	"sync"
@@ -9,14 +9,14 @@ const (
 	// SlowWrite is how long a write of the log takes that counts as slow. A write is two
 	// syncs: some milliseconds on flash, some tens on a spinning disk.
 	SlowWrite = 100 * time.Millisecond
-	// DiskWindow is the time that a DiskPace is about.
-	DiskWindow = 10 * time.Second
+	// Window is the time that a Pace is about.
+	Window = 10 * time.Second
 
 	paceSlice = time.Second
 )
 
-// DiskPace is how a member's log was written in the last DiskWindow.
-type DiskPace struct {
+// Pace is how a member's log was written in the last Window.
+type Pace struct {
 	// Slow is the share of that time, 0 to 1, in which a slow write was under way.
 	Slow float64
 	// Stalls are the slow writes, and Writes all of them. A write that has not ended is
@@ -24,11 +24,11 @@ type DiskPace struct {
 	Stalls, Writes int
 }
 
-// pace keeps what a DiskPace is made of, second by second.
+// pace keeps what a Pace is made of, second by second.
 type pace struct {
 	mu     sync.Mutex
 	began  time.Time // of the write that is under way; zero without one
-	slices [DiskWindow / paceSlice]paceOf
+	slices [Window / paceSlice]paceOf
 }
 
 // paceOf is one second.
@@ -62,10 +62,10 @@ func (p *pace) end(now time.Time) {
 }
 
 // read sums up what lies in the window that ends now.
-func (p *pace) read(now time.Time) DiskPace {
+func (p *pace) read(now time.Time) Pace {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var out DiskPace
+	var out Pace
 	var slow time.Duration
 	for _, s := range p.slices {
 		if age := now.Unix() - s.second; age >= 0 && age < int64(len(p.slices)) {
@@ -75,6 +75,6 @@ func (p *pace) read(now time.Time) DiskPace {
 	if took := now.Sub(p.began); !p.began.IsZero() && took >= SlowWrite {
 		slow, out.Stalls, out.Writes = slow+took, out.Stalls+1, out.Writes+1
 	}
-	out.Slow = min(1, slow.Seconds()/DiskWindow.Seconds())
+	out.Slow = min(1, slow.Seconds()/Window.Seconds())
 	return out
 }

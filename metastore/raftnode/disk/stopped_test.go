@@ -1,4 +1,4 @@
-package raftnode
+package disk
 
 import (
 	"bufio"
@@ -17,7 +17,7 @@ const stoppedEnv = "VSTACK_TEST_GUARD_CHILD"
 
 // lazyLog takes a fifth of a second for each write, half of the child's deadline, and in
 // steps, so that some of it is left after a stop.
-type lazyLog struct{ LogStable }
+type lazyLog struct{ Store }
 
 func (lazyLog) StoreLogs([]*raft.Log) error {
 	for range 10 {
@@ -26,9 +26,12 @@ func (lazyLog) StoreLogs([]*raft.Log) error {
 	return nil
 }
 
+// exitGaveUp ends a child whose guard gave up.
+const exitGaveUp = 3
+
 // runStopped prints a line for each write, and exits when the guard gives up.
 func runStopped() int {
-	g := newGuard(lazyLog{}, 400*time.Millisecond, 0, func(error) { os.Exit(exitFatal) })
+	g := NewGuard(lazyLog{}, 400*time.Millisecond, 0, func(error) { os.Exit(exitGaveUp) })
 	for {
 		if err := g.StoreLogs(nil); err != nil {
 			return 1

@@ -1,4 +1,4 @@
-package raftnode
+package disk
 
 import (
 	"errors"
@@ -6,22 +6,35 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
 
-// paceBytes of a snapshot go to the disk at a time: a write of the log waits no longer
-// than for that.
-const paceBytes = 1 << 20
+const (
+	kept = 2 // snapshots
+	// paceBytes of a snapshot go to the disk at a time: a write of the log waits no longer
+	// than for that.
+	paceBytes = 1 << 20
+)
 
-// pacedSnapshots syncs a snapshot while it is written. The library syncs it once at its
+// Snapshots syncs a snapshot while it is written. The library syncs it once at its
 // end, and writes of the log would then wait behind all of it.
-type pacedSnapshots struct {
+type Snapshots struct {
 	*raft.FileSnapshotStore
 	dir string // of the store
 }
 
+// OpenSnapshots opens the snapshots below a member's directory.
+func OpenSnapshots(dir string, logger hclog.Logger) (*Snapshots, error) {
+	files, err := raft.NewFileSnapshotStoreWithLogger(dir, kept, logger)
+	if err != nil {
+		return nil, fmt.Errorf("open raft snapshots: %w", err)
+	}
+	return &Snapshots{FileSnapshotStore: files, dir: dir}, nil
+}
+
 // Create begins a snapshot. The names are the library's: ID.tmp/state.bin until Close.
-func (p *pacedSnapshots) Create(version raft.SnapshotVersion, index, term uint64, conf raft.Configuration, confIndex uint64, trans raft.Transport) (raft.SnapshotSink, error) {
+func (p *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, conf raft.Configuration, confIndex uint64, trans raft.Transport) (raft.SnapshotSink, error) {
 	sink, err := p.FileSnapshotStore.Create(version, index, term, conf, confIndex, trans)
 	if err != nil {
 		return nil, err

@@ -1,22 +1,21 @@
-package raftnode
+package disk
 
 import (
 	"bytes"
 	"crypto/rand"
 	"io"
-	"log/slog"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
 
 func TestAPacedSnapshotIsWhatWasWritten(t *testing.T) {
 	dir := t.TempDir()
-	files, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, newLogger(slog.New(slog.DiscardHandler)))
+	p, err := OpenSnapshots(dir, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pacedSnapshots{FileSnapshotStore: files, dir: dir}
 	_, trans := raft.NewInmemTransport("x")
 	defer trans.Close()
 	begin := func() raft.SnapshotSink {
