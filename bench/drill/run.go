@@ -50,6 +50,7 @@ func (s *session) repeat(ctx context.Context, d Drill, n int) (report.Repetition
 	if err := s.awaitWrite(ctx, time.Now()); err != nil {
 		return report.Repetition{}, err
 	}
+	upload := s.loads.UnderWay()
 	t, err := d.run(ctx, s, n)
 	if err != nil {
 		return report.Repetition{}, err
@@ -64,6 +65,10 @@ func (s *session) repeat(ctx context.Context, d Drill, n int) (report.Repetition
 			return report.Repetition{}, err
 		}
 		writes = s.loads.Meta.Take()
+	}
+	// The upload that met the fault is read back with the others.
+	if err := load.Await(ctx, upload); err != nil {
+		return report.Repetition{}, err
 	}
 	if s.loads.Media != nil {
 		if err := s.loads.Media.ReadBack(ctx); err != nil {

@@ -75,6 +75,7 @@ func (s *Set) Start(ctx context.Context) {
 		}
 	}
 	if s.has(report.LoadUpload) {
+		s.Media.turn = make(chan struct{})
 		s.group.Go(func() error { return s.Media.upload(ctx) })
 	}
 	if s.has(report.LoadPlay) {
@@ -95,6 +96,28 @@ func (s *Set) Close() error {
 		s.Meta.close()
 	}
 	return err
+}
+
+// UnderWay is closed when the upload that is under way now has ended, one way or the
+// other; nil without one.
+func (s *Set) UnderWay() <-chan struct{} {
+	if s.Media == nil {
+		return nil
+	}
+	return s.Media.underWay()
+}
+
+// Await waits for what UnderWay returned.
+func Await(ctx context.Context, upload <-chan struct{}) error {
+	if upload == nil {
+		return nil
+	}
+	select {
+	case <-upload:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // Wait sleeps, and reports whether ctx was alive to the end of it.

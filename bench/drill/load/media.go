@@ -70,6 +70,7 @@ type Media struct {
 
 	mu   sync.Mutex
 	kept []vstack.VideoID // published and not read back yet; the oldest first
+	turn chan struct{}    // closed when the upload under way ends; nil without one
 }
 
 func openMedia(ctx context.Context, env Env, film bool) (*Media, error) {
@@ -108,7 +109,11 @@ func (m *Media) clip() string { return filepath.Join(m.dir, "clip.mp4") }
 // upload uploads one file after the other until ctx ends.
 func (m *Media) upload(ctx context.Context) error {
 	file := filepath.Join(m.dir, "upload.mp4")
+	defer m.turned(nil) // whoever waits from now on need not
 	for n := uint64(1); ctx.Err() == nil; n++ {
+		if n > 1 {
+			m.turned(make(chan struct{}))
+		}
 		if err := m.distinct(file, n); err != nil {
 			return err
 		}
@@ -128,6 +133,20 @@ func (m *Media) upload(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// turned tells those who wait that the upload under way has ended; next is of the next.
+func (m *Media) turned(next chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	close(m.turn)
+	m.turn = next
+}
+
+func (m *Media) underWay() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.turn
 }
 
 // keep notes a video that is to be read back, and returns those that are too many, so
