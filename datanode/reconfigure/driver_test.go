@@ -134,9 +134,13 @@ func (w *world) activate(ctx context.Context, changes []wire.EpochChange) (reply
 	return wire.ActivateReply{Activated: changes}, nil
 }
 
+// inForce has epochs begin; a repeated request changes nothing.
 func (w *world) inForce(changes []wire.EpochChange) {
 	w.change(func(groups []vstack.PGTargets) {
 		for _, c := range changes {
+			if groups[c.PG].Epoch >= c.Epoch {
+				continue
+			}
 			groups[c.PG] = vstack.PGTargets{Epoch: c.Epoch, Attempt: c.Attempt, Targets: groups[c.PG].Targets}
 		}
 	})
