@@ -15,6 +15,11 @@ import (
 	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
+// epochWindow is how many placement groups change their epoch at once. Those that do
+// wait for each other's syncs, so that more of them stop a write for longer; with fewer
+// the last group of a store waits for longer until it has a third copy again.
+const epochWindow = 8
+
 // PeerConfig is one member of the cluster.
 type PeerConfig struct {
 	ID   string
@@ -63,7 +68,7 @@ type Config struct {
 	// DeadAfter is a store's silence before its roles move to other stores; not before
 	// DownAfter. Default 10 min.
 	DeadAfter time.Duration
-	// EpochWindow is how many placement groups change their epoch at once. Default 16.
+	// EpochWindow is how many placement groups change their epoch at once. Default 8.
 	EpochWindow int
 	// AttemptTime is what a driver gets to bring a group to its next epoch before another
 	// is asked. Default 10 s.
@@ -106,7 +111,7 @@ func (c *Config) withDefaults() {
 	orDefault(&c.SuspectAfter, 3*time.Second)
 	orDefault(&c.DownAfter, 10*time.Second)
 	orDefault(&c.DeadAfter, 10*time.Minute)
-	orDefault(&c.EpochWindow, 16)
+	orDefault(&c.EpochWindow, epochWindow)
 	orDefault(&c.AttemptTime, 10*time.Second)
 	orDefault(&c.Tick, 250*time.Millisecond)
 	orDefault(&c.EchoEvery, 30*time.Second)

@@ -216,7 +216,7 @@ func TestAnOrderedReplacementMovesEveryRole(t *testing.T) {
 	var m *vstack.PlacementMap
 	c.eventually("the roles to have moved", func() bool {
 		m = c.placement()
-		if n := preparing(m); n > 16 {
+		if n := preparing(m); n > epochWindow {
 			t.Errorf("%d groups prepare at once", n)
 		}
 		return rolesOf(m, gone) == 0 && preparing(m) == 0
@@ -486,7 +486,7 @@ func TestANewLeaderFinishesAReplacement(t *testing.T) {
 	c, nodes := frozen(t, 4, true, func(cfg *Config) { cfg.DeadAfter = 3 * time.Second })
 	lost := storeID(0, 1)
 	nodes[0].set(func() { nodes[0].silent[lost] = true })
-	c.eventually("the first groups to prepare", func() bool { return preparing(c.placement()) == 16 })
+	c.eventually("the first groups to prepare", func() bool { return preparing(c.placement()) == epochWindow })
 	lead := c.leader()
 	c.stop(lead)
 	if next := c.leader(); next == lead {
