@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/loopback"
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -70,7 +70,7 @@ func newCluster(t *testing.T, n int, adjust func(*Config)) *cluster {
 		t.Fatal(err)
 	}
 	c.ca = ca
-	subnet := fmt.Sprintf("127.%d.%d", 1+rand.IntN(250), rand.IntN(255))
+	subnet := loopback.Subnet(t)
 	for i := range n {
 		c.addPeer(fmt.Sprintf("%s.%d", subnet, i+1))
 	}

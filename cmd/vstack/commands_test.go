@@ -86,7 +86,7 @@ func TestLabInitAndJoin(t *testing.T) {
 }
 
 func TestCommandsOnACluster(t *testing.T) {
-	s := newScenario(t, "127.40.0.1")
+	s := newScenario(t)
 	job, err := s.cluster.Upload(t.Context(), s.prog, clip(t, "2", "0"), cluster.UploadOptions{Title: "short one"})
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/deploy/demo"
+	"github.com/vstack/vstack/internal/loopback"
 )
 
 // runDemo runs `vstack demo --once` as a process of its own.
@@ -50,7 +51,7 @@ func processesIn(t *testing.T, dir string) []string {
 
 func TestDemoPlaysVerifiedAndLeavesNothingBehind(t *testing.T) {
 	tmp := t.TempDir()
-	res := runDemo(t, tmp, "--first-ip", "127.41.0.1")
+	res := runDemo(t, tmp, "--first-ip", loopback.Subnet(t)+".1")
 	if res.Playback.Total < 8 || res.Playback.Verified != res.Playback.Total {
 		t.Errorf("verified %d of %d chunks", res.Playback.Verified, res.Playback.Total)
 	}
@@ -71,7 +72,7 @@ func TestDemoPlaysVerifiedAndLeavesNothingBehind(t *testing.T) {
 
 func TestDemoFindsItsVideosAgain(t *testing.T) {
 	dir, file := filepath.Join(t.TempDir(), "lab"), clip(t, "4", "0")
-	first := runDemo(t, t.TempDir(), "--dir", dir, "--first-ip", "127.42.0.1", file)
+	first := runDemo(t, t.TempDir(), "--dir", dir, "--first-ip", loopback.Subnet(t)+".1", file)
 	second := runDemo(t, t.TempDir(), "--dir", dir, file)
 	if !second.Found || second.Upload != nil || second.Video.ID != first.Video.ID || second.Videos != 1 {
 		t.Errorf("second start: %+v", second.Video)
@@ -86,7 +87,7 @@ func TestDemoFindsItsVideosAgain(t *testing.T) {
 
 func TestDemoKilledLeavesNoProcess(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "lab")
-	cmd := exec.Command(os.Args[0], "demo", "--dir", dir, "--first-ip", "127.43.0.1", clip(t, "1", "0"))
+	cmd := exec.Command(os.Args[0], "demo", "--dir", dir, "--first-ip", loopback.Subnet(t)+".1", clip(t, "1", "0"))
 	cmd.Env = append(os.Environ(), asVstack+"=1")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ func TestFailingDiskOfARealProcess(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("SKIPPED: strace is needed to inject errors into system calls: make deps-test")
 	}
-	s := newScenarioOf(t, lab.Spec{FirstIP: "127.175.0.1", Stores: 1, Superblock: 16 << 20})
+	s := newScenarioOf(t, lab.Spec{Stores: 1, Superblock: 16 << 20})
 	d := newDirect(s, s.lab.Hosts[1])
 	for _, inject := range []string{
 		"fdatasync:error=EIO", "pwritev:error=EIO",

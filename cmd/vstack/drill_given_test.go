@@ -19,6 +19,7 @@ import (
 	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/loopback"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -44,11 +45,11 @@ type givenCluster struct {
 	dir, file string
 }
 
-func newGivenCluster(t *testing.T, firstIP string) *givenCluster {
+func newGivenCluster(t *testing.T) *givenCluster {
 	t.Helper()
 	needFFmpeg(t)
 	dir := t.TempDir()
-	l, err := lab.Init(lab.Spec{Dir: filepath.Join(dir, "lab"), FirstIP: firstIP, Superblock: 64 << 20})
+	l, err := lab.Init(lab.Spec{Dir: filepath.Join(dir, "lab"), FirstIP: loopback.Subnet(t) + ".1", Superblock: 64 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +194,7 @@ func (g *givenCluster) args(name string, more ...string) []string {
 }
 
 func TestDrillOfGivenHosts(t *testing.T) {
-	g := newGivenCluster(t, "127.72.0.1")
+	g := newGivenCluster(t)
 	job, err := g.cluster.Upload(t.Context(), g.prog, clip(t, "2", "0"), cluster.UploadOptions{Title: "drill of my own"})
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/vstack/vstack/bench/drill/loopdisk"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/loopback"
 )
 
 // runDrill runs `vstack drill run` as a process of its own and returns its exit code.
@@ -34,7 +35,7 @@ func runDrill(t *testing.T, tmp string, args ...string) (*report.Report, string,
 func TestDrillKillsTheLeaderUnderLoad(t *testing.T) {
 	tmp := t.TempDir()
 	page := filepath.Join(tmp, "drill.html")
-	r, said, code := runDrill(t, tmp, "kill-leader", "--load", "meta,upload", "--first-ip", "127.80.0.1", "--report", page,
+	r, said, code := runDrill(t, tmp, "kill-leader", "--load", "meta,upload", "--first-ip", loopback.Subnet(t)+".1", "--report", page,
 		"--assert", "write_gap.max<20s", "--assert", "writes>20", "--assert", "operations>20", "--assert", "host_exits<0")
 	// No count is below zero: the one bound that must be missed.
 	if code != console.ExitBound || len(r.Missed()) != 1 || r.Missed()[0].Expr != "host_exits<0" {
@@ -79,7 +80,7 @@ func TestDrillKillsTheLeaderUnderLoad(t *testing.T) {
 
 func TestDrillOfAClusterThatGrowsAndShrinks(t *testing.T) {
 	t.Parallel()
-	r, said, code := runDrill(t, t.TempDir(), "resize", "--load", "meta", "--first-ip", "127.80.11.1")
+	r, said, code := runDrill(t, t.TempDir(), "resize", "--load", "meta", "--first-ip", loopback.Subnet(t)+".1")
 	if code != console.ExitOK || len(r.Repetitions) != 1 {
 		t.Fatalf("exit code %d, %d repetitions\n%s", code, len(r.Repetitions), said)
 	}
@@ -98,7 +99,7 @@ func TestDrillOfAFullDisk(t *testing.T) {
 		t.Skipf("SKIPPED: %v", err)
 	}
 	t.Parallel()
-	r, said, code := runDrill(t, t.TempDir(), "full-disk", "--load", "meta", "--first-ip", "127.80.12.1", "--assert", "host_exits==0")
+	r, said, code := runDrill(t, t.TempDir(), "full-disk", "--load", "meta", "--first-ip", loopback.Subnet(t)+".1", "--assert", "host_exits==0")
 	if code != console.ExitOK || len(r.Repetitions) != 1 || r.Repetitions[0].LeaderGap == nil {
 		t.Fatalf("exit code %d, %+v\n%s", code, r.Repetitions, said)
 	}
@@ -112,18 +113,18 @@ func TestDrillsForALongTime(t *testing.T) {
 		t.Skip("SKIPPED: set VSTACK_SOAK=1 (make soak-lab) to run every drill many times")
 	}
 	for _, tc := range [][]string{
-		{"kill-leader", "--repeat", "30", "--first-ip", "127.80.1.1"},
-		{"pause-leader", "--repeat", "20", "--first-ip", "127.80.2.1"},
+		{"kill-leader", "--repeat", "30", "--first-ip", loopback.Subnet(t) + ".1"},
+		{"pause-leader", "--repeat", "20", "--first-ip", loopback.Subnet(t) + ".1"},
 		{"partition-leader", "--repeat", "10"},
 		{"one-way-cut", "--repeat", "12"},
-		{"hung-disk", "--repeat", "5", "--first-ip", "127.80.5.1", "--assert", "leader_gap.max<=5s"},
-		{"slow-disk", "--repeat", "4", "--first-ip", "127.80.8.1", "--assert", "leader_gap.max<=10s"},
-		{"full-disk", "--repeat", "6", "--first-ip", "127.80.9.1", "--assert", "leader_gap.max<=10s"},
-		{"resize", "--repeat", "6", "--first-ip", "127.80.10.1"},
-		{"kill-host", "--repeat", "9", "--first-ip", "127.80.3.1"},
-		{"all-hosts", "--repeat", "10", "--first-ip", "127.80.6.1"},
-		{"rolling", "--repeat", "3", "--first-ip", "127.80.4.1"},
-		{"transfer", "--repeat", "20", "--first-ip", "127.80.7.1"},
+		{"hung-disk", "--repeat", "5", "--first-ip", loopback.Subnet(t) + ".1", "--assert", "leader_gap.max<=5s"},
+		{"slow-disk", "--repeat", "4", "--first-ip", loopback.Subnet(t) + ".1", "--assert", "leader_gap.max<=10s"},
+		{"full-disk", "--repeat", "6", "--first-ip", loopback.Subnet(t) + ".1", "--assert", "leader_gap.max<=10s"},
+		{"resize", "--repeat", "6", "--first-ip", loopback.Subnet(t) + ".1"},
+		{"kill-host", "--repeat", "9", "--first-ip", loopback.Subnet(t) + ".1"},
+		{"all-hosts", "--repeat", "10", "--first-ip", loopback.Subnet(t) + ".1"},
+		{"rolling", "--repeat", "3", "--first-ip", loopback.Subnet(t) + ".1"},
+		{"transfer", "--repeat", "20", "--first-ip", loopback.Subnet(t) + ".1"},
 	} {
 		t.Run(tc[0], func(t *testing.T) {
 			if root := []string{"partition-leader", "one-way-cut", "hung-disk", "slow-disk", "full-disk"}; os.Geteuid() != 0 && slices.Contains(root, tc[0]) {

@@ -11,7 +11,7 @@ import (
 )
 
 func TestExportGivesBackWhatWasUploaded(t *testing.T) {
-	s := newScenario(t, "127.44.0.1")
+	s := newScenario(t)
 	file := clip(t, "3", "2")
 	var jobs wire.List[wire.Job]
 	s.vstackJSON(&jobs, "video", "upload", file, "--title", "exported", "--keep-original")

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/vstack/vstack/bench/history"
+	"github.com/vstack/vstack/internal/loopback"
 )
 
 // TestSlotsAreRegistersUnderFaults is a slice of `vstack bench run slot-histories`: one
@@ -12,7 +13,7 @@ import (
 func TestSlotsAreRegistersUnderFaults(t *testing.T) {
 	res, err := history.Run(t.Context(), history.Options{
 		Dir: t.TempDir(), Exe: os.Args[0], Args: []string{"bench", "part", "slot-client"}, Env: []string{asVstack + "=1"},
-		FirstIP: "127.176.0.1", Histories: 2, Lanes: 2, Slots: 40, Progress: func(s string) { t.Log(s) },
+		FirstIP: loopback.Subnet(t) + ".1", Histories: 2, Lanes: 2, Slots: 40, Progress: func(s string) { t.Log(s) },
 	})
 	if err != nil {
 		t.Fatal(err)

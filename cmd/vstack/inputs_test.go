@@ -63,7 +63,7 @@ func (in input) make(t *testing.T, dir string) string {
 }
 
 func TestFilesThatPeopleHave(t *testing.T) {
-	s := newScenario(t, "127.60.0.1")
+	s := newScenario(t)
 	dir := t.TempDir()
 	for _, in := range inputs() {
 		t.Run(in.name, func(t *testing.T) {

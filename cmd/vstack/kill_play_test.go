@@ -10,7 +10,7 @@ import (
 )
 
 func TestPlaybackGoesOnWhenAHostIsKilled(t *testing.T) {
-	s := newScenario(t, "127.46.0.1")
+	s := newScenario(t)
 	job, err := s.cluster.Upload(t.Context(), s.prog, clip(t, "8", "4"), cluster.UploadOptions{})
 	if err != nil {
 		t.Fatal(err)

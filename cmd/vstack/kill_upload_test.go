@@ -30,7 +30,7 @@ func (s *scenario) uploading(host int, file string, chunks int) (done chan wire.
 }
 
 func TestUploadGoesOnWhenAHostIsKilled(t *testing.T) {
-	s := newScenario(t, "127.45.0.1")
+	s := newScenario(t)
 	file := clip(t, "8", "4")
 	done, failed := s.uploading(0, file, 3)
 	if err := s.lab.Hosts[2].Kill(); err != nil {

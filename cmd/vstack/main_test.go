@@ -17,6 +17,7 @@ import (
 	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/loopback"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -53,16 +54,16 @@ const scenarioTimeout = 3 * time.Minute
 
 // newScenario starts three hosts on a subnet of their own and ends them with the test.
 // A data race or a panic in any host fails the test.
-func newScenario(t *testing.T, firstIP string) *scenario {
+func newScenario(t *testing.T) *scenario {
 	t.Helper()
 	needFFmpeg(t)
-	return newScenarioOf(t, lab.Spec{FirstIP: firstIP, Superblock: 64 << 20})
+	return newScenarioOf(t, lab.Spec{Superblock: 64 << 20})
 }
 
 // newScenarioOf is newScenario with a lab of another make.
 func newScenarioOf(t *testing.T, spec lab.Spec) *scenario {
 	t.Helper()
-	spec.Dir = filepath.Join(t.TempDir(), "lab")
+	spec.Dir, spec.FirstIP = filepath.Join(t.TempDir(), "lab"), loopback.Subnet(t)+".1"
 	l, err := lab.Init(spec)
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 )
 
 func TestEverythingIsThereAfterAllHostsWereKilled(t *testing.T) {
-	s := newScenario(t, "127.48.0.1")
+	s := newScenario(t)
 	job, err := s.cluster.Upload(t.Context(), s.prog, clip(t, "4", "1"), cluster.UploadOptions{})
 	if err != nil {
 		t.Fatal(err)

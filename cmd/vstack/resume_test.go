@@ -10,7 +10,7 @@ import (
 )
 
 func TestKilledUploaderIsResumedElsewhere(t *testing.T) {
-	s := newScenario(t, "127.47.0.1")
+	s := newScenario(t)
 	file := clip(t, "8", "4")
 	done, failed := s.uploading(0, file, 5)
 	if err := s.lab.Hosts[0].Kill(); err != nil {

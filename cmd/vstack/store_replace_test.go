@@ -16,7 +16,7 @@ import (
 // copy is where it should be afterwards.
 func TestStoresAreReplacedUnderAnUpload(t *testing.T) {
 	needFFmpeg(t)
-	s := newScenarioOf(t, lab.Spec{FirstIP: "127.57.0.1", Stores: 3, Superblock: 64 << 20, DeadAfter: time.Second})
+	s := newScenarioOf(t, lab.Spec{Stores: 3, Superblock: 64 << 20, DeadAfter: time.Second})
 	file := clip(t, "8", "2")
 	done, failed := s.uploading(0, file, 2)
 	given := s.storeAt(s.lab.Hosts[2].Config.Data.Stores[0].Addr)

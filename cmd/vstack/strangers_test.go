@@ -21,7 +21,7 @@ import (
 // TestClientsThatNobodyHereWrote fetches the largest chunk of a real upload with curl,
 // with ngtcp2's client and with Chromium: its bytes hash to its name each time.
 func TestClientsThatNobodyHereWrote(t *testing.T) {
-	s := newScenario(t, "127.61.0.1")
+	s := newScenario(t)
 	var jobs wire.List[wire.Job]
 	s.vstackJSON(&jobs, "video", "upload", clip(t, "4", "1"))
 	m, err := s.cluster.Meta.Manifest(t.Context(), jobs.Items[0].Video)

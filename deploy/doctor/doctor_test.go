@@ -16,16 +16,15 @@ import (
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/loopback"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const ip = "127.32.0.1"
-
 // host makes a lab's first host whose ports nothing else uses.
 func host(t *testing.T) (*config.Server, *lab.Lab) {
 	t.Helper()
-	l, err := lab.Init(lab.Spec{Dir: t.TempDir(), FirstIP: ip})
+	l, err := lab.Init(lab.Spec{Dir: t.TempDir(), FirstIP: loopback.Subnet(t) + ".1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +77,7 @@ func TestCertificate(t *testing.T) {
 	}
 	issue := func(id string, validFor time.Duration) {
 		t.Helper()
-		if err := ca.Issue(h.TLS, identity.Spec{ID: id, Role: identity.RoleHost, Addrs: []string{ip}, ValidFor: validFor}); err != nil {
+		if err := ca.Issue(h.TLS, identity.Spec{ID: id, Role: identity.RoleHost, Addrs: []string{l.Hosts[0].Addr()}, ValidFor: validFor}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -158,7 +157,8 @@ func TestDisk(t *testing.T) {
 func TestRun(t *testing.T) {
 	h, l := host(t)
 	h.Ingest.FFmpeg, h.Ingest.FFprobe = "/none/ffmpeg", "/none/ffprobe"
-	findings := Run(t.Context(), Config{Hosts: []*config.Server{h}, Peers: []string{ip + ":8084"}, TLS: l.Client})
+	peer := h.Ingest.Addr
+	findings := Run(t.Context(), Config{Hosts: []*config.Server{h}, Peers: []string{peer}, TLS: l.Client})
 	if Worst(findings) != Fail {
 		t.Errorf("worst is %s", Worst(findings))
 	}
@@ -170,7 +170,7 @@ func TestRun(t *testing.T) {
 		seen[f.Check] = f.State
 	}
 	for check, want := range map[string]State{
-		"ffmpeg": Fail, "certificate h1": OK, "ports h1": OK, "host " + ip + ":8084": Warn,
+		"ffmpeg": Fail, "certificate h1": OK, "ports h1": OK, "host " + peer: Warn,
 	} {
 		if seen[check] != want {
 			t.Errorf("%s: %q, want %s", check, seen[check], want)

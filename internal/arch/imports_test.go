@@ -14,6 +14,7 @@ var allowed = map[string][]string{
 	"internal/vfs":          {},
 	"internal/arch":         {},
 	"internal/soak":         {},
+	"internal/loopback":     {},
 	"internal/soak/summary": {"internal/soak"},
 	"internal/identity":     {"internal/vstack"},
 	"internal/erasure":      {"internal/vstack"},

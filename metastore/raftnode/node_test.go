@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/loopback"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
@@ -59,7 +59,7 @@ func newGroup(t *testing.T, n int) *group {
 	if g.ca, err = identity.CreateCA(filepath.Join(g.dir, "ca")); err != nil {
 		t.Fatal(err)
 	}
-	subnet := fmt.Sprintf("127.%d.%d", 1+rand.IntN(250), rand.IntN(255))
+	subnet := loopback.Subnet(t)
 	for i := range n {
 		g.peers = append(g.peers, Peer{ID: fmt.Sprintf("h%d", i+1), Addr: fmt.Sprintf("%s.%d:7080", subnet, i+1), API: fmt.Sprintf("%s.%d:8080", subnet, i+1)})
 	}
