@@ -245,6 +245,17 @@ func heartbeatOf(host int, lsn vstack.LSN) wire.Heartbeat {
 	return hb
 }
 
+// heartbeat is repeated until one is answered, as by a host: the client sends each once.
+func (c *cluster) heartbeat(cl *metaclient.Client, hb wire.Heartbeat) (reply wire.HeartbeatReply) {
+	c.t.Helper()
+	c.eventually("a heartbeat of "+string(hb.Host), func() (ok bool) {
+		var err error
+		reply, err = cl.Heartbeat(c.t.Context(), hb)
+		return err == nil
+	})
+	return reply
+}
+
 // register sends one heartbeat for each of three hosts with two stores each, and waits
 // for the placement.
 func (c *cluster) register() {
@@ -253,10 +264,7 @@ func (c *cluster) register() {
 		id := fmt.Sprintf("h%d", h+1)
 		as := c.issue(identity.Spec{ID: id, Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}})
 		cl := c.clientAs(as)
-		c.eventually("heartbeat of "+id, func() bool {
-			_, err := cl.Heartbeat(c.t.Context(), heartbeatOf(h, 1))
-			return err == nil
-		})
+		c.heartbeat(cl, heartbeatOf(h, 1))
 	}
 	cl := c.client()
 	c.eventually("placement over six stores", func() bool {
