@@ -22,6 +22,9 @@ import (
 const (
 	// labTimeout bounds the start of a lab on a slow machine.
 	labTimeout = 90 * time.Second
+	// electionPatience bounds the wait for a leader that all follow: a busy machine may
+	// elect another one while the film is stored.
+	electionPatience = 10 * time.Second
 	// reviveAfter is how long a killed host of the demo stays away.
 	reviveAfter = 5 * time.Second
 )
@@ -226,8 +229,10 @@ func (d *demo) store(ctx context.Context, res *Result) error {
 
 // describe asks the cluster for what the summary tells.
 func (d *demo) describe(ctx context.Context, res *Result) error {
+	elected, cancel := context.WithTimeout(ctx, electionPatience)
+	defer cancel()
 	var err error
-	if res.Raft, err = d.cluster.Meta.RaftStatus(ctx); err != nil {
+	if res.Raft, err = d.cluster.FollowedLeader(elected); err != nil {
 		return err
 	}
 	pl, err := d.cluster.Meta.VideoPlacement(ctx, res.Video.ID)

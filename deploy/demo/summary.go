@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ func (d *demo) printSummary(r *Result) {
 	}
 	line("votes", "%s", votesText(r.Copies))
 	line("may fail", "any %s or any %s, and every chunk can still be read", console.Count(r.HostsCanFail, "host"), console.Count(r.StoresCanFail, "store"))
-	line("metadata", "leader %s, term %d; %d of %d members may fail", paint.Bold(r.Raft.Leader), r.Raft.Term, r.Raft.CanFail, len(r.Raft.Peers))
+	line("metadata", "leader %s, term %d; %d of %d members may fail", paint.Bold(cmp.Or(r.Raft.Leader, "none")), r.Raft.Term, r.Raft.CanFail, len(r.Raft.Peers))
 	line("played", "%s chunks verified by SHA-256, %s; first picture after %s, %d stalls",
 		paint.Good(fmt.Sprintf("%d of %d", r.Playback.Verified, r.Playback.Total)), protocols(r.Playback), console.Seconds(r.Playback.Startup), r.Playback.Stalls)
 	for i, row := range cluster.Shares(r.Playback) {

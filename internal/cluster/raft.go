@@ -94,19 +94,29 @@ func (c *Cluster) LeaveMember(ctx context.Context, id vstack.HostID, force bool)
 	}
 }
 
-// TransferLeader hands leadership over, and waits until every member that answers follows
-// the new leader: whoever looks next finds it, whichever member is asked.
+// TransferLeader hands leadership over, and waits for the new leader.
 func (c *Cluster) TransferLeader(ctx context.Context, to string) (wire.RaftStatus, error) {
 	if err := c.Meta.TransferLeader(ctx, to); err != nil {
 		return wire.RaftStatus{}, console.Hint(err, "vstack raft peers")
 	}
+	return c.FollowedLeader(ctx)
+}
+
+// FollowedLeader waits until every member that answers follows one leader: whoever looks
+// next finds it, whichever member is asked. When ctx ends it returns what there is.
+func (c *Cluster) FollowedLeader(ctx context.Context) (wire.RaftStatus, error) {
 	tick := time.NewTicker(followPoll)
 	defer tick.Stop()
+	var last wire.RaftStatus
 	for {
 		st, err := c.Meta.RaftStatus(ctx)
+		if err != nil && len(last.Peers) > 0 && ctx.Err() != nil {
+			return last, nil
+		}
 		if err != nil {
 			return st, err
 		}
+		last = st
 		late := slices.ContainsFunc(st.Peers, func(p wire.RaftPeer) bool { return p.Reached && p.Standing == "member" && p.Follows != st.Leader })
 		if st.Leader != "" && !late {
 			return st, nil
