@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -118,8 +119,18 @@ func (x *exploration) exchange(stack []*xstate, workers, states, steps int) ([]*
 	return stack, true
 }
 
-// soakStates caps what is kept of one bound, at about 16 bytes a state.
-const soakStates = 60_000_000
+// statesCap is how many states of one bound are kept, at 11 to 22 bytes each.
+func statesCap(t *testing.T) int {
+	n := os.Getenv("VSTACK_SOAK_STATES")
+	if n == "" {
+		return 100_000_000
+	}
+	limit, err := strconv.Atoi(n)
+	if err != nil {
+		t.Fatalf("VSTACK_SOAK_STATES: %v", err)
+	}
+	return limit
+}
 
 // The bounds, smallest first. What a plain run explores to its end is few; a soak
 // explores all of them.
@@ -170,10 +181,11 @@ func TestEveryStateWithinTheBoundsKeepsTheInvariants(t *testing.T) {
 		t.Logf("%d of %d bounds; VSTACK_SOAK=1 explores them all", len(some), len(bounds))
 	}
 	states, steps, capped := 0, 0, 0
+	limit := statesCap(t)
 	var parts []string
 	for _, b := range some {
 		began := time.Now()
-		x, err := explore(b, soakStates)
+		x, err := explore(b, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
