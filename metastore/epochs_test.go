@@ -354,7 +354,9 @@ func TestAnOvertakenAttemptIsRefused(t *testing.T) {
 // replaceUnderDeath has a driver die, alone or with the leader. An attempt has an hour here,
 // and a silent store is not down for as long.
 func replaceUnderDeath(t *testing.T, leader bool) {
-	c, nodes := frozen(t, 4, true, func(cfg *Config) { cfg.AttemptTime, cfg.SuspectAfter, cfg.DownAfter = time.Hour, 2*time.Second, time.Hour })
+	c, nodes := frozen(t, 4, true, func(cfg *Config) {
+		cfg.AttemptTime, cfg.SuspectAfter, cfg.DownAfter = time.Hour, 2*time.Second, time.Hour
+	})
 	c.replace(storeID(1, 1), storeID(3, 0))
 	driven := func(host int) (n int) { return len(nodes[host].attempts(c.placement())) }
 	c.eventually("attempts for a driver on h1", func() bool { return driven(0) > 0 })
