@@ -81,10 +81,10 @@ func (s *Server) ready(context.Context) []ops.Check {
 		}
 	}
 	members := ops.Check{Name: "members", Detail: fmt.Sprintf("%d vote, %d join; cluster %s", voters, len(st.Members)-voters, s.node.Genesis())}
-	disk := ops.Check{Name: "raft disk", Detail: fmt.Sprintf("last write took %s, the longest %s; writes above %s took %.0f %% of the last %s",
+	raftDisk := ops.Check{Name: "raft disk", Detail: fmt.Sprintf("last write took %s, the longest %s; writes above %s took %.0f %% of the last %s",
 		st.DiskWrite.Round(10*time.Microsecond), st.DiskWorst.Round(10*time.Microsecond), disk.SlowWrite, 100*st.Disk.Slow, disk.Window)}
 	view := s.catalog.View()
-	return []ops.Check{raft, members, disk, s.catalogCheck(view), {Name: "placement", Detail: placementDetail(view)}}
+	return []ops.Check{raft, members, raftDisk, s.catalogCheck(view), {Name: "placement", Detail: placementDetail(view)}}
 }
 
 func (s *Server) catalogCheck(view *catalog.View) ops.Check {
