@@ -74,9 +74,10 @@ func (t Track) args() []string {
 // encodeVideo is H.264 with a keyframe every two seconds. Frame times are kept as they
 // are (vfr, and the input's own time base), so variable frame rates stay variable.
 func (t Track) encodeVideo() []string {
-	return []string{"-c:v", "libx264", "-preset", "veryfast", "-crf", "21", "-profile:v", "high", "-threads", threads,
+	a := append([]string{"-c:v", "libx264"}, x264Params()...)
+	return append(a, "-preset", "veryfast", "-crf", "21", "-profile:v", "high", "-threads", threads,
 		"-force_key_frames", "expr:gte(t,n_forced*2)", "-fps_mode", "vfr", "-enc_time_base", "-1",
-		"-vf", fmt.Sprintf("scale=%d:%d,setsar=1,format=yuv420p", t.Width, t.Height)}
+		"-vf", fmt.Sprintf("scale=%d:%d,setsar=1,format=yuv420p", t.Width, t.Height))
 }
 
 // encodeAudio is AAC LC, 64 kbit/s a channel; gaps in the source's times become silence
@@ -110,7 +111,7 @@ var flags = func() map[string]*regexp.Regexp {
 		"-v": word, "-max_alloc": num, "-stats_period": num, "-progress": regexp.MustCompile(`^pipe:[0-9]+$`),
 		"-threads": num, "-protocol_whitelist": word, "-format_whitelist": word, "-i": nil,
 		"-map": regexp.MustCompile(`^[0-9]+(:[0-9]+)?$`), "-map_metadata": num, "-map_chapters": num, "-c": word, "-c:v": word, "-c:a": word,
-		"-preset": word, "-crf": num, "-profile:v": word, "-force_key_frames": regexp.MustCompile(`^expr:[a-z0-9_(),*]+$`),
+		"-preset": word, "-crf": num, "-profile:v": word, "-x264-params": regexp.MustCompile(`^asm=[A-Za-z0-9.,]+$`), "-force_key_frames": regexp.MustCompile(`^expr:[a-z0-9_(),*]+$`),
 		"-fps_mode": word, "-enc_time_base": num, "-vf": regexp.MustCompile(`^[a-z0-9_=:,]+$`), "-af": regexp.MustCompile(`^[a-z0-9_=:.]+$`),
 		"-b:a": num, "-bsf:a": regexp.MustCompile("^(aac_adtstoasc|" + regexp.QuoteMeta(lastDuration) + ")$"), "-ac": num, "-ar": num, "-metadata:s:0": regexp.MustCompile(`^language=[a-z]{2,3}$`),
 		"-fflags": word, "-flags": word, "-strict": word, "-avoid_negative_ts": word, "-output_ts_offset": num,

@@ -59,6 +59,7 @@ var recipes = map[string][]string{
 	"open-gop.mp4":    av(append(x264, "-bf", "3", "-x264-params", "open-gop=1:keyint=12:min-keyint=12", "-c:a", "aac")...),
 	"mov.mov":         av(append(x264, "-c:a", "pcm_s16le")...),
 	"vp8.webm":        av("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libvorbis"),
+	"21-blocks.avi":   {"-f", "lavfi", "-i", "testsrc2=s=336x192:r=25:d=2", "-c:v", "mpeg4"},
 	"vp9.webm":        av("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"),
 	"hevc.mkv":        av("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-c:a", "ac3"),
 	"flac.mkv":        av(append(x264, "-c:a", "flac")...),
@@ -144,6 +145,11 @@ func (k *track) bytes() []byte {
 // cutFile runs a file through ffmpeg and cuts all its tracks.
 func cutFile(t testing.TB, file string, renditions ...string) (Plan, []*track) {
 	t.Helper()
+	return Tools{}.cutFile(t, file, renditions...)
+}
+
+func (tools Tools) cutFile(t testing.TB, file string, renditions ...string) (Plan, []*track) {
+	t.Helper()
 	m, err := Probe(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +158,7 @@ func cutFile(t testing.TB, file string, renditions ...string) (Plan, []*track) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Tools{}.Start(t.Context(), plan, file, 0)
+	p, err := tools.Start(t.Context(), plan, file, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
