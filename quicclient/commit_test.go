@@ -296,8 +296,9 @@ func TestResumeDoesNotUseRoundZeroWhereSomeoneVoted(t *testing.T) {
 	if err != nil || got.Value.Chunk != vstack.ChunkIDOf(data) {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if n := counted(t, reg, "messages_total", "prepare", "sent"); n != 3 {
-		t.Errorf("%v prepares, want the classic path", n)
+	// Once two have promised, the third prepare may be given up before it leaves.
+	if n := counted(t, reg, "messages_total", "prepare", "sent"); n < vstack.Majority || n > 3 {
+		t.Errorf("%v prepares, want the classic path once", n)
 	}
 }
 
@@ -325,9 +326,9 @@ func TestLostAnswersDoNotLoseTheChunk(t *testing.T) {
 			}
 			// A pooled connection that broke has the message repeated as it is; on QUIC the
 			// proposer takes the classic path, once.
-			want := map[WriteTransport]float64{WriteTCP: 0, WriteQUIC: 3}[how]
-			if n := counted(t, reg, "messages_total", "prepare", "sent"); n != want {
-				t.Errorf("%v prepares, want %v", n, want)
+			want := map[WriteTransport][2]float64{WriteTCP: {0, 0}, WriteQUIC: {vstack.Majority, 3}}[how]
+			if n := counted(t, reg, "messages_total", "prepare", "sent"); n < want[0] || n > want[1] {
+				t.Errorf("%v prepares, want %v to %v", n, want[0], want[1])
 			}
 		})
 	}

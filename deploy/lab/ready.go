@@ -14,6 +14,7 @@ import (
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 )
 
 const (
@@ -64,9 +65,11 @@ func (w *waiter) run(ctx context.Context) error {
 		if err == nil || errors.Is(err, errHostEnded) {
 			return err
 		}
-		if text := err.Error(); text != w.last && w.lab.OnWait != nil && ctx.Err() == nil {
+		if text := err.Error(); text != w.last && ctx.Err() == nil {
 			w.last = text
-			w.lab.OnWait(text)
+			if w.lab.OnWait != nil {
+				w.lab.OnWait(text)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -128,16 +131,8 @@ func (w *waiter) registered(ctx context.Context, want []string) error {
 	if err != nil {
 		return err
 	}
-	up := map[string]bool{}
-	for _, n := range nodes {
-		for _, s := range n.Stores {
-			up[s.Addr] = s.State == vstack.StoreUp
-		}
-	}
-	for _, addr := range want {
-		if !up[addr] {
-			return fmt.Errorf("store %s is not registered as up yet", addr)
-		}
+	if addr := firstNotUp(nodes, want); addr != "" {
+		return fmt.Errorf("store %s is not registered as up yet", addr)
 	}
 	m, err := w.meta.Placement(ctx)
 	if err != nil {
@@ -147,6 +142,23 @@ func (w *waiter) registered(ctx context.Context, want []string) error {
 		return fmt.Errorf("placement: %w", vstack.ErrNotReady)
 	}
 	return nil
+}
+
+// firstNotUp is the first of the addresses where no store is up. A store whose disk was
+// lost stays in the catalog beside the one that answers at its address now.
+func firstNotUp(nodes []wire.Node, want []string) string {
+	up := map[string]bool{}
+	for _, n := range nodes {
+		for _, s := range n.Stores {
+			up[s.Addr] = up[s.Addr] || s.State == vstack.StoreUp
+		}
+	}
+	for _, addr := range want {
+		if !up[addr] {
+			return addr
+		}
+	}
+	return ""
 }
 
 // listeners are the addresses that answer /readyz.
