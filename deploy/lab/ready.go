@@ -14,7 +14,6 @@ import (
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/internal/wire"
 )
 
 const (
@@ -131,7 +130,13 @@ func (w *waiter) registered(ctx context.Context, want []string) error {
 	if err != nil {
 		return err
 	}
-	if addr := firstNotUp(nodes, want); addr != "" {
+	var stores []vstack.Store
+	for _, n := range nodes {
+		for _, s := range n.Stores {
+			stores = append(stores, s.Store)
+		}
+	}
+	if addr := firstNotUp(stores, want); addr != "" {
 		return fmt.Errorf("store %s is not registered as up yet", addr)
 	}
 	m, err := w.meta.Placement(ctx)
@@ -146,12 +151,10 @@ func (w *waiter) registered(ctx context.Context, want []string) error {
 
 // firstNotUp is the first of the addresses where no store is up. A store whose disk was
 // lost stays in the catalog beside the one that answers at its address now.
-func firstNotUp(nodes []wire.Node, want []string) string {
+func firstNotUp(stores []vstack.Store, want []string) string {
 	up := map[string]bool{}
-	for _, n := range nodes {
-		for _, s := range n.Stores {
-			up[s.Addr] = up[s.Addr] || s.State == vstack.StoreUp
-		}
+	for _, s := range stores {
+		up[s.Addr] = up[s.Addr] || s.State == vstack.StoreUp
 	}
 	for _, addr := range want {
 		if !up[addr] {
