@@ -8,7 +8,7 @@ LDFLAGS   := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 FUZZTIME  ?= 3s
 FUZZLONG  ?= 60s
 # One package's tests may take this long, with -race on two slow cores.
-TESTTIME  ?= 10m
+TESTTIME  ?= 20m
 # Random schedules of the ChunkPaxos simulator that `make soak` plays, and how many
 # times as many crash points of the superblock as a plain test.
 export SCHEDULES ?= 1000000
@@ -17,13 +17,16 @@ export CRASHES   ?= 100
 ARGS      ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fuzz bench soak soak-lab deps deps-test clean
+.PHONY: help build web demo test lint fuzz bench soak soak-lab release readme deps deps-test clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## Build bin/vstack
+build: web ## Build bin/vstack with its pages
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/vstack ./cmd/vstack
+
+web: ## Bundle the pages into web/dist, where npm is there
+	@.ci/web
 
 demo: deps build ## Start three hosts here, store a video, play it back verified (ARGS='FILE --once')
 	@bin/vstack demo --dir lab $(ARGS)
@@ -50,6 +53,12 @@ soak: ## The evidence for ChunkPaxos and the superblock, and one summary of its 
 soak-lab: ## Every other test that takes long: media inputs, drills of real labs
 	VSTACK_SOAK=1 $(GO) test -timeout 120m -count 1 -p 1 ./uploader/... ./bench/... ./cmd/vstack/...
 
+release: ## Static binaries, archives and checksums in dist/, the same bytes every time
+	@.ci/release
+
+readme: ## Run every command of the README in a fresh clone
+	@.ci/readme
+
 deps: ## Install what V-Stack runs and lacks here: ffmpeg
 	@.ci/deps
 
@@ -57,4 +66,4 @@ deps-test: deps ## Also what some tests use: curl, chromium, ngtcp2's client, st
 	@.ci/deps-test
 
 clean: ## Remove what was built; the lab directory stays
-	rm -rf bin out
+	rm -rf bin out dist web/node_modules web/dist/assets web/dist/index.html

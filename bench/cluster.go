@@ -5,13 +5,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/vstack/vstack/deploy/config"
-	"github.com/vstack/vstack/deploy/lab"
+	"github.com/vstack/vstack/bench/lab"
+	deploy "github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
@@ -30,34 +29,21 @@ type cluster struct {
 
 // openCluster starts a lab of three hosts under opt.Dir.
 func openCluster(ctx context.Context, opt Options, transport quicclient.WriteTransport) (_ *cluster, err error) {
-	dir, err := os.MkdirTemp(opt.Dir, "lab-")
-	if err != nil {
-		return nil, fmt.Errorf("make lab directory: %w", err)
-	}
 	c := &cluster{opt: opt}
+	spec := lab.Spec{Spec: deploy.Spec{FirstIP: opt.FirstIP, LogLevel: "warn", Superblock: opt.superblock}, Under: opt.Dir}
+	if c.lab, err = lab.Init(ctx, spec); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if c.lab, err = lab.Init(lab.Spec{Dir: dir, FirstIP: opt.FirstIP, LogLevel: "warn", Superblock: opt.superblock}); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	ready, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if err = c.lab.Start(ready, opt.Exe); err != nil {
-		return nil, fmt.Errorf("start lab: %w", err)
-	}
-	if c.id, err = identity.Load(c.lab.Client); err != nil {
-		return nil, err
-	}
-	client, err := config.LoadClient(c.lab.Client, nil, nil)
+	admin, err := c.lab.Serve(ctx, opt.Exe)
 	if err != nil {
 		return nil, err
 	}
-	if c.meta, err = metaclient.New(metaclient.Config{Endpoints: client.Metastores, TLS: c.id.ClientTLS()}); err != nil {
-		return nil, err
-	}
+	c.id, c.meta = admin.ID, admin.Meta
 	c.chunks, err = c.newChunkClient(transport)
 	return c, err
 }
@@ -77,10 +63,7 @@ func (c *cluster) Close() error {
 	if c.meta != nil {
 		c.meta.Close()
 	}
-	if c.lab != nil {
-		errs = append(errs, c.lab.Close(), os.RemoveAll(c.lab.Dir))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.lab.Close())...)
 }
 
 // upload is an open upload whose slots a scenario fills one after the other.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/vstack/vstack/bench/flips"
+	"github.com/vstack/vstack/bench/players"
 	"github.com/vstack/vstack/quicclient"
 )
 
@@ -30,10 +31,10 @@ func runFlips(ctx context.Context, opt Options) (_ []Row, err error) {
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	clip := filepath.Join(opt.Dir, "flips.mp4")
-	if err := makeClip(ctx, clip, flipClip); err != nil {
+	if err := players.Clip(ctx, clip, players.Picture{Seconds: flipClip}); err != nil {
 		return nil, err
 	}
-	if _, err := c.cliUpload(ctx, clip, "flips"); err != nil {
+	if _, err := players.Upload(ctx, opt.Exe, c.lab.Client, clip, "flips"); err != nil {
 		return nil, err
 	}
 	up, err := c.openUpload(ctx, "flips")

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vstack/vstack/bench/drill/netns"
 	"github.com/vstack/vstack/bench/history"
+	"github.com/vstack/vstack/bench/lab/netns"
 )
 
 // historiesPerRound scales --rounds: 50 rounds are 200 histories.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/vstack/vstack/bench/scrape"
 	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
@@ -85,11 +86,11 @@ func (c *cluster) received(ctx context.Context) (float64, error) {
 	sum := 0.0
 	for _, h := range c.lab.Hosts {
 		// One registry a process: any of its stores shows all of them.
-		f, err := c.scrape(ctx, h.Config.Data.Stores[0].Addr)
+		f, err := scrape.From(ctx, c.id.ClientTLS(), h.Config.Data.Stores[0].Addr)
 		if err != nil {
 			return 0, err
 		}
-		sum += f.counter(paxosRequests)
+		sum += f.Counter(paxosRequests)
 	}
 	return sum, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/vstack/vstack/bench/scrape"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
@@ -53,15 +54,15 @@ func runNodeLatency(ctx context.Context, opt Options) (_ []Row, err error) {
 		return nil, err
 	}
 	return []Row{
-		figure("node-latency", "open to first byte, p50 at 100 concurrent", "ms", steady.quantile(0.5)*1e3, nil),
-		figure("node-latency", "open to first byte, p99 at 100 concurrent", "ms", steady.quantile(0.99)*1e3, &Bound{"<=", 10}),
-		figure("node-latency", "the same in the first burst after a start, p99", "ms", first.quantile(0.99)*1e3, nil),
+		figure("node-latency", "open to first byte, p50 at 100 concurrent", "ms", steady.Quantile(0.5)*1e3, nil),
+		figure("node-latency", "open to first byte, p99 at 100 concurrent", "ms", steady.Quantile(0.99)*1e3, &Bound{"<=", 10}),
+		figure("node-latency", "the same in the first burst after a start, p99", "ms", first.Quantile(0.99)*1e3, nil),
 	}, nil
 }
 
 // firstBytes makes latencyReads reads and returns what the store observed of them.
-func (c *cluster) firstBytes(ctx context.Context, clients []*getter, chunks []stored) (buckets, error) {
-	before, err := c.scrape(ctx, chunks[0].addr)
+func (c *cluster) firstBytes(ctx context.Context, clients []*getter, chunks []stored) (scrape.Buckets, error) {
+	before, err := scrape.From(ctx, c.id.ClientTLS(), chunks[0].addr)
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +73,9 @@ func (c *cluster) firstBytes(ctx context.Context, clients []*getter, chunks []st
 	if err != nil {
 		return nil, err
 	}
-	after, err := c.scrape(ctx, chunks[0].addr)
+	after, err := scrape.From(ctx, c.id.ClientTLS(), chunks[0].addr)
 	if err != nil {
 		return nil, err
 	}
-	return after.histogram(firstByteMetric).sub(before.histogram(firstByteMetric)), nil
+	return after.Histogram(firstByteMetric).Sub(before.Histogram(firstByteMetric)), nil
 }

@@ -6,16 +6,24 @@ import (
 
 	"github.com/vstack/vstack/bench/baseline"
 	"github.com/vstack/vstack/bench/history"
+	"github.com/vstack/vstack/bench/link/proof"
 )
 
-// partSlotClient is an uploader of package history; the other parts are baselines.
-const partSlotClient = "slot-client"
+const (
+	// partSlotClient is an uploader of package history; parts without a name here are baselines.
+	partSlotClient = "slot-client"
+	// partLink is a link of package proof.
+	partLink = "link"
+)
 
 // Part runs one of the processes that scenarios start besides hosts, as `EXE bench part
 // NAME`. Each reads what it needs from its standard input and ends with it.
 func Part(ctx context.Context, name string, in io.Reader, out io.Writer) error {
-	if name == partSlotClient {
+	switch name {
+	case partSlotClient:
 		return history.Serve(ctx, in, out)
+	case partLink:
+		return proof.Serve(ctx, in, out)
 	}
 	return baseline.Serve(ctx, name, in, out)
 }
@@ -25,5 +33,5 @@ func partArgs(name string) []string { return []string{"bench", "part", name} }
 
 // site is where baselines run beside the cluster.
 func (c *cluster) site() baseline.Site {
-	return baseline.Site{Exe: c.opt.Exe, Dir: c.opt.Dir, Lab: c.lab, TLS: c.id.ClientTLS()}
+	return baseline.Site{Exe: c.opt.Exe, Dir: c.opt.Dir, Lab: c.lab.Lab, TLS: c.id.ClientTLS()}
 }

@@ -1,25 +1,19 @@
 package bench
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/bench/players"
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient"
 )
 
@@ -40,10 +34,10 @@ func runLoad(ctx context.Context, opt Options) (_ []Row, err error) {
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
 	clip := filepath.Join(c.lab.Dir, "load.mp4")
-	if err := makeClip(ctx, clip, 20); err != nil {
+	if err := players.Clip(ctx, clip, players.Picture{Seconds: 20}); err != nil {
 		return nil, err
 	}
-	first, err := c.cliUpload(ctx, clip, "load")
+	first, err := players.Upload(ctx, opt.Exe, c.lab.Client, clip, "load")
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +53,7 @@ func runLoad(ctx context.Context, opt Options) (_ []Row, err error) {
 	g, gctx := errgroup.WithContext(ctx)
 	for i := range loadUploads {
 		g.Go(func() error {
-			id, err := c.cliUpload(gctx, clip, "load "+strconv.Itoa(i+1))
+			id, err := players.Upload(gctx, opt.Exe, c.lab.Client, clip, "load "+strconv.Itoa(i+1))
 			mu.Lock()
 			defer mu.Unlock()
 			uploaded = append(uploaded, id)
@@ -68,7 +62,7 @@ func runLoad(ctx context.Context, opt Options) (_ []Row, err error) {
 	}
 	for range loadPlayers {
 		g.Go(func() error {
-			r, err := c.play(gctx, manifest, 1)
+			r, err := players.Play(gctx, c.lab.Client, c.meta, manifest, 1)
 			mu.Lock()
 			defer mu.Unlock()
 			reports = append(reports, r)
@@ -84,25 +78,11 @@ func runLoad(ctx context.Context, opt Options) (_ []Row, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := c.play(ctx, m, 0); err != nil {
+		if _, err := players.Play(ctx, c.lab.Client, c.meta, m, 0); err != nil {
 			return nil, fmt.Errorf("read back %s: %w", id, err)
 		}
 	}
 	return c.loadRows(reports, wall)
-}
-
-// play runs one player with connections of its own; speed 0 is as fast as it goes.
-func (c *cluster) play(ctx context.Context, m *vstack.Manifest, speed float64) (quicclient.Report, error) {
-	reader, err := identity.LoadRoots(filepath.Join(c.lab.Client, "ca.crt")) // viewers have no certificate
-	if err != nil {
-		return quicclient.Report{}, err
-	}
-	client, err := quicclient.New(quicclient.Config{TLS: reader.ClientTLS(), Placement: c.meta.Placement})
-	if err != nil {
-		return quicclient.Report{}, err
-	}
-	r, err := client.Play(ctx, m, quicclient.PlayOptions{Speed: speed})
-	return r, errors.Join(err, client.Close())
 }
 
 func (c *cluster) loadRows(reports []quicclient.Report, wall time.Duration) ([]Row, error) {
@@ -118,55 +98,11 @@ func (c *cluster) loadRows(reports []quicclient.Report, wall time.Duration) ([]R
 		figure("load", "wall time", "s", wall.Seconds(), nil),
 	}
 	for _, h := range c.lab.Hosts {
-		peak, err := peakMemory(h.Pid())
+		peak, err := players.PeakMemory(h.Pid())
 		if err != nil {
 			return nil, err
 		}
 		rows = append(rows, figure("load", fmt.Sprintf("peak memory of %s", h.ID), "MiB", math.Round(peak/(1<<20)), &Bound{"<=", memoryBound >> 20}))
 	}
 	return rows, nil
-}
-
-// cliUpload uploads as a person does, and returns the published video.
-func (c *cluster) cliUpload(ctx context.Context, file, title string) (vstack.VideoID, error) {
-	cmd := exec.CommandContext(ctx, c.opt.Exe, "--cluster", c.lab.Client, "video", "upload", file, "--title", title, "-o", "json")
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		return vstack.VideoID{}, fmt.Errorf("upload %s: %w: %s", file, err, strings.TrimSpace(errs.String()))
-	}
-	var jobs wire.List[wire.Job]
-	if err := json.Unmarshal(out.Bytes(), &jobs); err != nil || len(jobs.Items) != 1 {
-		return vstack.VideoID{}, fmt.Errorf("upload %s: %w: answer %q", file, errors.Join(vstack.ErrInternal, err), out.String())
-	}
-	return jobs.Items[0].Video, nil
-}
-
-// makeClip makes a moving H.264/AAC picture with sound, about 4 Mbit/s.
-func makeClip(ctx context.Context, path string, seconds int) error {
-	d := strconv.Itoa(seconds)
-	cmd := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-y",
-		"-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=30:duration="+d,
-		"-f", "lavfi", "-i", "sine=frequency=440:duration="+d,
-		"-c:v", "libx264", "-preset", "ultrafast", "-b:v", "4M", "-minrate", "4M", "-maxrate", "4M", "-bufsize", "4M",
-		"-x264-params", "nal-hrd=cbr", "-pix_fmt", "yuv420p", "-g", "60", "-c:a", "aac", path)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("make clip: %w: %s", err, out)
-	}
-	return nil
-}
-
-// peakMemory is the most that a process ever had resident, in bytes.
-func peakMemory(pid int) (float64, error) {
-	body, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, fmt.Errorf("read memory of process %d: %w", pid, err)
-	}
-	for line := range strings.Lines(string(body)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kib * 1024, err
-		}
-	}
-	return 0, fmt.Errorf("memory of process %d: %w", pid, vstack.ErrNotFound)
 }

@@ -18,7 +18,7 @@ import (
 // Bound is what a row has to reach: the judged figure (the median ratio where there
 // is a baseline, else the median of ours) compared by Op with Limit.
 type Bound struct {
-	Op    string  `json:"op"` // ">=", "<=" or "=="
+	Op    string  `json:"op"` // ">=", "<=" or "=="; "1 ±": as near to 1
 	Limit float64 `json:"limit"`
 }
 
@@ -33,6 +33,8 @@ func (b Bound) holds(v float64) bool {
 		return v <= b.Limit
 	case "==":
 		return v == b.Limit
+	case "1 ±":
+		return math.Abs(v-1) <= b.Limit
 	}
 	return false
 }

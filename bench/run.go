@@ -67,6 +67,10 @@ func Scenarios() []Scenario {
 		{"slot-histories", "uploaders of the same slots while hosts, links and uploaders fail: linearizable? 4 histories a round", runSlotHistories},
 		{"replace-store", "stores replaced by epoch changes while four uploaders write: 20 a round, every chunk checked", runReplaceStore},
 		{"replace-store-kills", "the same while a host is killed in every replacement: one a round", runReplaceKills},
+		{"moving", "films flip between copies and fragments by their views, read in every way, a host killed meanwhile: none failed? 10 s a round", runMoving},
+		{"links", "links made worse, by relay and between namespaces, held to arithmetic: TCP and UDP at 10, 50 and 500 Mbit/s", runLinks},
+		{"gateway", "one gateway under 200 viewers of one film, beside nginx with the same segments, and 50 of 50; hosts killed meanwhile", runGateway},
+		{"requirements", "the eleven promises of the system that V-Stack follows, each to be twice as good as asked", runRequirements},
 		{"load", "12 uploads and 100 players at once: all verified, peak memory of each process", runLoad},
 	}
 }

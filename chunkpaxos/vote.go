@@ -189,6 +189,9 @@ func (a *Acceptor) fenceUpload(id vstack.UploadID, b vstack.Ballot) *message.Nac
 	case b.Round == 0 && b.Proposer != up.Owner:
 		// "round 0: m is not that upload's owner → NACK"
 		return &message.Nack{Reason: vstack.ErrNotOwner, Detail: fmt.Sprintf("round 0 of incarnation %d is not %s's", b.Incarnation, b.Proposer)}
+	case !b.Proposer.Alongside(up.Owner):
+		// "m is of another host than the owner → NACK"
+		return &message.Nack{Reason: vstack.ErrNotOwner, Detail: fmt.Sprintf("%s is of another host than the owner of incarnation %d", b.Proposer, up.Incarnation)}
 	}
 	return nil
 }

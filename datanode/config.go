@@ -10,7 +10,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vstack/vstack/chunkpaxos/message"
+	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -20,14 +22,18 @@ import (
 // Metastore is what a datanode asks of the catalog; *metaclient.Client is one.
 type Metastore interface {
 	Heartbeat(ctx context.Context, hb wire.Heartbeat) (wire.HeartbeatReply, error)
-	Feed(ctx context.Context, since uint64) (wire.FeedPage, error)
+	Follow(ctx context.Context, req feed.Request) (feed.Page, error)
 	ActivateEpochs(ctx context.Context, changes []wire.EpochChange) (wire.ActivateReply, error)
 }
 
 // Peers are the other stores, and this host's by their addresses; *quicclient.Client is one.
 type Peers interface {
-	// Fetch brings a chunk, verified.
-	Fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef) (quicclient.Fetched, error)
+	// FetchAs brings a chunk, verified, that should lie in fragments of a scheme, or, if that
+	// is zero, in copies.
+	FetchAs(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef, scheme vstack.Scheme) (quicclient.Fetched, error)
+	// Fragment asks a store for a fragment of a chunk, which nothing proves yet. With an
+	// error comes what the store holds of the chunk, if it said so.
+	Fragment(ctx context.Context, from vstack.Store, v vstack.Value, p vstack.Piece) (data []byte, held []vstack.Piece, err error)
 	// Ask sends a message to a store's acceptor.
 	Ask(ctx context.Context, to vstack.Store, m message.Message) (message.Reply, error)
 }
@@ -44,12 +50,17 @@ type StoreConfig struct {
 
 // Config is what a datanode needs. Zero values take the defaults of the comments.
 type Config struct {
-	Host     vstack.HostID
-	Stores   []StoreConfig
-	Identity *identity.Identity
-	Meta     Metastore
-	Peers    Peers
-	Version  wire.Version
+	Host   vstack.HostID
+	Stores []StoreConfig
+	// CatalogDir holds what the host knows of the catalog, one directory for all its stores,
+	// which may be lost; empty keeps it in memory, and every start reads all of it again.
+	CatalogDir string
+	Identity   *identity.Identity
+	Meta       Metastore
+	Peers      Peers
+	Version    wire.Version
+	// Network opens the listeners; default the operating system.
+	Network network.Network
 	// Registry takes and serves all metrics of the process; default a fresh one.
 	Registry *prometheus.Registry
 	// Logger; default slog.Default.
@@ -62,6 +73,9 @@ type Config struct {
 
 	// SuperblockSize is the size of one log file; default superblock's (1 GiB).
 	SuperblockSize int64
+	// Overhead is how many bytes of garbage the log keeps for each live one; default
+	// superblock's (0.1).
+	Overhead float64
 	// Reserve is kept free on every store for votes and compaction; default superblock's.
 	Reserve int64
 	// ReadMemory bounds the bodies of reads in flight over all stores; default 256 MiB.
@@ -69,6 +83,9 @@ type Config struct {
 	// CacheMemory bounds the chunks kept in memory because they are read often, over all
 	// stores; default 128 MiB, negative for none.
 	CacheMemory int64
+	// DecodeMemory bounds what joining fragments takes over all stores, and DecodedMemory
+	// the chunks kept because they were joined lately; default 64 MiB and 32 MiB.
+	DecodeMemory, DecodedMemory int64
 	// WriteMemory bounds the bodies of PUTs in flight over all stores; default 128 MiB.
 	WriteMemory int64
 	// MaxRequests bounds the requests in flight of one store; default 1,024.
@@ -136,6 +153,7 @@ func (c *Config) Validate() error {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Network = network.Or(c.Network, network.OS{})
 	if c.FS == nil {
 		c.FS = vfs.OS{}
 	}
@@ -144,6 +162,8 @@ func (c *Config) Validate() error {
 		c.CacheMemory = 128 << 20
 	}
 	setDefault(&c.WriteMemory, 128<<20)
+	setDefault(&c.DecodeMemory, 64<<20)
+	setDefault(&c.DecodedMemory, 32<<20)
 	setDefault(&c.MaxRequests, 1024)
 	setDefault(&c.RepairRate, 64<<20)
 	setDefault(&c.HeartbeatEvery, time.Second)

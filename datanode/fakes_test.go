@@ -11,8 +11,11 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/chunkpaxos/message"
+	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/liveness"
+	"github.com/vstack/vstack/metastore/reconfigure"
 	"github.com/vstack/vstack/quicclient"
 )
 
@@ -29,6 +32,7 @@ type metastore struct {
 	reports   map[vstack.StoreID]wire.StoreReport
 	down      bool
 	cluster   vstack.ClusterID
+	level     vstack.Level
 	restored  time.Time // the catalog came from a backup
 	feedHeld  bool      // heartbeats go on, the feed tells nothing new
 	noRaft    bool      // activations find no leader
@@ -161,7 +165,7 @@ func (m *metastore) publish(u vstack.Upload, manifest *vstack.Manifest) {
 		u.State = vstack.UploadPublished
 		m.uploads[u.ID], m.changed[u.ID] = u, index
 		m.videos[u.Video] = wire.FeedVideo{
-			Video:    vstack.Video{ID: u.Video, State: vstack.VideoPublished, Class: vstack.ClassHot, Index: index},
+			Video:    vstack.Video{ID: u.Video, State: vstack.VideoPublished, Class: vstack.ClassHot, Index: index, ClassIndex: index},
 			Manifest: manifest,
 		}
 		m.changed[u.Video] = index
@@ -197,7 +201,7 @@ func (m *metastore) Heartbeat(_ context.Context, hb wire.Heartbeat) (wire.Heartb
 	if m.down {
 		return wire.HeartbeatReply{}, errDown
 	}
-	reply := wire.HeartbeatReply{Index: m.index, Cluster: m.cluster, Restored: m.restored, Echo: map[vstack.StoreID]vstack.LSN{}, Refused: map[vstack.StoreID]string{}}
+	reply := wire.HeartbeatReply{Index: m.index, Level: m.level, Cluster: m.cluster, Restored: m.restored, Echo: map[vstack.StoreID]vstack.LSN{}, Refused: map[vstack.StoreID]string{}}
 	for _, s := range hb.Stores {
 		if !s.Cluster.IsZero() && s.Cluster != m.cluster || s.Seen > m.index {
 			reply.Refused[s.ID] = vstack.ErrForeignCatalog.Error()
@@ -207,7 +211,38 @@ func (m *metastore) Heartbeat(_ context.Context, hb wire.Heartbeat) (wire.Heartb
 		m.reports[s.ID] = s
 		reply.Echo[s.ID] = m.echo[s.ID]
 	}
+	reply.ClassFloor, reply.Whole = 1, m.wholes(hb)
 	return reply, nil
+}
+
+// wholes answers claims as the leader does.
+func (m *metastore) wholes(hb wire.Heartbeat) []wire.GroupWhole {
+	if !m.placement.Ready() {
+		return nil
+	}
+	s := reconfigure.State{Map: m.placement, Claims: map[vstack.StoreID]reconfigure.Claims{}}
+	for id, r := range m.reports {
+		s.Claims[id] = reconfigure.Claims{}
+		for _, c := range r.Claims {
+			s.Claims[id][c.PG] = reconfigure.Claim{Epoch: c.Epoch, Complete: c.Complete, Surveyed: c.Surveyed}
+		}
+	}
+	wholes, _ := liveness.Answer(s, hb)
+	return wholes
+}
+
+// Follow answers as a member of the first release.
+func (m *metastore) Follow(ctx context.Context, req feed.Request) (feed.Page, error) {
+	if req.Wait >= 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, req.Wait)
+		defer cancel()
+	}
+	page, err := m.Feed(ctx, req.Since)
+	if errors.Is(err, context.DeadlineExceeded) {
+		page, err = wire.FeedPage{Index: req.Since, Cluster: page.Cluster}, nil
+	}
+	return feed.FromJSON(&page, req), err
 }
 
 func (m *metastore) Feed(ctx context.Context, since uint64) (wire.FeedPage, error) {
@@ -238,7 +273,7 @@ func (m *metastore) Feed(ctx context.Context, since uint64) (wire.FeedPage, erro
 		select {
 		case <-wake:
 		case <-ctx.Done():
-			return wire.FeedPage{}, ctx.Err()
+			return wire.FeedPage{Cluster: page.Cluster}, ctx.Err()
 		}
 	}
 }
@@ -249,7 +284,7 @@ type peers struct {
 	client *http.Client
 }
 
-func (p *peers) Fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef) (quicclient.Fetched, error) {
+func (p *peers) FetchAs(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef, _ vstack.Scheme) (quicclient.Fetched, error) {
 	p.meta.mu.Lock()
 	placement := p.meta.placement
 	p.meta.mu.Unlock()
@@ -264,6 +299,19 @@ func (p *peers) Fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef
 		errs = append(errs, fmt.Errorf("store %s: %d bytes: %w", id, len(data), err))
 	}
 	return quicclient.Fetched{}, errors.Join(append(errs, vstack.ErrUnavailable)...)
+}
+
+func (p *peers) Fragment(ctx context.Context, from vstack.Store, v vstack.Value, piece vstack.Piece) ([]byte, []vstack.Piece, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+from.Addr+wire.FragmentPath(v.Chunk, piece), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	return wire.ReadFragment(resp, piece.Size(v.Size))
 }
 
 func (p *peers) Ask(ctx context.Context, to vstack.Store, m message.Message) (message.Reply, error) {

@@ -142,7 +142,7 @@ func TestNothingIsDroppedBeforeTheCatalogIsRead(t *testing.T) {
 	ref := c.put(u, 1, random(1000), c.nodes...)
 	c.publish(u, ref)
 	n := c.nodes[0]
-	waitFor(t, func() bool { return n.server.follower.Applied() >= c.meta.index })
+	waitFor(t, func() bool { return n.server.follower.Index() >= c.meta.index })
 	n.stop()
 	c.meta.set(func() { c.meta.feedHeld = true }) // heartbeats answer, the feed is mute
 	n.start()

@@ -2,8 +2,11 @@ package datanode
 
 import (
 	"context"
+	"sync"
 	"time"
 
+	"github.com/vstack/vstack/datanode/permit"
+	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
 
@@ -42,7 +45,8 @@ func (s *Server) beat(ctx context.Context) error {
 func (s *Server) beatOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
-	hb := wire.Heartbeat{Host: s.cfg.Host, Version: s.cfg.Version.Version}
+	s.beats++
+	hb := wire.Heartbeat{Host: s.cfg.Host, Version: s.cfg.Version.Version, Level: vstack.NewestLevel, Seq: s.beats}
 	for _, st := range s.stores {
 		hb.Stores = append(hb.Stores, st.report())
 	}
@@ -50,8 +54,15 @@ func (s *Server) beatOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.answer.set(reply, time.Now())
 	if at := reply.Restored; !at.IsZero() && s.restored.Swap(at.UnixNano()) != at.UnixNano() {
 		s.cfg.Logger.Warn("the catalog came from a backup; what it does not name is kept for now", "host", s.cfg.Host, "restored", at, "until", at.Add(s.cfg.RestoreGrace))
+	}
+	if len(reply.Refused) == 0 {
+		// Before the index below counts: a view of before the backup is not complete.
+		if err := s.follower.Restored(reply.Restored); err != nil {
+			return err
+		}
 	}
 	for _, st := range s.stores {
 		if why, refused := reply.Refused[st.disk.ID()]; refused {
@@ -61,7 +72,8 @@ func (s *Server) beatOnce(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := st.past.follow(reply.Cluster, s.follower.Applied(), time.Now()); err != nil {
+		st.raise(ctx, reply.Level)
+		if err := st.past.follow(reply.Cluster, s.follower.Index(), time.Now()); err != nil {
 			s.cfg.Logger.Warn("catalog's identity could not be noted", "store", st.disk.ID(), "error", err)
 		}
 		echo := reply.Echo[st.disk.ID()]
@@ -75,4 +87,40 @@ func (s *Server) beatOnce(ctx context.Context) error {
 		s.index.CompareAndSwap(0, max(reply.Index, 1))
 	}
 	return nil
+}
+
+// answerAge is how old what the leader said of the groups may be: a store that is cut off
+// drops nothing that other stores must hold instead.
+const answerAge = 10 * time.Second
+
+// answers keeps what the leader last said of the groups.
+type answers struct {
+	mu   sync.Mutex // guards both
+	last permit.Answer
+	at   time.Time
+}
+
+func (a *answers) set(reply wire.HeartbeatReply, now time.Time) {
+	next := permit.Answer{Floor: reply.ClassFloor, Paused: reply.Paused,
+		Whole: make(map[vstack.PG]wire.GroupWhole, len(reply.Whole)), Short: make(map[vstack.PG]wire.GroupShort, len(reply.Short))}
+	for _, w := range reply.Whole {
+		next.Whole[w.PG] = w
+	}
+	for _, s := range reply.Short {
+		next.Short[s.PG] = s
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.last, a.at = next, now
+}
+
+// fresh is the answer, and one that permits nothing when it is old. The floor stays: it
+// never changes once it is there. So does a pause, which an operator ends.
+func (a *answers) fresh() permit.Answer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if time.Since(a.at) > answerAge {
+		return permit.Answer{Floor: a.last.Floor, Paused: a.last.Paused}
+	}
+	return a.last
 }

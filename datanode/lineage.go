@@ -11,51 +11,72 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vstack/vstack/datanode/permit"
+	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/internal/wire"
 )
 
 const (
 	lineageName = "cluster.json"
-	maxLineage  = 4 << 10
+	maxLineage  = 64 << 10
 	// lineageEvery is how often the followed index is written down.
 	lineageEvery = time.Minute
 )
 
 // lineage is what a store keeps of the catalog that it belongs to. A catalog that was
 // made anew, or set back to an old backup, does not name the chunks that are here; by
-// these two the metastore knows that it is not the one, and the store drops nothing.
+// these two the metastore knows that it is not the one, and the store drops nothing. In the
+// same file are the groups that the store knows, see groups.go.
 type lineage struct {
 	fs   vfs.FS
 	path string
 
-	mu      sync.Mutex // guards the fields below; not held while the file is written
+	saving  sync.Mutex // held while the file is written, and not for readers
+	mu      sync.Mutex // guards the fields below
 	past    past
-	written time.Time
-	refused string // why the metastore refuses the store; empty while it does not
+	known   permit.Groups
+	mine    permit.Groups // by the newest map, those that are being prepared included
+	written time.Time     // when past was
+	refused string        // why the metastore refuses the store; empty while it does not
 }
 
-// past is the file.
+// past is what the metastore is told.
 type past struct {
 	Cluster vstack.ClusterID `json:"cluster"`
 	Seen    uint64           `json:"seen"` // catalog index, at most lineageEvery old
 }
 
-// openLineage reads the store's past; a new store has none.
-func openLineage(fsys vfs.FS, dir string) (*lineage, error) {
+// lineageFile is the file. A binary from before there were groups leaves them out when it
+// writes it, so that what it joined meanwhile is not taken for all that there was.
+type lineageFile struct {
+	past
+	Groups *groupsNote `json:"groups,omitempty"`
+}
+
+// openLineage reads the store's past; a new store has none. holds says whether the store
+// has any chunk.
+func openLineage(fsys vfs.FS, dir string, holds bool) (*lineage, error) {
 	l := &lineage{fs: fsys, path: filepath.Join(dir, lineageName)}
 	b, err := vfs.ReadFile(fsys, l.path, maxLineage)
-	if errors.Is(err, fs.ErrNotExist) {
-		return l, nil
-	}
+	var file lineageFile
 	if err == nil {
-		err = json.Unmarshal(b, &l.past)
+		err = json.Unmarshal(b, &file)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read %s: %w: %w", l.path, vstack.ErrCorrupt, err)
 	}
+	l.past, l.known = file.past, file.Groups.read(holds)
 	return l, nil
+}
+
+// save writes the file; the caller holds saving.
+func (l *lineage) save(p past, known permit.Groups) error {
+	b, err := json.Marshal(lineageFile{p, noteOf(known)})
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", l.path, err)
+	}
+	return vfs.WriteFile(l.fs, l.path, b, 0o640)
 }
 
 func (l *lineage) get() past {
@@ -64,22 +85,19 @@ func (l *lineage) get() past {
 	return l.past
 }
 
-// follow notes that the store follows a catalog, up to an index. Only the heartbeat's
-// goroutine calls it.
+// follow notes that the store follows a catalog, up to an index.
 func (l *lineage) follow(cluster vstack.ClusterID, seen uint64, now time.Time) error {
+	l.saving.Lock()
+	defer l.saving.Unlock()
 	l.mu.Lock()
 	l.refused = ""
-	old, written := l.past, l.written
+	old, written, known := l.past, l.written, l.known
 	l.mu.Unlock()
 	next := past{Cluster: cluster, Seen: max(seen, old.Seen)}
 	if cluster.IsZero() || next == old || !old.Cluster.IsZero() && now.Sub(written) < lineageEvery {
 		return nil
 	}
-	b, err := json.Marshal(next)
-	if err != nil {
-		return fmt.Errorf("encode %s: %w", l.path, err)
-	}
-	if err := vfs.WriteFile(l.fs, l.path, b, 0o640); err != nil {
+	if err := l.save(next, known); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -109,8 +127,8 @@ func (l *lineage) why() string {
 // votes would be forgotten with uploads that only that one has ended.
 type ownFeed struct{ server *Server }
 
-func (f ownFeed) Feed(ctx context.Context, since uint64) (wire.FeedPage, error) {
-	page, err := f.server.cfg.Meta.Feed(ctx, since)
+func (f ownFeed) Follow(ctx context.Context, req feed.Request) (feed.Page, error) {
+	page, err := f.server.cfg.Meta.Follow(ctx, req)
 	if err != nil {
 		return page, err
 	}
@@ -121,7 +139,7 @@ func (f ownFeed) Feed(ctx context.Context, since uint64) (wire.FeedPage, error) 
 		}
 	}
 	if len(own) > 0 && !slices.Contains(own, page.Cluster) {
-		return wire.FeedPage{}, fmt.Errorf("catalog feed: %w: it is of cluster %s, the stores of %s", vstack.ErrForeignCatalog, page.Cluster, own[0])
+		return feed.Page{}, fmt.Errorf("catalog feed: %w: it is of cluster %s, the stores of %s", vstack.ErrForeignCatalog, page.Cluster, own[0])
 	}
 	return page, nil
 }

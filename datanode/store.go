@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/datanode/converge"
+	"github.com/vstack/vstack/datanode/rebuild"
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/datanode/superblock"
 	"github.com/vstack/vstack/datanode/vote"
@@ -17,16 +18,18 @@ import (
 
 // store is one store with all its parts, which never change once it is assembled.
 type store struct {
-	server   *Server
-	cfg      StoreConfig
-	disk     *superblock.Store
-	gate     *serve.Gate
-	latency  *serve.Latency
-	reader   *serve.Reader
-	voter    *vote.Voter
-	loop     *converge.Loop
-	endpoint *serve.Endpoint
-	past     *lineage
+	server    *Server
+	cfg       StoreConfig
+	disk      *superblock.Store
+	gate      *serve.Gate
+	latency   *serve.Latency
+	reader    *serve.Reader
+	rebuilder *rebuild.Rebuilder
+	voter     *vote.Voter
+	loop      *converge.Loop
+	endpoint  *serve.Endpoint
+	past      *lineage
+	sharers   int64 // stores of this process that take from the same free space
 
 	lostTold bool // of the heartbeat's goroutine alone
 }
@@ -34,13 +37,13 @@ type store struct {
 // openDisk recovers a store's superblocks.
 func openDisk(ctx context.Context, s *Server, cfg StoreConfig) (*store, error) {
 	disk, err := superblock.Open(ctx, superblock.Config{
-		Dir: cfg.Dir, FS: s.cfg.FS, SuperblockSize: s.cfg.SuperblockSize, Capacity: cfg.Capacity, Reserve: s.cfg.Reserve,
+		Dir: cfg.Dir, FS: s.cfg.FS, SuperblockSize: s.cfg.SuperblockSize, Capacity: cfg.Capacity, Reserve: s.cfg.Reserve, Overhead: s.cfg.Overhead,
 		Logger: s.cfg.Logger, Registry: s.cfg.Registry, Fatal: s.cfg.Fatal,
 	})
 	if err != nil {
 		return nil, err
 	}
-	past, err := openLineage(s.cfg.FS, cfg.Dir)
+	past, err := openLineage(s.cfg.FS, cfg.Dir, disk.Stats().Chunks+disk.Stats().Fragments > 0)
 	if err != nil {
 		return nil, errors.Join(err, disk.Close())
 	}
@@ -55,13 +58,21 @@ func (st *store) assemble() (err error) {
 	s := st.server
 	st.voter, err = vote.New(vote.Config{
 		Log: st.disk, Fetch: s.fetch, Buffers: s.writes, Fatal: s.cfg.Fatal, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
-		CatchUp: s.cfg.CatchUp, InstallWait: s.cfg.InstallWait,
+		CatchUp: s.cfg.CatchUp, InstallWait: s.cfg.InstallWait, Drives: s.drives,
+	})
+	if err != nil {
+		return err
+	}
+	st.rebuilder, err = rebuild.New(rebuild.Config{
+		Disk: st.disk, Locate: st.server.locate, Ask: st.server.askFragment, Shared: s.decoding, Rotten: st.rotten,
+		Logger: s.cfg.Logger, Registry: s.cfg.Registry,
 	})
 	if err != nil {
 		return err
 	}
 	st.loop, err = converge.New(converge.Config{
-		Disk: st.disk, Catalog: s.follower, Votes: st.voter, Fetch: s.fetch, Complete: st.complete,
+		Disk: scrubbed{st.disk, st.rebuilder}, Catalog: converge.Followed{Follower: s.follower}, Votes: st.voter, Groups: st, Answer: s.answer.fresh,
+		Fetch: s.fetchBehind, Complete: st.complete,
 		ReadP99: func() time.Duration { return st.latency.Quantile(time.Now(), 0.99) },
 		Rate:    s.repair, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
 		Settle: s.cfg.Settle, Interval: s.cfg.ConvergeEvery, Grace: s.cfg.DropGrace, Hold: s.holds,
@@ -72,14 +83,14 @@ func (st *store) assemble() (err error) {
 	}
 	st.reader, err = serve.NewReader(serve.ReaderConfig{
 		ID: st.disk.ID(), Store: chunks{st.disk}, Buffers: s.reads, Cache: s.cache, Gate: st.gate, Latency: st.latency,
-		Corrupt: st.loop.Corrupt, Registry: s.cfg.Registry,
+		CorruptPiece: st.loop.CorruptPiece, Rebuild: st.rebuilder.Chunk, Encode: s.decoding.Encode, Registry: s.cfg.Registry,
 	})
 	if err != nil {
 		return err
 	}
 	st.endpoint, err = serve.Listen(serve.Config{
-		Addr: st.cfg.Addr, TLS: s.cfg.Identity.ServerTLS(), ResetKey: s.cfg.Identity.ResetKey(),
-		Handler: serve.NewRouter(Routes(), st.handlers()), Gate: st.gate, Logger: s.cfg.Logger, Grace: s.cfg.Grace,
+		Addr: st.cfg.Addr, Network: s.cfg.Network, TLS: s.cfg.Identity.ServerTLS(), ResetKey: s.cfg.Identity.ResetKey(),
+		Handler: serve.NewRouter(Routes(), st.handlers(), st.voter.Refuse), Gate: st.gate, Logger: s.cfg.Logger, Grace: s.cfg.Grace,
 	})
 	return err
 }
@@ -119,13 +130,13 @@ func (st *store) report() wire.StoreReport {
 	past := st.past.get()
 	_, mute := st.voter.Votes()
 	return wire.StoreReport{
-		ID: st.disk.ID(), Addr: st.addr(), Capacity: stats.Capacity, Used: stats.Used,
+		ID: st.disk.ID(), Addr: st.addr(), Capacity: st.capacity(stats), Used: stats.Used,
 		Chunks: int64(stats.Chunks), Missing: missing, Corrupt: corrupt,
-		LSN: st.voter.LSN(), Applied: st.server.follower.Applied(),
+		LSN: st.voter.LSN(), Applied: st.server.follower.Index(),
 		Cluster: past.Cluster, Seen: past.Seen,
 		ReadP99: st.latency.Quantile(time.Now(), 0.99).Seconds(), Reads: reads, ReadSize: bytes,
-		Writes: st.voter.Accepted(), Started: st.server.started, Full: stats.Free < vstack.MaxChunkSize, Mute: mute,
-		Amnesic: st.voter.Barred(time.Now()), Surveyed: surveyed, Lacking: lacking,
+		Writes: st.voter.Accepted(), Started: st.server.started, Full: stats.Free < vstack.MaxChunkSize, Free: st.free(stats), Mute: mute,
+		Amnesic: st.voter.Barred(time.Now()), Claims: st.loop.Claims(), Surveyed: surveyed, Lacking: lacking,
 	}
 }
 
@@ -150,6 +161,22 @@ type chunks struct{ *superblock.Store }
 func (c chunks) Size(id vstack.ChunkID) (uint32, bool) {
 	info, ok := c.Lookup(id)
 	return info.Size, ok
+}
+
+// Fragments are those that are not known damaged.
+func (c chunks) Fragments(id vstack.ChunkID) (held []vstack.Piece, size uint32) {
+	for _, info := range c.Pieces(id) {
+		if !info.Bad && !info.Piece.IsChunk() {
+			held, size = append(held, info.Piece), info.Size
+		}
+	}
+	return held, size
+}
+
+// Damaged reports whether a fragment is here and known damaged.
+func (c chunks) Damaged(id vstack.ChunkID, p vstack.Piece) bool {
+	info, _ := c.LookupPiece(id, p)
+	return info.Bad
 }
 
 // method is the router's key of a route.

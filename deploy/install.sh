@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs V-Stack as a systemd service on this machine, from the root of the
-# repository after `make build`:
+# Installs V-Stack as a systemd service on this machine, from a checkout after `make
+# build` or from a release's archive:
 #
 #   sudo deploy/install.sh h1.tar.gz
+#   sudo ./install.sh h1.tar.gz
 #
 # The bundle comes from `vstack lab init`. Running it again replaces the binary and
 # keeps the host's data and configuration.
@@ -13,7 +14,12 @@ if [ "$(id -u)" -ne 0 ]; then
 	exit 1
 fi
 here=$(cd "$(dirname "$0")" && pwd)
-binary=$here/../bin/vstack
+binary=$here/vstack
+unit=$here/vstack.service
+if [ ! -e "$binary" ]; then
+	binary=$here/../bin/vstack
+	unit=$here/systemd/vstack.service
+fi
 state=/var/lib/vstack
 bundle=${1:-}
 
@@ -21,7 +27,11 @@ if [ ! -x "$binary" ]; then
 	echo "no $binary: make build first" >&2
 	exit 1
 fi
-"$here/../.ci/deps"
+if [ -x "$here/../.ci/deps" ]; then
+	"$here/../.ci/deps"
+elif ! command -v ffmpeg >/dev/null || ! command -v ffprobe >/dev/null; then
+	echo "note: hosts that take uploads need FFmpeg 5.1 or newer" >&2
+fi
 
 id vstack >/dev/null 2>&1 || useradd --system --home-dir "$state" --shell /usr/sbin/nologin vstack
 install -m 0755 "$binary" /usr/local/bin/vstack.new
@@ -40,7 +50,7 @@ fi
 printf 'net.core.rmem_max=7500000\nnet.core.wmem_max=7500000\n' >/etc/sysctl.d/60-vstack.conf
 sysctl -q -p /etc/sysctl.d/60-vstack.conf || echo "could not set the UDP buffers; see vstack doctor" >&2
 
-install -m 0644 "$here/systemd/vstack.service" /etc/systemd/system/vstack.service
+install -m 0644 "$unit" /etc/systemd/system/vstack.service
 systemctl daemon-reload
 systemctl enable vstack.service
 systemctl restart vstack.service

@@ -1,24 +1,22 @@
 package metastore
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
-	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/forward"
+	"github.com/vstack/vstack/metastore/news"
 )
-
-// feedGather is how long a page of the feed with nothing but edits waits for more of them.
-const feedGather = 100 * time.Millisecond
 
 func (s *Server) getPlacement(c echo.Context) error {
 	if err := s.catchUp(c); err != nil {
@@ -31,32 +29,31 @@ func (s *Server) getPlacement(c echo.Context) error {
 	return answer(c, view.Placement())
 }
 
-// getFeed answers once something changed after since.
+// getFeed answers once something changed after since: by groups to who accepts that, with
+// manifests to hosts of the first release.
 func (s *Server) getFeed(c echo.Context) error {
-	since, err := queryUint(c, "since")
+	if err := s.readsLevel(c); err != nil {
+		return err
+	}
+	c.Response().Header().Set("Vary", "Accept")
+	r := news.Reader{Catalog: s.catalog, Hold: s.cfg.FeedHold, Closed: s.ctx}
+	if !strings.Contains(c.Request().Header.Get("Accept"), feed.ContentType) {
+		page, applied, err := r.Manifests(c.Request().Context(), c.QueryParams())
+		if err != nil {
+			return err
+		}
+		s.sign(c, applied)
+		return answer(c, page)
+	}
+	if err := s.catchUp(c); err != nil {
+		return err
+	}
+	body, applied, err := r.ByGroups(c.Request().Context(), c.QueryParams())
 	if err != nil {
 		return err
 	}
-	hold := s.cfg.FeedHold
-	if v := c.QueryParam("wait"); v != "" {
-		seconds, err := strconv.ParseFloat(v, 64)
-		if err != nil || !(seconds >= 0 && seconds <= 30) {
-			return fmt.Errorf("parameter wait=%.40q: %w: want 0 to 30 seconds", v, vstack.ErrInvalid)
-		}
-		hold = time.Duration(seconds * float64(time.Second))
-	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), hold)
-	defer cancel()
-	stop := context.AfterFunc(s.ctx, cancel) // a member that closes lets its readers go
-	defer stop()
-	// An end of waiting is an empty page, or what there is.
-	_ = s.catalog.WaitFor(ctx, func(v *catalog.View) bool { return v.FeedIndex() > since })
-	gather, done := context.WithTimeout(ctx, feedGather)
-	defer done()
-	_ = s.catalog.WaitFor(gather, func(v *catalog.View) bool { return v.Pressing(since) })
-	p := s.catalog.View().Feed(since)
-	s.sign(c, s.catalog.View().Applied())
-	return answer(c, p)
+	s.sign(c, applied)
+	return c.Blob(http.StatusOK, feed.ContentType, body)
 }
 
 func (s *Server) listNodes(c echo.Context) error {
@@ -83,7 +80,7 @@ func (s *Server) heartbeat(c echo.Context) error {
 	if err := decode(c, &hb, true); err != nil {
 		return err
 	}
-	if err := s.checkReporter(c.Request(), hb.Host); err != nil {
+	if err := checkReporter(callerOf(c), hb); err != nil {
 		return err
 	}
 	if len(hb.Version) > 128 {
@@ -94,17 +91,17 @@ func (s *Server) heartbeat(c echo.Context) error {
 		return fmt.Errorf("heartbeat of host %s: %w", hb.Host, vstack.ErrNoLeader)
 	}
 	refused := s.refuseForeign(&hb)
-	reg := catalog.RegisterStoresPayload{Host: hb.Host}
+	reg := command.RegisterStoresPayload{Host: hb.Host}
 	for _, r := range hb.Stores {
-		reg.Stores = append(reg.Stores, catalog.StoreRegistration{ID: r.ID, Addr: r.Addr, Capacity: r.Capacity})
+		reg.Stores = append(reg.Stores, command.StoreRegistration{ID: r.ID, Addr: r.Addr, Capacity: r.Capacity})
 	}
 	if len(reg.Stores) > 0 || len(refused) == 0 { // else all its stores are refused
-		if err := catalog.CheckRegistration(reg); err != nil {
+		if err := command.CheckRegistration(reg); err != nil {
 			return err
 		}
 	}
 	if len(reg.Stores) > 0 && !s.registered(reg) {
-		if _, err := s.commit(c, catalog.RegisterStores, reg); err != nil {
+		if _, err := s.commit(c, command.RegisterStores, reg); err != nil {
 			return err
 		}
 		s.cfg.Logger.Info("stores registered", "host", hb.Host, "stores", len(reg.Stores))
@@ -112,9 +109,12 @@ func (s *Server) heartbeat(c echo.Context) error {
 	s.monitor.Record(l.Term, hb, time.Now())
 	view := s.catalog.View()
 	reply := wire.HeartbeatReply{
-		Index: view.FeedIndex(), Cluster: view.Cluster(), Refused: refused, Restored: view.RestoredAt(),
-		Echo: make(map[vstack.StoreID]vstack.LSN, len(hb.Stores)),
+		Index: view.FeedIndex(), Cluster: view.Cluster(), Level: view.Level(), Refused: refused, Restored: view.RestoredAt(),
+		Echo:       make(map[vstack.StoreID]vstack.LSN, len(hb.Stores)),
+		ClassFloor: view.ClassFloor(),
 	}
+	reply.Whole, reply.Short = s.answerClaims(l, view, hb)
+	_, reply.Paused = view.Redundancy()
 	for _, r := range hb.Stores {
 		st, _ := view.Store(r.ID)
 		reply.Echo[r.ID] = s.monitor.Echo(r.ID, st.Echo)
@@ -122,7 +122,8 @@ func (s *Server) heartbeat(c echo.Context) error {
 	return answer(c, reply)
 }
 
-// refuseForeign takes the stores out of a heartbeat whose past is not this catalog's: a
+// refuseForeign takes the stores out of a heartbeat that this catalog cannot speak for:
+// those whose program cannot read what it says, and those whose past is not its own. A
 // catalog that was made anew, or set back to an old backup, does not name what they
 // hold, and must not let them think that nobody needs it.
 func (s *Server) refuseForeign(hb *wire.Heartbeat) map[vstack.StoreID]string {
@@ -130,6 +131,8 @@ func (s *Server) refuseForeign(hb *wire.Heartbeat) map[vstack.StoreID]string {
 	refused := map[vstack.StoreID]string{}
 	hb.Stores = slices.DeleteFunc(hb.Stores, func(r wire.StoreReport) bool {
 		switch {
+		case hb.Level.OrFirst() < view.Level():
+			refused[r.ID] = fmt.Sprintf("%v: it knows level %d, the cluster is at %d: start the newer vstack on host %s", vstack.ErrLevelTooOld, hb.Level.OrFirst(), view.Level(), hb.Host)
 		case !r.Cluster.IsZero() && r.Cluster != view.Cluster():
 			of := "cluster " + view.Cluster().String()
 			if view.Cluster().IsZero() {
@@ -146,29 +149,23 @@ func (s *Server) refuseForeign(hb *wire.Heartbeat) map[vstack.StoreID]string {
 	return refused
 }
 
-// checkReporter lets a host speak for itself only. A member that forwards presents its
-// own certificate and says whose the request's was.
-func (s *Server) checkReporter(r *http.Request, host vstack.HostID) error {
-	p, err := identity.RequirePeer(r, identity.RoleHost)
-	if err != nil {
-		return err
+// checkReporter lets a host speak for itself only, and for stores at its own addresses.
+func checkReporter(by forward.Caller, hb wire.Heartbeat) error {
+	if !by.Speaks(hb.Host) {
+		return fmt.Errorf("heartbeat of host %.63q: %w: the certificate is of %q", hb.Host, vstack.ErrForbidden, by.ID)
 	}
-	if by := r.Header.Get(wire.HeaderForwarded); by != "" && by == p.ID {
-		_, member := s.node.Member(by)
-		// One that was removed and does not know yet may still speak for its own host.
-		if (member || by == string(host)) && r.Header.Get(wire.HeaderCaller) == forward.Caller(identity.Peer{Role: identity.RoleHost, ID: string(host)}) {
-			return nil
+	for _, r := range hb.Stores {
+		if err := by.At(r.Addr); err != nil {
+			return fmt.Errorf("heartbeat of host %s: store %s: %w", hb.Host, r.ID, err)
 		}
-	} else if p.ID == string(host) {
-		return nil
 	}
-	return fmt.Errorf("heartbeat of host %s: %w: the certificate is of %q", host, vstack.ErrForbidden, p.ID)
+	return nil
 }
 
 // registered reports whether the catalog already says all that a registration would. A
 // capacity is what a disk has left and moves with every write; it is worth an entry of
 // the log only once it has moved by a twentieth.
-func (s *Server) registered(reg catalog.RegisterStoresPayload) bool {
+func (s *Server) registered(reg command.RegisterStoresPayload) bool {
 	view := s.catalog.View()
 	for _, r := range reg.Stores {
 		st, ok := view.Store(r.ID)

@@ -20,6 +20,7 @@ import (
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/duties"
 )
 
 func TestMain(m *testing.M) {
@@ -112,6 +113,11 @@ func (c *cluster) addPeer(ip string) {
 func (c *cluster) issue(spec identity.Spec) *identity.Identity {
 	c.t.Helper()
 	spec.ValidFor = time.Hour
+	if spec.Role == identity.RoleHost {
+		for n := range 9 { // where heartbeatOf has their stores
+			spec.Addrs = append(spec.Addrs, fmt.Sprintf("127.0.0.%d", n+1))
+		}
+	}
 	dir := filepath.Join(c.dir, "tls-"+spec.ID)
 	if err := c.ca.Issue(dir, spec); err != nil {
 		c.t.Fatal(err)
@@ -269,7 +275,7 @@ func (c *cluster) register() {
 	cl := c.client()
 	c.eventually("placement over six stores", func() bool {
 		m, err := cl.RefreshPlacement(c.t.Context())
-		return err == nil && m.Ready() && covers(m) && len(m.Stores) == 6
+		return err == nil && m.Ready() && duties.Covers(m) && len(m.Stores) == 6
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/raftnode/disk"
@@ -41,6 +42,8 @@ type Config struct {
 	Join bool
 	// Identity proves this member to the others and to clients. Required.
 	Identity *identity.Identity
+	// Network opens the sockets. Default: the operating system.
+	Network network.Network
 	// Version answers GET /version.
 	Version wire.Version
 	// Registry takes the metrics and serves /metrics. Default a new one.
@@ -68,11 +71,20 @@ type Config struct {
 	// DeadAfter is a store's silence before its roles move to other stores; not before
 	// DownAfter. Default 10 min.
 	DeadAfter time.Duration
+	// BalanceAfter is for how long nothing of the placement may have changed before roles are
+	// shared out by themselves to stores that have too few. Default 1 min.
+	BalanceAfter time.Duration
 	// EpochWindow is how many placement groups change their epoch at once. Default 8.
 	EpochWindow int
 	// AttemptTime is what a driver gets to bring a group to its next epoch before another
 	// is asked. Default 10 s.
 	AttemptTime time.Duration
+	// ClassWindow is how many videos are on their way from one class to another at once,
+	// however much space stores have free. Default 64.
+	ClassWindow int
+	// PopularEvery is how often the leader compares videos' popularity with the policy; less
+	// often where that takes more than a twentieth of the time. Default 10 s.
+	PopularEvery time.Duration
 	// Tick is how often the leader judges stores. Default 250 ms.
 	Tick time.Duration
 	// EchoEvery is how often the highest LSNs of stores are committed. Default 30 s.
@@ -100,6 +112,7 @@ func orDefault[T comparable](v *T, d T) {
 func (c *Config) withDefaults() {
 	orDefault(&c.Logger, slog.Default())
 	orDefault(&c.Registry, prometheus.NewRegistry())
+	c.Network = network.Or(c.Network, network.OS{})
 	if c.Fatal == nil {
 		logger := c.Logger
 		c.Fatal = func(err error) {
@@ -111,8 +124,11 @@ func (c *Config) withDefaults() {
 	orDefault(&c.SuspectAfter, 3*time.Second)
 	orDefault(&c.DownAfter, 10*time.Second)
 	orDefault(&c.DeadAfter, 10*time.Minute)
+	orDefault(&c.BalanceAfter, time.Minute)
 	orDefault(&c.EpochWindow, epochWindow)
 	orDefault(&c.AttemptTime, 10*time.Second)
+	orDefault(&c.ClassWindow, 64)
+	orDefault(&c.PopularEvery, 10*time.Second)
 	orDefault(&c.Tick, 250*time.Millisecond)
 	orDefault(&c.EchoEvery, 30*time.Second)
 	orDefault(&c.SettleAfter, 1500*time.Millisecond)
@@ -142,6 +158,9 @@ func (c *Config) Validate() error {
 	if c.DeadAfter < 0 || c.EpochWindow < 1 || c.EpochWindow > vstack.PlacementGroups || c.AttemptTime < c.Tick {
 		return fmt.Errorf("metastore: %w: want DeadAfter > 0, EpochWindow of 1 to %d, AttemptTime ≥ Tick, have %s, %d, %s",
 			vstack.ErrInvalid, vstack.PlacementGroups, c.DeadAfter, c.EpochWindow, c.AttemptTime)
+	}
+	if c.ClassWindow < 1 || c.PopularEvery < c.Tick {
+		return fmt.Errorf("metastore: %w: ClassWindow %d, PopularEvery %s: want 1 or more, and at least a tick", vstack.ErrInvalid, c.ClassWindow, c.PopularEvery)
 	}
 	if c.FeedHold > 30*time.Second {
 		return fmt.Errorf("metastore: feed hold %s: %w: at most 30 s", c.FeedHold, vstack.ErrInvalid)

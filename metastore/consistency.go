@@ -9,6 +9,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/asked"
 )
 
 // lagTimeout bounds how long a read waits for this member to catch up.
@@ -42,7 +43,7 @@ func (s *Server) isLocal(c echo.Context, p place) (bool, error) {
 
 // catchUp waits for ?min_index.
 func (s *Server) catchUp(c echo.Context) error {
-	index, err := queryUint(c, "min_index")
+	index, err := asked.Number(c.QueryParams(), "min_index")
 	if err != nil || index == 0 {
 		return err
 	}

@@ -28,9 +28,11 @@ type node struct {
 	amnesic map[vstack.StoreID][]vstack.PG
 	lacking map[vstack.StoreID][]vstack.PG
 	blind   bool // has not looked at what it should hold
-	lazy    bool // drives nothing
-	beats   int  // heartbeats that were made
-	told    int  // the last of them that was answered
+	// placement is the map that the host has read last.
+	placement *vstack.PlacementMap
+	lazy      bool // drives nothing
+	beats     int  // heartbeats that were made
+	told      int  // the last of them that was answered
 }
 
 // node starts a host; it ends with ctx.
@@ -67,13 +69,26 @@ func (n *node) report() (wire.Heartbeat, int) {
 	hb.Stores = slices.DeleteFunc(hb.Stores, func(r wire.StoreReport) bool { return n.silent[r.ID] })
 	for i := range hb.Stores {
 		r := &hb.Stores[i]
-		r.Amnesic, r.Lacking = n.amnesic[r.ID], n.lacking[r.ID]
-		if !n.blind {
-			r.Surveyed = 1 << 40 // always as new as the catalog
+		r.Amnesic = n.amnesic[r.ID]
+		if !n.blind && n.placement.Ready() {
+			r.Claims = n.claims(r.ID)
 		}
 	}
 	n.beats++
 	return hb, n.beats
+}
+
+// claims are those of a store that lacks nothing but what the test says, as of the map that
+// its host has read.
+func (n *node) claims(id vstack.StoreID) (out []wire.GroupClaim) {
+	for pg, g := range n.placement.Groups {
+		c := wire.GroupClaim{PG: vstack.PG(pg), Epoch: g.Epoch, Complete: n.placement.Version, Surveyed: n.placement.Version}
+		if slices.Contains(n.lacking[id], c.PG) {
+			c.Complete = 0
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 // tell changes what a host reports and returns once the cluster has heard it: a heartbeat
@@ -98,7 +113,11 @@ func (n *node) drive(ctx context.Context) {
 	lazy := n.lazy
 	n.mu.Unlock()
 	m, err := n.cl.RefreshPlacement(ctx)
-	if err != nil || lazy {
+	if err != nil {
+		return
+	}
+	n.set(func() { n.placement = m })
+	if lazy {
 		return
 	}
 	if own := n.attempts(m); len(own) > 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/news"
 )
 
 // Edits that follow each other closely reach a reader together, and what stores wait
@@ -42,7 +43,7 @@ func TestABurstOfEditsIsFewPagesOfTheFeed(t *testing.T) {
 		}
 	}()
 	pages := 0
-	for ; time.Since(start) < 10*feedGather; pages++ {
+	for ; time.Since(start) < 10*news.Gather; pages++ {
 		p, err := reader.Feed(ctx, since)
 		if err != nil {
 			t.Fatal(err)
@@ -53,7 +54,7 @@ func TestABurstOfEditsIsFewPagesOfTheFeed(t *testing.T) {
 	if err := <-wrote; err != nil {
 		t.Fatal(err)
 	}
-	most := int(time.Since(start)/feedGather) + 1
+	most := int(time.Since(start)/news.Gather) + 1
 	if pages > most || edits < pages {
 		t.Errorf("%d edits came in %d pages, want at most %d", edits, pages, most)
 	}

@@ -14,13 +14,14 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/ops"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/asked"
+	"github.com/vstack/vstack/metastore/forward"
 )
-
-const maxRequestID = 64
 
 // handler serves routes() and the endpoints of internal/ops.
 func (s *Server) handler() http.Handler {
@@ -55,22 +56,36 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 				err = fmt.Errorf("%s %s: %w", r.Method, r.Path, vstack.ErrInternal)
 			}
 		}()
+		if err := wire.SameOrigin(c.Request()); err != nil {
+			return err
+		}
+		by, err := s.caller(c.Request(), r)
+		if err != nil {
+			forward.Disbelieve(c.Response().Header())
+			return err
+		}
+		c.Set(callerKey, by)
+		_, limit, err := asked.Page(c.QueryParams())
+		if err != nil {
+			limit = 0 // whoever reads it refuses it
+		}
+		done, err := s.bounds.Admit(c.Request(), by, r.Path, limit, func() int { return s.chunks(c) })
+		if err != nil {
+			return err
+		}
+		defer done()
+		c.Response().Writer = admission.Paced(c.Response().Writer)
 		s.sign(c, s.catalog.View().Applied())
 		if err := s.checkStanding(r); err != nil {
 			return err
 		}
 		req := c.Request()
-		if r.Mutual {
-			if _, err := identity.RequirePeer(req, identity.RoleHost, identity.RoleAdmin); err != nil {
-				return err
+		if r.Roles != 0 {
+			if err := by.Require(r.Roles); err != nil {
+				return fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
 			}
 		}
-		if r.admit != nil {
-			if err := r.admit(s, c); err != nil {
-				return err
-			}
-		}
-		if err := checkRequestID(req.Header.Get(wire.HeaderRequestID)); err != nil {
+		if err := asked.RequestID(req.Header.Get(wire.HeaderRequestID)); err != nil {
 			return err
 		}
 		req.Body = http.MaxBytesReader(c.Response(), req.Body, r.body)
@@ -80,11 +95,46 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 				return err
 			}
 			if !local {
-				return s.peers.Forward(c.Response(), req)
+				return s.peers.Forward(c.Response(), req, by)
 			}
 		}
 		return r.handle(s, c)
 	}
+}
+
+// callerKey is where the guard leaves a request's caller for the handler.
+const callerKey = "caller"
+
+// caller is who asks. What members ask of each other is asked by the connection's other end
+// itself, which must be one.
+func (s *Server) caller(req *http.Request, r route) (forward.Caller, error) {
+	member := func(id string) bool { _, ok := s.node.Member(id); return ok }
+	if !r.members {
+		return forward.CallerOf(req, member)
+	}
+	p, ok := identity.PeerOf(req.TLS)
+	if ok && p.Roles.Has(r.Roles) && !member(p.ID) {
+		return forward.Caller{}, fmt.Errorf("%s %s: %w: %q is no member", r.Method, r.Path, vstack.ErrForbidden, p.ID)
+	}
+	return forward.Caller{Peer: p, Known: ok, Key: admission.KeyOf(req)}, nil
+}
+
+func callerOf(c echo.Context) forward.Caller {
+	by, _ := c.Get(callerKey).(forward.Caller) // the guard has set it
+	return by
+}
+
+// chunks is how many the video has that the path names; one that is not there has none.
+func (s *Server) chunks(c echo.Context) int {
+	id, err := videoID(c)
+	if err != nil {
+		return 0
+	}
+	v, err := s.catalog.View().Video(id)
+	if err != nil {
+		return 0
+	}
+	return v.Chunks
 }
 
 // sign says which member answers, and from what state.
@@ -93,21 +143,10 @@ func (s *Server) sign(c echo.Context, index uint64) {
 	h.Set(wire.HeaderNode, s.cfg.ID)
 	h.Set(wire.HeaderTerm, strconv.FormatUint(s.node.Term(), 10))
 	h.Set(wire.HeaderIndex, strconv.FormatUint(index, 10))
+	h.Set(wire.HeaderLevel, strconv.FormatUint(uint64(s.catalog.View().Level()), 10))
 	if members := s.members.Version(); members != "" {
 		h.Set(wire.HeaderMembers, members)
 	}
-}
-
-func checkRequestID(id string) error {
-	if len(id) > maxRequestID {
-		return fmt.Errorf("%s: %w: %d characters, at most %d", wire.HeaderRequestID, vstack.ErrInvalid, len(id), maxRequestID)
-	}
-	for _, r := range id {
-		if r <= ' ' || r > '~' {
-			return fmt.Errorf("%s: %w: character %U is not printable ASCII", wire.HeaderRequestID, vstack.ErrInvalid, r)
-		}
-	}
-	return nil
 }
 
 // writeError is the only place that answers with an error.
@@ -119,7 +158,9 @@ func (s *Server) writeError(err error, c echo.Context) {
 	if errors.As(err, &he) && vstack.SentinelOf(err) == vstack.ErrInternal {
 		what := c.Request().Method + " " + c.Request().URL.Path
 		switch he.Code {
-		case http.StatusNotFound, http.StatusMethodNotAllowed:
+		case http.StatusMethodNotAllowed: // echo has set Allow
+			err = fmt.Errorf("%.200s: %w", what, vstack.ErrMethod)
+		case http.StatusNotFound:
 			err = fmt.Errorf("%.200s: no such route: %w", what, vstack.ErrNotFound)
 		default:
 			err = fmt.Errorf("%.200s: %w: %v", what, vstack.ErrInvalid, he.Message)
@@ -134,6 +175,9 @@ func (s *Server) writeError(err error, c echo.Context) {
 // decode reads a JSON body of the route's limit. Unknown fields are refused, because a
 // misspelt one would silently do nothing, unless the sender may be a newer version.
 func decode(c echo.Context, v any, lenient bool) error {
+	if err := wire.JSONBody(c.Request()); err != nil {
+		return err
+	}
 	d := json.NewDecoder(c.Request().Body)
 	if !lenient {
 		d.DisallowUnknownFields()
@@ -180,39 +224,6 @@ func notModified(c echo.Context, tag string) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// queryUint reads an optional number.
-func queryUint(c echo.Context, name string) (uint64, error) {
-	v := c.QueryParam(name)
-	if v == "" {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(v, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("parameter %s=%.40q: %w: want a number", name, v, vstack.ErrInvalid)
-	}
-	return n, nil
-}
-
-// page reads cursor and limit.
-func page(c echo.Context) (before uint64, limit int, err error) {
-	if before, err = queryUint(c, "cursor"); err != nil {
-		return 0, 0, err
-	}
-	n, err := queryUint(c, "limit")
-	if err != nil || n > 1000 {
-		return 0, 0, fmt.Errorf("parameter limit=%.40q: %w: want 1 to 1,000", c.QueryParam("limit"), vstack.ErrInvalid)
-	}
-	orDefault(&n, 100)
-	return before, int(n), nil
-}
-
-func cursor(next uint64) string {
-	if next == 0 {
-		return ""
-	}
-	return strconv.FormatUint(next, 10)
 }
 
 func videoID(c echo.Context) (vstack.VideoID, error)   { return vstack.ParseVideoID(c.Param("id")) }

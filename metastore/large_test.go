@@ -18,6 +18,7 @@ import (
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
 const (
@@ -72,36 +73,36 @@ func (l *large) fill(path string) (file string, index uint64) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	apply := func(typ catalog.Type, payload any) *catalog.Result {
+	apply := func(typ command.Type, payload any) *command.Result {
 		index++
-		b, err := catalog.Encode(typ, payload, "", time.Unix(int64(index), 0))
+		b, err := command.Encode(typ, payload, "", time.Unix(int64(index), 0))
 		if err != nil {
 			l.t.Fatal(err)
 		}
-		res := c.Apply(&raft.Log{Index: index, Type: raft.LogCommand, Data: b}).(*catalog.Result)
+		res := c.Apply(&raft.Log{Index: index, Type: raft.LogCommand, Data: b}).(*command.Result)
 		if err := res.Err(); err != nil {
 			l.t.Fatal(err)
 		}
 		return res
 	}
 	start := time.Now()
-	reg := catalog.RegisterStoresPayload{Host: "h1"}
+	reg := command.RegisterStoresPayload{Host: "h1"}
 	groups := make([][]vstack.StoreID, vstack.PlacementGroups)
 	for n := range vstack.Acceptors {
-		reg.Stores = append(reg.Stores, catalog.StoreRegistration{ID: storeID(0, n), Addr: fmt.Sprintf("127.0.0.1:%d", 8081+n), Capacity: 1 << 40})
+		reg.Stores = append(reg.Stores, command.StoreRegistration{ID: storeID(0, n), Addr: fmt.Sprintf("127.0.0.1:%d", 8081+n), Capacity: 1 << 40})
 		for pg := range groups {
 			groups[pg] = append(groups[pg], storeID(0, n))
 		}
 	}
-	apply(catalog.RegisterStores, reg)
-	apply(catalog.AssignPlacement, catalog.AssignPlacementPayload{Base: index, Groups: groups})
+	apply(command.RegisterStores, reg)
+	apply(command.AssignPlacement, command.AssignPlacementPayload{Base: index, Groups: groups})
 	for n := range l.videos {
 		var id [16]byte
 		binary.BigEndian.PutUint64(id[:], uint64(n)<<16|1)
 		m := testManifest(vstack.VideoID(id), largeChunks)
-		up := apply(catalog.OpenUpload, catalog.OpenUploadPayload{Upload: vstack.UploadID(id), Video: vstack.VideoID(id), Policy: vstack.PolicyAuto,
+		up := apply(command.OpenUpload, command.OpenUploadPayload{Upload: vstack.UploadID(id), Video: vstack.VideoID(id), Policy: vstack.PolicyAuto,
 			Title: fmt.Sprintf("Video %d of a large catalog", n), Owner: vstack.ProposerID{1}, Source: testSource(fmt.Sprint(n))}).Upload
-		apply(catalog.Publish, catalog.PublishPayload{Upload: up.ID, Incarnation: up.Incarnation, Manifest: &m})
+		apply(command.Publish, command.PublishPayload{Upload: up.ID, Incarnation: up.Incarnation, Manifest: &m})
 	}
 	l.took(fmt.Sprintf("apply %d commands of %d videos", index, l.videos), start)
 	l.t.Logf("%-44s %d MiB", "memory of the catalog", (heap()-before)>>20)
@@ -201,7 +202,7 @@ func (l *large) stalls(c *cluster, snapshot bool) time.Duration {
 		load.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				title := fmt.Sprintf("Title %d by %d", n, i)
-				if _, err := s.propose(context.WithoutCancel(ctx), catalog.PatchVideo, catalog.PatchVideoPayload{Video: v.ID, Title: &title}, ""); err != nil {
+				if _, err := s.propose(context.WithoutCancel(ctx), command.PatchVideo, command.PatchVideoPayload{Video: v.ID, Title: &title}, ""); err != nil {
 					l.t.Error(err)
 					return
 				}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/duties"
 	"github.com/vstack/vstack/metastore/raftnode"
 )
 
@@ -17,6 +18,14 @@ import (
 func (s *Server) apiOf(id string) (string, bool) {
 	m, ok := s.node.Member(id)
 	return m.API, ok
+}
+
+// hosts are the ids of the members' hosts.
+func (s *Server) hosts() (ids []string) {
+	for _, m := range s.node.Members() {
+		ids = append(ids, m.ID)
+	}
+	return ids
 }
 
 func (s *Server) listMembers(c echo.Context) error { return answer(c, s.members.List()) }
@@ -52,7 +61,7 @@ func (s *Server) addPeer(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), proposeTimeout)
+	ctx, cancel := context.WithTimeout(c.Request().Context(), duties.ProposeTimeout)
 	defer cancel()
 	p, err := s.members.Add(ctx, id, req)
 	if err != nil {
@@ -68,7 +77,7 @@ func (s *Server) removePeer(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(c.Request().Context(), proposeTimeout)
+	ctx, cancel := context.WithTimeout(c.Request().Context(), duties.ProposeTimeout)
 	defer cancel()
 	if err := s.members.MayRemove(ctx, id, c.QueryParam("force") == "true"); err != nil {
 		return err
@@ -87,5 +96,5 @@ func (s *Server) handOver(c echo.Context) error {
 	if err := s.node.Transfer(""); err != nil {
 		return err
 	}
-	return s.peers.Forward(c.Response(), c.Request())
+	return s.peers.Forward(c.Response(), c.Request(), callerOf(c))
 }

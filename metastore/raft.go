@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/placed"
 	"github.com/vstack/vstack/metastore/raftnode"
 	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
@@ -32,7 +33,7 @@ func (s *Server) self() (wire.RaftPeer, error) {
 		DiskSlow: st.Disk.Slow, DiskStalls: st.Disk.Stalls, DiskWrites: st.Disk.Writes,
 		LastIndex: st.LastIndex, Commit: st.Commit, Applied: view.Applied(), Checksum: sum,
 		LastContact: max(0, st.LastContact.Seconds()), Leader: st.State == "leader",
-		Follows: s.node.Leader(),
+		Follows: s.node.Leader(), Level: vstack.NewestLevel,
 	}
 	for _, m := range st.Members {
 		p.Voter = p.Voter || (m.ID == s.cfg.ID && m.Voter)
@@ -84,7 +85,7 @@ func (s *Server) ready(context.Context) []ops.Check {
 	raftDisk := ops.Check{Name: "raft disk", Detail: fmt.Sprintf("last write took %s, the longest %s; writes above %s took %.0f %% of the last %s",
 		st.DiskWrite.Round(10*time.Microsecond), st.DiskWorst.Round(10*time.Microsecond), disk.SlowWrite, 100*st.Disk.Slow, disk.Window)}
 	view := s.catalog.View()
-	return []ops.Check{raft, members, raftDisk, s.catalogCheck(view), {Name: "placement", Detail: placementDetail(view)}}
+	return []ops.Check{raft, members, raftDisk, s.catalogCheck(view), {Name: "placement", Detail: placed.Placement(view)}}
 }
 
 func (s *Server) catalogCheck(view *catalog.View) ops.Check {

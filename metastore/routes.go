@@ -6,6 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -24,15 +25,15 @@ type route struct {
 	wire.Route
 	place place
 	// body bounds the request's body in bytes; 0 allows none.
-	body int64
-	// admit is asked before the request is forwarded; nil admits whoever Mutual does.
-	admit  func(*Server, echo.Context) error
+	body   int64
 	handle func(*Server, echo.Context) error
+	// members says that members ask it of each other, for themselves.
+	members bool
 }
 
 const (
 	smallBody   = 64 << 10
-	publishBody = 16 << 20
+	publishBody = 23 << 20 // a table of vstack.MaxManifest as base64, and the tracks beside it
 	beatBody    = 1 << 20
 )
 
@@ -69,20 +70,25 @@ func readErrors(more ...*vstack.Sentinel) []*vstack.Sentinel {
 }
 
 func writeErrors(more ...*vstack.Sentinel) []*vstack.Sentinel {
-	return append(more, vstack.ErrInvalid, vstack.ErrUnauthenticated, vstack.ErrTooLarge, vstack.ErrNoLeader, vstack.ErrOutcomeUnknown, vstack.ErrUnavailable)
+	return append(more, vstack.ErrInvalid, vstack.ErrUnauthenticated, vstack.ErrForbidden, vstack.ErrTooLarge, vstack.ErrNoLeader, vstack.ErrOutcomeUnknown, vstack.ErrUnavailable)
 }
 
 func get(path, summary string, p place, params []wire.Param, response any, errs []*vstack.Sentinel, h func(*Server, echo.Context) error) route {
-	return route{wire.Route{Method: http.MethodGet, Path: path, Summary: summary, Params: params, Response: response, Errors: errs}, p, 0, nil, h}
+	return route{wire.Route{Method: http.MethodGet, Path: path, Summary: summary, Params: params, Response: response, Errors: errs}, p, 0, h, false}
 }
 
+// write is a route of administrators, writeAs of others.
 func write(method, path, summary string, body int64, request, response any, errs []*vstack.Sentinel, h func(*Server, echo.Context) error) route {
-	return route{wire.Route{Method: method, Path: path, Summary: summary, Params: requestID(), Request: request, Response: response, Errors: errs, Mutual: true}, leader, body, nil, h}
+	return writeAs(vstack.RoleAdmin, method, path, summary, body, request, response, errs, h)
+}
+
+func writeAs(roles vstack.Roles, method, path, summary string, body int64, request, response any, errs []*vstack.Sentinel, h func(*Server, echo.Context) error) route {
+	return route{wire.Route{Method: method, Path: path, Summary: summary, Params: requestID(), Request: request, Response: response, Errors: errs, Roles: roles}, leader, body, h, false}
 }
 
 // routes is the single table that is served, documented and tested.
 func routes() []route {
-	return slices.Concat(videoRoutes(), uploadRoutes(), clusterRoutes(), raftRoutes())
+	return slices.Concat(videoRoutes(), uploadRoutes(), ticketRoutes(), clusterRoutes(), redundancyRoutes(), raftRoutes())
 }
 
 func videoRoutes() []route {
@@ -98,12 +104,16 @@ func videoRoutes() []route {
 			consistency(), wire.VideoPlacement{}, readErrors(notFound, vstack.ErrNotReady), (*Server).getVideoPlacement),
 		write(http.MethodPatch, "/v1/videos/{id}", "Change the title", smallBody, wire.VideoPatch{}, vstack.Video{}, writeErrors(notFound), (*Server).patchVideo),
 		write(http.MethodDelete, "/v1/videos/{id}", "Delete a video; its id is never reused", 0, nil, vstack.Video{}, writeErrors(notFound), (*Server).deleteVideo),
-		write(http.MethodPut, "/v1/videos/{id}/class", "Set the storage policy", smallBody, wire.ClassRequest{}, vstack.Video{}, writeErrors(notFound), (*Server).setClass),
+		write(http.MethodPut, "/v1/videos/{id}/class", "Set the storage policy", smallBody, wire.ClassRequest{}, vstack.Video{}, writeErrors(notFound, vstack.ErrClassStale, vstack.ErrTooFewTargets), (*Server).setClass),
 		{wire.Route{Method: http.MethodPost, Path: "/v1/videos/{id}/views", Summary: "Count views; committed within a second", Params: requestID(),
-			Request: wire.ViewsRequest{}, Errors: readErrors(notFound)}, anywhere, smallBody, nil, (*Server).addViews},
-		write(http.MethodPost, "/v1/views", "Commit the views that a member counted", beatBody, wire.ViewsBatch{}, nil, writeErrors(), (*Server).commitViews),
+			Request: wire.ViewsRequest{}, Errors: readErrors(notFound, vstack.ErrForbidden)}, anywhere, smallBody, (*Server).addViews, false},
+		{wire.Route{Method: http.MethodPost, Path: "/v1/views", Summary: "Commit the views that a member counted", Params: requestID(), Request: wire.ViewsBatch{},
+			Errors: writeErrors(), Roles: vstack.RoleMeta}, leader, beatBody, (*Server).commitViews, true},
 	}
 }
+
+// writers may act for an upload; a host only for its own.
+const writers = vstack.RoleIngest | vstack.RoleAdmin
 
 func uploadRoutes() []route {
 	notFound, notLive, fenced := vstack.ErrNotFound, vstack.ErrUploadNotLive, vstack.ErrFenced
@@ -113,15 +123,15 @@ func uploadRoutes() []route {
 				wire.Param{Name: "source_sha256", In: "query", Doc: "only uploads of the file with this hash"}),
 			wire.List[vstack.Upload]{}, readErrors(), (*Server).listUploads),
 		get("/v1/uploads/{id}", "Get an upload", readable, consistency(), vstack.Upload{}, readErrors(notFound), (*Server).getUpload),
-		write(http.MethodPost, "/v1/uploads", "Create a video and open its upload", smallBody, wire.OpenUploadRequest{}, vstack.Upload{},
+		writeAs(writers, http.MethodPost, "/v1/uploads", "Create a video and open its upload", smallBody, wire.OpenUploadRequest{}, vstack.Upload{},
 			writeErrors(vstack.ErrNotReady, vstack.ErrTooManyUploads), (*Server).openUpload),
-		write(http.MethodPost, "/v1/uploads/{id}/resume", "Issue a fresh incarnation, fencing all before it", smallBody, wire.ResumeUploadRequest{}, vstack.Upload{},
+		writeAs(writers, http.MethodPost, "/v1/uploads/{id}/resume", "Issue a fresh incarnation, fencing all before it", smallBody, wire.ResumeUploadRequest{}, vstack.Upload{},
 			writeErrors(notFound, notLive), (*Server).resumeUpload),
-		write(http.MethodPut, "/v1/uploads/{id}/publish", "Publish the manifest; idempotent", publishBody, wire.PublishRequest{}, vstack.Video{},
+		writeAs(writers, http.MethodPut, "/v1/uploads/{id}/publish", "Publish the manifest; idempotent", publishBody, wire.PublishRequest{}, vstack.Video{},
 			writeErrors(notFound, notLive, fenced, vstack.ErrManifestInvalid), (*Server).publish),
-		{wire.Route{Method: http.MethodDelete, Path: "/v1/uploads/{id}", Summary: "Abort an upload", Mutual: true, Response: vstack.Upload{},
+		{wire.Route{Method: http.MethodDelete, Path: "/v1/uploads/{id}", Summary: "Abort an upload", Roles: writers, Response: vstack.Upload{},
 			Params: append(requestID(), wire.Param{Name: "incarnation", In: "query", Doc: "abort only if this is the current one; default whichever is"}),
-			Errors: writeErrors(notFound, notLive, fenced)}, leader, 0, nil, (*Server).abortUpload},
+			Errors: writeErrors(notFound, notLive, fenced)}, leader, 0, (*Server).abortUpload, false},
 	}
 }
 
@@ -130,17 +140,33 @@ func clusterRoutes() []route {
 		get("/v1/placement", "Get the placement map, from any member", anywhere, consistency()[1:], vstack.PlacementMap{}, readErrors(), (*Server).getPlacement),
 		get("/v1/feed", "Get what changed, from any member, waiting for a change", anywhere,
 			[]wire.Param{{Name: "since", In: "query", Doc: "index of the page before; default 0"},
-				{Name: "wait", In: "query", Doc: "seconds to wait for a change, 0 to 30; default 25"}},
-			wire.FeedPage{}, readErrors(), (*Server).getFeed),
+				{Name: wire.HeaderLevel, In: "header", Doc: "newest feature level that the reader knows; default 1"},
+				{Name: "wait", In: "query", Doc: "seconds to wait for a change, 0 to 30; default 25"},
+				{Name: "Accept", In: "header", Doc: feed.ContentType + ": a binary page by groups, for datanodes; the parameters below are of that form"},
+				{Name: "groups", In: "query", Doc: "placement groups whose references to send: base64url of a bit each"},
+				{Name: "have", In: "query", Doc: "index through which the references of the groups are held"},
+				{Name: "map", In: "query", Doc: "version of the placement map that is held; a newer one comes first"},
+				{Name: "only", In: "query", Doc: "references: leave out uploads, the map and deleted videos"},
+				{Name: "min_index", In: "query", Doc: "answer from no older catalog than this"}},
+			wire.FeedPage{}, readErrors(vstack.ErrLevelTooOld, vstack.ErrCatalogLagging), (*Server).getFeed),
 		get("/v1/nodes", "List hosts with their stores", readable, consistency(), wire.List[wire.Node]{}, readErrors(), (*Server).listNodes),
 		get("/v1/nodes/{id}", "Get a host with its stores", readable, consistency(), wire.Node{}, readErrors(vstack.ErrNotFound), (*Server).getNode),
-		{wire.Route{Method: http.MethodPost, Path: "/v1/heartbeats", Summary: "Report a host's stores, every second; registers new ones", Mutual: true,
-			Request: wire.Heartbeat{}, Response: wire.HeartbeatReply{}, Errors: writeErrors(vstack.ErrForbidden, vstack.ErrAlreadyExists)},
-			leader, beatBody, nil, (*Server).heartbeat},
+		{wire.Route{Method: http.MethodPost, Path: "/v1/heartbeats", Summary: "Report a host's stores, every second; registers new ones", Roles: vstack.RoleData,
+			Request: wire.Heartbeat{}, Response: wire.HeartbeatReply{}, Errors: writeErrors(vstack.ErrAlreadyExists)},
+			leader, beatBody, (*Server).heartbeat, false},
 		write(http.MethodPost, "/v1/stores/{id}/replace", "Move a store's roles to other stores", smallBody, wire.ReplaceStoreRequest{}, wire.ReplaceStoreReply{},
 			writeErrors(vstack.ErrNotFound, vstack.ErrNotReady), (*Server).replaceStore),
-		{wire.Route{Method: http.MethodPost, Path: "/v1/placement/activate", Summary: "Bring prepared epochs into force", Mutual: true, Params: requestID(),
-			Request: wire.ActivateRequest{}, Response: wire.ActivateReply{}, Errors: writeErrors(vstack.ErrForbidden, vstack.ErrNotReady)},
-			leader, smallBody, (*Server).admitStoreHost, (*Server).activateEpochs},
+		get("/v1/stores/orders", "List stores that are cordoned or leave, and what that waits for", leader, nil, wire.List[wire.StandingOrder]{}, readErrors(), (*Server).listOrders),
+		write(http.MethodPost, "/v1/stores/orders", "Cordon, drain or remove stores, or take that back", smallBody, wire.OrderRequest{}, wire.OrderReply{},
+			writeErrors(vstack.ErrNotFound, vstack.ErrNoTaker, vstack.ErrStoreInUse), (*Server).orderStores),
+		get("/v1/nodes/{id}/ok-to-stop", "Say whether a host may be stopped now", leader, nil, wire.OKToStop{}, readErrors(), (*Server).okToStop),
+		{wire.Route{Method: http.MethodGet, Path: "/v1/events", Summary: "List what happened, the oldest first", Roles: vstack.RoleAdmin, Response: wire.EventPage{}, Errors: readErrors(vstack.ErrUnauthenticated, vstack.ErrForbidden),
+			Params: append(consistency(), wire.Param{Name: "since", In: "query", Doc: "next of the page before; default 0, the oldest that is kept"},
+				wire.Param{Name: "limit", In: "query", Doc: "events a page, 1 to 1,000; default 100; those of one entry come together"})}, readable, 0, (*Server).listEvents, false},
+		get("/v1/balance", "Say which share of the roles each store has, and what sharing them out anew would do", leader, nil, wire.BalanceReport{}, readErrors(), (*Server).getBalance),
+		write(http.MethodPut, "/v1/balance", "Share the roles out anew, stop that, or hold it", smallBody, wire.BalanceRequest{}, wire.BalanceReport{}, writeErrors(), (*Server).setBalance),
+		{wire.Route{Method: http.MethodPost, Path: "/v1/placement/activate", Summary: "Bring prepared epochs into force", Roles: vstack.RoleData, Params: requestID(),
+			Request: wire.ActivateRequest{}, Response: wire.ActivateReply{}, Errors: writeErrors(vstack.ErrNotReady)},
+			leader, smallBody, (*Server).activateEpochs, false},
 	}
 }

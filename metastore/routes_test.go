@@ -113,7 +113,7 @@ func TestMutationsWantACertificate(t *testing.T) {
 		}
 		resp, body := c.request(t, reader, 0, r.Method, path, "{}", nil)
 		switch refused := resp.StatusCode == http.StatusUnauthorized; {
-		case r.Mutual:
+		case r.Roles != 0:
 			wantProblem(t, r.Method+" "+path+" as a reader", resp, body, vstack.ErrUnauthenticated)
 		case refused:
 			t.Errorf("%s %s is refused to a reader", r.Method, path)
@@ -137,7 +137,7 @@ func TestBadRequestsAreRefusedByName(t *testing.T) {
 		want                     *vstack.Sentinel
 	}{
 		{"no route", "GET", "/v1/colours", "", nil, vstack.ErrNotFound},
-		{"no method", "PUT", "/v1/videos", "{}", nil, vstack.ErrNotFound},
+		{"no method", "PUT", "/v1/videos", "{}", nil, vstack.ErrMethod},
 		{"not an id", "GET", "/v1/videos/..%2f..%2fetc", "", nil, vstack.ErrInvalid},
 		{"unknown video", "GET", "/v1/videos/01890000-0000-7000-8000-000000000000", "", nil, vstack.ErrNotFound},
 		{"consistency", "GET", "/v1/videos?consistency=eventual", "", nil, vstack.ErrInvalid},
@@ -212,7 +212,8 @@ func TestARequestIsForwardedOnce(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 3, nil)
 	follower := (c.leader() + 1) % 3
-	resp, body := c.request(t, c.admin, follower, "POST", "/v1/raft/transfer", "{}", map[string]string{wire.HeaderForwarded: "h9"})
+	resp, body := c.request(t, c.ids[(follower+1)%3], follower, "POST", "/v1/raft/transfer", "{}", map[string]string{
+		wire.HeaderForwarded: c.peers[(follower+1)%3].ID, wire.HeaderCaller: "admin ann"})
 	wantProblem(t, "a forwarded request at a follower", resp, body, vstack.ErrNoLeader)
 	if resp.Header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")

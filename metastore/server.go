@@ -11,15 +11,20 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/netutil"
-
+	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/bounds"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/classes"
+	"github.com/vstack/vstack/metastore/conns"
+	"github.com/vstack/vstack/metastore/duties"
 	"github.com/vstack/vstack/metastore/forward"
 	"github.com/vstack/vstack/metastore/liveness"
 	"github.com/vstack/vstack/metastore/membership"
 	"github.com/vstack/vstack/metastore/raftnode"
+	"github.com/vstack/vstack/metastore/views"
 )
 
 const (
@@ -35,14 +40,18 @@ type Server struct {
 	catalog *catalog.Catalog
 	node    *raftnode.Node
 	monitor *liveness.Monitor
-	views   *views
-	epochs  *epochs
+	views   *views.Counter
+	hour    *views.Hour
+	duty    duties.Member
+	epochs  *duties.Epochs
+	classes *duties.Classes
 	members *membership.Manager
 	peers   *forward.Forwarder
 	http    *http.Server
 	api     net.Listener
-	fresh   freshConns
+	fresh   conns.Fresh
 
+	bounds    *bounds.Bounds
 	publishes chan struct{}
 	restores  chan struct{} // holds a token while a backup is read
 	proposing sync.RWMutex  // held for writing while one takes the place of the catalog
@@ -65,7 +74,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, publishes: make(chan struct{}, maxPublishes), restores: make(chan struct{}, 1)}
+	s := &Server{cfg: cfg, bounds: bounds.New(), publishes: make(chan struct{}, maxPublishes), restores: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.readIndex = raftnode.NewRounds()
 	var err error
@@ -73,22 +82,23 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.monitor = liveness.New(liveness.Config{SuspectAfter: cfg.SuspectAfter, DownAfter: cfg.DownAfter, EchoEvery: cfg.EchoEvery, Tick: cfg.Tick})
-	s.views = newViews()
-	if s.epochs, err = newEpochs(cfg.Registry); err != nil {
+	s.views, s.hour = views.New(), views.NewHour()
+	if err := s.takeDuties(); err != nil {
 		return nil, err
 	}
-	s.peers = forward.New(forward.Config{ID: cfg.ID, Identity: cfg.Identity, Leader: func() string { return s.node.Leader() }, API: s.apiOf})
+	s.peers = forward.New(forward.Config{ID: cfg.ID, Identity: cfg.Identity, Network: cfg.Network, Leader: func() string { return s.node.Leader() }, API: s.apiOf})
 	self, _ := cfg.peer(cfg.ID)
-	listener, err := net.Listen("tcp", self.API)
+	listener, err := cfg.Network.Listen(ctx, "tcp", self.API)
 	if err != nil {
 		return nil, fmt.Errorf("listen for the metastore API: %w", err)
 	}
-	s.api = netutil.LimitListener(listener, maxConnections)
+	s.api = admission.NewConns(maxConnections, maxConnections/8).Listen(listener)
 	if s.node, err = raftnode.Open(s.raftConfig()); err != nil {
 		return nil, errors.Join(err, s.api.Close())
 	}
 	s.members, err = membership.New(membership.Config{ID: cfg.ID, Node: s.node, Self: s.self, Ask: s.peers.Ask,
-		Applied: func() uint64 { return s.catalog.View().Applied() }, Logger: cfg.Logger, Registry: cfg.Registry,
+		Applied: func() uint64 { return s.catalog.View().Applied() },
+		Level:   func() vstack.Level { return s.catalog.View().Level() }, Logger: cfg.Logger, Registry: cfg.Registry,
 		Tick: cfg.Tick, JoinTimeout: cfg.JoinTimeout})
 	if err != nil {
 		return nil, errors.Join(err, s.api.Close(), s.node.Close())
@@ -102,9 +112,27 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          quietLog(cfg.Logger),
-		ConnState:         s.fresh.track,
+		ConnState:         s.fresh.Track,
 	}
 	return s, nil
+}
+
+// takeDuties makes what the member does while it leads.
+func (s *Server) takeDuties() (err error) {
+	c := s.cfg
+	s.duty = duties.Member{
+		Catalog: s.catalog, Monitor: s.monitor, Logger: c.Logger, Tick: c.Tick, SuspectAfter: c.SuspectAfter,
+		Leading: func() (raftnode.Leadership, bool) { return s.node.Leading() },
+		Propose: func(ctx context.Context, t command.Type, payload any) (*command.Result, error) {
+			return s.propose(ctx, t, payload, "")
+		},
+	}
+	s.epochs, err = duties.NewEpochs(s.duty, duties.EpochsConfig{Window: c.EpochWindow, AttemptTime: c.AttemptTime, DeadAfter: c.DeadAfter, BalanceAfter: c.BalanceAfter}, c.Registry)
+	if err != nil {
+		return err
+	}
+	s.classes, err = duties.NewClasses(s.duty, classes.Config{Window: c.ClassWindow}, c.PopularEvery, c.Registry)
+	return err
 }
 
 func (s *Server) raftConfig() raftnode.Config {
@@ -112,9 +140,10 @@ func (s *Server) raftConfig() raftnode.Config {
 	rc := raftnode.Config{
 		ID: c.ID, Dir: filepath.Join(c.Dir, "raft"),
 		Join:      c.Join,
+		Network:   c.Network,
 		ServerTLS: c.Identity.MutualTLS,
 		ClientTLS: c.Identity.ClientTLS(),
-		Admit:     admitHost,
+		Peer:      raftPeer,
 		FSM:       s.catalog, Fatal: c.Fatal, Logger: c.Logger, Registry: c.Registry,
 		Heartbeat: c.HeartbeatTimeout, Election: c.ElectionTimeout, Lease: c.LeaseTimeout,
 		DiskTimeout: c.DiskTimeout, SnapshotEntries: c.SnapshotEntries, SnapshotEvery: c.SnapshotEvery,
@@ -126,18 +155,17 @@ func (s *Server) raftConfig() raftnode.Config {
 	return rc
 }
 
-// admitHost lets only hosts speak Raft: an administrator's certificate is not enough.
-func admitHost(cs *tls.ConnectionState) error {
+// raftPeer names a host that may speak Raft: an administrator's certificate is not enough,
+// nor is one for other roles.
+func raftPeer(cs *tls.ConnectionState) (string, error) {
 	p, ok := identity.PeerOf(cs)
-	if !ok || p.Role != identity.RoleHost {
-		return fmt.Errorf("%w: %q with role %q is not a host", vstack.ErrForbidden, p.ID, p.Role)
-	}
-	return nil
+	return p.ID, identity.Require(p, ok, vstack.RoleMeta)
 }
 
 // Run serves until ctx ends and then closes the member.
 func (s *Server) Run(ctx context.Context) error {
-	for _, duty := range []func(context.Context){s.runMonitor, s.runPlacement, s.runEpochs, s.runViews, s.members.RunJoins, s.members.RunDisk} {
+	assign := duties.Assign{Member: s.duty, SettleAfter: s.cfg.SettleAfter, Start: s.startLevel, Members: s.hosts}
+	for _, duty := range []func(context.Context){s.duty.Judge, assign.Run, s.epochs.Run, s.classes.Run, s.runViews, s.members.RunJoins, s.members.RunDisk} {
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()
@@ -173,7 +201,7 @@ func (s *Server) Close() error {
 			}
 		}
 		s.cancel() // wakes the requests that wait
-		s.fresh.close()
+		s.fresh.Close()
 		if err := s.http.Shutdown(ctx); err != nil {
 			s.closeErr = errors.Join(s.http.Close(), fmt.Errorf("drain the metastore API: %w", err))
 		}

@@ -11,15 +11,12 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/backup"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/conns"
 )
-
-// transferStall is how long a backup may make no progress on its way.
-const transferStall = 30 * time.Second
 
 // saveSnapshot streams the catalog: by default the leader's, confirmed by a majority, so
 // that every write acknowledged before is in it; stale, that of the member asked.
@@ -44,45 +41,12 @@ func (s *Server) saveSnapshot(c echo.Context) error {
 	h.Set(echo.HeaderCacheControl, "no-store")
 	h.Set(echo.HeaderContentDisposition, fmt.Sprintf(`attachment; filename="vstack-%d.backup"`, view.Applied()))
 	c.Response().WriteHeader(http.StatusOK)
-	out := &patientWriter{w: c.Response(), ctl: http.NewResponseController(c.Response().Writer)}
+	out := conns.NewWriter(c.Response(), http.NewResponseController(c.Response().Writer))
 	err := backup.Write(out, view, backup.Origin{Node: s.cfg.ID, Term: s.node.Term(), Leader: leads, Time: time.Now()})
 	if err != nil { // the file ends short of its SHA-256, which whoever reads it sees
 		s.cfg.Logger.Warn("catalog was not saved to its end", "to", c.RealIP(), "err", err)
 	}
 	return nil
-}
-
-// patientWriter moves the deadline of the answer on with every write, since a catalog
-// may take longer than any other answer.
-type patientWriter struct {
-	w   io.Writer
-	ctl *http.ResponseController
-}
-
-func (p *patientWriter) Write(b []byte) (int, error) {
-	if err := p.ctl.SetWriteDeadline(time.Now().Add(transferStall)); err != nil {
-		return 0, fmt.Errorf("extend the answer's deadline: %w", err)
-	}
-	return p.w.Write(b)
-}
-
-// patientReader does the same for a request's body.
-type patientReader struct {
-	r   io.Reader
-	ctl *http.ResponseController
-}
-
-func (p *patientReader) Read(b []byte) (int, error) {
-	if err := p.ctl.SetReadDeadline(time.Now().Add(transferStall)); err != nil {
-		return 0, fmt.Errorf("extend the request's deadline: %w", err)
-	}
-	return p.r.Read(b)
-}
-
-// admitAdmin lets only administrators replace the catalog: a host is not enough.
-func (s *Server) admitAdmin(c echo.Context) error {
-	_, err := identity.RequirePeer(c.Request(), identity.RoleAdmin)
-	return err
 }
 
 // restoreSnapshot reads a backup to its end, holds it to its checksums, and makes it the
@@ -102,7 +66,7 @@ func (s *Server) restoreSnapshot(c echo.Context) error {
 		return err
 	}
 	ctl := http.NewResponseController(c.Response().Writer)
-	info, view, err := backup.Rebase(&patientReader{c.Request().Body, ctl}, s.node.Status().LastIndex, time.Now())
+	info, view, err := backup.Rebase(conns.NewReader(c.Request().Body, ctl), s.node.Status().LastIndex, s.catalog.View().Level(), time.Now())
 	if err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {

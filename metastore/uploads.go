@@ -1,19 +1,22 @@
 package metastore
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
-	"github.com/vstack/vstack/metastore/catalog"
-	"github.com/vstack/vstack/metastore/manifest"
+	"github.com/vstack/vstack/metastore/asked"
+	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/forward"
 )
 
 func (s *Server) listUploads(c echo.Context) error {
-	before, limit, err := page(c)
+	before, limit, err := asked.Page(c.QueryParams())
 	if err != nil {
 		return err
 	}
@@ -33,7 +36,7 @@ func (s *Server) listUploads(c echo.Context) error {
 	if items == nil {
 		items = []vstack.Upload{}
 	}
-	return answer(c, wire.List[vstack.Upload]{Items: items, Next: cursor(next)})
+	return answer(c, wire.List[vstack.Upload]{Items: items, Next: asked.Cursor(next)})
 }
 
 func (s *Server) getUpload(c echo.Context) error {
@@ -53,6 +56,9 @@ func (s *Server) openUpload(c echo.Context) error {
 	if err := decode(c, &req, false); err != nil {
 		return err
 	}
+	if err := callerOf(c).ActsFor(req.Owner); err != nil {
+		return fmt.Errorf("open an upload: %w", err)
+	}
 	orDefault(&req.Policy, vstack.PolicyAuto)
 	orDefault(&req.Title, req.Source.Name)
 	video, err := uuid.NewV7()
@@ -63,12 +69,12 @@ func (s *Server) openUpload(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("make an upload id: %w", err)
 	}
-	p := catalog.OpenUploadPayload{Upload: vstack.UploadID(upload), Video: vstack.VideoID(video), Title: req.Title,
+	p := command.OpenUploadPayload{Upload: vstack.UploadID(upload), Video: vstack.VideoID(video), Title: req.Title,
 		Policy: req.Policy, Owner: req.Owner, Source: req.Source}
-	if err := catalog.CheckOpen(p); err != nil {
+	if err := command.CheckOpen(p); err != nil {
 		return err
 	}
-	return s.answerUpload(c, catalog.OpenUpload, p)
+	return s.answerUpload(c, command.OpenUpload, p)
 }
 
 func (s *Server) resumeUpload(c echo.Context) error {
@@ -80,7 +86,10 @@ func (s *Server) resumeUpload(c echo.Context) error {
 	if err := decode(c, &req, false); err != nil {
 		return err
 	}
-	return s.answerUpload(c, catalog.ResumeUpload, catalog.ResumeUploadPayload{Upload: id, Owner: req.Owner})
+	if err := errors.Join(callerOf(c).ActsFor(req.Owner), s.mayTake(callerOf(c), id)); err != nil {
+		return fmt.Errorf("resume upload %s: %w", id, err)
+	}
+	return s.answerUpload(c, command.ResumeUpload, command.ResumeUploadPayload{Upload: id, Owner: req.Owner})
 }
 
 func (s *Server) abortUpload(c echo.Context) error {
@@ -88,14 +97,39 @@ func (s *Server) abortUpload(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	inc, err := queryUint(c, "incarnation")
+	inc, err := asked.Number(c.QueryParams(), "incarnation")
 	if err != nil {
 		return err
 	}
-	return s.answerUpload(c, catalog.AbortUpload, catalog.AbortUploadPayload{Upload: id, Incarnation: vstack.Incarnation(inc)})
+	u, err := s.catalog.View().Upload(id)
+	if err == nil {
+		err = callerOf(c).ActsFor(u.Owner)
+	}
+	if err != nil {
+		return fmt.Errorf("abort upload %s: %w", id, err)
+	}
+	return s.answerUpload(c, command.AbortUpload, command.AbortUploadPayload{Upload: id, Incarnation: vstack.Incarnation(inc)})
 }
 
-func (s *Server) answerUpload(c echo.Context, t catalog.Type, payload any) error {
+// mayTake lets an upload be resumed by its owner, by an administrator, and by another host
+// once the owner's does not answer. A host without stores reports nothing, so that nobody
+// can tell whether it lives: its uploads go on elsewhere at any time.
+func (s *Server) mayTake(by forward.Caller, id vstack.UploadID) error {
+	view := s.catalog.View()
+	u, err := view.Upload(id)
+	if err != nil || by.ActsFor(u.Owner) == nil {
+		return err
+	}
+	for _, n := range s.monitor.Nodes(view.Stores()) {
+		up := slices.ContainsFunc(n.Stores, func(st wire.NodeStore) bool { return st.State == vstack.StoreUp })
+		if u.Owner.Of(n.Host) && up {
+			return fmt.Errorf("%w, and host %s is up", by.ActsFor(u.Owner), n.Host)
+		}
+	}
+	return nil
+}
+
+func (s *Server) answerUpload(c echo.Context, t command.Type, payload any) error {
 	res, err := s.commit(c, t, payload)
 	if err != nil {
 		return err
@@ -119,14 +153,24 @@ func (s *Server) publish(c echo.Context) error {
 	if err := decode(c, &req, false); err != nil {
 		return err
 	}
-	u, err := s.catalog.View().Upload(id)
+	view := s.catalog.View()
+	u, err := view.Upload(id)
 	if err != nil {
 		return err
 	}
-	if u.State == vstack.UploadOpen {
-		if _, err := manifest.Check(&req.Manifest, u.Video); err != nil {
+	if err := callerOf(c).ActsFor(u.Owner); err != nil {
+		return fmt.Errorf("publish upload %s: %w", id, err)
+	}
+	// Below vstack.LevelFormats every manifest is checked: one that says more than version 1
+	// would halt members of that level.
+	if u.State == vstack.UploadOpen || view.Level() < vstack.LevelFormats {
+		if _, err := command.CheckManifest(&req.Manifest, u.Video, view.Level()); err != nil {
 			return fmt.Errorf("publish upload %s: %w", id, err)
 		}
 	}
-	return s.answerVideo(c, catalog.Publish, catalog.PublishPayload{Upload: id, Incarnation: req.Incarnation, Manifest: &req.Manifest})
+	// Asked of every upload: a member of LevelFirst could not read the entry.
+	if _, err := command.CheckSource(u.Source, req.Source, view.Level()); err != nil {
+		return fmt.Errorf("publish upload %s: %w", id, err)
+	}
+	return s.answerVideo(c, command.Publish, command.PublishPayload{Upload: id, Incarnation: req.Incarnation, Manifest: &req.Manifest, Source: req.Source})
 }

@@ -7,12 +7,12 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
-	"github.com/vstack/vstack/metastore/catalog"
-	"github.com/vstack/vstack/metastore/placement"
+	"github.com/vstack/vstack/metastore/asked"
+	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
 func (s *Server) listVideos(c echo.Context) error {
-	before, limit, err := page(c)
+	before, limit, err := asked.Page(c.QueryParams())
 	if err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func (s *Server) listVideos(c echo.Context) error {
 	if items == nil {
 		items = []vstack.Video{}
 	}
-	return answer(c, wire.List[vstack.Video]{Items: items, Next: cursor(next)})
+	return answer(c, wire.List[vstack.Video]{Items: items, Next: asked.Cursor(next)})
 }
 
 func (s *Server) getVideo(c echo.Context) error {
@@ -54,7 +54,7 @@ func (s *Server) getManifest(c echo.Context) error {
 			return err
 		}
 		if !local {
-			return s.peers.Forward(c.Response(), c.Request())
+			return s.peers.Forward(c.Response(), c.Request(), callerOf(c))
 		}
 	} else if err := s.catchUp(c); err != nil {
 		return err
@@ -63,7 +63,7 @@ func (s *Server) getManifest(c echo.Context) error {
 	if err != nil {
 		if _, leads := s.node.Leading(); !leads && c.QueryParam("consistency") == "" && c.Request().Header.Get(wire.HeaderForwarded) == "" {
 			if _, none := s.peers.LeaderAPI(); none == nil {
-				return s.peers.Forward(c.Response(), c.Request())
+				return s.peers.Forward(c.Response(), c.Request(), callerOf(c))
 			}
 		}
 		return err
@@ -72,39 +72,6 @@ func (s *Server) getManifest(c echo.Context) error {
 		return err
 	}
 	return answer(c, m)
-}
-
-func (s *Server) getVideoPlacement(c echo.Context) error {
-	id, err := videoID(c)
-	if err != nil {
-		return err
-	}
-	view := s.catalog.View()
-	video, err := view.Video(id)
-	if err != nil {
-		return err
-	}
-	manifest, _, err := view.Manifest(id)
-	if err != nil {
-		return err
-	}
-	current := view.Placement()
-	if !current.Ready() {
-		return fmt.Errorf("placement of video %s: %w", id, vstack.ErrNotReady)
-	}
-	out := wire.VideoPlacement{Video: id, HostsCanFail: vstack.Targets, StoresCanFail: vstack.Targets, Slots: []wire.SlotPlacement{}}
-	judged := map[vstack.PG]bool{}
-	for slot, ref := range manifest.Slots {
-		g, _ := current.Group(slot)
-		holders, _ := placement.Holders(g, video.Class)
-		out.Slots = append(out.Slots, wire.SlotPlacement{Slot: slot, Chunk: ref, PG: slot.PG(), Epoch: g.Epoch, Holders: holders})
-		if !judged[slot.PG()] {
-			judged[slot.PG()] = true
-			hosts, stores := placement.Tolerance(g, video.Class, current)
-			out.HostsCanFail, out.StoresCanFail = min(out.HostsCanFail, hosts), min(out.StoresCanFail, stores)
-		}
-	}
-	return answer(c, out)
 }
 
 func (s *Server) patchVideo(c echo.Context) error {
@@ -117,11 +84,11 @@ func (s *Server) patchVideo(c echo.Context) error {
 		return err
 	}
 	if req.Title != nil {
-		if err := catalog.CheckTitle(*req.Title); err != nil {
+		if err := command.CheckTitle(*req.Title); err != nil {
 			return err
 		}
 	}
-	return s.answerVideo(c, catalog.PatchVideo, catalog.PatchVideoPayload{Video: id, Title: req.Title})
+	return s.answerVideo(c, command.PatchVideo, command.PatchVideoPayload{Video: id, Title: req.Title})
 }
 
 func (s *Server) deleteVideo(c echo.Context) error {
@@ -129,25 +96,10 @@ func (s *Server) deleteVideo(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.answerVideo(c, catalog.DeleteVideo, catalog.DeleteVideoPayload{Video: id})
+	return s.answerVideo(c, command.DeleteVideo, command.DeleteVideoPayload{Video: id})
 }
 
-func (s *Server) setClass(c echo.Context) error {
-	id, err := videoID(c)
-	if err != nil {
-		return err
-	}
-	var req wire.ClassRequest
-	if err := decode(c, &req, false); err != nil {
-		return err
-	}
-	if err := catalog.CheckPolicy(req.Policy); err != nil {
-		return err
-	}
-	return s.answerVideo(c, catalog.SetPolicy, catalog.SetPolicyPayload{Video: id, Policy: req.Policy})
-}
-
-func (s *Server) answerVideo(c echo.Context, t catalog.Type, payload any) error {
+func (s *Server) answerVideo(c echo.Context, t command.Type, payload any) error {
 	res, err := s.commit(c, t, payload)
 	if err != nil {
 		return err

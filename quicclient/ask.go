@@ -15,12 +15,12 @@ import (
 // machine of its own: a datanode that changes an epoch. An error means that nobody knows
 // whether the message took effect; a refusal is an answer.
 func (c *Client) Ask(ctx context.Context, to vstack.Store, msg message.Message) (message.Reply, error) {
-	return c.ask(ctx, c.pool.Peer(to), msg, nil)
+	return c.ask(ctx, c.pool.Peer(to), msg, nil, nil)
 }
 
 // ask sends one message of ChunkPaxos and reads its answer. chunk is nil for a message
-// without bytes. An error means that nobody knows whether the message took effect.
-func (c *Client) ask(ctx context.Context, p *stores.Peer, msg message.Message, chunk []byte) (message.Reply, error) {
+// without bytes; leaves are its table, nil where the store is to make its own. An error means that nobody knows whether the message took effect.
+func (c *Client) ask(ctx context.Context, p *stores.Peer, msg message.Message, chunk []byte, leaves vstack.LeafTable) (message.Reply, error) {
 	req, err := wire.NewPaxosRequest(ctx, "https://"+p.Addr, msg, p.Echo(), chunk)
 	if err != nil {
 		return nil, err
@@ -28,6 +28,9 @@ func (c *Client) ask(ctx context.Context, p *stores.Peer, msg message.Message, c
 	// Every message may arrive twice, so the pool may repeat one that met a connection
 	// which the store had closed. The empty value keeps the header off the wire.
 	req.Header["Idempotency-Key"] = []string{}
+	if chunk != nil && leaves != nil {
+		req.Header.Set(wire.HeaderLeaves, leaves.String())
+	}
 	kind := kindOf(msg, chunk)
 	m := c.metrics
 	m.messages.WithLabelValues(kind, sent).Inc()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/quicclient/stores"
+	"github.com/vstack/vstack/quicclient/transfer"
 )
 
 // Client reads chunks from stores and has chunks chosen by them. It is safe for
@@ -15,9 +16,9 @@ type Client struct {
 	cfg     Config
 	metrics *metrics
 	pool    *stores.Pool
-	buffers bufferPool
-	sched   scheduler
+	engine  *transfer.Engine
 	commits commits
+	lies    lies
 
 	closing sync.Once
 	err     error // of Close
@@ -34,14 +35,15 @@ func New(cfg Config) (*Client, error) {
 	}
 	c := &Client{cfg: cfg, metrics: m}
 	c.pool = stores.NewPool(stores.Config{
-		TLS: cfg.TLS, Placement: cfg.Placement, PlacementMaxAge: cfg.PlacementMaxAge,
+		TLS: cfg.TLS, Network: cfg.Network, Placement: cfg.Placement, PlacementMaxAge: cfg.PlacementMaxAge,
 		HandshakeTimeout: cfg.HandshakeTimeout, IdleTimeout: cfg.IdleTimeout, FallbackAfter: cfg.FallbackAfter,
 		TCPConns: cfg.WriteConns, NoQUIC: cfg.ReadTransport == ReadTCP,
+		Sessions: cfg.Sessions, Changed: func() { c.engine.Wake() },
 		Logger: cfg.Logger, Dials: m.dials,
 	})
-	c.sched.init(c)
+	c.engine = transfer.New(transfer.Config{Pool: c.pool, Policy: cfg.Policy, How: c.how(), Logger: cfg.Logger, Counters: counters{m}})
 	c.commits.init(c)
-	c.pool.Spawn(c.sched.run)
+	c.pool.Spawn(c.engine.Run)
 	return c, nil
 }
 
@@ -58,6 +60,12 @@ func (c *Client) Close() error {
 // Stores returns the live signals of every store in the placement map, ordered by id;
 // nothing before the map was needed for the first time.
 func (c *Client) Stores() []StoreSignals { return c.pool.Signals() }
+
+// Spent is what reading has cost since the client was made, in bytes of bodies.
+func (c *Client) Spent() (useful, extra int64) {
+	s := c.engine.Spent()
+	return s.Useful, s.Extra
+}
 
 // sleep waits, or returns ctx's error.
 func sleep(ctx context.Context, d time.Duration) error {

@@ -68,8 +68,15 @@ func (e *ConflictError) Unwrap() error { return vstack.ErrSlotConflict }
 // ErrNotReady; ErrClosed; ctx's error. After ErrNoQuorum and the like the chunk may yet
 // be chosen: calling again is safe, and the only way to know.
 func (c *Client) Commit(ctx context.Context, up vstack.Upload, slot vstack.Slot, data []byte) (Committed, error) {
+	return c.CommitValue(ctx, up, slot, vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))}, nil, data)
+}
+
+// CommitValue is Commit for a caller that has named data already: it is not hashed once
+// more. A name that is not data's is refused by every store, as HASH_MISMATCH. leaves is
+// its table, if the caller has it: stores keep it and need not make it.
+func (c *Client) CommitValue(ctx context.Context, up vstack.Upload, slot vstack.Slot, value vstack.Value, leaves vstack.LeafTable, data []byte) (Committed, error) {
 	began := time.Now()
-	done, err := c.commit(ctx, up, slot, data)
+	done, err := c.commit(ctx, up, slot, value, leaves, data)
 	result := "ok"
 	if err != nil {
 		err = fmt.Errorf("commit slot %s: %w", slot, err)
@@ -81,11 +88,14 @@ func (c *Client) Commit(ctx context.Context, up vstack.Upload, slot vstack.Slot,
 	return done, err
 }
 
-func (c *Client) commit(ctx context.Context, up vstack.Upload, slot vstack.Slot, data []byte) (Committed, error) {
-	if len(data) == 0 || len(data) > vstack.MaxChunkSize || slot.Video != up.Video {
+// Forget ends an incarnation here, whatever became of it: no more is remembered of its
+// ballots, and a later Commit or Chosen of it is ErrFenced. Commits under way go on.
+func (c *Client) Forget(up vstack.Upload) { c.commits.forget(up) }
+
+func (c *Client) commit(ctx context.Context, up vstack.Upload, slot vstack.Slot, value vstack.Value, leaves vstack.LeafTable, data []byte) (Committed, error) {
+	if len(data) == 0 || len(data) > vstack.MaxChunkSize || slot.Video != up.Video || int(value.Size) != len(data) {
 		return Committed{}, fmt.Errorf("%w: %d bytes for upload %s", vstack.ErrInvalid, len(data), up.ID)
 	}
-	value := vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))}
 	m, err := c.pool.Placement(ctx)
 	if err != nil {
 		return Committed{}, err
@@ -114,7 +124,7 @@ func (c *Client) commit(ctx context.Context, up vstack.Upload, slot vstack.Slot,
 			return Committed{Value: v, Acks: vstack.Majority, Sent: sent}, nil
 		}
 		group, _ := m.Group(slot)
-		r := &round{c: c, targets: c.pool.Targets(m, group.Acceptors()), data: data, epoch: group.Epoch}
+		r := &round{c: c, targets: c.pool.Targets(m, group.Acceptors()), data: data, leaves: leaves, epoch: group.Epoch}
 		done, err := r.propose(ctx, st, chunkpaxos.ProposerConfig{
 			Slot: slot, Epoch: group.Epoch, Acceptors: group.Acceptors(), Upload: up, Value: value,
 			Proposer: c.cfg.Proposer, Fast: st.fast(slot, group.Epoch), After: st.usedBallot(slot),
@@ -173,7 +183,8 @@ type round struct {
 	c       *Client
 	targets []stores.Target
 	data    []byte
-	sent    int64 // bytes
+	leaves  vstack.LeafTable // of data; nil if it is not known
+	sent    int64            // bytes
 	epoch   vstack.Epoch
 
 	ended   bool // an acceptor is sealed, or beyond epoch
@@ -274,7 +285,7 @@ func (r *round) send(act chunkpaxos.Send) {
 	started := r.c.pool.Spawn(func(context.Context) {
 		defer close(cl.done)
 		defer cancel()
-		reply, err := c.ask(ctx, peer, act.Msg, chunk)
+		reply, err := c.ask(ctx, peer, act.Msg, chunk, r.leaves)
 		if err != nil {
 			events <- chunkpaxos.Unreachable{Call: act.Call, Err: err}
 			return

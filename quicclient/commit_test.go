@@ -14,6 +14,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 )
 
 // counted reads a counter of the registry, by the values of its labels in any order.
@@ -48,6 +49,39 @@ func hasLabels(m *dto.Metric, want []string) bool {
 		}
 	}
 	return true
+}
+
+// TestAPutBringsTheLeavesThatTheCallerHas spares every store the making of them.
+func TestAPutBringsTheLeavesThatTheCallerHas(t *testing.T) {
+	c := newCluster(t, 3)
+	up := c.upload(1)
+	brought := make(chan string, 8)
+	for i := range 3 {
+		c.stores[i].onPaxos = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPut {
+				brought <- r.Header.Get(wire.HeaderLeaves)
+			}
+			return false
+		}
+	}
+	cl := c.client(func(cfg *Config) { cfg.AwaitLast = 10 * time.Second })
+	data := chunkOf(1, 200_000)
+	leaves := vstack.LeavesOf(data)
+	if _, err := cl.CommitValue(ctxFor(t), up, testSlot(1), vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))}, leaves, data); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cl.Commit(ctxFor(t), up, testSlot(2), chunkOf(2, 200_000)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 6 {
+		want := leaves.String()
+		if i >= 3 {
+			want = "" // this caller had none
+		}
+		if got := <-brought; got != want {
+			t.Errorf("PUT %d brought %q, want %q", i, got, want)
+		}
+	}
 }
 
 func TestUncontendedCommitIsSixMessages(t *testing.T) {
@@ -426,6 +460,52 @@ func TestForgottenBallotsAreNotUsedAgain(t *testing.T) {
 	}
 }
 
+func TestBallotsOfAnEndedUploadAreForgotten(t *testing.T) {
+	c := newCluster(t, 3)
+	cl := c.client(nil)
+	ups := make([]vstack.Upload, maxEnded+1)
+	for i := range ups {
+		ups[i] = vstack.Upload{ID: vstack.UploadID{9, byte(i), byte(i >> 8)}, Incarnation: vstack.Incarnation(i + 10)}
+	}
+	open := func(up vstack.Upload) *uploadState {
+		t.Helper()
+		st, err := cl.commits.open(up)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st
+	}
+	early := vstack.Upload{ID: vstack.UploadID{8}, Incarnation: 9}
+	used := open(ups[0])
+	used.use(vstack.Slot{Video: testVideo}, vstack.Ballot{Incarnation: 10})
+	cl.Forget(ups[0])
+	if used.usedBallot(vstack.Slot{Video: testVideo}).IsZero() {
+		t.Error("the commit under way lost its ballots")
+	}
+	cl.commits.close(used)
+	cl.Forget(ups[0])
+	cl.Forget(ups[1]) // never used here
+	if len(cl.commits.uploads) != 0 || len(cl.commits.ended) != 2 {
+		t.Errorf("%d uploads remembered after they ended, %d known to have", len(cl.commits.uploads), len(cl.commits.ended))
+	}
+	if _, err := cl.commits.open(ups[0]); !errors.Is(err, vstack.ErrFenced) {
+		t.Errorf("an upload that has ended: %v, want ErrFenced", err)
+	}
+	cl.commits.close(open(early)) // a lower incarnation of another upload goes on
+	cl.Forget(early)
+	for _, up := range ups[2:] {
+		cl.Forget(up)
+	}
+	if len(cl.commits.ended) != maxEnded || len(cl.commits.order) != maxEnded {
+		t.Errorf("%d ended uploads are known, want %d", len(cl.commits.ended), maxEnded)
+	}
+	for _, up := range []vstack.Upload{ups[0], ups[1], early, ups[maxEnded]} {
+		if _, err := cl.commits.open(up); !errors.Is(err, vstack.ErrFenced) {
+			t.Errorf("incarnation %d, ended long ago or now: %v, want ErrFenced", up.Incarnation, err)
+		}
+	}
+}
+
 // collect is a sink that keeps the bytes of every track.
 type collect map[uint16]*bytes.Buffer
 
@@ -481,7 +561,7 @@ func TestPlayDeliversWhatWasCommitted(t *testing.T) {
 			t.Errorf("track %d: other bytes than were committed", n)
 		}
 	}
-	if r.Verified != 16 || r.Chunks != r.Total || r.Bytes != 16*60_000 || r.Policy != "simple" || len(r.Log) != 16 {
+	if r.Verified != 16 || r.Chunks != r.Total || r.Bytes != 16*60_000 || r.Policy != "smart" || len(r.Log) != 16 {
 		t.Errorf("report %+v", r)
 	}
 	var sum int64

@@ -12,8 +12,12 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 )
 
-// maxUploads bounds the incarnations that a client remembers the ballots of.
-const maxUploads = 256
+const (
+	// maxUploads bounds the incarnations that a client remembers the ballots of.
+	maxUploads = 256
+	// maxEnded bounds the incarnations of which it only knows that they have ended.
+	maxEnded = 4096
+)
 
 // commits is what a client remembers of the uploads that it commits chunks of: which
 // ballots it used, because none may be used for a second value, and what its surveys
@@ -26,6 +30,8 @@ type commits struct {
 	mu       sync.Mutex
 	draining bool
 	uploads  map[uploadKey]*uploadState
+	ended    map[uploadKey]struct{} // by Forget
+	order    []uploadKey            // of ended, the oldest first
 	// evicted is the newest incarnation whose ballots were forgotten.
 	evicted vstack.Incarnation
 }
@@ -41,6 +47,7 @@ type uploadState struct {
 	up vstack.Upload
 
 	users    int           // commits under way; guarded by commits.mu
+	ended    bool          // goes with its last user; guarded by commits.mu
 	lastUsed time.Duration // guarded by commits.mu
 
 	mu     sync.Mutex
@@ -59,6 +66,7 @@ func (s *commits) init(c *Client) {
 	s.c = c
 	s.stragglers = semaphore.NewWeighted(c.cfg.StragglerBytes)
 	s.uploads = make(map[uploadKey]*uploadState)
+	s.ended = make(map[uploadKey]struct{})
 }
 
 // open finds or makes the state of an incarnation; close ends its use.
@@ -66,6 +74,9 @@ func (s *commits) open(up vstack.Upload) (*uploadState, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := uploadKey{up.ID, up.Incarnation}
+	if _, ended := s.ended[key]; ended {
+		return nil, fmt.Errorf("%w: this incarnation of upload %s has ended here", vstack.ErrFenced, up.ID)
+	}
 	st := s.uploads[key]
 	if st == nil {
 		if up.Incarnation <= s.evicted {
@@ -87,6 +98,32 @@ func (s *commits) close(st *uploadState) {
 	defer s.mu.Unlock()
 	st.users--
 	st.lastUsed = s.c.pool.Now()
+	if st.ended && st.users == 0 {
+		delete(s.uploads, uploadKey{st.up.ID, st.up.Incarnation})
+	}
+}
+
+// forget drops an incarnation's ballots, at up to 65,536 slots some 7 MiB, and keeps only
+// that there must be no more of them.
+func (s *commits) forget(up vstack.Upload) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := uploadKey{up.ID, up.Incarnation}
+	if _, again := s.ended[key]; again {
+		return
+	}
+	if st := s.uploads[key]; st != nil {
+		if st.ended = true; st.users == 0 {
+			delete(s.uploads, key)
+		}
+	}
+	if len(s.order) == maxEnded {
+		s.evicted = max(s.evicted, s.order[0].incarnation)
+		delete(s.ended, s.order[0])
+		s.order = s.order[1:]
+	}
+	s.ended[key] = struct{}{}
+	s.order = append(s.order, key)
 }
 
 // evictLocked forgets the incarnation that has been idle for the longest.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient/policy"
 	"github.com/vstack/vstack/quicclient/stores"
@@ -20,7 +21,12 @@ type (
 	Policy = policy.Policy
 	// StoreSignals is what a client knows of one store.
 	StoreSignals = policy.Signals
+	// Sessions are what stores gave for the next connection.
+	Sessions = stores.Sessions
 )
+
+// NewSessions remembers nothing yet.
+func NewSessions() *Sessions { return stores.NewSessions() }
 
 // PolicyByName makes a policy; "" is the default one.
 func PolicyByName(name string) (Policy, error) { return policy.ByName(name) }
@@ -47,6 +53,8 @@ type Config struct {
 	// TLS is what to dial with, as identity.ClientTLS makes it. Required. Commit and
 	// Chosen need a client certificate in it.
 	TLS *tls.Config
+	// Network opens the sockets. Default: the operating system.
+	Network network.Network
 	// Placement returns the current placement map. Required. It is called when the
 	// map is older than PlacementMaxAge, or when a store says that it is out of date.
 	Placement func(context.Context) (*vstack.PlacementMap, error)
@@ -54,13 +62,17 @@ type Config struct {
 	// background. Default 10 s.
 	PlacementMaxAge time.Duration
 
-	// Policy decides from which stores chunks are read. Default policy.Simple. It must
+	// Policy decides from which stores chunks are read. Default: the first of policy.Names. It must
 	// not be shared between clients.
 	Policy Policy
 	// ReadTransport defaults to ReadAuto.
 	ReadTransport ReadTransport
 	// WriteTransport defaults to WriteTCP.
 	WriteTransport WriteTransport
+
+	// Sessions remembers what stores gave for the next connection, so that it needs no
+	// round trip before its first request. Clients may share it. Default: one of its own.
+	Sessions *Sessions
 
 	// HandshakeTimeout bounds dialling a store. Default 3 s.
 	HandshakeTimeout time.Duration
@@ -111,8 +123,15 @@ func (c *Config) Validate() error {
 	if c.Placement == nil {
 		return fmt.Errorf("quicclient: %w: no source of the placement map", vstack.ErrInvalid)
 	}
+	c.Network = network.Or(c.Network, network.OS{})
 	if c.Policy == nil {
-		c.Policy = policy.NewSimple()
+		var err error
+		if c.Policy, err = policy.ByName(""); err != nil {
+			return err
+		}
+	}
+	if c.Sessions == nil {
+		c.Sessions = stores.NewSessions()
 	}
 	setDefault(&c.ReadTransport, ReadAuto)
 	setDefault(&c.WriteTransport, WriteTCP)

@@ -36,17 +36,21 @@ type fakeStore struct {
 	ident   *identity.Identity
 	addr    string
 
-	mu       sync.Mutex
-	chunks   map[vstack.ChunkID][]byte
-	acceptor *chunkpaxos.Acceptor
-	lsn      vstack.LSN
-	token    chunkpaxos.Token
-	waiting  map[chunkpaxos.Token]chan message.Reply
-	bodies   map[chunkpaxos.Token][]byte
-	full     bool // answers appends with ErrDiskFull
-	onGet    func(w http.ResponseWriter, r *http.Request, data []byte) (handled bool)
-	onPaxos  func(w http.ResponseWriter, r *http.Request) (handled bool)
-	after    func(w http.ResponseWriter, r *http.Request) (handled bool) // the vote is cast, the answer not sent
+	mu     sync.Mutex
+	chunks map[vstack.ChunkID][]byte
+	// fragments are what it holds of the one cold chunk of a test, and joined what it can make.
+	fragments map[string][]byte
+	joined    map[vstack.ChunkID][]byte
+	leaves    vstack.LeafTable
+	acceptor  *chunkpaxos.Acceptor
+	lsn       vstack.LSN
+	token     chunkpaxos.Token
+	waiting   map[chunkpaxos.Token]chan message.Reply
+	bodies    map[chunkpaxos.Token][]byte
+	full      bool // answers appends with ErrDiskFull
+	onGet     func(w http.ResponseWriter, r *http.Request, data []byte) (handled bool)
+	onPaxos   func(w http.ResponseWriter, r *http.Request) (handled bool)
+	after     func(w http.ResponseWriter, r *http.Request) (handled bool) // the vote is cast, the answer not sent
 
 	h1   *http.Server
 	h3   *http3.Server
@@ -110,6 +114,7 @@ func (s *fakeStore) stop() {
 func (s *fakeStore) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/chunks/{id}", s.get)
+	mux.HandleFunc("GET /v1/chunks/{id}/fragments/{scheme}/{number}", s.fragment)
 	mux.HandleFunc("PUT /v1/chunks/{id}", s.paxos)
 	mux.HandleFunc("POST /v1/paxos/", s.paxos)
 	return mux
@@ -125,9 +130,12 @@ func (s *fakeStore) get(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	data, ok := s.chunks[id]
 	hook := s.onGet
+	if !ok && r.Header.Get(wire.HeaderFragments) == "" {
+		data, ok = s.joined[id]
+	}
 	s.mu.Unlock()
 	if !ok {
-		wire.WriteError(w, fmt.Errorf("chunk %s: %w", id, vstack.ErrNotFound))
+		s.absent(w)
 		return
 	}
 	timing := wire.ServerTiming{RTT: 2 * time.Millisecond, Cwnd: 65536, Sent: 100, Lost: 1, Busy: 1, Disk: time.Millisecond}
@@ -162,7 +170,7 @@ func serveRange(w http.ResponseWriter, r *http.Request, data []byte) error {
 // effects out at once, in memory.
 func (s *fakeStore) paxos(w http.ResponseWriter, r *http.Request) {
 	s.cluster.event(strings.ToLower(r.Method), s)
-	if _, err := identity.RequirePeer(r, identity.RoleHost); err != nil {
+	if _, err := identity.RequirePeer(r, vstack.RoleIngest); err != nil {
 		wire.WriteError(w, err)
 		return
 	}

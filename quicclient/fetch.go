@@ -1,7 +1,6 @@
 package quicclient
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient/playback"
+	"github.com/vstack/vstack/quicclient/transfer"
 )
 
 const (
@@ -22,25 +22,31 @@ const (
 	fetchTimeout = 60 * time.Second
 )
 
+// The errors of package transfer, under the names that users of this package know.
+type (
+	// FetchError says that no holder delivered a chunk, and why each did not.
+	FetchError = transfer.ReadError
+	// StoreError is why one store did not deliver.
+	StoreError = transfer.StoreError
+)
+
 // Fetched is a verified chunk and how it came. Data belongs to the caller.
 type Fetched struct {
 	playback.Delivery
 	Data []byte
 
-	pool *bufferPool
+	result transfer.Result
 }
 
 // Release gives Data back for reuse. It is optional, and the last use of Data.
 func (f *Fetched) Release() {
-	if f.pool != nil && f.Data != nil {
-		f.pool.put(f.Data)
-	}
-	f.Data, f.pool = nil, nil
+	f.result.Release()
+	f.Data = nil
 }
 
-// Fetch reads the chunk that ref names and that slot places, verified by its SHA-256.
-// It asks the store that the policy favours, and another one as soon as that fails or
-// falls silent; when all holders failed, it asks for a newer placement map and tries
+// Fetch reads the chunk that ref names and that slot places, verified by its leaves or by
+// its SHA-256. It asks the stores that the policy favours, and others as soon as those
+// fail or fall behind; when all holders failed, it asks for a newer placement map and tries
 // all five targets, and then every store: a group that moved more than once may have
 // left its chunks behind. FetchRounds times in all.
 //
@@ -48,11 +54,35 @@ func (f *Fetched) Release() {
 // or ErrUnavailable; ErrInvalid for a ref that no chunk can have; ErrNotReady without
 // placement; ErrClosed; ctx's error.
 func (c *Client) Fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef) (Fetched, error) {
-	return c.fetch(ctx, slot, ref, 0)
+	return c.fetch(ctx, transfer.Request{Slot: slot, Ref: ref}, c.lies.of(slot, ref.Size))
 }
 
-// fetch is Fetch for a chunk that playback needs at deadline.
-func (c *Client) fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef, deadline time.Duration) (Fetched, error) {
+// FetchAs is Fetch for a caller who knows how the chunk should lie: in fragments of a scheme,
+// or as copies if that is zero.
+func (c *Client) FetchAs(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef, scheme vstack.Scheme) (Fetched, error) {
+	return c.fetch(ctx, transfer.Request{Slot: slot, Ref: ref, Background: isBackground(ctx)}, scheme)
+}
+
+// backgroundKey marks the context of reads that nobody waits for.
+type backgroundKey struct{}
+
+// Background has stores serve what FetchAs and Fragment read under the context after what
+// others read: it is for repair.
+func Background(ctx context.Context) context.Context {
+	return context.WithValue(ctx, backgroundKey{}, true)
+}
+
+func isBackground(ctx context.Context) bool {
+	marked, _ := ctx.Value(backgroundKey{}).(bool)
+	return marked
+}
+
+// fetch is FetchAs for a chunk of a playback. First it asks as the chunk should lie. Copies
+// that turn out to be fragments are asked for again, as fragments, at once. If neither gives
+// the chunk, the rounds that follow ask all targets for the whole chunk, which those that
+// hold fragments join, and find the rotten one if there is one.
+func (c *Client) fetch(ctx context.Context, req transfer.Request, scheme vstack.Scheme) (Fetched, error) {
+	slot, ref := req.Slot, req.Ref
 	if ref.Size == 0 || ref.Size > vstack.MaxChunkSize || ref.ID.IsZero() {
 		return Fetched{}, fmt.Errorf("fetch slot %s: %w: chunk %s of %d bytes", slot, vstack.ErrInvalid, ref.ID.Short(), ref.Size)
 	}
@@ -61,13 +91,27 @@ func (c *Client) fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRe
 	if err != nil {
 		return Fetched{}, fmt.Errorf("fetch slot %s: %w", slot, err)
 	}
-	retries, pause := 0, roundPause
-	for round := 1; ; round++ {
-		j := &job{slot: slot, ref: ref, deadline: deadline, targets: c.pool.Targets(m, holders(m, slot, round)), done: make(chan struct{})}
-		err := c.oneRound(ctx, j)
-		retries += len(j.errs)
+	var before transfer.Result
+	pause := roundPause
+	for round, again := 1, false; ; round++ {
+		if err := c.aim(&req, m, round, scheme); err != nil {
+			return Fetched{}, fmt.Errorf("fetch slot %s: %w", slot, err)
+		}
+		r, err := c.oneRound(ctx, req)
+		r.Retries, r.Hedges, r.Asked = r.Retries+before.Retries, r.Hedges+before.Hedges, r.Asked+before.Asked
+		r.Liars = append(before.Liars, r.Liars...)
+		before = r
 		if err == nil {
-			return c.fetched(j, began, retries), nil
+			return c.fetched(r, began), nil
+		}
+		if held, named := heldInstead(err); named && !again {
+			scheme, again = held, true
+			c.lies.set(slot.Video, held)
+			round--
+			continue
+		}
+		if failed := (*FetchError)(nil); req.Rows != nil && errors.As(err, &failed) {
+			c.lies.set(slot.Video, vstack.Scheme{})
 		}
 		if round >= c.cfg.FetchRounds || ctx.Err() != nil || errors.Is(err, vstack.ErrClosed) {
 			return Fetched{}, err
@@ -80,6 +124,25 @@ func (c *Client) fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRe
 			m = newer
 		}
 	}
+}
+
+// aim sets whom a round asks, and for what. Init chunks are copies in every class.
+func (c *Client) aim(req *transfer.Request, m *vstack.PlacementMap, round int, scheme vstack.Scheme) error {
+	req.Rows, req.Local = nil, round == 1
+	if round > 1 || scheme.IsZero() || req.Slot.Seq == 0 {
+		req.Targets = c.pool.Targets(m, holders(m, req.Slot, round))
+		return nil
+	}
+	group, _ := m.Group(req.Slot)
+	ids, numbers := fragmentHolders(group, scheme)
+	req.Targets = c.pool.Targets(m, ids)
+	if len(req.Targets) != len(ids) { // a store that the map does not know: numbers would not fit
+		req.Targets = c.pool.Targets(m, holders(m, req.Slot, round+1))
+		return nil
+	}
+	var err error
+	req.Rows, err = rowsOf(req.Ref, scheme, numbers)
+	return err
 }
 
 // maxHolders bounds the stores that one round asks.
@@ -100,45 +163,25 @@ func holders(m *vstack.PlacementMap, slot vstack.Slot, round int) []vstack.Store
 	return ids
 }
 
-// oneRound runs a job to its end.
-func (c *Client) oneRound(ctx context.Context, j *job) error {
+// oneRound reads a chunk once through its holders.
+func (c *Client) oneRound(ctx context.Context, req transfer.Request) (transfer.Result, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, fetchTimeout, vstack.ErrTimeout)
 	defer cancel()
-	if c.pool.Context().Err() != nil {
-		return fmt.Errorf("fetch slot %s: %w", j.slot, vstack.ErrClosed)
+	r, err := c.engine.Read(ctx, req)
+	var failed *FetchError
+	if err != nil && !errors.As(err, &failed) {
+		err = fmt.Errorf("fetch slot %s: %w", req.Slot, err)
 	}
-	c.sched.add(j)
-	select {
-	case <-j.done:
-		if errors.Is(j.err, vstack.ErrClosed) {
-			return fmt.Errorf("fetch slot %s: %w", j.slot, j.err)
-		}
-		return j.err
-	case <-ctx.Done():
-	case <-c.pool.Context().Done():
-	}
-	c.sched.remove(j)
-	if c.pool.Context().Err() != nil {
-		return fmt.Errorf("fetch slot %s: %w", j.slot, vstack.ErrClosed)
-	}
-	return fmt.Errorf("fetch slot %s: %w", j.slot, context.Cause(ctx))
+	return r, err
 }
 
-func (c *Client) fetched(j *job, began time.Duration, retries int) Fetched {
-	f := Fetched{Data: j.data, pool: &c.buffers}
-	f.Elapsed, f.Retries, f.Hedges = c.pool.Now()-began, retries, j.hedges
-	for _, p := range j.pieces {
-		a := p.won
-		i := slices.IndexFunc(f.Sources, func(s Source) bool { return s.Store == a.peer.ID })
-		if i < 0 {
-			i = len(f.Sources)
-			f.Sources = append(f.Sources, Source{Store: a.peer.ID, Proto: a.proto})
-		}
-		f.Sources[i].Bytes += p.rng.Length
+func (c *Client) fetched(r transfer.Result, began time.Duration) Fetched {
+	f := Fetched{Data: r.Data, result: r}
+	f.Elapsed, f.Retries, f.Hedges, f.TTFB = c.pool.Now()-began, r.Retries, r.Hedges, r.TTFB
+	f.Store, f.Proto, f.Asked, f.Liars = r.Store, r.Proto, r.Asked, r.Liars
+	for _, s := range r.Sources {
+		f.Sources = append(f.Sources, Source{Store: s.Store, Proto: s.Proto, Bytes: s.Bytes})
 	}
-	f.TTFB = j.pieces[0].won.ttfb
-	best := slices.MaxFunc(f.Sources, func(a, b Source) int { return cmp.Compare(a.Bytes, b.Bytes) })
-	f.Store, f.Proto = best.Store, best.Proto
 	c.metrics.fetches.WithLabelValues(f.Proto).Observe(f.Elapsed.Seconds())
 	return f
 }

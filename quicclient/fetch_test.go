@@ -37,7 +37,9 @@ func chunkOf(seed uint64, size int) []byte {
 
 // inOrder is a policy that prefers stores in the order of their ids, so that a test
 // knows who is asked first; otherwise it is the simple one.
-type inOrder struct{ policy.Simple }
+type inOrder struct{}
+
+func (inOrder) Name() string { return "in-order" }
 
 func (inOrder) Decide(v policy.View) policy.Decision {
 	for i := range v.Stores {
@@ -46,7 +48,7 @@ func (inOrder) Decide(v policy.View) policy.Decision {
 		s.Link = policy.LinkQUIC
 		s.Measured = true // patience is its minimum
 	}
-	return policy.Simple{}.Decide(v)
+	return policy.NewSimple().Decide(v)
 }
 
 func ordered(cfg *Config) { cfg.Policy = inOrder{} }
@@ -72,7 +74,11 @@ func TestFetchVerifiesAndMeasures(t *testing.T) {
 	if !bytes.Equal(got.Data, data) || got.Proto != "h3" || got.Retries != 0 {
 		t.Errorf("%d bytes over %s after %d retries", len(got.Data), got.Proto, got.Retries)
 	}
-	if len(got.Sources) != 1 || got.Sources[0].Bytes != int64(len(data)) || got.Sources[0].Store != got.Store {
+	var brought int64
+	for _, s := range got.Sources {
+		brought += s.Bytes
+	}
+	if brought != int64(len(data)) || got.Sources[0].Store != got.Store {
 		t.Errorf("sources %+v", got.Sources)
 	}
 	if got.TTFB <= 0 || got.Elapsed < got.TTFB {
@@ -88,7 +94,7 @@ func TestFetchVerifiesAndMeasures(t *testing.T) {
 		if s.Cwnd != 131072 {
 			t.Errorf("congestion window %d, want the trailer's 131072", s.Cwnd)
 		}
-		if s.Pending != 0 || s.InFlight != 0 || s.Bytes != int64(len(data)) || s.Chunks != 1 || s.Goodput() <= 0 || s.TTFB <= 0 {
+		if s.Pending != 0 || s.InFlight != 0 || s.Bytes < got.Sources[0].Bytes || s.Chunks < 1 || s.Goodput() <= 0 || s.TTFB <= 0 {
 			t.Errorf("signals of own timing: %+v", s)
 		}
 	}
@@ -152,11 +158,20 @@ func TestFetchFailsOverAfter(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				// On a starved machine a store falls silent for long enough to be hedged, and
-				// whoever is first then wins: but never the one that fails.
-				exact := got.Store == c.stores[1].id && got.Retries == 1
-				if !bytes.Equal(got.Data, data) || got.Store == c.stores[0].id || got.Hedges == 0 && !exact {
-					t.Errorf("%d bytes from %s, %d retries, %d hedges; want the second store after one retry", len(got.Data), got.Store, got.Retries, got.Hedges)
+				// What came before a failure counts, and is not asked for again; a store whose
+				// bytes were wrong brought none. On a starved machine a store falls silent for
+				// long enough to be hedged, and whoever is first then wins.
+				brought := int64(0)
+				for _, s := range got.Sources {
+					if s.Store == c.stores[0].id {
+						brought += s.Bytes
+					}
+				}
+				if !bytes.Equal(got.Data, data) || name == "corrupt bytes" && brought > 0 {
+					t.Errorf("%d bytes, %d of them from the store that fails", len(got.Data), brought)
+				}
+				if got.Hedges == 0 && got.Retries != 1 && brought < int64(len(data)) {
+					t.Errorf("%d retries, %d hedges; want one retry", got.Retries, got.Hedges)
 				}
 			})
 		}
@@ -208,8 +223,8 @@ func TestFetchHedgesASilentStore(t *testing.T) {
 			}
 			// On a busy machine the second store is silent for a while, too, and a second
 			// hedge is right; no store is asked without one.
-			if got.Store == c.stores[0].id || got.Hedges < 1 || got.Retries != 0 {
-				t.Errorf("from %s with %d hedges and %d retries; want another store by a hedge", got.Store, got.Hedges, got.Retries)
+			if len(got.Sources) < 2 && sendFirst > 0 || got.Hedges < 1 || got.Retries != 0 {
+				t.Errorf("from %+v with %d hedges and %d retries; want what the first one sent, and the rest by a hedge", got.Sources, got.Hedges, got.Retries)
 			}
 			<-gone // the loser was cancelled
 			if n := c.seen("get", 2); n > got.Hedges-1 {
@@ -279,7 +294,7 @@ func TestFetchTriesAllTargetsInLaterRounds(t *testing.T) {
 	if err != nil || got.Store != c.stores[4].id {
 		t.Fatalf("from %s, %v; want the fifth target", got.Store, err)
 	}
-	if n := c.seen("get", 3, 4); n < 1 || n > 2 {
+	if n := c.seen("get", 3, 4); n < 1 || n > 2+got.Hedges {
 		t.Errorf("the last targets were asked %d times", n)
 	}
 	if got.Retries < 3 {
@@ -459,8 +474,20 @@ func TestManyFetchesAtOnceReuseBuffersSafely(t *testing.T) {
 		if s.Chunks > 0 {
 			used++
 		}
-		if s.Pending != 0 || s.InFlight != 0 {
-			t.Errorf("store %s: %d bytes and %d requests pending after the last", s.Store, s.Pending, s.InFlight)
+	}
+	// A request ends a little after its last byte: with the trailer.
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		owing := 0
+		for _, s := range cl.Stores() {
+			if s.Pending-s.Ghosts != 0 || s.InFlight != 0 {
+				owing++
+			}
+		}
+		if owing == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("requests are pending for ever: %+v", cl.Stores())
 		}
 	}
 	if used != 3 {

@@ -62,6 +62,19 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, r.err
 }
 
+// counters is transfer.Counters.
+type counters struct{ *metrics }
+
+func (c counters) Asked()                { c.messages.WithLabelValues(kindGet, sent).Inc() }
+func (c counters) Answered()             { c.messages.WithLabelValues(kindGet, received).Inc() }
+func (c counters) Attempt(result string) { c.attempts.WithLabelValues(result).Inc() }
+func (c counters) Hedge()                { c.hedges.Inc() }
+
+func (c counters) Received(useful, more int64) {
+	c.bytes.WithLabelValues(kindGet, received).Add(float64(useful + more))
+	c.extra.Add(float64(more))
+}
+
 // registrar registers collectors, or finds the ones that another client registered.
 type registrar struct {
 	reg prometheus.Registerer

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient/playback"
+	"github.com/vstack/vstack/quicclient/transfer"
 )
 
 // The nouns of package playback, under the names that users of this package know.
@@ -15,6 +16,10 @@ type (
 	PlayOptions = playback.Options
 	// Sink takes a playback's chunks.
 	Sink = playback.Sink
+	// FragmentSink takes them by fragment.
+	FragmentSink = playback.FragmentSink
+	// Command changes a playback that runs.
+	Command = playback.Command
 	// Event is one step of a playback.
 	Event = playback.Event
 	// EventKind says what happened.
@@ -36,6 +41,8 @@ const (
 	EventStall   = playback.EventStall
 	EventResumed = playback.EventResumed
 	EventEnded   = playback.EventEnded
+	EventSeek    = playback.EventSeek
+	EventSwitch  = playback.EventSwitch
 )
 
 // Play reads the tracks of a video in playing order, verifies every chunk, hands them
@@ -50,8 +57,10 @@ func (c *Client) Play(ctx context.Context, m *vstack.Manifest, opt PlayOptions) 
 	}
 	began := c.pool.Now()
 	now := func() time.Duration { return c.pool.Now() - began }
-	fetch := func(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef, due time.Duration) ([]byte, playback.Delivery, func(), error) {
-		f, err := c.fetch(ctx, slot, ref, began+due)
+	fetch := func(ctx context.Context, ask playback.Ask) ([]byte, playback.Delivery, func(), error) {
+		f, err := c.fetch(ctx, transfer.Request{
+			Slot: ask.Slot, Ref: ask.Ref, Due: func() time.Duration { return began + ask.Due() }, Paces: ask.Paces, Progress: ask.Progress,
+		}, c.lies.of(ask.Slot, ask.Ref.Size))
 		return f.Data, f.Delivery, f.Release, err
 	}
 	p, err := playback.New(m, opt, fetch, now)
@@ -62,7 +71,6 @@ func (c *Client) Play(ctx context.Context, m *vstack.Manifest, opt PlayOptions) 
 	if err != nil {
 		return fail(Report{}, err)
 	}
-	c.warm(places, p)
 	report, err := p.Run(ctx)
 	report.Policy = c.cfg.Policy.Name()
 	for i := range report.Stores {
@@ -74,18 +82,4 @@ func (c *Client) Play(ctx context.Context, m *vstack.Manifest, opt PlayOptions) 
 		return fail(report, err)
 	}
 	return report, nil
-}
-
-// warm dials every store that holds a chunk of a playback, at once: the first chunk
-// then goes to whichever answered.
-func (c *Client) warm(m *vstack.PlacementMap, p *playback.Player) {
-	seen := make(map[vstack.PG]bool, vstack.PlacementGroups)
-	for slot := range p.Slots {
-		if pg := slot.PG(); !seen[pg] {
-			seen[pg] = true
-			for _, t := range c.pool.Targets(m, m.Groups[pg].Acceptors()) {
-				t.Peer.Warm()
-			}
-		}
-	}
 }

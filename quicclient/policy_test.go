@@ -19,19 +19,15 @@ type striping struct {
 
 func (striping) Name() string { return "striping" }
 
-func (s striping) Split(size int64, _ bool) (out []policy.Range) {
-	step := (size + s.parts - 1) / s.parts
-	for off := int64(0); off < size; off += step {
-		out = append(out, policy.Range{Offset: off, Length: min(step, size-off)})
-	}
-	return out
-}
-
-func (striping) Decide(v policy.View) (d policy.Decision) {
+func (s striping) Decide(v policy.View) (d policy.Decision) {
 	for _, p := range v.Pieces {
-		if len(p.Running) == 0 {
-			d.Actions = append(d.Actions, policy.Action{Kind: policy.Start, Piece: p.ID, Store: p.Holders[int(p.ID)%len(p.Holders)]})
+		if len(p.Running) > 0 {
+			continue
 		}
+		part := (p.Size + s.parts - 1) / s.parts
+		return policy.Decision{Actions: []policy.Action{{
+			Kind: policy.Start, Piece: p.ID, Store: p.Holders[int(p.From/part)%len(p.Holders)], From: p.From, Length: min(part, p.Left()),
+		}}}
 	}
 	return d
 }
@@ -82,19 +78,19 @@ type broken struct{ asked chan struct{} }
 
 func (broken) Name() string { return "broken" }
 
-func (broken) Split(size int64, _ bool) []policy.Range {
-	return []policy.Range{{Offset: 1, Length: size}, {Offset: 0, Length: -5}}
-}
-
 func (b broken) Decide(v policy.View) (d policy.Decision) {
 	select {
 	case b.asked <- struct{}{}:
 	default:
 	}
 	for _, p := range v.Pieces {
-		for _, h := range append(p.Holders, vstack.StoreID{0xff}) {
+		for _, h := range append(p.Holders, 99, -1) {
 			d.Actions = append(d.Actions,
-				policy.Action{Kind: policy.Start, Piece: p.ID + 1000, Store: h},
+				policy.Action{Kind: policy.Start, Piece: p.ID + 1000, Store: h, Length: 10},
+				policy.Action{Kind: policy.Start, Piece: p.ID, Store: h, From: -5, Length: 10},
+				policy.Action{Kind: policy.Start, Piece: p.ID, Store: h, From: 5, Length: p.Size},
+				policy.Action{Kind: policy.Start, Piece: p.ID, Store: h},
+				policy.Action{Kind: policy.Take, Piece: p.ID, Store: h, From: 5},
 				policy.Action{Kind: policy.Cancel, Piece: p.ID, Store: h},
 				policy.Action{Kind: 99, Piece: p.ID, Store: h})
 		}

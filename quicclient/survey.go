@@ -168,7 +168,7 @@ func (st *uploadState) askStore(ctx context.Context, sv *survey.Survey, p *store
 		if !more {
 			return nil
 		}
-		reply, err := st.c.ask(ctx, p, msg, nil)
+		reply, err := st.c.ask(ctx, p, msg, nil, nil)
 		if err != nil {
 			return fmt.Errorf("store %s at %s: %w", p.ID, p.Addr, err)
 		}

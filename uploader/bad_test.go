@@ -278,7 +278,7 @@ func TestDisconnectHalfWayLeavesNothing(t *testing.T) {
 	waitFor(t, "the body is being spooled", func() bool { return len(files(t, dir)) > 0 })
 	conn.Close()
 	wantEmptySpool(t, dir)
-	waitFor(t, "the place is free", func() bool { return len(h.receiving) == 0 })
+	waitFor(t, "the place is free", func() bool { return h.receiving.Used() == 0 })
 	if s := c.states(); len(s) != 0 {
 		t.Errorf("uploads were opened: %v", s)
 	}

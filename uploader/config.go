@@ -9,9 +9,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/uploader/ffmpeg"
+	"github.com/vstack/vstack/uploader/jail"
 )
 
 // Identity is what the listener proves itself with; *identity.Identity is one.
@@ -24,38 +27,53 @@ type Catalog interface {
 	OpenUpload(ctx context.Context, req wire.OpenUploadRequest) (vstack.Upload, error)
 	ResumeUpload(ctx context.Context, id vstack.UploadID, req wire.ResumeUploadRequest) (vstack.Upload, error)
 	Upload(ctx context.Context, id vstack.UploadID) (vstack.Upload, error)
+	Uploads(ctx context.Context, f metaclient.UploadFilter) ([]vstack.Upload, error)
+	Video(ctx context.Context, id vstack.VideoID) (vstack.Video, error)
 	Publish(ctx context.Context, id vstack.UploadID, req wire.PublishRequest) (vstack.Video, error)
 	AbortUpload(ctx context.Context, id vstack.UploadID, inc vstack.Incarnation) error
 	Ready(ctx context.Context) error
+	UseTicket(ctx context.Context, id vstack.TicketID, req wire.UseTicketRequest) error
 }
 
 // Committer gets chunks chosen; *quicclient.Client is one.
 type Committer interface {
-	// Commit has one slot filled with data. A slot that holds another chunk is
-	// ErrSlotConflict; an upload that another process resumed is ErrFenced.
-	Commit(ctx context.Context, up vstack.Upload, slot vstack.Slot, data []byte) (Committed, error)
+	// CommitValue has one slot filled with data, whose name is value and whose leaf table is
+	// leaves; nil if it is not known. A slot that holds
+	// another chunk is ErrSlotConflict; an upload that another process resumed is ErrFenced.
+	CommitValue(ctx context.Context, up vstack.Upload, slot vstack.Slot, value vstack.Value, leaves vstack.LeafTable, data []byte) (Committed, error)
 	// Chosen returns what a majority already holds of a resumed upload.
 	Chosen(ctx context.Context, up vstack.Upload) (map[vstack.Slot]vstack.Value, error)
+	// Forget ends an incarnation, of which neither is called again.
+	Forget(up vstack.Upload)
 }
 
 // Config configures a Server. Zero values take their defaults.
 type Config struct {
 	// Addr is HOST:PORT to listen on. Required.
 	Addr string
+	// Host owns the uploads. Default: they are any uploader's.
+	Host vstack.HostID
 	// Dir is the spool's directory. Required. It holds every file from its first byte
 	// until its video is published, so it wants room for the largest uploads at once.
 	Dir string
 	// Identity gives the listener's certificate. Required.
 	Identity Identity
-	// RequireCertificate refuses POST and DELETE without a client certificate of the
-	// cluster. Default false: whoever reaches the port may upload.
-	RequireCertificate bool
+	// Network opens the listener. Default: the operating system.
+	Network network.Network
+	// Open lets everybody upload who reaches the port. Default: administrators, who is on
+	// this machine, and who has a ticket; see package access.
+	Open bool
 	// Catalog and Chunks are the cluster. Required.
 	Catalog Catalog
 	Chunks  Committer
 
 	// FFmpeg and FFprobe are names on PATH or paths. Default "ffmpeg" and "ffprobe".
 	FFmpeg, FFprobe string
+	// Jail confines FFmpeg's processes; without a helper they have resource limits only.
+	Jail jail.Jail
+	// Bounds are what such a process may use. Default 3 GiB of memory, time by the length
+	// of the film.
+	Bounds jail.Bounds
 	// Media bounds what is taken in.
 	Media ffmpeg.Limits
 	// Stall is how long ffmpeg may be silent before it counts as hung. Default 2 min.
@@ -63,6 +81,10 @@ type Config struct {
 
 	// MaxUpload bounds a file, in bytes. Default 64 GiB.
 	MaxUpload int64
+	// KeepParts is how long a resumable upload waits for more bytes, and MaxParts bounds how
+	// many do. Defaults 24 h and 256.
+	KeepParts time.Duration
+	MaxParts  int
 	// MaxReceiving bounds bodies that are being received at once; one more is answered
 	// TOO_MANY_UPLOADS. Default 32.
 	MaxReceiving int
@@ -80,10 +102,11 @@ type Config struct {
 	MinRate    int64
 	RateWindow time.Duration
 
-	// CommitTimeout is how long one chunk is tried before the attempt ends. Default 1 min.
+	// CommitTimeout is how long one chunk, or the publish, is tried before the attempt
+	// ends. Meanwhile the cut stands still. Default 15 min.
 	CommitTimeout time.Duration
 	// RetryFor is how long an interrupted job is tried again, from its start.
-	// Default 24 h; then it fails and its upload is aborted.
+	// Default 7 days; then it fails and its upload is aborted.
 	RetryFor time.Duration
 	// RetryWait is the first pause before another attempt; it doubles up to a minute.
 	// Default 2 s.
@@ -97,8 +120,11 @@ type Config struct {
 }
 
 func (c *Config) withDefaults() {
+	c.Network = network.Or(c.Network, network.OS{})
 	setDefault(&c.MaxUpload, 64<<30)
 	setDefault(&c.MaxReceiving, 32)
+	setDefault(&c.KeepParts, 24*time.Hour)
+	setDefault(&c.MaxParts, 256)
 	setDefault(&c.MaxQueued, 128)
 	setDefault(&c.MaxJobs, 2)
 	setDefault(&c.InFlight, 8)
@@ -106,8 +132,8 @@ func (c *Config) withDefaults() {
 	setDefault(&c.MinRate, 4<<10)
 	setDefault(&c.RateWindow, 30*time.Second)
 	setDefault(&c.Stall, ffmpeg.DefaultStall)
-	setDefault(&c.CommitTimeout, time.Minute)
-	setDefault(&c.RetryFor, 24*time.Hour)
+	setDefault(&c.CommitTimeout, 15*time.Minute)
+	setDefault(&c.RetryFor, 7*24*time.Hour)
 	setDefault(&c.RetryWait, 2*time.Second)
 	if c.Registry == nil {
 		c.Registry = prometheus.NewRegistry()
@@ -142,12 +168,14 @@ func (c *Config) Validate() error {
 		return bad("Chunks", "is missing")
 	case c.MaxUpload < 0 || c.Reserve < 0 || c.MinRate < 0:
 		return bad("MaxUpload, Reserve or MinRate", "is negative")
-	case c.MaxReceiving < 1 || c.MaxQueued < 1 || c.MaxJobs < 1 || c.InFlight < 1:
-		return bad("MaxReceiving, MaxQueued, MaxJobs or InFlight", "is below 1")
-	case c.RateWindow < 0 || c.Stall < 0 || c.CommitTimeout < 0 || c.RetryFor < 0 || c.RetryWait < 0:
+	case c.MaxReceiving < 1 || c.MaxParts < 1 || c.MaxQueued < 1 || c.MaxJobs < 1 || c.InFlight < 1:
+		return bad("MaxReceiving, MaxParts, MaxQueued, MaxJobs or InFlight", "is below 1")
+	case c.RateWindow < 0 || c.Stall < 0 || c.CommitTimeout < 0 || c.RetryFor < 0 || c.RetryWait < 0 || c.KeepParts < 0:
 		return bad("a duration", "is negative")
 	}
 	return nil
 }
 
-func (c *Config) tools() ffmpeg.Tools { return ffmpeg.Tools{FFmpeg: c.FFmpeg, FFprobe: c.FFprobe} }
+func (c *Config) tools() ffmpeg.Tools {
+	return ffmpeg.Tools{FFmpeg: c.FFmpeg, FFprobe: c.FFprobe, Jail: c.Jail, Bounds: c.Bounds}
+}

@@ -17,8 +17,9 @@
 //     the job by itself.
 //   - Whatever ends otherwise leaves nothing behind: no file in the spool, no open
 //     upload in the catalog. An upload that another process resumed is left alone.
-//   - A video is published with chunks of one cut only. A slot that was chosen with
-//     another chunk ends the job with SLOT_CONFLICT.
+//   - What was accepted is not lost: a job whose state does not read is kept and told.
+//   - A video is published with chunks of one cut only. A cut of another version, or one
+//     that meets a slot with another chunk, goes to tracks of fresh numbers.
 //   - Memory is bounded by Config: InFlight chunks on their way, over all jobs, and one
 //     chunk and one fragment for each track of each running job. What is slow pushes
 //     back through the pipes to ffmpeg.

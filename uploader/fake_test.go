@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -28,7 +29,27 @@ type cluster struct {
 	peak        int
 	forget      bool                    // keep no bytes
 	gate        func(vstack.Slot) error // asked before each commit, without the lock
+	openErr     error                   // of OpenUpload
+	listErr     error                   // of Uploads
 	publishGate func() error            // asked after a publish was applied
+	openGate    func()                  // asked before an upload is opened; set before use
+	forgotten   map[vstack.Incarnation]bool
+	tickets     map[vstack.TicketID]vstack.Ticket
+}
+
+func (c *cluster) UseTicket(_ context.Context, id vstack.TicketID, req wire.UseTicketRequest) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, ok := c.tickets[id]
+	switch {
+	case !ok || t.Uses < req.Uses:
+		return fmt.Errorf("ticket: %w", vstack.ErrUnauthenticated)
+	case t.Bytes > 0 && (req.Size < 0 || req.Size > t.Bytes):
+		return fmt.Errorf("ticket: %w", vstack.ErrTooLarge)
+	}
+	t.Uses -= req.Uses
+	c.tickets[id] = t
+	return nil
 }
 
 func newCluster() *cluster {
@@ -39,8 +60,14 @@ func newCluster() *cluster {
 }
 
 func (c *cluster) OpenUpload(_ context.Context, req wire.OpenUploadRequest) (vstack.Upload, error) {
+	if c.openGate != nil {
+		c.openGate()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.openErr != nil {
+		return vstack.Upload{}, c.openErr
+	}
 	if req.Title == "" || req.Owner.IsZero() {
 		return vstack.Upload{}, fmt.Errorf("open upload: %w", vstack.ErrInvalid)
 	}
@@ -77,6 +104,30 @@ func (c *cluster) Upload(_ context.Context, id vstack.UploadID) (vstack.Upload, 
 		return up, fmt.Errorf("upload: %w", vstack.ErrNotFound)
 	}
 	return up, nil
+}
+
+func (c *cluster) Uploads(_ context.Context, f metaclient.UploadFilter) ([]vstack.Upload, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.listErr != nil {
+		return nil, c.listErr
+	}
+	var out []vstack.Upload
+	for _, up := range c.uploads {
+		if (f.State == "" || up.State == f.State) && (f.SourceSHA256.IsZero() || up.Source.SHA256 == f.SourceSHA256) {
+			out = append(out, up)
+		}
+	}
+	return out, nil
+}
+
+func (c *cluster) Video(_ context.Context, id vstack.VideoID) (vstack.Video, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.manifests[id]; !ok {
+		return vstack.Video{}, fmt.Errorf("video: %w", vstack.ErrNotFound)
+	}
+	return vstack.Video{ID: id, State: vstack.VideoPublished}, nil
 }
 
 func (c *cluster) Publish(_ context.Context, id vstack.UploadID, req wire.PublishRequest) (vstack.Video, error) {
@@ -128,6 +179,10 @@ func (c *cluster) AbortUpload(_ context.Context, id vstack.UploadID, inc vstack.
 func (c *cluster) Ready(context.Context) error { return nil }
 
 func (c *cluster) Commit(ctx context.Context, up vstack.Upload, slot vstack.Slot, data []byte) (Committed, error) {
+	return c.CommitValue(ctx, up, slot, vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))}, nil, data)
+}
+
+func (c *cluster) CommitValue(ctx context.Context, up vstack.Upload, slot vstack.Slot, value vstack.Value, leaves vstack.LeafTable, data []byte) (Committed, error) {
 	c.mu.Lock()
 	c.inFlight++
 	c.peak = max(c.peak, c.inFlight)
@@ -152,6 +207,12 @@ func (c *cluster) Commit(ctx context.Context, up vstack.Upload, slot vstack.Slot
 		return Committed{}, err
 	}
 	v := vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))}
+	if v != value {
+		return Committed{}, fmt.Errorf("slot %s: %w", slot, vstack.ErrHashMismatch)
+	}
+	if leaves != nil && leaves.Root() != vstack.LeavesOf(data).Root() {
+		return Committed{}, fmt.Errorf("slot %s: its leaves are not its own: %w", slot, vstack.ErrHashMismatch)
+	}
 	c.commits[slot]++
 	if have, ok := c.slots[slot]; ok && have != v {
 		return Committed{Value: have}, fmt.Errorf("slot %s: %w", slot, vstack.ErrSlotConflict)
@@ -169,7 +230,7 @@ func (c *cluster) fenced(up vstack.Upload) error {
 	switch {
 	case now.State != vstack.UploadOpen:
 		return fmt.Errorf("upload %s: %w", up.ID, vstack.ErrUploadNotLive)
-	case now.Incarnation != up.Incarnation:
+	case now.Incarnation != up.Incarnation || c.forgotten[up.Incarnation]:
 		return fmt.Errorf("upload %s: %w", up.ID, vstack.ErrFenced)
 	}
 	return nil
@@ -188,6 +249,15 @@ func (c *cluster) Chosen(_ context.Context, up vstack.Upload) (map[vstack.Slot]v
 		}
 	}
 	return out, nil
+}
+
+func (c *cluster) Forget(up vstack.Upload) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.forgotten == nil {
+		c.forgotten = map[vstack.Incarnation]bool{}
+	}
+	c.forgotten[up.Incarnation] = true
 }
 
 func (c *cluster) setGate(gate func(vstack.Slot) error) {

@@ -2,17 +2,25 @@ package uploader
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/uploader/ffmpeg"
+	"github.com/vstack/vstack/uploader/order"
 )
 
 // recordVersion is the version of job.json.
 const recordVersion = 1
+
+// cutVersion changes whenever this program cuts a file otherwise than before; with
+// FFmpeg's version it names what cut a job's chunks.
+const cutVersion = 2
 
 // record is a job's durable state, job.json.
 type record struct {
@@ -21,46 +29,51 @@ type record struct {
 	// NextOwner is who the next incarnation is asked for. It is on disk before the
 	// catalog is asked, so that a restarted process knows its own resume from another's.
 	NextOwner vstack.ProposerID `json:"next_owner,omitzero"`
-	Options   options           `json:"options"`
-	Job       wire.Job          `json:"job"`
-}
-
-// options are what the client asked for; a cut is a function of them and of the file.
-type options struct {
-	Title        string             `json:"title"`
-	Policy       vstack.ClassPolicy `json:"policy"`
-	Renditions   []string           `json:"renditions"`
-	KeepOriginal bool               `json:"keep_original"`
+	Options   order.Options     `json:"options"`
+	// Part is the name under which the file arrived, where it was a resumable upload.
+	Part string `json:"part,omitempty"`
+	// Cut names what cut the chunks so far. Another cut goes to tracks of its own, whose
+	// numbers begin after Base: a video never mixes two.
+	Cut  string `json:"cut,omitempty"`
+	Base uint16 `json:"base,omitempty"`
+	// Notes are warnings of the file itself, whatever an attempt adds.
+	Notes []string `json:"notes,omitempty"`
+	Job   wire.Job `json:"job"`
 }
 
 // Causes with which a job's context ends.
 var (
 	errCanceledByClient = fmt.Errorf("%w by a client", vstack.ErrCanceled)
 	errStopping         = errors.New("the uploader stops")
+	errReplaced         = errors.New("the file was sent anew")
 )
 
-// job is the work on one upload. Its fields are guarded by mu, but for the first three.
+// job is the work on one upload. Its fields are guarded by mu, but for those before it.
 type job struct {
 	id     vstack.UploadID
+	broken error           // why its state does not read; such a job only waits, see mend
 	ctx    context.Context // set by startJob
 	cancel context.CancelCauseFunc
+	over   chan struct{} // closed when its goroutine has ended
 
 	mu      sync.Mutex
 	rec     record
 	changed chan struct{} // closed and replaced at each change
 	speed   func() float64
 	cut     map[uint16]float64 // seconds cut, by track
+	media   *ffmpeg.Media      // as probed when the file arrived; nil after a restart
 }
 
 func newJob(rec record) *job {
-	return &job{id: rec.Upload.ID, rec: rec, changed: make(chan struct{}), cancel: func(error) {}}
+	return &job{id: rec.Upload.ID, rec: rec, changed: make(chan struct{}), over: make(chan struct{}), cancel: func(error) {}}
 }
 
 // newRecord describes an upload that was just opened or resumed.
-func newRecord(up vstack.Upload, opt options, duration float64, now time.Time) record {
+func newRecord(up vstack.Upload, opt order.Options, duration float64, now time.Time) record {
 	return record{Version: recordVersion, Upload: up, Options: opt, Job: wire.Job{
 		ID: up.ID.String(), Video: up.Video, Upload: up.ID, Title: opt.Title, State: wire.JobQueued,
 		Source: up.Source, Started: now, Updated: now, Duration: duration,
+		Renditions: opt.Renditions, Class: opt.Policy, KeepOriginal: opt.KeepOriginal,
 	}}
 }
 
@@ -97,12 +110,12 @@ func (j *job) update(change func(r *record)) {
 	j.changed = make(chan struct{})
 }
 
-// begin resets what an attempt counts anew.
-func (j *job) begin(tracks []wire.JobTrack, warnings []string, speed func() float64) {
+// Begin resets what an attempt counts anew.
+func (j *job) Begin(tracks []wire.JobTrack, warnings []string, speed func() float64) {
 	j.update(func(r *record) {
 		// What held the attempt before stays said until a chunk is chosen.
 		r.Job.State = wire.JobRunning
-		r.Job.Tracks, r.Job.Warnings = tracks, warnings
+		r.Job.Tracks, r.Job.Warnings = tracks, slices.Concat(r.Notes, warnings)
 		r.Job.Chunks, r.Job.Reused, r.Job.Bytes, r.Job.Skipped, r.Job.Position = 0, 0, 0, 0, 0
 		j.speed = speed
 		j.cut = map[uint16]float64{}
@@ -114,8 +127,8 @@ func (j *job) begin(tracks []wire.JobTrack, warnings []string, speed func() floa
 	})
 }
 
-// end drops what only a running attempt has.
-func (j *job) end() {
+// End drops what only a running attempt has.
+func (j *job) End() {
 	j.update(func(r *record) { j.speed = nil })
 }
 
@@ -142,16 +155,16 @@ func (j *job) chunkDone(track uint16, size int, sent bool) {
 
 // held says why no chunk is chosen now: a job that waits for the cluster shows what for.
 func (j *job) held(cause error) {
-	p := wire.ProblemOf(cause)
+	p := wire.Outward(cause)
 	j.update(func(r *record) {
-		if r.Job.State == wire.JobRunning {
+		if r.Job.State == wire.JobRunning || r.Job.State == wire.JobPublishing {
 			r.Job.Error = &p
 		}
 	})
 }
 
-// cutTo says how far a track has been cut; the job's position is the slowest track's.
-func (j *job) cutTo(track uint16, seconds float64) {
+// CutTo says how far a track has been cut; the job's position is the slowest track's.
+func (j *job) CutTo(track uint16, seconds float64) {
 	j.update(func(r *record) {
 		if _, ok := j.cut[track]; !ok {
 			return
@@ -165,8 +178,8 @@ func (j *job) cutTo(track uint16, seconds float64) {
 	})
 }
 
-// cutEnded takes a track that has no more out of the position.
-func (j *job) cutEnded(track uint16) {
+// CutEnded takes a track that has no more out of the position.
+func (j *job) CutEnded(track uint16) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.cut) > 1 {
@@ -174,8 +187,8 @@ func (j *job) cutEnded(track uint16) {
 	}
 }
 
-// named sets what only the init segment tells.
-func (j *job) named(track uint16, codec string) {
+// Named sets what only the init segment tells.
+func (j *job) Named(track uint16, codec string) {
 	j.update(func(r *record) {
 		for i := range r.Job.Tracks {
 			if r.Job.Tracks[i].Number == track {
@@ -185,10 +198,30 @@ func (j *job) named(track uint16, codec string) {
 	})
 }
 
-func (j *job) warn(text string) {
+func (j *job) Warn(text string) {
 	j.update(func(r *record) {
 		if len(r.Job.Warnings) < 100 {
 			r.Job.Warnings = append(r.Job.Warnings, text)
 		}
 	})
+}
+
+// decodeRecord reads a state file; a version that this program does not know is an error.
+func decodeRecord(b []byte) (record, error) {
+	var rec record
+	if err := json.Unmarshal(b, &rec); err != nil {
+		return record{}, fmt.Errorf("read job: %w: %w", vstack.ErrInvalid, err)
+	}
+	if rec.Version != recordVersion || rec.Upload.ID.IsZero() || rec.Upload.Video.IsZero() {
+		return record{}, fmt.Errorf("read job: %w: version %d (this program reads %d), upload %s", vstack.ErrInvalid, rec.Version, recordVersion, rec.Upload.ID)
+	}
+	return rec, nil
+}
+
+func encodeRecord(rec record) ([]byte, error) {
+	b, err := json.MarshalIndent(rec, "", " ")
+	if err != nil {
+		return nil, fmt.Errorf("write job: %w", err)
+	}
+	return b, nil
 }

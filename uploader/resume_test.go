@@ -7,10 +7,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -59,7 +62,7 @@ func wholeManifest(t *testing.T, c *cluster, video vstack.VideoID, file string) 
 		t.Fatalf("manifest: %v, %d tracks, want %d", ok, len(got.Tracks), len(want.Tracks))
 	}
 	for i := range want.Tracks {
-		if !slices.Equal(got.Tracks[i].Chunks, want.Tracks[i].Chunks) || got.Tracks[i].Init != want.Tracks[i].Init {
+		if !reflect.DeepEqual(got.Tracks[i].Chunks, want.Tracks[i].Chunks) || !reflect.DeepEqual(got.Tracks[i].Init, want.Tracks[i].Init) {
 			t.Errorf("track %d differs from an undisturbed upload", i)
 		}
 	}
@@ -95,6 +98,12 @@ func TestRestartedUploaderFinishesItsJobWithoutSendingChosenChunksAgain(t *testi
 	}
 	wholeManifest(t, c, acc.Video, file)
 	wantEmptySpool(t, dir)
+	// The ballots of both incarnations are of no more use to anybody.
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.forgotten) != 2 || c.incarnation != 2 {
+		t.Errorf("%d of %d incarnations were ended", len(c.forgotten), c.incarnation)
+	}
 }
 
 func TestAnotherUploaderTakesOverAndTheFirstIsFenced(t *testing.T) {
@@ -141,7 +150,7 @@ func TestRestartedUploaderLeavesAnUploadThatAnotherHasTaken(t *testing.T) {
 	<-h.Server.ctx.Done()
 	open()
 	<-stopped
-	other, err := c.ResumeUpload(t.Context(), acc.Upload, wire.ResumeUploadRequest{Owner: newOwner()})
+	other, err := c.ResumeUpload(t.Context(), acc.Upload, wire.ResumeUploadRequest{Owner: vstack.ProposerID(uuid.New())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,10 +165,11 @@ func TestRestartedUploaderLeavesAnUploadThatAnotherHasTaken(t *testing.T) {
 	wantEmptySpool(t, dir)
 }
 
-func TestSlotChosenWithOtherBytesEndsTheJob(t *testing.T) {
+func TestSlotsOfAnotherCutAreLeftAndTheFileIsCutAnew(t *testing.T) {
 	c, dir := newCluster(), t.TempDir()
 	h := startHost(t, c, dir, nil)
-	up, err := c.OpenUpload(t.Context(), wire.OpenUploadRequest{Title: "t", Owner: newOwner(), Source: sourceOf(t, clip(t, "h264.mp4"))})
+	file := clip(t, "h264.mp4")
+	up, err := c.OpenUpload(t.Context(), wire.OpenUploadRequest{Title: "t", Owner: vstack.ProposerID(uuid.New()), Source: sourceOf(t, file)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,15 +177,76 @@ func TestSlotChosenWithOtherBytesEndsTheJob(t *testing.T) {
 	if _, err := c.Commit(t.Context(), up, alien, []byte("cut by another version")); err != nil {
 		t.Fatal(err)
 	}
-	h.upload(t, clip(t, "h264.mp4"), field{"resume", up.ID.String()})
-	j := h.finished(t, up.ID, wire.JobFailed)
-	if j.Error == nil || j.Error.Code != vstack.ErrSlotConflict.Code() {
-		t.Errorf("error: %+v", j.Error)
-	}
-	if _, ok := c.manifest(up.Video); ok || c.upload(up.ID).State != vstack.UploadAborted {
-		t.Errorf("upload is %s, published %v", c.upload(up.ID).State, ok)
-	}
+	h.upload(t, file, field{"resume", up.ID.String()}, field{"keep_original", "true"})
+	h.finished(t, up.ID, wire.JobPublished)
+	freshTracks(t, c, up.Video, file)
 	wantEmptySpool(t, dir)
+}
+
+// freshTracks wants a video whose tracks are numbered anew and hold what one undisturbed
+// upload of the same file gives.
+func freshTracks(t *testing.T, c *cluster, video vstack.VideoID, file string) {
+	t.Helper()
+	m, _ := c.manifest(video)
+	for i := range m.Tracks {
+		if m.Tracks[i].Number <= baseStep || m.Tracks[i].Number >= 2*baseStep {
+			t.Errorf("track %d is not a fresh one", m.Tracks[i].Number)
+		}
+		m.Tracks[i].Number -= baseStep
+	}
+	m.Tracks = slices.DeleteFunc(m.Tracks, func(t vstack.Track) bool { return t.Kind == vstack.TrackOriginal })
+	c.mu.Lock()
+	c.manifests[video] = m
+	c.mu.Unlock()
+	wholeManifest(t, c, video, file)
+}
+
+func TestAJobOfAnotherCutGoesOnUnderFreshTrackNumbers(t *testing.T) {
+	c, dir := newCluster(), t.TempDir()
+	reached, open := stuckAfter(t, c, 3)
+	h := startHost(t, c, dir, nil)
+	file := clip(t, "large.mp4")
+	acc := h.upload(t, file)
+	<-reached
+	waitFor(t, "three chunks are chosen", func() bool { return c.sent() == 3 })
+	stopped := make(chan struct{})
+	go func() { h.stop(); close(stopped) }()
+	<-h.Server.ctx.Done()
+	open()
+	<-stopped
+	path := filepath.Join(dir, "jobs", acc.Upload.String(), "job.json")
+	edit(t, path, func(r *record) {
+		if r.Cut != h.cut {
+			t.Errorf("job.json says %q, want the version %q of the cut", r.Cut, h.cut)
+		}
+		r.Cut = "1, ffmpeg version of old"
+	})
+	again := startHost(t, c, dir, nil)
+	if j := again.finished(t, acc.Upload, wire.JobPublished); j.Reused != 0 {
+		t.Errorf("reused %d chunks of another cut", j.Reused)
+	}
+	freshTracks(t, c, acc.Video, file)
+	wantEmptySpool(t, dir)
+}
+
+// edit changes a job's state on the disk.
+func edit(t *testing.T, path string, change func(*record)) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := decodeRecord(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(&rec)
+	if b, err = encodeRecord(rec); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestClusterOutOfReachInterruptsAndHealsTheJob(t *testing.T) {
@@ -273,24 +344,6 @@ func TestOneSpoolHasOneProcess(t *testing.T) {
 	if s, err := Open(t.Context(), cfg); err == nil {
 		s.Close()
 		t.Error("a second process opened the spool")
-	}
-}
-
-func TestTornSpoolIsCleaned(t *testing.T) {
-	c, dir := newCluster(), t.TempDir()
-	for _, name := range []string{"incoming/x/source", "jobs/01890000-0000-7000-8000-000000000000/source", "jobs/nonsense/job.json", "done/torn.json"} {
-		p := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(p), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(p, []byte("{"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	h := startHost(t, c, dir, nil)
-	wantEmptySpool(t, dir)
-	if n := len(h.list()); n != 0 {
-		t.Errorf("%d jobs", n)
 	}
 }
 

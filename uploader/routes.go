@@ -14,6 +14,9 @@ import (
 	"github.com/vstack/vstack/internal/ops"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/uploader/intake"
+	"github.com/vstack/vstack/uploader/order"
+	"github.com/vstack/vstack/uploader/resumable"
 )
 
 const (
@@ -21,32 +24,6 @@ const (
 	eventGap  = 200 * time.Millisecond // between two events of a stream
 	eventBeat = 15 * time.Second       // a comment keeps proxies awake
 )
-
-// Routes lists what an uploader serves. The form of POST /upload is multipart/form-data:
-// title, renditions, class, keep_original and resume, and the file, video, in any order.
-func Routes() []wire.Route {
-	upload := wire.Route{
-		Method: http.MethodPost, Path: "/v1/upload", Request: []byte(nil), Response: wire.Accepted{},
-		Summary: "Upload a video: multipart/form-data with the fields title, renditions, class, keep_original, resume and the file video, in any order",
-		Errors: []*vstack.Sentinel{
-			vstack.ErrFormInvalid, vstack.ErrTruncated, vstack.ErrTooLarge, vstack.ErrDiskFull, vstack.ErrTooManyUploads,
-			vstack.ErrNotMedia, vstack.ErrNoStreams, vstack.ErrMediaUnfit, vstack.ErrNotReady, vstack.ErrNoLeader,
-			vstack.ErrNotFound, vstack.ErrUploadNotLive, vstack.ErrInvalid, vstack.ErrUnauthenticated, vstack.ErrTimeout,
-		},
-	}
-	short := upload
-	short.Path = "/upload"
-	id := wire.Param{Name: "id", In: "path", Doc: "the upload's id", Required: true}
-	return append([]wire.Route{
-		short, upload,
-		{Method: http.MethodGet, Path: "/v1/jobs", Summary: "Jobs of this uploader, newest first", Response: wire.List[wire.Job]{}},
-		{Method: http.MethodGet, Path: "/v1/jobs/{id}", Summary: "One job; with Accept: text/event-stream its progress as server-sent events", Response: wire.Job{},
-			Params: []wire.Param{id, {Name: "wait", In: "query", Doc: "answer when the job has ended, at the latest after this many seconds (at most 60)"}},
-			Errors: []*vstack.Sentinel{vstack.ErrNotFound, vstack.ErrInvalid}},
-		{Method: http.MethodDelete, Path: "/v1/jobs/{id}", Summary: "Cancel a job and abort its upload", Response: wire.Job{},
-			Params: []wire.Param{id}, Errors: []*vstack.Sentinel{vstack.ErrNotFound, vstack.ErrInvalid, vstack.ErrUnauthenticated}},
-	}, ops.Routes()...)
-}
 
 // routes binds the handlers.
 func (s *Server) routes() *echo.Echo {
@@ -56,13 +33,17 @@ func (s *Server) routes() *echo.Echo {
 		if c.Response().Committed {
 			return // half an answer is out; the connection's end says the rest
 		}
-		wire.WriteError(c.Response(), routeError(err, c.Request()))
+		wire.WriteProblem(c.Response(), wire.Outward(routeError(err, c.Request())))
 	}
 	e.POST("/upload", s.postUpload)
 	e.POST("/v1/upload", s.postUpload)
+	e.POST("/v1/subtitles", s.postSubtitles)
 	e.GET("/v1/jobs", s.getJobs)
 	e.GET("/v1/jobs/:id", s.getJob)
 	e.DELETE("/v1/jobs/:id", s.deleteJob)
+	for _, r := range resumable.Routes() {
+		e.Add(r.Method, strings.NewReplacer("{", ":", "}", "").Replace(r.Path), echo.WrapHandler(s.tus))
+	}
 	shared := echo.WrapHandler(ops.Handler(ops.Config{
 		Version: s.cfg.Version, Registry: s.cfg.Registry, Ready: s.ready,
 		OpenAPI: wire.OpenAPI("V-Stack uploader", s.cfg.Version.Version, Routes()),
@@ -79,33 +60,45 @@ func routeError(err error, r *http.Request) error {
 	if !errors.As(err, &h) {
 		return err
 	}
-	if h.Code == http.StatusNotFound {
-		return fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, vstack.ErrNotFound)
+	what := order.Clean(r.Method) + " " + order.Clean(r.URL.Path)
+	switch h.Code {
+	case http.StatusNotFound:
+		return fmt.Errorf("%s: %w", what, vstack.ErrNotFound)
+	case http.StatusMethodNotAllowed: // echo has set Allow
+		return fmt.Errorf("%s: %w", what, vstack.ErrMethod)
 	}
-	return fmt.Errorf("%s %s: %w: %v", r.Method, r.URL.Path, vstack.ErrInvalid, h.Message)
-}
-
-// authorize wants a client certificate for what changes something, if so configured.
-func (s *Server) authorize(r *http.Request) error {
-	if s.cfg.RequireCertificate && (r.TLS == nil || len(r.TLS.VerifiedChains) == 0) {
-		return fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, vstack.ErrUnauthenticated)
-	}
-	return nil
+	return fmt.Errorf("%s: %w: %v", what, vstack.ErrInvalid, h.Message)
 }
 
 func (s *Server) postUpload(c echo.Context) error {
-	if err := s.authorize(c.Request()); err != nil {
+	if err := s.gate.Create(c.Request(), c.Request().ContentLength); err != nil {
 		return err
 	}
-	acc, err := s.receive(c.Response(), c.Request())
-	if err != nil {
-		s.metrics.uploads.WithLabelValues(string(vstack.SentinelOf(err).Code())).Inc()
-		s.log.Info("upload refused", "err", err, "peer", c.Request().RemoteAddr)
-		return err
+	g := intake.New(c.Response(), c.Request().Body, s.cfg.MaxUpload+order.MaxOverhead, s.cfg.MinRate, s.cfg.RateWindow)
+	acc, err := s.receive(c.Request(), g)
+	s.counted(c.Request().RemoteAddr, acc, err)
+	switch {
+	case err != nil:
+		intake.Refuse(s.ctx, c.Response(), c.Request(), g, func() { c.Error(err) })
+		return nil
+	case acc.Duplicate:
+		return c.JSON(http.StatusOK, acc)
 	}
-	s.metrics.uploads.WithLabelValues("ACCEPTED").Inc()
 	c.Response().Header().Set("Location", acc.Job)
 	return c.JSON(http.StatusAccepted, acc)
+}
+
+// counted keeps what became of an upload in the metrics and in the log.
+func (s *Server) counted(peer string, acc wire.Accepted, err error) {
+	code := "ACCEPTED"
+	switch {
+	case err != nil:
+		code = string(vstack.SentinelOf(err).Code())
+		s.log.Info("upload refused", "err", err, "peer", peer)
+	case acc.Duplicate:
+		code = "DUPLICATE"
+	}
+	s.metrics.uploads.WithLabelValues(code).Inc()
 }
 
 func (s *Server) getJobs(c echo.Context) error {
@@ -126,18 +119,19 @@ func (s *Server) lookup(c echo.Context) (*job, wire.Job, error) {
 }
 
 func (s *Server) getJob(c echo.Context) error {
+	wait := time.Duration(0)
+	if q := c.QueryParam("wait"); q != "" {
+		var err error
+		if wait, err = parseWait(q); err != nil {
+			return err
+		}
+	}
 	j, ended, err := s.lookup(c)
 	if err != nil {
 		return err
 	}
 	if strings.Contains(c.Request().Header.Get(echo.HeaderAccept), "text/event-stream") {
 		return s.streamJob(c, j, ended)
-	}
-	wait := time.Duration(0)
-	if q := c.QueryParam("wait"); q != "" {
-		if wait, err = parseWait(q); err != nil {
-			return err
-		}
 	}
 	if j == nil {
 		return c.JSON(http.StatusOK, ended)
@@ -172,7 +166,7 @@ func parseWait(q string) (time.Duration, error) {
 		d, err = time.ParseDuration(q + "s")
 	}
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("wait %q: %w: want seconds", short(q), vstack.ErrInvalid)
+		return 0, fmt.Errorf("wait %q: %w: want seconds", order.Clean(q), vstack.ErrInvalid)
 	}
 	return min(d, maxWait), nil
 }
@@ -219,11 +213,15 @@ func (s *Server) streamJob(c echo.Context, j *job, ended wire.Job) error {
 }
 
 func (s *Server) deleteJob(c echo.Context) error {
-	if err := s.authorize(c.Request()); err != nil {
-		return err
-	}
 	j, ended, err := s.lookup(c)
 	if err != nil {
+		return err
+	}
+	var of vstack.TicketID
+	if j != nil {
+		of = j.record().Options.Ticket
+	}
+	if err := s.gate.Cancel(c.Request(), of); err != nil {
 		return err
 	}
 	if j == nil {
@@ -237,7 +235,7 @@ func (s *Server) deleteJob(c echo.Context) error {
 
 // ready says whether an upload would be taken now.
 func (s *Server) ready(ctx context.Context) []ops.Check {
-	free, err := s.spool.free()
+	free, err := s.spool.Free()
 	if err == nil && free <= 0 {
 		err = vstack.ErrDiskFull
 	}

@@ -12,8 +12,11 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 )
 
+// maxCommit bounds one try of a commit.
+const maxCommit = time.Minute
+
 // sender commits the chunks of one attempt, several at once. The server's window is
-// shared by all attempts: send blocks while it is full, and that is the back-pressure
+// shared by all attempts: Send blocks while it is full, and that is the back-pressure
 // that reaches ffmpeg.
 type sender struct {
 	srv    *Server
@@ -30,9 +33,9 @@ func newSender(ctx context.Context, fail context.CancelCauseFunc, s *Server, j *
 	return &sender{srv: s, job: j, up: up, chosen: chosen, ctx: ctx, fail: fail}
 }
 
-// send takes over data and returns as soon as its commit has begun. The error of a
-// commit ends the attempt, and wait returns it.
-func (s *sender) send(slot vstack.Slot, ref vstack.ChunkRef, data []byte) error {
+// Send takes over data and returns as soon as its commit has begun. The error of a
+// commit ends the attempt, and Wait returns it.
+func (s *sender) Send(slot vstack.Slot, ref vstack.ChunkRef, leaves vstack.LeafTable, data []byte) error {
 	want := vstack.Value{Chunk: ref.ID, Size: ref.Size}
 	if have, ok := s.chosen[slot]; ok {
 		if have != want {
@@ -42,14 +45,13 @@ func (s *sender) send(slot vstack.Slot, ref vstack.ChunkRef, data []byte) error 
 		s.srv.metrics.chunks.WithLabelValues("reused").Inc()
 		return nil
 	}
-	// Weighed by bytes; a chunk larger than the window waits for all of it.
-	weight := min(int64(len(data)), s.srv.windowSize)
-	if err := s.srv.window.Acquire(s.ctx, weight); err != nil {
-		return fmt.Errorf("send chunks: %w", context.Cause(s.ctx))
+	weight, err := s.srv.window.Acquire(s.ctx, s.job.id, int64(len(data)))
+	if err != nil {
+		return fmt.Errorf("send chunks: %w", err)
 	}
 	s.g.Go(func() error {
-		defer s.srv.window.Release(weight)
-		err := s.commit(slot, want, data)
+		defer s.srv.window.Release(s.job.id, weight)
+		err := s.commit(slot, want, leaves, data)
 		if err != nil {
 			s.fail(err)
 		}
@@ -58,20 +60,22 @@ func (s *sender) send(slot vstack.Slot, ref vstack.ChunkRef, data []byte) error 
 	return nil
 }
 
-// wait returns once no commit is on its way.
-func (s *sender) wait() error { return s.g.Wait() }
+// Wait returns once no commit is on its way.
+func (s *sender) Wait() error { return s.g.Wait() }
 
 // commit tries one chunk until it is chosen, for at most CommitTimeout. Trying again
 // with the same bytes under the same incarnation is the same proposal. What the cluster
 // said last is the job's error meanwhile, and the attempt's in the end: that the time was
 // up tells nobody what is missing.
-func (s *sender) commit(slot vstack.Slot, want vstack.Value, data []byte) error {
+func (s *sender) commit(slot vstack.Slot, want vstack.Value, leaves vstack.LeafTable, data []byte) error {
 	ctx, cancel := context.WithTimeout(s.ctx, s.srv.cfg.CommitTimeout)
 	defer cancel()
 	began := time.Now()
 	var why error
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-		got, err := s.srv.cfg.Chunks.Commit(ctx, s.up, slot, data)
+		call, end := context.WithTimeout(ctx, min(maxCommit, s.srv.cfg.CommitTimeout))
+		got, err := s.srv.cfg.Chunks.CommitValue(call, s.up, slot, want, leaves, data)
+		end()
 		if err == nil && got.Value != want {
 			err = conflict(slot, got.Value, want)
 		}

@@ -7,15 +7,18 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/sync/semaphore"
 
+	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/uploader/access"
+	"github.com/vstack/vstack/uploader/resumable"
+	"github.com/vstack/vstack/uploader/spool"
+	"github.com/vstack/vstack/uploader/window"
 )
 
 // Bounds of the HTTP server. Bodies have their own, see guard.
@@ -24,6 +27,8 @@ const (
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10
 	closeGrace    = 3 * time.Second
+	maxConns      = 4096
+	maxRequests   = 1024
 	maxDone       = 256 // ended jobs that are remembered
 	maxProbes     = 2   // ffprobe processes at once
 )
@@ -32,26 +37,33 @@ const (
 type Server struct {
 	cfg     Config
 	log     *slog.Logger
-	spool   *spool
+	spool   *spool.Spool
 	metrics *metrics
 	echo    *echo.Echo
 	http    *http.Server
 	ln      net.Listener
 
-	receiving  chan struct{} // a token a body
-	probing    chan struct{}
-	turns      chan struct{} // a token a running job
-	window     *semaphore.Weighted
-	windowSize int64
-	tools      *toolCheck
+	conns     *admission.Conns
+	requests  *admission.Budget // in flight
+	receiving *admission.Budget // bodies
+	probing   chan struct{}
+	turns     chan struct{} // a token a running job
+	window    *window.Window
+	tools     *toolCheck
+	tus       *resumable.Handler
+	gate      *access.Gate
+	cut       string // what cuts here, see record.Cut
 
 	ctx    context.Context // ends all jobs
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup // of job goroutines
 
+	handlers  sync.WaitGroup
+	freeSpool sync.Once
+
 	mu     sync.Mutex
 	jobs   map[vstack.UploadID]*job // those that have not ended
-	done   []wire.Job               // oldest first
+	done   []ended                  // oldest first
 	closed bool
 	once   sync.Once
 }
@@ -68,49 +80,58 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open uploader: %w", err)
 	}
-	sp, err := openSpool(cfg.Dir, cfg.Reserve)
+	sp, err := spool.Open(cfg.Dir, cfg.Reserve)
 	if err != nil {
 		return nil, fmt.Errorf("open uploader: %w", err)
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Logger.With("role", "uploader"), spool: sp, jobs: map[vstack.UploadID]*job{},
-		receiving: make(chan struct{}, cfg.MaxReceiving), probing: make(chan struct{}, maxProbes),
-		turns:      make(chan struct{}, cfg.MaxJobs),
-		tools:      newToolCheck(tools),
-		windowSize: int64(cfg.InFlight) * vstack.ChunkSize,
+		conns:     admission.NewConns(maxConns, maxConns/8),
+		requests:  admission.NewBudget("requests in flight", maxRequests),
+		receiving: admission.NewBudget("bodies being received", int64(cfg.MaxReceiving)),
+		probing:   make(chan struct{}, maxProbes),
+		gate:      access.New(cfg.Open, cfg.Catalog),
+		turns:     make(chan struct{}, cfg.MaxJobs),
+		cut:       fmt.Sprintf("%d, %s", cutVersion, version),
+		window:    window.New(int64(cfg.InFlight) * vstack.ChunkSize),
 	}
-	s.window = semaphore.NewWeighted(s.windowSize)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	if err := s.open(); err != nil {
+	s.tools = newToolCheck(s.ctx, tools)
+	if err := s.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open uploader: %w", err), s.Close())
 	}
 	s.log.Info("uploader opened", "addr", s.ln.Addr().String(), "dir", cfg.Dir, "ffmpeg", version, "jobs", s.load())
 	return s, nil
 }
 
-func (s *Server) open() (err error) {
+func (s *Server) start() (err error) {
 	if s.metrics, err = newMetrics(s.cfg.Registry); err != nil {
 		return err
 	}
-	open, done, err := s.spool.load()
+	open, err := s.recall()
 	if err != nil {
 		return err
 	}
-	if s.ln, err = net.Listen("tcp", s.cfg.Addr); err != nil {
+	if s.ln, err = s.cfg.Network.Listen(context.Background(), "tcp", s.cfg.Addr); err != nil {
+		return err
+	}
+	s.ln = s.conns.Listen(s.ln)
+	if s.tus, err = resumable.New(resumable.Config{
+		Spool: s.spool, MaxSize: s.cfg.MaxUpload, MinRate: s.cfg.MinRate, Window: s.cfg.RateWindow, Keep: s.cfg.KeepParts,
+		MaxParts: s.cfg.MaxParts, Gate: s.gate, Admit: s.admit, Judge: s.judge, Accept: s.accept,
+		Find: s.byPart, Counted: s.counted, Logger: s.log,
+	}); err != nil {
 		return err
 	}
 	s.echo = s.routes()
 	s.http = &http.Server{
-		Handler: s.echo, TLSConfig: s.cfg.Identity.ServerTLS(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		Handler: s.awaited(s.echo), TLSConfig: s.cfg.Identity.ServerTLS(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
-	for _, rec := range done {
-		s.remember(rec.Job)
+	for _, j := range open {
+		s.startJob(j, true)
 	}
-	for _, rec := range open {
-		rec.Job.State = wire.JobInterrupted
-		s.startJob(newJob(rec), true)
-	}
+	s.wg.Go(func() { s.tus.Run(s.ctx) })
 	return nil
 }
 
@@ -156,87 +177,44 @@ func (s *Server) Close() error {
 		}
 	})
 	s.wg.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.spool != nil {
-		err = errors.Join(err, s.spool.close())
-		s.spool = nil
-	}
+	s.handlers.Wait()
+	s.tools.wait()
+	s.freeSpool.Do(func() {
+		if s.spool != nil {
+			err = errors.Join(err, s.spool.Close())
+		}
+	})
 	return err
 }
 
-// startJob gives a job its goroutine. False when the server is full or closed.
-func (s *Server) startJob(j *job, resume bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.jobs[j.id] != nil || len(s.jobs) >= s.cfg.MaxQueued && !resume {
-		return false
-	}
-	j.ctx, j.cancel = context.WithCancelCause(s.ctx)
-	s.jobs[j.id] = j
-	s.wg.Go(func() {
-		defer j.cancel(nil)
-		s.work(j.ctx, j, resume)
+// awaited lets Close wait for the handlers: one whose connection was given up may still be
+// at work on the spool, which then is another process's to take.
+func (s *Server) awaited(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		closed := s.closed
+		if !closed {
+			s.handlers.Add(1)
+		}
+		s.mu.Unlock()
+		if closed {
+			wire.WriteError(w, fmt.Errorf("%w: the uploader stops", vstack.ErrUnavailable))
+			return
+		}
+		defer s.handlers.Done()
+		if err := wire.SameOrigin(r); err != nil {
+			wire.WriteError(w, err)
+			return
+		}
+		if r.URL.Path != "/livez" { // which says that the process lives, however much it has to do
+			key := admission.KeyOf(r)
+			if err := s.requests.TryAcquire(key, 1); err != nil {
+				wire.WriteError(w, err)
+				return
+			}
+			defer s.requests.Release(key, 1)
+		}
+		w = admission.Paced(w)
+		h.ServeHTTP(w, r)
 	})
-	return true
-}
-
-// endJob moves a job from the living to the remembered.
-func (s *Server) endJob(j *job, final wire.Job) {
-	s.remember(final)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.jobs, j.id)
-}
-
-func (s *Server) remember(final wire.Job) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.done = slices.DeleteFunc(s.done, func(d wire.Job) bool { return d.Upload == final.Upload })
-	s.done = append(s.done, final)
-	for len(s.done) > maxDone {
-		if err := s.spool.forget(s.done[0].Upload); err != nil {
-			s.log.Warn("forget an ended job", "upload", s.done[0].Upload, "err", err)
-		}
-		s.done = s.done[1:]
-	}
-}
-
-// find returns a living job, or the last state of an ended one.
-func (s *Server) find(id vstack.UploadID) (*job, wire.Job, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if j := s.jobs[id]; j != nil {
-		return j, wire.Job{}, true
-	}
-	for _, d := range slices.Backward(s.done) {
-		if d.Upload == id {
-			return nil, d, true
-		}
-	}
-	return nil, wire.Job{}, false
-}
-
-// list returns all jobs, newest first.
-func (s *Server) list() []wire.Job {
-	s.mu.Lock()
-	living := make([]*job, 0, len(s.jobs))
-	for _, j := range s.jobs {
-		living = append(living, j)
-	}
-	out := slices.Clone(s.done)
-	s.mu.Unlock()
-	for _, j := range living {
-		snap, _ := j.snapshot()
-		out = append(out, snap)
-	}
-	slices.SortStableFunc(out, func(a, b wire.Job) int { return b.Started.Compare(a.Started) })
-	return out
-}
-
-// load counts living jobs, for the queue's bound.
-func (s *Server) load() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.jobs)
 }

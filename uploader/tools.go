@@ -13,38 +13,74 @@ const (
 	// costs two processes, and readiness is asked for many times a second.
 	toolsFine    = 10 * time.Second
 	toolsMissing = time.Second
+	// toolsSlow bounds how long the programs may take to say their version; a busy host
+	// lets them wait for a while. An answer that was good stays so meanwhile.
+	toolsSlow = time.Minute
 )
 
 // toolCheck remembers for a while whether FFmpeg can be run.
 type toolCheck struct {
 	run func(context.Context) error
+	ctx context.Context // ends the programs; of the server
+	wg  sync.WaitGroup
 
-	mu  sync.Mutex // held while the programs run: who asks meanwhile wants that answer
-	at  time.Time  // of the answer; zero: there is none
-	err error
+	mu      sync.Mutex
+	at      time.Time // of the answer; zero: there is none
+	err     error
+	running chan struct{} // closed when the answer of the programs that run is there; nil: none run
 }
 
-func newToolCheck(t ffmpeg.Tools) *toolCheck {
-	return &toolCheck{run: func(ctx context.Context) error {
+func newToolCheck(ctx context.Context, t ffmpeg.Tools) *toolCheck {
+	return &toolCheck{ctx: ctx, run: func(ctx context.Context) error {
 		_, err := t.Check(ctx)
 		return err
 	}}
 }
 
+// ready returns the last answer. One that is old is asked for anew; who asks waits for
+// that only where there is no good one yet.
 func (t *toolCheck) ready(ctx context.Context) error {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	keep := toolsFine
 	if t.err != nil {
 		keep = toolsMissing
 	}
 	if !t.at.IsZero() && time.Since(t.at) < keep {
+		defer t.mu.Unlock()
 		return t.err
 	}
-	err := t.run(ctx)
-	if ctx.Err() != nil {
-		return err // of who asked, not of the programs
+	if t.running == nil {
+		t.begin()
 	}
-	t.at, t.err = time.Now(), err
-	return err
+	running, good := t.running, !t.at.IsZero() && t.err == nil
+	t.mu.Unlock()
+	if good {
+		return nil
+	}
+	select {
+	case <-running:
+	case <-ctx.Done():
+		return ctx.Err() // of who asked, not of the programs
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
 }
+
+// begin runs the programs; t.mu is held.
+func (t *toolCheck) begin() {
+	done := make(chan struct{})
+	t.running = done
+	t.wg.Go(func() {
+		defer close(done)
+		ctx, cancel := context.WithTimeout(t.ctx, toolsSlow)
+		defer cancel()
+		err := t.run(ctx)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.at, t.err, t.running = time.Now(), err, nil
+	})
+}
+
+// wait returns once no program runs; t.ctx has ended.
+func (t *toolCheck) wait() { t.wg.Wait() }

@@ -3,45 +3,85 @@ package uploader
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
+// programs is a toolCheck whose programs answer as a test says.
+func programs(t *testing.T, answer func() error) (*toolCheck, *atomic.Int64) {
+	runs := new(atomic.Int64)
+	ctx, cancel := context.WithCancel(t.Context())
+	c := &toolCheck{ctx: ctx, run: func(context.Context) error {
+		runs.Add(1)
+		return answer()
+	}}
+	t.Cleanup(func() { cancel(); c.wait() })
+	return c, runs
+}
+
 func TestToolsAreAskedSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		runs := 0
 		missing := errors.New("no such program")
 		answer := error(nil)
-		c := &toolCheck{run: func(ctx context.Context) error {
-			runs++
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return answer
-		}}
-		ask := func(want error, wantRuns int) {
+		c, runs := programs(t, func() error { return answer })
+		ask := func(want error, wantRuns int64) {
 			t.Helper()
-			if err := c.ready(t.Context()); !errors.Is(err, want) || runs != wantRuns {
-				t.Errorf("%v after %d runs, want %v after %d", err, runs, want, wantRuns)
+			err := c.ready(t.Context())
+			synctest.Wait() // an answer that is old is given while a new one is fetched
+			if !errors.Is(err, want) || runs.Load() != wantRuns {
+				t.Errorf("%v after %d runs, want %v after %d", err, runs.Load(), want, wantRuns)
 			}
 		}
-		// One who has gone leaves no answer for others.
-		gone, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := c.ready(gone); !errors.Is(err, context.Canceled) || runs != 1 {
-			t.Errorf("%v after %d runs", err, runs)
-		}
-		ask(nil, 2)
-		ask(nil, 2)
+		ask(nil, 1)
+		ask(nil, 1)
 		time.Sleep(toolsFine)
 		answer = missing
-		ask(missing, 3)
-		ask(missing, 3)
+		ask(nil, 2)
+		ask(missing, 2)
 		time.Sleep(toolsMissing)
 		answer = nil
-		ask(nil, 4)
+		ask(nil, 3)
 		time.Sleep(toolsFine - 1)
-		ask(nil, 4)
+		ask(nil, 3)
+	})
+}
+
+func TestSlowToolsDoNotCostReadiness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := time.Duration(0)
+		c, runs := programs(t, func() error { time.Sleep(slow); return nil })
+		if err := c.ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		slow = 30 * time.Second
+		time.Sleep(toolsFine)
+		for range 100 {
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if err := c.ready(ctx); err != nil || time.Since(began) != 0 {
+				t.Fatalf("%v after %s", err, time.Since(began))
+			}
+			cancel()
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := runs.Load(); n != 2 {
+			t.Errorf("%d runs, want the second still under way", n)
+		}
+	})
+}
+
+func TestWhoGivesUpLeavesNoAnswerForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, runs := programs(t, func() error { time.Sleep(5 * time.Second); return nil })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := c.ready(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("gave up with %v", err)
+		}
+		if err := c.ready(t.Context()); err != nil || runs.Load() != 1 {
+			t.Errorf("%v after %d runs", err, runs.Load())
+		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/google/uuid"
@@ -95,43 +94,6 @@ func (s *Server) turn(ctx context.Context, j *job, resume bool) error {
 	return s.attempt(ctx, j, resume)
 }
 
-// attempt cuts and publishes under one incarnation. A fresh upload uses the one that it
-// was opened with; everything later asks for its own.
-func (s *Server) attempt(ctx context.Context, j *job, resume bool) error {
-	var chosen map[vstack.Slot]vstack.Value
-	if resume {
-		if err := s.resume(ctx, j); err != nil {
-			return err
-		}
-	}
-	rec := j.record()
-	if resume || rec.Job.Resumed > 0 {
-		var err error
-		if chosen, err = s.cfg.Chunks.Chosen(ctx, rec.Upload); err != nil {
-			return fmt.Errorf("ask what is chosen: %w", err)
-		}
-	}
-	source := s.spool.source(j.id)
-	if info, err := os.Stat(source); err != nil || info.Size() != rec.Upload.Source.Size {
-		return fmt.Errorf("spool: %w: the file is gone or not whole", vstack.ErrInternal)
-	}
-	plan, err := s.plan(ctx, source, rec.Options.Renditions)
-	if err != nil {
-		return err
-	}
-	c := &cut{srv: s, job: j, up: rec.Upload, plan: plan, source: source}
-	m, err := c.run(ctx, rec.Options.KeepOriginal, chosen)
-	if err != nil {
-		return err
-	}
-	j.update(func(r *record) { r.Job.State, r.Job.Error = wire.JobPublishing, nil })
-	_, err = s.cfg.Catalog.Publish(ctx, j.id, wire.PublishRequest{Incarnation: rec.Upload.Incarnation, Manifest: m})
-	if err != nil {
-		return fmt.Errorf("publish: %w", s.publishedBefore(ctx, j.id, err))
-	}
-	return nil
-}
-
 // resume asks the catalog for a fresh incarnation, unless another process did since.
 func (s *Server) resume(ctx context.Context, j *job) error {
 	rec := j.record()
@@ -147,9 +109,9 @@ func (s *Server) resume(ctx context.Context, j *job) error {
 	case now.Owner != rec.Upload.Owner && now.Owner != rec.NextOwner:
 		return fmt.Errorf("resume: %w: incarnation %d belongs to another process", vstack.ErrFenced, now.Incarnation)
 	}
-	owner := newOwner()
+	owner := s.newOwner()
 	j.update(func(r *record) { r.Upload, r.NextOwner = now, owner })
-	if err := s.spool.save(j.record()); err != nil {
+	if err := s.save(j); err != nil {
 		return fmt.Errorf("resume: %w", err)
 	}
 	up, err := s.cfg.Catalog.ResumeUpload(ctx, j.id, wire.ResumeUploadRequest{Owner: owner})
@@ -160,10 +122,18 @@ func (s *Server) resume(ctx context.Context, j *job) error {
 		r.Upload = up
 		r.Job.Resumed++
 	})
-	if err := s.spool.save(j.record()); err != nil {
+	if err := s.save(j); err != nil {
 		return fmt.Errorf("resume: %w", err)
 	}
 	return nil
+}
+
+func (s *Server) save(j *job) error {
+	state, err := encodeRecord(j.record())
+	if err != nil {
+		return err
+	}
+	return s.spool.Save(j.id, state)
 }
 
 // publishedBefore turns "not live" into errPublished where that is the reason.
@@ -177,18 +147,25 @@ func (s *Server) publishedBefore(ctx context.Context, id vstack.UploadID, err er
 	return err
 }
 
-func newOwner() vstack.ProposerID { return vstack.ProposerID(uuid.New()) }
+// newOwner is this process for one incarnation.
+func (s *Server) newOwner() vstack.ProposerID {
+	random := uuid.New()
+	if s.cfg.Host == "" {
+		return vstack.ProposerID(random)
+	}
+	return vstack.ProposerOf(s.cfg.Host, [8]byte(random[8:]))
+}
 
 // interrupt writes down that the job waits to be continued, and why.
 func (s *Server) interrupt(j *job, cause error) {
 	j.update(func(r *record) {
 		r.Job.State = wire.JobInterrupted
 		if cause != nil && !errors.Is(cause, errStopping) && !errors.Is(cause, context.Canceled) {
-			p := wire.ProblemOf(cause)
+			p := wire.Outward(cause)
 			r.Job.Error = &p
 		}
 	})
-	if err := s.spool.save(j.record()); err != nil {
+	if err := s.save(j); err != nil {
 		s.log.Warn("save interrupted job", "upload", j.id.String(), "err", err)
 	}
 }
@@ -198,38 +175,50 @@ func (s *Server) interrupt(j *job, cause error) {
 func (s *Server) abort(j *job) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), abortTimeout)
 	defer cancel()
-	rec := j.record()
+	inc := j.record().Upload.Incarnation
+	if inc == 0 { // its state does not read
+		up, err := s.cfg.Catalog.Upload(ctx, j.id)
+		if err != nil || up.State != vstack.UploadOpen {
+			s.log.Warn("abort upload", "upload", j.id.String(), "state", up.State, "err", err)
+			return
+		}
+		inc = up.Incarnation
+	}
 	for try, pause := 1, 100*time.Millisecond; ; try, pause = try+1, 2*pause {
-		err := s.cfg.Catalog.AbortUpload(ctx, j.id, rec.Upload.Incarnation)
+		err := s.cfg.Catalog.AbortUpload(ctx, j.id, inc)
 		if err == nil || superseded(err) {
 			return
 		}
 		if try == maxAborts || !transient(err) || !sleep(ctx, pause) {
 			s.log.Warn("abort upload", "upload", j.id.String(), "err", err)
-			j.warn("the catalog could not be told that the upload was aborted: " + err.Error())
+			j.Warn("the catalog could not be told that the upload was aborted: " + err.Error())
 			return
 		}
 	}
 }
 
 // conclude ends a job: its last state is on disk before its file goes.
-func (s *Server) conclude(j *job, state wire.JobState, cause error) {
+func (s *Server) conclude(j *job, end wire.JobState, cause error) {
 	j.update(func(r *record) {
-		r.Job.State, r.Job.Error = state, nil
-		if state == wire.JobPublished {
+		r.Job.State, r.Job.Error = end, nil
+		if end == wire.JobPublished {
 			r.Job.Position = max(r.Job.Position, r.Job.Duration)
 		}
 		if cause != nil {
-			p := wire.ProblemOf(cause)
+			p := wire.Outward(cause)
 			r.Job.Error = &p
 		}
 	})
 	rec := j.record()
-	if err := s.spool.finish(rec); err != nil {
+	state, err := encodeRecord(rec)
+	if err == nil {
+		err = s.spool.Finish(j.id, state)
+	}
+	if err != nil {
 		s.log.Error("remove an ended job's file", "upload", j.id.String(), "err", err)
 	}
-	s.endJob(j, rec.Job)
-	s.metrics.jobs.WithLabelValues(string(state)).Inc()
-	s.log.Info("job ended", "upload", j.id.String(), "video", rec.Upload.Video.String(), "state", state,
+	s.endJob(j, rec)
+	s.metrics.jobs.WithLabelValues(string(end)).Inc()
+	s.log.Info("job ended", "upload", j.id.String(), "video", rec.Upload.Video.String(), "state", end,
 		"chunks", rec.Job.Chunks, "reused", rec.Job.Reused, "bytes", rec.Job.Bytes)
 }

@@ -60,11 +60,9 @@ func serveRaft(ctx context.Context, conf raftSetup, ready func()) (err error) {
 	defer cancel()
 	rc := raftnode.Config{
 		ID: conf.ID, Dir: conf.Dir, ServerTLS: id.MutualTLS, ClientTLS: id.ClientTLS(),
-		Admit: func(cs *tls.ConnectionState) error {
-			if p, ok := identity.PeerOf(cs); !ok || p.Role != identity.RoleHost {
-				return vstack.ErrForbidden
-			}
-			return nil
+		Peer: func(cs *tls.ConnectionState) (string, error) {
+			p, ok := identity.PeerOf(cs)
+			return p.ID, identity.Require(p, ok, vstack.RoleMeta)
 		},
 		FSM: &valueLog{}, Fatal: func(err error) { panic(err) }, // a benchmark on a broken disk measures nothing
 		Logger: slog.New(slog.DiscardHandler),
@@ -99,7 +97,7 @@ func serveRaft(ctx context.Context, conf raftSetup, ready func()) (err error) {
 
 // applyValue commits a body. GET asks whether this member leads.
 func applyValue(node *raftnode.Node, r *http.Request) error {
-	if _, err := identity.RequirePeer(r, identity.RoleHost, identity.RoleAdmin); err != nil {
+	if _, err := identity.RequirePeer(r, vstack.RoleIngest|vstack.RoleAdmin); err != nil {
 		return err
 	}
 	if r.Method == http.MethodGet {

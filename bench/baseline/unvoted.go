@@ -15,6 +15,7 @@ import (
 
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/datanode/superblock"
+	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -87,14 +88,14 @@ func (s *unvotedStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // put receives, verifies and appends, step by step as datanode/vote does.
 func (s *unvotedStore) put(r *http.Request) (vstack.LSN, error) {
-	if _, err := identity.RequirePeer(r, identity.RoleHost, identity.RoleAdmin); err != nil {
+	if _, err := identity.RequirePeer(r, vstack.RoleIngest|vstack.RoleAdmin); err != nil {
 		return 0, err
 	}
 	want, err := vstack.ParseChunkID(path.Base(r.URL.Path))
 	if err != nil || r.Method != http.MethodPut || r.ContentLength <= 0 || r.ContentLength > vstack.MaxChunkSize {
 		return 0, fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, errors.Join(vstack.ErrInvalid, err))
 	}
-	buf, err := s.writes.Get(r.Context(), int(r.ContentLength))
+	buf, err := s.writes.Get(r.Context(), admission.KeyOf(r), int(r.ContentLength))
 	if err != nil {
 		return 0, err
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vstack/vstack/bench/drill/load"
-	"github.com/vstack/vstack/bench/drill/loopdisk"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/lab/loopdisk"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/raftnode/disk"
@@ -35,10 +35,17 @@ const (
 
 // loopDisk is the disk of a host of the drill's own.
 func loopDisk(h host) (*loopdisk.Disk, error) {
-	if l, ok := h.(*labHost); ok && l.place.disks[l.process] != nil {
-		return l.place.disks[l.process], nil
+	if l, ok := h.(*labHost); ok {
+		if d := l.place.lab.Disk(l.process); d != nil {
+			return d, nil
+		}
 	}
-	return nil, fmt.Errorf("host %s: %w: it has no disk of its own to fill", h.ID(), vstack.ErrInvalid)
+	return nil, errNoLab(h)
+}
+
+// errNoLab refuses what only a host of the drill's own has.
+func errNoLab(h host) error {
+	return fmt.Errorf("host %s: %w: it is not of a lab of the drill's own", h.ID(), vstack.ErrInvalid)
 }
 
 func runFullDisk(ctx context.Context, s *session, n int) (*report.Timeline, error) {

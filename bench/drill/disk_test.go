@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vstack/vstack/bench/lab"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -74,7 +75,7 @@ func TestOnlyADiskOfItsOwnIsFilled(t *testing.T) {
 			t.Errorf("host %s writes 64 KiB to a full disk: %v", h.ID(), err)
 		}
 	}
-	bare := &labHost{process: p.lab.Hosts[0], place: &place{}}
+	bare := &labHost{process: p.lab.Hosts[0], place: &place{lab: &lab.Lab{}}}
 	if _, err := loopDisk(bare); !errors.Is(err, vstack.ErrInvalid) {
 		t.Errorf("a host without a disk of its own: %v", err)
 	}

@@ -17,12 +17,25 @@ func TestOptionsAreChecked(t *testing.T) {
 		"too long a pause":     {Exe: "x", Pause: maxPause + 1},
 		"a bound on no load":   {Exe: "x", Loads: []report.Load{report.LoadPlay}, Assertions: []report.Assertion{{Name: report.WriteGap, Stat: "p99"}}},
 	} {
-		if _, err := o.withDefaults(); !errors.Is(err, vstack.ErrInvalid) {
+		if _, err := o.withDefaults(Drill{}); !errors.Is(err, vstack.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if o, err := (Options{Exe: "x"}).withDefaults(); err != nil || len(o.Loads) != 3 || o.Repeat != 1 {
+	if o, err := (Options{Exe: "x"}).withDefaults(Drill{}); err != nil || len(o.Loads) != 3 || o.Repeat != 1 {
 		t.Errorf("%+v %v", o, err)
+	}
+	if _, err := (Options{Exe: "x", From: []string{"cc9200c"}}).withDefaults(Drill{}); !errors.Is(err, vstack.ErrInvalid) {
+		t.Errorf("an earlier version: %v", err)
+	}
+	upgrade, err := Find("upgrade")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := (Options{Exe: "x"}).withDefaults(upgrade); err != nil || len(o.From) != len(LastOfLevel) || len(o.Assertions) != 3 {
+		t.Errorf("%+v %v", o, err)
+	}
+	if _, err := (Options{Exe: "x", Dir: "lab", Repeat: 2}).withDefaults(upgrade); !errors.Is(err, vstack.ErrInvalid) {
+		t.Errorf("one directory for two labs: %v", err)
 	}
 }
 
@@ -59,5 +72,15 @@ func TestPausesAreDrawnFromTheirRange(t *testing.T) {
 	// ln(10)/ln(300) of them.
 	if short < 340 || short > 470 {
 		t.Errorf("%d of 1000 below a second, want about 404", short)
+	}
+}
+
+// TestEveryLevelHasItsLastCommit fails when a level is added: what it is upgraded from is the
+// commit before that.
+func TestEveryLevelHasItsLastCommit(t *testing.T) {
+	for level := vstack.LevelFirst; level < vstack.NewestLevel; level++ {
+		if LastOfLevel[level] == "" {
+			t.Errorf("no last commit of level %d", level)
+		}
 	}
 }

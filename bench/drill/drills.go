@@ -11,6 +11,7 @@ import (
 	"github.com/vstack/vstack/bench/drill/hostcmd"
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/lab"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -21,7 +22,13 @@ type Drill struct {
 	// Aliases are other names under which it is found.
 	Aliases []string
 
-	needs needs
+	needs lab.Needs
+	// earlier: each repetition has a lab of its own, which a program of Options.From makes.
+	earlier bool
+	// bounds hold beside those of every drill.
+	bounds []string
+	// mayStall: no store may be there to play from, or no link that carries a film.
+	mayStall bool
 	// commands are what given hosts must have commands for; nil: the drill needs a lab of
 	// its own.
 	commands []hostcmd.Action
@@ -49,7 +56,7 @@ func Drills() []Drill {
 			Doc: "the disk of the leader's Raft log is full until the host has ended and another leads; root"},
 		{Name: "kill-host", run: runKillHost, commands: []hostcmd.Action{hostcmd.Kill, hostcmd.Start}, Aliases: []string{"kill-store"},
 			Doc: "SIGKILL to each host in turn with its stores, leader or not; back after 3 s or --pause"},
-		{Name: "all-hosts", run: runAllHosts, commands: []hostcmd.Action{hostcmd.Kill, hostcmd.Start},
+		{Name: "all-hosts", run: runAllHosts, mayStall: true, commands: []hostcmd.Action{hostcmd.Kill, hostcmd.Start},
 			Doc: "SIGKILL to all hosts at once; back at once"},
 		{Name: "rolling", run: runRolling, commands: []hostcmd.Action{hostcmd.Stop, hostcmd.Start},
 			Doc: "planned restart of every host, one after the other, each ready before the next"},
@@ -57,6 +64,12 @@ func Drills() []Drill {
 			Doc: "planned hand-over of the leadership"},
 		{Name: "resize", run: runResize,
 			Doc: "two more hosts join the metadata cluster, then the leader and another leave it, or those that have joined, in turn"},
+		{Name: "upgrade", run: runUpgrade, earlier: true, bounds: []string{report.HostExits + "==0", report.ChecksumSplits + "==0", report.Checksums + ">=1"},
+			Doc: "a lab of an earlier version is upgraded host by host, one of them back and forth; then the level is raised, and the earlier program refused"},
+		{Name: "memory-pressure", run: runMemoryPressure, needs: memory,
+			Doc: "the host that leads gets no more memory than it cannot do without, for 10 s or --pause, or until the kernel has ended it; root"},
+		{Name: "chaos", run: runChaos, mayStall: true, needs: namespaces | links | disks | memory,
+			Doc: "what --seed draws: a host crashes, stands still, is cut off, or has a slow or full disk or no memory, while links are slow and lossy; root"},
 	}
 }
 

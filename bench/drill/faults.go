@@ -9,6 +9,7 @@ import (
 
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/drill/storm"
 )
 
 const (
@@ -19,24 +20,24 @@ const (
 )
 
 func runPartition(ctx context.Context, s *session, n int) (*report.Timeline, error) {
-	return s.cut(ctx, n, cut{sends: true, receives: true, clients: n%2 == 0})
+	return s.cut(ctx, n, storm.Cut{Sends: true, Receives: true, Clients: n%2 == 0})
 }
 
 // runOneWayCut takes the four kinds in turn.
 func runOneWayCut(ctx context.Context, s *session, n int) (*report.Timeline, error) {
 	deaf := n%2 == 1
-	return s.cut(ctx, n, cut{sends: !deaf, receives: deaf, clients: n%4 == 3 || n%4 == 0})
+	return s.cut(ctx, n, storm.Cut{Sends: !deaf, Receives: deaf, Clients: n%4 == 3 || n%4 == 0})
 }
 
 // cut cuts the leader off: from the other hosts only, so that clients still reach a
 // leader who does not know yet that he is none, or from the clients, too.
-func (s *session) cut(ctx context.Context, n int, c cut) (*report.Timeline, error) {
+func (s *session) cut(ctx context.Context, n int, c storm.Cut) (*report.Timeline, error) {
 	h, term, err := s.leader(ctx)
 	if err != nil {
 		return nil, err
 	}
 	// A command that reaches a host from afar must find it again.
-	c.clients = c.clients && s.opt.Given == nil
+	c.Clients = c.Clients && s.opt.Given == nil
 	pause := s.pause(n)
 	t := s.fault(h)
 	watch := s.watch(ctx, t, t.Fault, term)
@@ -45,7 +46,7 @@ func (s *session) cut(ctx context.Context, n int, c cut) (*report.Timeline, erro
 		return t, err
 	}
 	whom := "the other hosts"
-	if c.clients {
+	if c.Clients {
 		whom = "everybody"
 	}
 	took := s.took(t, "%s, leader of term %d, cut off from %s for %s, %s", h.ID(), term, whom, report.Seconds(pause.Seconds()), c)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vstack/vstack/bench/drill/hostcmd"
 	"github.com/vstack/vstack/bench/drill/load"
+	"github.com/vstack/vstack/bench/drill/storm"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -84,12 +85,12 @@ func (h *givenHost) Pause(ctx context.Context) error {
 }
 
 // Cut drops what comes from the other hosts; how clients reach the host is left as it is.
-func (h *givenHost) Cut(ctx context.Context, c cut) error {
+func (h *givenHost) Cut(ctx context.Context, c storm.Cut) error {
 	action := hostcmd.Cut
 	switch {
-	case !c.receives:
+	case !c.Receives:
 		action = hostcmd.CutSends
-	case !c.sends:
+	case !c.Sends:
 		action = hostcmd.CutReceives
 	}
 	return h.cmd.Do(ctx, action, "DRILL_PEERS="+strings.Join(h.peers, ","))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vstack/vstack/bench/drill/hostcmd"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/drill/storm"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -144,7 +145,7 @@ func TestEachKindOfCutHasItsCommand(t *testing.T) {
 	t.Setenv("OUT", filepath.Join(t.TempDir(), "out"))
 	h := answers(t, "cut: 'echo both $DRILL_PEERS >$OUT', cut_sends: 'echo sends $DRILL_PEERS >$OUT', cut_receives: 'echo receives $DRILL_PEERS >$OUT'", 1000)
 	h.peers = []string{"10.0.0.2", "10.0.0.3"}
-	for want, c := range map[string]cut{"both": {sends: true, receives: true}, "sends": {sends: true}, "receives": {receives: true}} {
+	for want, c := range map[string]storm.Cut{"both": {Sends: true, Receives: true}, "sends": {Sends: true}, "receives": {Receives: true}} {
 		if err := h.Cut(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}

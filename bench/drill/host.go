@@ -2,8 +2,8 @@ package drill
 
 import (
 	"context"
-	"net/netip"
 
+	"github.com/vstack/vstack/bench/drill/storm"
 	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -22,7 +22,7 @@ type host interface {
 	Pause(ctx context.Context) error
 	Resume(ctx context.Context) error
 	// Cut takes it off the network until Heal.
-	Cut(ctx context.Context, c cut) error
+	Cut(ctx context.Context, c storm.Cut) error
 	Heal(ctx context.Context) error
 	// Freeze lets the disk of its Raft log hang until Thaw.
 	Freeze(ctx context.Context) error
@@ -32,20 +32,6 @@ type host interface {
 	Ended(ctx context.Context) (exit string, down bool)
 	// AwaitEnd waits for an end until ctx ends, and tells whether there was one.
 	AwaitEnd(ctx context.Context) bool
-}
-
-// cut says what is dropped: what the host sends, or receives, or both; from the other
-// hosts, or from the clients, too.
-type cut struct{ sends, receives, clients bool }
-
-func (c cut) String() string {
-	switch {
-	case !c.receives:
-		return "and cannot send"
-	case !c.sends:
-		return "and cannot receive"
-	}
-	return "both ways"
 }
 
 // labHost is a host of a place.
@@ -61,21 +47,16 @@ func (h *labHost) Stop(context.Context) error     { return h.process.Stop() }
 func (h *labHost) Start(context.Context) error    { return h.process.Start() }
 func (h *labHost) Pause(context.Context) error    { return h.process.Pause() }
 func (h *labHost) Resume(context.Context) error   { return h.process.Resume() }
-func (h *labHost) Heal(ctx context.Context) error { return h.place.net.Heal(ctx, h.index) }
-func (h *labHost) Freeze(context.Context) error   { return h.place.disks[h.process].Freeze() }
-func (h *labHost) Thaw(context.Context) error     { return h.place.disks[h.process].Thaw() }
+func (h *labHost) Heal(ctx context.Context) error { return h.place.lab.Net.Heal(ctx, h.index) }
+func (h *labHost) Freeze(context.Context) error   { return h.place.lab.Disk(h.process).Freeze() }
+func (h *labHost) Thaw(context.Context) error     { return h.place.lab.Disk(h.process).Thaw() }
 
-func (h *labHost) Cut(ctx context.Context, c cut) error {
-	var from []netip.Addr
-	for _, other := range h.place.lab.Hosts {
-		if other != h.process {
-			from = append(from, netip.MustParseAddr(other.Addr())) // place has parsed it
-		}
+func (h *labHost) Cut(ctx context.Context, c storm.Cut) error {
+	from := h.place.lab.Others(h.index)
+	if c.Clients {
+		from = append(from, h.place.lab.Net.Self())
 	}
-	if c.clients {
-		from = append(from, h.place.net.Self())
-	}
-	return h.place.net.Cut(ctx, h.index, c.sends, c.receives, from...)
+	return h.place.lab.Net.Cut(ctx, h.index, c.Sends, c.Receives, from...)
 }
 
 func (h *labHost) Ended(context.Context) (string, bool) {

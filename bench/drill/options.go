@@ -2,6 +2,7 @@ package drill
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,16 +17,24 @@ type Options struct {
 	Given *Given
 	// Exe is the vstack program that the hosts run. Required without Given.
 	Exe string
+	// Commit is what the program was built from, for the report. Default: what the Go tools
+	// noted in it.
+	Commit string
 	// Env is added to the hosts' environment.
 	Env []string
+	// From are the versions that upgrade begins with, in turn: commits of the repository
+	// that this directory is in, or files. Default those of LastOfLevel.
+	From []string
 	// Dir becomes the lab's directory and stays. Default: a temporary one that is
 	// removed.
 	Dir string
 	// FirstIP is the first of the hosts' three addresses. Default 127.0.8.1; where
 	// networks are cut, one of a subnet of 198.18.0.0/15 that nobody uses.
 	FirstIP string
-	// Repeat is how many faults there are. Default 1.
+	// Repeat is how many faults there are. Default 1, or as many as begin within For.
 	Repeat int
+	// For, when set, is how long faults begin.
+	For time.Duration
 	// Loads run meanwhile. Nil is all of them.
 	Loads []report.Load
 	// Pause is how long a paused host stands still, a cut lasts, a disk hangs and a
@@ -51,7 +60,7 @@ const (
 	maxRepeat = 10_000
 )
 
-func (o Options) withDefaults() (Options, error) {
+func (o Options) withDefaults(d Drill) (Options, error) {
 	if g := o.Given; g == nil && o.Exe == "" || g != nil && (g.Client == nil || g.Hosts == nil || g.Confirm == nil) {
 		return o, fmt.Errorf("drill options: %w: Exe is required, or Given with all that it has", vstack.ErrInvalid)
 	}
@@ -60,6 +69,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Repeat == 0 {
 		o.Repeat = 1
+		if o.For > 0 {
+			o.Repeat = maxRepeat
+		}
 	}
 	if o.Loads == nil {
 		o.Loads = []report.Load{report.LoadMeta, report.LoadUpload, report.LoadPlay}
@@ -73,8 +85,15 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Progress == nil {
 		o.Progress = func(string) {}
 	}
+	o, err := o.forDrill(d)
+	if err != nil {
+		return o, err
+	}
 	if o.Repeat < 1 || o.Repeat > maxRepeat {
 		return o, fmt.Errorf("drill options: %w: %d repetitions, want 1 to %d", vstack.ErrInvalid, o.Repeat, maxRepeat)
+	}
+	if o.For < 0 {
+		return o, fmt.Errorf("drill options: %w: for %v", vstack.ErrInvalid, o.For)
 	}
 	if o.Pause < 0 || o.Pause > maxPause || o.Settle < 0 {
 		return o, fmt.Errorf("drill options: %w: pause %v, settle %v; want 0 to %v and more than 0", vstack.ErrInvalid, o.Pause, o.Settle, maxPause)
@@ -84,5 +103,27 @@ func (o Options) withDefaults() (Options, error) {
 			return o, fmt.Errorf("drill options: %w: assertion %s needs the load %s", vstack.ErrInvalid, a.Expr, l)
 		}
 	}
+	return o, nil
+}
+
+// forDrill takes what a drill asks for beside what every drill does.
+func (o Options) forDrill(d Drill) (Options, error) {
+	switch {
+	case !d.earlier && len(o.From) > 0:
+		return o, fmt.Errorf("drill options: %w: %s begins with no earlier version", vstack.ErrInvalid, d.Name)
+	case d.earlier && o.Given != nil:
+		return o, fmt.Errorf("drill %s: %w: it needs a lab of its own", d.Name, vstack.ErrInvalid)
+	case d.earlier && o.Dir != "" && o.Repeat > 1:
+		return o, fmt.Errorf("drill options: %w: each repetition of %s has a lab of its own, Dir is for one", vstack.ErrInvalid, d.Name)
+	case d.earlier && len(o.From) == 0:
+		for _, level := range slices.Sorted(maps.Keys(LastOfLevel)) {
+			o.From = append(o.From, LastOfLevel[level])
+		}
+	}
+	own, err := report.ParseAssertions(d.bounds)
+	if err != nil {
+		return o, err
+	}
+	o.Assertions = append(own, o.Assertions...)
 	return o, nil
 }

@@ -6,19 +6,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vstack/vstack/bench/drill/loopdisk"
-	"github.com/vstack/vstack/deploy/lab"
+	"github.com/vstack/vstack/bench/lab"
+	"github.com/vstack/vstack/bench/lab/loopdisk"
+	"github.com/vstack/vstack/bench/lab/program"
 )
 
 // placed opens a place in a temporary directory of its own.
-func placed(t *testing.T, need needs) (*place, string) {
+func placed(t *testing.T, need lab.Needs) (*place, string) {
 	t.Helper()
-	if err := need.available(); err != nil {
+	if err := need.Available(); err != nil {
 		t.Skipf("SKIPPED: %v", err)
 	}
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
-	p, err := openPlace(t.Context(), need, Options{})
+	p, err := openPlace(t.Context(), need, Options{}, program.Program{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +39,7 @@ func left(t *testing.T, tmp string) (files, mounts []string) {
 }
 
 func TestAClosedPlaceLeavesNothing(t *testing.T) {
-	for name, need := range map[string]needs{"processes": nothing, "namespaces": namespaces, "disks": disks} {
+	for name, need := range map[string]lab.Needs{"processes": nothing, "namespaces": namespaces, "disks": disks} {
 		t.Run(name, func(t *testing.T) {
 			p, tmp := placed(t, need)
 			if _, mounts := left(t, tmp); (len(mounts) == 3) != (need == disks) {
@@ -49,13 +50,9 @@ func TestAClosedPlaceLeavesNothing(t *testing.T) {
 					t.Errorf("host %s is in namespace %q", h.ID, h.NetNS)
 				}
 			}
-			var hung *lab.Host
-			for h, d := range p.disks {
-				if hung == nil {
-					hung = h
-					if err := d.Freeze(); err != nil {
-						t.Fatal(err)
-					}
+			if d := p.lab.Disk(p.lab.Hosts[0]); d != nil {
+				if err := d.Freeze(); err != nil {
+					t.Fatal(err)
 				}
 			}
 			if err := p.close(); err != nil {
@@ -75,13 +72,10 @@ func TestAClosedPlaceLeavesNothing(t *testing.T) {
 
 func TestTheNextDrillRemovesWhatAKilledOneLeft(t *testing.T) {
 	p, tmp := placed(t, disks) // never closed, as if its process had been killed
-	for _, d := range p.disks {
-		if err := d.Freeze(); err != nil {
-			t.Fatal(err)
-		}
-		break
+	if err := p.lab.Disk(p.lab.Hosts[0]).Freeze(); err != nil {
+		t.Fatal(err)
 	}
-	if err := sweep(t.Context()); err != nil {
+	if err := lab.Sweep(t.Context(), purpose); err != nil {
 		t.Fatal(err)
 	}
 	if _, mounts := left(t, tmp); len(mounts) != 3 {
@@ -91,7 +85,7 @@ func TestTheNextDrillRemovesWhatAKilledOneLeft(t *testing.T) {
 	if err := os.Chtimes(p.lab.Dir, old, old); err != nil {
 		t.Fatal(err)
 	}
-	next, err := openPlace(t.Context(), nothing, Options{})
+	next, err := openPlace(t.Context(), nothing, Options{}, program.Program{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/lab/program"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -38,12 +39,17 @@ type session struct {
 	rec     *report.Recorder
 	loads   *load.Set
 	made    *load.Made
+	// earlier is the program that made the lab, where another than this did.
+	earlier program.Program
 }
 
 // open starts the cluster and the loads' preparations. On an error nothing is left.
-func open(ctx context.Context, d Drill, opt Options) (_ *session, err error) {
-	s := &session{opt: opt, rec: report.NewRecorder(opt.Progress), loads: &load.Set{}, made: load.NewMade()}
-	if s.site, err = openSite(ctx, d, opt); err != nil {
+func open(ctx context.Context, d Drill, opt Options, rec *report.Recorder, earlier program.Program) (_ *session, err error) {
+	s := &session{opt: opt, rec: rec, loads: &load.Set{}, made: load.NewMade(), earlier: earlier}
+	if opt.Given == nil {
+		rec.Say("starting three hosts")
+	}
+	if s.site, err = openSite(ctx, d, opt, earlier); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -66,7 +72,7 @@ func open(ctx context.Context, d Drill, opt Options) (_ *session, err error) {
 		return nil, err
 	}
 	patience := maxPause + readGrace
-	if d.needs == namespaces {
+	if d.needs&namespaces != 0 {
 		// A question that a cut has swallowed is sent again by TCP up to half a minute later.
 		patience = cutPatience
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/vstack/vstack/bench/drill/load"
+	"github.com/vstack/vstack/bench/lab/program"
 	"github.com/vstack/vstack/deploy/config"
 )
 
@@ -36,11 +37,11 @@ type clients struct {
 	ffmpeg  string
 }
 
-func openSite(ctx context.Context, d Drill, opt Options) (site, error) {
+func openSite(ctx context.Context, d Drill, opt Options, earlier program.Program) (site, error) {
 	if opt.Given != nil {
 		return openGiven(d, opt)
 	}
-	return openPlace(ctx, d.needs, opt)
+	return openPlace(ctx, d.needs, opt, earlier)
 }
 
 func (p *place) hosts() []host {
@@ -53,7 +54,11 @@ func (p *place) hosts() []host {
 
 func (p *place) start(ctx context.Context, opt Options) error {
 	p.lab.Env = opt.Env
-	if err := p.lab.Start(ctx, opt.Exe); err != nil {
+	exe := opt.Exe
+	if p.earlier.Exe != "" {
+		exe = p.earlier.Exe
+	}
+	if err := p.lab.Start(ctx, exe); err != nil {
 		return fmt.Errorf("start lab: %w", err)
 	}
 	return nil

@@ -25,6 +25,7 @@ const (
 	ChunkHeader  Region = "header of a chunk"
 	ChunkData    Region = "bytes of a chunk"
 	ChunkPadding Region = "padding of a chunk"
+	LeafTable    Region = "leaf table of a chunk"
 	DeadChunk    Region = "dead chunk"
 	StateRecord  Region = "vote, promise or other record"
 	GroupPadding Region = "padding between groups"
@@ -126,11 +127,11 @@ func mapFile(b []byte, live func(vstack.ChunkID, vstack.LSN) bool) ([]span, erro
 	}
 	// header reads the record at an offset; behind the end of a group another starts.
 	header := func(at int64) (h format.Header, ok bool) {
-		if at+format.FixedLen > int64(len(b)) {
+		if at+head.Version.FixedLen() > int64(len(b)) {
 			return h, false
 		}
-		ok = h.Decode(b[at:min(int64(len(b)), at+format.MaxHeaderLen)], head.Salt) == nil
-		return h, ok && h.Group <= at && at+format.RecordLen(h.DataLen) <= int64(len(b))
+		ok = h.Decode(b[at:min(int64(len(b)), at+format.MaxHeaderLen)], head.Version, head.Salt) == nil
+		return h, ok && h.Group <= at && at+h.Len() <= int64(len(b))
 	}
 	for at := int64(format.FileHeaderLen); ; {
 		h, ok := header(at)
@@ -145,22 +146,25 @@ func mapFile(b []byte, live func(vstack.ChunkID, vstack.LSN) bool) ([]span, erro
 		id := h.Value.Chunk
 		switch {
 		case h.Kind != format.KindChunk:
-			add(format.RecordLen(h.DataLen), StateRecord, vstack.ChunkID{})
+			add(h.Len(), StateRecord, vstack.ChunkID{})
 		case !live(id, h.LSN):
-			add(format.RecordLen(h.DataLen), DeadChunk, id)
+			add(h.Len(), DeadChunk, id)
 		default:
-			add(format.HeaderLen(h.DataLen), ChunkHeader, id)
+			shape := h.Shape()
+			add(shape.HeaderLen(), ChunkHeader, id)
 			add(int64(h.DataLen), ChunkData, id)
-			add(format.RecordLen(h.DataLen)-format.HeaderLen(h.DataLen)-int64(h.DataLen), ChunkPadding, id)
+			add(shape.LeavesOff()-shape.HeaderLen()-int64(h.DataLen), ChunkPadding, id)
+			add(int64(h.LeavesLen), LeafTable, id)
+			add(shape.Len()-shape.LeavesOff()-int64(h.LeavesLen), ChunkPadding, id)
 		}
-		at += format.RecordLen(h.DataLen)
+		at += h.Len()
 	}
 	end := spans[len(spans)-1].to
 	add(min(format.Align(end, format.GroupAlign), int64(len(b)))-end, GroupPadding, vstack.ChunkID{})
 	end = spans[len(spans)-1].to
 	rest := Reserved
 	var t format.Trailer
-	if n := int64(len(b)); n >= end+format.TrailerLen && t.Decode(b[n-format.TrailerLen:], n) == nil {
+	if n := int64(len(b)); n >= end+format.TrailerLen && t.Decode(b[n-format.TrailerLen:], head.Version, n) == nil {
 		if t.Footer != end {
 			return nil, fmt.Errorf("footer at %d, records end at %d: %w", t.Footer, end, vstack.ErrCorrupt)
 		}

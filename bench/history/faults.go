@@ -9,8 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vstack/vstack/bench/drill/netns"
-	"github.com/vstack/vstack/deploy/lab"
+	"github.com/vstack/vstack/bench/lab"
+	"github.com/vstack/vstack/bench/link"
+	deploy "github.com/vstack/vstack/deploy/lab"
 )
 
 // The kinds of faults, as the report counts them.
@@ -30,7 +31,6 @@ const (
 type faults struct {
 	lab   *lab.Lab
 	lanes []*lane
-	net   *netns.Net // nil: links are cut instead
 
 	mu     sync.Mutex // guards counts
 	counts map[string]int
@@ -52,10 +52,10 @@ func (f *faults) run(ctx context.Context, rng *rand.Rand, d time.Duration) error
 	var cutErr error
 	wg.Go(func() {
 		for ctx.Err() == nil && cutErr == nil {
-			if f.net != nil {
+			if f.lab.Net != nil { // else links are cut
 				cutErr = f.cutHost(ctx, ways)
 			} else {
-				f.breakLinks(ctx, ways)
+				cutErr = f.breakLinks(ctx, ways)
 			}
 		}
 	})
@@ -79,21 +79,17 @@ func (f *faults) cutHost(ctx context.Context, rng *rand.Rand) error {
 		return nil
 	}
 	victim := rng.IntN(len(f.lab.Hosts))
-	var hosts, from []netip.Addr
-	for i, h := range f.lab.Hosts {
-		if i != victim {
-			hosts = append(hosts, netip.MustParseAddr(h.Addr())) // netns has taken it
-		}
-	}
+	hosts := f.lab.Others(victim)
+	var from []netip.Addr
 	switch rng.IntN(4) {
 	case 0:
-		from = []netip.Addr{f.net.Self()}
+		from = []netip.Addr{f.lab.Net.Self()}
 	case 1:
 		from = hosts[:1]
 	case 2:
 		from = hosts
 	default:
-		from = append(hosts, f.net.Self())
+		from = append(hosts, f.lab.Net.Self())
 	}
 	sends, receives, kind := true, true, faultHostCut
 	if way := rng.IntN(3); way > 0 {
@@ -101,11 +97,11 @@ func (f *faults) cutHost(ctx context.Context, rng *rand.Rand) error {
 	}
 	f.count(kind, 1)
 	// The cut is mended however the round ends.
-	if err := f.net.Cut(context.WithoutCancel(ctx), victim, sends, receives, from...); err != nil {
+	if err := f.lab.Net.Cut(context.WithoutCancel(ctx), victim, sends, receives, from...); err != nil {
 		return fmt.Errorf("cut host %d off: %w", victim+1, err)
 	}
 	wait(ctx, draw(rng, 100*time.Millisecond, 1500*time.Millisecond))
-	if err := f.net.Heal(context.WithoutCancel(ctx), victim); err != nil {
+	if err := f.lab.Net.Heal(context.WithoutCancel(ctx), victim); err != nil {
 		return fmt.Errorf("heal the cut of host %d: %w", victim+1, err)
 	}
 	return nil
@@ -129,7 +125,7 @@ func (f *faults) breakHosts(ctx context.Context, rng *rand.Rand) error {
 	case r < 5:
 		n = 2
 	}
-	var victims []*lab.Host
+	var victims []*deploy.Host
 	for _, i := range rng.Perm(len(f.lab.Hosts))[:n] {
 		victims = append(victims, f.lab.Hosts[i])
 	}
@@ -161,10 +157,10 @@ func (f *faults) breakHosts(ctx context.Context, rng *rand.Rand) error {
 }
 
 // breakLinks cuts some clients off from a host, both ways or one way, for a while.
-func (f *faults) breakLinks(ctx context.Context, rng *rand.Rand) {
+func (f *faults) breakLinks(ctx context.Context, rng *rand.Rand) error {
 	wait(ctx, draw(rng, 50*time.Millisecond, 500*time.Millisecond))
 	if ctx.Err() != nil {
-		return
+		return nil
 	}
 	share := []float64{0.15, 0.5, 1}[rng.IntN(3)]
 	up, down := true, true
@@ -174,7 +170,7 @@ func (f *faults) breakLinks(ctx context.Context, rng *rand.Rand) {
 	case 1:
 		down = false
 	}
-	var cut []*link
+	var chosen []*link.Relay
 	for _, h := range f.lab.Hosts {
 		if rng.IntN(2) == 0 {
 			continue
@@ -182,7 +178,7 @@ func (f *faults) breakLinks(ctx context.Context, rng *rand.Rand) {
 		for _, ln := range f.lanes {
 			for _, p := range ln.all() {
 				if rng.Float64() < share {
-					cut = append(cut, p.links.to(h.Addr())...)
+					chosen = append(chosen, p.links.to(h.Addr())...)
 				}
 			}
 		}
@@ -191,16 +187,18 @@ func (f *faults) breakLinks(ctx context.Context, rng *rand.Rand) {
 	if !up || !down {
 		kind = faultOneWay
 	}
-	f.count(kind, len(cut))
-	for _, l := range cut {
-		l.cut(up, down)
+	f.count(kind, len(chosen))
+	var errs []error
+	for _, l := range chosen {
+		errs = append(errs, cut(l, up, down))
 	}
 	wait(ctx, draw(rng, 50*time.Millisecond, 1200*time.Millisecond))
 	reset := rng.IntN(2) == 0
 	if reset {
-		f.count(faultReset, len(cut))
+		f.count(faultReset, len(chosen))
 	}
-	for _, l := range cut {
-		l.heal(reset)
+	for _, l := range chosen {
+		errs = append(errs, heal(l, reset))
 	}
+	return errors.Join(errs...)
 }

@@ -5,18 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/vstack/vstack/bench/drill/netns"
-	"github.com/vstack/vstack/deploy/config"
-	"github.com/vstack/vstack/deploy/lab"
-	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/bench/lab"
+	deploy "github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -91,7 +87,6 @@ type runner struct {
 	meta   *metaclient.Client
 	reads  *reader
 	stores []string // addresses to link clients with
-	net    *netns.Net
 	// waiting is what the lab's readiness waited for last: a string.
 	waiting atomic.Value
 	lanes   []*lane
@@ -123,77 +118,35 @@ func Run(ctx context.Context, opt Options) (_ *Result, err error) {
 }
 
 func (r *runner) open(ctx context.Context) error {
-	dir, err := os.MkdirTemp(r.opt.Dir, "history-")
-	if err != nil {
-		return fmt.Errorf("make lab directory: %w", err)
-	}
+	spec := lab.Spec{Spec: deploy.Spec{FirstIP: r.opt.FirstIP, Stores: 1, Superblock: 64 << 20, LogLevel: "warn"}, Under: r.opt.Dir}
 	if r.opt.Namespaces {
-		first, err := netns.FreeSubnet()
-		if err != nil {
-			return err
-		}
-		r.opt.FirstIP = first.String()
+		spec.FirstIP, spec.Needs = "", lab.Namespaces
 	}
-	if r.lab, err = lab.Init(lab.Spec{Dir: dir, FirstIP: r.opt.FirstIP, Stores: 1, Superblock: 64 << 20, LogLevel: "warn"}); err != nil {
-		return errors.Join(err, os.RemoveAll(dir))
+	var err error
+	if r.lab, err = lab.Init(ctx, spec); err != nil {
+		return err
 	}
 	r.lab.Env = r.opt.Env
 	r.waiting.Store("nothing yet")
 	r.lab.OnWait = func(s string) { r.waiting.Store(s) }
-	if r.opt.Namespaces {
-		if err := r.enterNamespaces(ctx); err != nil {
-			return err
-		}
-	}
-	ready, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	if err := r.lab.Start(ready, r.opt.Exe); err != nil {
-		return fmt.Errorf("start lab: %w", err)
-	}
-	id, err := identity.Load(r.lab.Client)
+	admin, err := r.lab.Serve(ctx, r.opt.Exe)
 	if err != nil {
 		return err
 	}
-	conf, err := config.LoadClient(r.lab.Client, nil, nil)
-	if err != nil {
-		return err
-	}
-	if r.meta, err = metaclient.New(metaclient.Config{Endpoints: conf.Metastores, TLS: id.ClientTLS()}); err != nil {
-		return err
-	}
-	r.reads = newReader(id.ClientTLS(), r.meta.Placement)
+	r.meta = admin.Meta
+	r.reads = newReader(admin.ID.ClientTLS(), r.meta.Placement)
 	for _, h := range r.lab.Hosts {
 		for _, s := range h.Config.Data.Stores {
 			r.stores = append(r.stores, s.Addr)
 		}
 	}
-	if r.net != nil {
+	if r.lab.Net != nil {
 		r.stores = nil // no links: clients reach the hosts over the bridge
 	}
 	for range r.opt.Lanes {
 		r.lanes = append(r.lanes, &lane{r: r})
 	}
-	r.faults = &faults{lab: r.lab, lanes: r.lanes, net: r.net, counts: map[string]int{}}
-	return nil
-}
-
-// enterNamespaces gives every host a network namespace.
-func (r *runner) enterNamespaces(ctx context.Context) error {
-	var addrs []netip.Addr
-	for _, h := range r.lab.Hosts {
-		a, err := netip.ParseAddr(h.Addr())
-		if err != nil {
-			return fmt.Errorf("host %s: %w: %v", h.ID, vstack.ErrInvalid, err)
-		}
-		addrs = append(addrs, a)
-	}
-	var err error
-	if r.net, err = netns.Open(ctx, addrs); err != nil {
-		return err
-	}
-	for i, h := range r.lab.Hosts {
-		h.NetNS = r.net.Path(i)
-	}
+	r.faults = &faults{lab: r.lab, lanes: r.lanes, counts: map[string]int{}}
 	return nil
 }
 
@@ -211,10 +164,7 @@ func (r *runner) close() error {
 		r.meta.Close()
 	}
 	if r.lab != nil {
-		errs = append(errs, r.lab.Close(), os.RemoveAll(r.lab.Dir))
-	}
-	if r.net != nil {
-		errs = append(errs, r.net.Close())
+		errs = append(errs, r.lab.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
-	"github.com/vstack/vstack/deploy/config"
-	"github.com/vstack/vstack/deploy/lab"
-	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/bench/lab"
+	deploy "github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
@@ -64,37 +62,22 @@ type cluster struct {
 }
 
 func open(ctx context.Context, opt Options) (_ *cluster, err error) {
-	dir, err := os.MkdirTemp(opt.Dir, "lab-")
-	if err != nil {
-		return nil, fmt.Errorf("make lab directory: %w", err)
-	}
 	c := &cluster{}
+	spec := lab.Spec{Spec: deploy.Spec{FirstIP: opt.FirstIP, Stores: storesPerHost, Superblock: 64 << 20, LogLevel: "warn"}, Under: opt.Dir}
+	if c.lab, err = lab.Init(ctx, spec); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.close(), os.RemoveAll(dir))
+			err = errors.Join(err, c.close())
 		}
 	}()
-	c.lab, err = lab.Init(lab.Spec{Dir: dir, FirstIP: opt.FirstIP, Stores: storesPerHost, Superblock: 64 << 20, LogLevel: "warn"})
+	admin, err := c.lab.Serve(ctx, opt.Exe)
 	if err != nil {
 		return nil, err
 	}
-	ready, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if err = c.lab.Start(ready, opt.Exe); err != nil {
-		return nil, fmt.Errorf("start lab: %w", err)
-	}
-	id, err := identity.Load(c.lab.Client)
-	if err != nil {
-		return nil, err
-	}
-	client, err := config.LoadClient(c.lab.Client, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	if c.meta, err = metaclient.New(metaclient.Config{Endpoints: client.Metastores, TLS: id.ClientTLS()}); err != nil {
-		return nil, err
-	}
-	c.chunks, err = quicclient.New(quicclient.Config{TLS: id.ClientTLS(), Placement: c.meta.RefreshPlacement})
+	c.meta = admin.Meta
+	c.chunks, err = quicclient.New(quicclient.Config{TLS: admin.ID.ClientTLS(), Placement: c.meta.RefreshPlacement})
 	return c, err
 }
 
@@ -106,10 +89,7 @@ func (c *cluster) close() error {
 	if c.meta != nil {
 		c.meta.Close()
 	}
-	if c.lab != nil {
-		errs = append(errs, c.lab.Close(), os.RemoveAll(c.lab.Dir))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.lab.Close())...)
 }
 
 // Run makes a lab, writes and replaces, checks, and removes the lab.

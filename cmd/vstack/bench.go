@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -8,18 +10,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vstack/vstack/bench"
+	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
 
-func newBench(a *app) *cobra.Command {
+func newBench(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Short: "Measure this build beside bare baselines, in one run"}
 	cmd.AddCommand(newBenchRun(a), newBenchLs(a), newBenchCompare(a), newBenchPart(a))
 	return cmd
 }
 
-func newBenchRun(a *app) *cobra.Command {
+func newBenchRun(a *cli.App) *cobra.Command {
 	var opt bench.Options
 	var file string
 	cmd := &cobra.Command{
@@ -27,7 +30,7 @@ func newBenchRun(a *app) *cobra.Command {
 		Long: `Starts three hosts on loopback addresses of their own, measures, and removes them. Figures of ours and
 of the baseline come from alternating rounds; the median ratio is judged. Exit code 7: a bound was missed.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			format, err := console.ParseFormat(a.format)
+			format, err := console.ParseFormat(a.Format)
 			if err != nil {
 				return err
 			}
@@ -38,7 +41,7 @@ of the baseline come from alternating rounds; the median ratio is judged. Exit c
 				return fmt.Errorf("make work directory: %w", err)
 			}
 			defer os.RemoveAll(opt.Dir)
-			opt.Progress = func(s string) { fmt.Fprintln(a.errOut, s) }
+			opt.Progress = func(s string) { fmt.Fprintln(a.Err, s) }
 			report, err := bench.Run(cmd.Context(), opt, args...)
 			if errors.Is(err, vstack.ErrNotFound) {
 				return console.Hint(err, "vstack bench ls")
@@ -52,8 +55,8 @@ of the baseline come from alternating rounds; the median ratio is judged. Exit c
 				}
 			}
 			if format == console.FormatTable {
-				report.WriteTable(a.out)
-			} else if err := report.WriteJSON(a.out); err != nil {
+				report.WriteTable(a.Out)
+			} else if err := report.WriteJSON(a.Out); err != nil {
 				return err
 			}
 			if missed := report.MissedText(); missed != "" {
@@ -70,11 +73,11 @@ of the baseline come from alternating rounds; the median ratio is judged. Exit c
 	return cmd
 }
 
-func newBenchLs(a *app) *cobra.Command {
+func newBenchLs(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "ls", Short: "List the scenarios", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			p, err := a.printer()
+			p, err := a.Printer()
 			if err != nil {
 				return err
 			}
@@ -89,7 +92,7 @@ func newBenchLs(a *app) *cobra.Command {
 	}
 }
 
-func newBenchCompare(a *app) *cobra.Command {
+func newBenchCompare(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "compare OLD NEW", Short: "Set two reports side by side", Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -101,18 +104,18 @@ func newBenchCompare(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			bench.Compare(a.out, before, after)
+			bench.Compare(a.Out, before, after)
 			return nil
 		},
 	}
 }
 
 // newBenchPart is every process that `bench run` starts besides hosts.
-func newBenchPart(a *app) *cobra.Command {
+func newBenchPart(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "part NAME", Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return bench.Part(cmd.Context(), args[0], os.Stdin, a.out)
+			return bench.Part(cmd.Context(), args[0], os.Stdin, a.Out)
 		},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vstack/vstack/cmd/vstack/operate"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
@@ -132,10 +133,10 @@ func TestCommandsOnACluster(t *testing.T) {
 		}
 	})
 	t.Run("scrub starts and tells", func(t *testing.T) {
-		var started wire.List[scrubRow]
+		var started wire.List[operate.ScrubRow]
 		s.vstackJSON(&started, "store", "scrub", "start")
 		s.until("every store to be scrubbed", func() bool {
-			var status wire.List[scrubRow]
+			var status wire.List[operate.ScrubRow]
 			s.vstackJSON(&status, "store", "scrub", "status")
 			for _, r := range status.Items {
 				if r.Scrub.Passes < 1 || r.Scrub.Running {
@@ -230,7 +231,7 @@ func (s *scenario) exitCodes(id string) {
 		"an export names its file":                  {[]string{"video", "export", id}, console.ExitUsage, "vstack video export --help"},
 		"a rendition that nobody makes":             {[]string{"video", "upload", "--renditions", "99p", os.Args[0]}, console.ExitUsage, "480p"},
 		"a class that is none":                      {[]string{"video", "upload", "--class", "warm", os.Args[0]}, console.ExitUsage, "cold"},
-		"a file that is no media":                   {[]string{"video", "upload", os.Args[0]}, console.ExitError, "ffprobe"},
+		"a file that is no media":                   {[]string{"video", "upload", os.Args[0]}, console.ExitError, "programs are not taken"},
 		"an unknown member is not found":            {[]string{"raft", "transfer", "--to", "h9"}, console.ExitNotFound, "vstack raft peers"},
 		"removing a member asks first":              {[]string{"raft", "remove", "h1"}, console.ExitUsage, "--yes"},
 		"an unknown member is not removed":          {[]string{"raft", "remove", "h9", "--yes"}, console.ExitNotFound, "vstack raft peers"},

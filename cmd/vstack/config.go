@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/console"
 )
@@ -21,7 +22,7 @@ func (s *serverFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&s.file, "config", "c", config.File, "configuration file of the host")
 	f.StringArrayVar(&s.sets, "set", nil, "set any key: --set ingest.max_upload=10GiB")
-	f.StringSlice("roles", def.Roles, "roles to run: meta, data, ingest")
+	f.StringSlice("roles", def.Roles, "roles to run: meta, data, ingest, gateway")
 	f.String("host", "", "the host's id")
 	f.String("write-transport", def.WriteTransport, "what carries chunk writes: tcp or quic")
 	f.String("log-level", def.Log.Level, "debug, info, warn or error")
@@ -49,7 +50,7 @@ func (s *serverFlags) load(cmd *cobra.Command) (*config.Server, error) {
 	return c, console.Hint(err, "docs/deployment.md, which lists every key")
 }
 
-func newConfig(a *app) *cobra.Command {
+func newConfig(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Configuration of a host"}
 	var flags serverFlags
 	print := &cobra.Command{
@@ -63,7 +64,7 @@ func newConfig(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = a.out.Write(body)
+			_, err = a.Out.Write(body)
 			return err
 		},
 	}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -5,14 +7,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/deploy/demo"
 	"github.com/vstack/vstack/deploy/lab"
 )
 
-func newDemo(a *app) *cobra.Command {
+func newDemo(a *cli.App) *cobra.Command {
 	// A host takes the whole of its first superblock from the disk when it starts.
-	cfg := demo.Config{Lab: lab.Spec{Superblock: 128 << 20}, Args0: os.Args[0], NewProgress: a.newProgress}
+	cfg := demo.Config{Lab: lab.Spec{Superblock: 128 << 20}, Args0: os.Args[0], Version: buildVersion(), NewProgress: a.Progress}
 	cmd := &cobra.Command{
 		Use: "demo [FILE]", Short: "Three hosts on this machine: store a video, play it back verified", Args: cobra.MaximumNArgs(1),
 		Long: `Starts a lab on loopback, one process a host, so that killing a host is a real SIGKILL. Stores FILE, or a clip
@@ -23,10 +26,10 @@ Ctrl-C. With --dir the lab stays and the next start finds its videos; without, i
 				cfg.File = args[0]
 			}
 			var err error
-			if cfg.Printer, err = a.printer(); err != nil {
+			if cfg.Printer, err = a.Printer(); err != nil {
 				return err
 			}
-			cfg.Paint = a.paint(a.out)
+			cfg.Paint = a.Paint(a.Out)
 			return demo.Run(cmd.Context(), cfg)
 		},
 	}

@@ -58,7 +58,8 @@ func TestDemoPlaysVerifiedAndLeavesNothingBehind(t *testing.T) {
 	if res.Found || res.Upload == nil || res.Video.Duration < 20 {
 		t.Errorf("video: %+v", res.Video)
 	}
-	if len(res.Tracks) != 2 || res.Copies.Unreadable != 0 || res.Raft.Leader == "" || res.HostsCanFail < 1 {
+	// Picture, sound, a poster and tiles.
+	if len(res.Tracks) != 4 || res.Copies.Unreadable != 0 || res.Raft.Leader == "" || res.HostsCanFail < 1 {
 		t.Errorf("summary lacks something: %+v", res)
 	}
 	left, err := os.ReadDir(tmp)
@@ -71,6 +72,7 @@ func TestDemoPlaysVerifiedAndLeavesNothingBehind(t *testing.T) {
 }
 
 func TestDemoFindsItsVideosAgain(t *testing.T) {
+	long(t)
 	dir, file := filepath.Join(t.TempDir(), "lab"), clip(t, "4", "0")
 	first := runDemo(t, t.TempDir(), "--dir", dir, "--first-ip", loopback.Subnet(t)+".1", file)
 	second := runDemo(t, t.TempDir(), "--dir", dir, file)

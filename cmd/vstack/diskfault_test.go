@@ -30,6 +30,7 @@ import (
 // TestFailingDiskOfARealProcess injects errors into the system calls of a running host,
 // with strace, as a dying or full disk would answer them.
 func TestFailingDiskOfARealProcess(t *testing.T) {
+	long(t)
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Skip("SKIPPED: strace is needed to inject errors into system calls: make deps-test")
 	}
@@ -166,7 +167,7 @@ func (d *direct) endsBy(t *testing.T, inject string) {
 	before := len(d.acked)
 	trace := d.inject(t, inject)
 	var failed error
-	for range 40 { // some calls come with the next file only: after 16 MiB at most
+	for range 80 { // some calls come with a new file only, and one is ready ahead: after 32 MiB at most
 		if failed = d.put(t.Context(), 1_000_000); failed != nil {
 			break
 		}
@@ -223,7 +224,7 @@ func untilExit(t *testing.T, trace string) time.Duration {
 func (d *direct) full(t *testing.T) {
 	trace := d.inject(t, "fallocate:error=ENOSPC")
 	var failed error
-	for range 40 {
+	for range 80 { // one more file was made before the disk was full
 		if failed = d.put(t.Context(), 1_000_000); failed != nil {
 			break
 		}
@@ -246,7 +247,7 @@ func (d *direct) full(t *testing.T) {
 	d.holds(t)
 }
 
-// files are those of the store's log, and the one that it will make next. The Raft log of
+// files are those of the store's log, the one that it has made ahead, and the next one's name. The Raft log of
 // the same process is not among them.
 func (d *direct) files(t *testing.T) []string {
 	t.Helper()
@@ -259,7 +260,7 @@ func (d *direct) files(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(files, filepath.Join(dir, fmt.Sprintf("%08x.vsb.tmp", last+1)))
+	return append(files, filepath.Join(dir, fmt.Sprintf("%08x.vsb.tmp", last+1)), filepath.Join(dir, "next.tmp"))
 }
 
 // inject attaches strace to the host: from now on every such call on the store's files

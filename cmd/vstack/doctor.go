@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -7,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vstack/vstack/cmd/vstack/cli"
+	"github.com/vstack/vstack/cmd/vstack/operate"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/deploy/doctor"
 	"github.com/vstack/vstack/deploy/lab"
@@ -14,7 +18,7 @@ import (
 	"github.com/vstack/vstack/internal/wire"
 )
 
-func newDoctor(a *app) *cobra.Command {
+func newDoctor(a *cli.App) *cobra.Command {
 	var files []string
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "What is wrong with this machine and how to mend it", Args: cobra.NoArgs,
@@ -23,18 +27,18 @@ at its ports, disks and certificates. Exit code 0: all is well; 6: something sho
 
 Hosts are taken from --config, else from ./vstack.yaml, else from the lab that --cluster belongs to.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := a.printer()
+			p, err := a.Printer()
 			if err != nil {
 				return err
 			}
-			cfg, err := a.doctorConfig(files)
+			cfg, err := doctorConfig(a, files)
 			if err != nil {
 				return err
 			}
-			ctx, cancel := a.deadline(cmd.Context(), 2*callTimeout)
+			ctx, cancel := a.Deadline(cmd.Context(), 2*cli.CallTimeout)
 			defer cancel()
 			findings := doctor.Run(ctx, cfg)
-			err = p.Print(wire.List[doctor.Finding]{Items: findings}, func() console.Table { return a.findingTable(findings) })
+			err = p.Print(wire.List[doctor.Finding]{Items: findings}, func() console.Table { return operate.FindingTable(a, findings) })
 			if err != nil {
 				return err
 			}
@@ -51,7 +55,7 @@ Hosts are taken from --config, else from ./vstack.yaml, else from the lab that -
 	return cmd
 }
 
-func (a *app) doctorConfig(files []string) (doctor.Config, error) {
+func doctorConfig(a *cli.App, files []string) (doctor.Config, error) {
 	var cfg doctor.Config
 	if _, err := os.Stat(config.File); err == nil && len(files) == 0 {
 		files = []string{config.File}
@@ -63,7 +67,7 @@ func (a *app) doctorConfig(files []string) (doctor.Config, error) {
 		}
 		cfg.Hosts = append(cfg.Hosts, h)
 	}
-	for _, dir := range []string{a.clusterDir, filepath.Dir(filepath.Clean(a.clusterDir))} {
+	for _, dir := range []string{a.Cluster, filepath.Dir(filepath.Clean(a.Cluster))} {
 		if len(cfg.Hosts) > 0 || !lab.Exists(dir) {
 			continue
 		}
@@ -85,17 +89,4 @@ func (a *app) doctorConfig(files []string) (doctor.Config, error) {
 		}
 	}
 	return cfg, nil
-}
-
-func (a *app) findingTable(findings []doctor.Finding) console.Table {
-	paint := a.paint(a.out)
-	t := console.Table{Head: []string{"check", "state", "finding"}}
-	for _, f := range findings {
-		state := map[doctor.State]func(string) string{doctor.OK: paint.Good, doctor.Warn: paint.Warn, doctor.Fail: paint.Bad}[f.State](string(f.State))
-		t.Rows = append(t.Rows, []any{f.Check, state, f.Detail})
-		if f.Fix != "" {
-			t.Rows = append(t.Rows, []any{"", "", paint.Dim("  mend: " + f.Fix)})
-		}
-	}
-	return t
 }

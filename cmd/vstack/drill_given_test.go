@@ -194,6 +194,7 @@ func (g *givenCluster) args(name string, more ...string) []string {
 }
 
 func TestDrillOfGivenHosts(t *testing.T) {
+	long(t)
 	g := newGivenCluster(t)
 	job, err := g.cluster.Upload(t.Context(), g.prog, clip(t, "2", "0"), cluster.UploadOptions{Title: "drill of my own"})
 	if err != nil {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -45,6 +47,41 @@ func TestExportGivesBackWhatWasUploaded(t *testing.T) {
 		s.vstackJSON(nil, "video", "play", job.Video.String(), "--out", out)
 		if want, got := frames(t, file, "v"), frames(t, out, "v"); want != got {
 			t.Error("picture differs")
+		}
+	})
+	t.Run("a file that exists is replaced with --force only", func(t *testing.T) {
+		out := filepath.Join(dir, "tracks.mp4")
+		if err := os.WriteFile(out, []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, cmd := range [][]string{{"video", "export", job.Video.String(), "-o", out}, {"video", "play", job.Video.String(), "--out", out}} {
+			var said bytes.Buffer
+			code := run(append([]string{"--cluster", s.lab.Client, "--progress", "none"}, cmd...), &said, &said)
+			if mine, err := os.ReadFile(out); code != console.ExitUsage || string(mine) != "mine" || err != nil || !strings.Contains(said.String(), "--force") {
+				t.Errorf("%v: exit %d, the file has %d bytes, said %s", cmd, code, len(mine), said.String())
+			}
+		}
+		s.vstackFile("video", "export", job.Video.String(), "-o", out, "--force")
+		if want, got := frames(t, file, "v"), frames(t, out, "v"); want != got {
+			t.Error("picture differs")
+		}
+	})
+	t.Run("play --out - has picture and sound, and an id may be shortened", func(t *testing.T) {
+		id := job.Video.String()
+		var stdout, stderr bytes.Buffer
+		if code := run([]string{"--cluster", s.lab.Client, "--progress", "none", "video", "play", id[len(id)-8:], "--out", "-"}, &stdout, &stderr); code != 0 {
+			t.Fatalf("exit %d: %s", code, stderr.String())
+		}
+		out := filepath.Join(t.TempDir(), "piped.mp4")
+		if err := os.WriteFile(out, stdout.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, stream := range []string{"v", "a"} {
+			// Beside the source's first packet of sound stands how much of it is to be skipped.
+			_, want, _ := strings.Cut(frames(t, file, stream), "\n")
+			if _, got, _ := strings.Cut(frames(t, out, stream), "\n"); want != got || len(want) < 100 {
+				t.Errorf("stream %s differs: %d and %d bytes of checksums", stream, len(want), len(got))
+			}
 		}
 	})
 	t.Run("nothing but the named files is left", func(t *testing.T) {

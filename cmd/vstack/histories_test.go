@@ -11,6 +11,7 @@ import (
 // TestSlotsAreRegistersUnderFaults is a slice of `vstack bench run slot-histories`: one
 // round of faults over two histories.
 func TestSlotsAreRegistersUnderFaults(t *testing.T) {
+	long(t)
 	res, err := history.Run(t.Context(), history.Options{
 		Dir: t.TempDir(), Exe: os.Args[0], Args: []string{"bench", "part", "slot-client"}, Env: []string{asVstack + "=1"},
 		FirstIP: loopback.Subnet(t) + ".1", Histories: 2, Lanes: 2, Slots: 40, Progress: func(s string) { t.Log(s) },

@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/vstack"
@@ -14,7 +15,7 @@ func (s *scenario) uploading(host int, file string, chunks int) (done chan wire.
 	s.Helper()
 	done, failed = make(chan wire.Job, 1), make(chan error, 1)
 	go func() {
-		job, err := s.cluster.Upload(s.Context(), s.prog, file, cluster.UploadOptions{Uploader: s.ingest(host)})
+		job, err := s.cluster.Upload(s.Context(), s.prog, file, cluster.UploadOptions{Uploader: s.ingest(host), Patience: 5 * time.Second})
 		if err != nil {
 			failed <- err
 			return

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/console"
@@ -22,19 +23,19 @@ type labHost struct {
 	Bundle string   `json:"bundle"`
 }
 
-func newLab(a *app) *cobra.Command {
+func newLab(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "lab", Short: "Certificates and configuration for real hosts"}
 	cmd.AddCommand(newLabInit(a), newLabAdd(a), newLabJoin(a), newLabRenew())
 	return cmd
 }
 
-func newLabInit(a *app) *cobra.Command {
+func newLabInit(a *cli.App) *cobra.Command {
 	var spec lab.Spec
 	var hosts []string
 	cmd := &cobra.Command{
 		Use: "init --hosts a=10.0.0.1,b=10.0.0.2,c=10.0.0.3 --out DIR", Short: "Make an authority, a bundle for each host and one for you", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			p, err := a.printer()
+			p, err := a.Printer()
 			if err != nil {
 				return err
 			}
@@ -74,13 +75,13 @@ func newLabInit(a *app) *cobra.Command {
 	return cmd
 }
 
-func newLabAdd(a *app) *cobra.Command {
+func newLabAdd(a *cli.App) *cobra.Command {
 	var dir string
 	var member bool
 	cmd := &cobra.Command{
 		Use: "add HOST=ADDRESS --dir DIR [--meta]", Short: "Make the bundle of another host", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			p, err := a.printer()
+			p, err := a.Printer()
 			if err != nil {
 				return err
 			}
@@ -149,12 +150,12 @@ func packBundles(l *lab.Lab) ([]labHost, error) {
 	return rows, nil
 }
 
-func newLabJoin(a *app) *cobra.Command {
+func newLabJoin(a *cli.App) *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use: "join BUNDLE", Short: "Unpack a bundle on its host", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			p, err := a.printer()
+			p, err := a.Printer()
 			if err != nil {
 				return err
 			}

@@ -11,11 +11,14 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/vstack/vstack/cmd/vstack/access"
+	"github.com/vstack/vstack/cmd/vstack/cli"
+	"github.com/vstack/vstack/cmd/vstack/operate"
+	"github.com/vstack/vstack/cmd/vstack/redundancy"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/wire"
@@ -24,7 +27,10 @@ import (
 // Set by the linker (see Makefile); a plain `go build` leaves them empty.
 var version, commit string
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	enterJail()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is main without the process, for tests.
 func run(args []string, out, errOut io.Writer) int {
@@ -32,7 +38,7 @@ func run(args []string, out, errOut io.Writer) int {
 	defer stop()
 	// The first signal asks for an orderly end; the second one ends the process.
 	context.AfterFunc(ctx, stop)
-	root := newRoot(&app{out: out, errOut: errOut})
+	root := newRoot(&cli.App{Out: out, Err: errOut})
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	console.PrintError(errOut, err)
@@ -42,18 +48,7 @@ func run(args []string, out, errOut io.Writer) int {
 	return console.ExitCode(err)
 }
 
-// app is what all commands share: where output goes and the global flags.
-type app struct {
-	out, errOut io.Writer
-
-	format     string
-	timeout    time.Duration
-	clusterDir string
-	progress   string
-	noColor    bool
-}
-
-func newRoot(a *app) *cobra.Command {
+func newRoot(a *cli.App) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "vstack",
 		Short:         "Distributed video store: upload, keep three verified copies, stream from the best of them",
@@ -63,22 +58,24 @@ func newRoot(a *app) *cobra.Command {
 			return fromEnvironment(cmd.Root().PersistentFlags())
 		},
 	}
-	root.SetOut(a.out)
-	root.SetErr(a.errOut)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return console.Hint(fmt.Errorf("%w: %w", console.ErrUsage, err), "%s --help", cmd.CommandPath())
 	})
 	f := root.PersistentFlags()
-	f.StringVarP(&a.format, "output", "o", "table", "format of listings: table, json or yaml")
-	f.DurationVar(&a.timeout, "timeout", 0, "give up after this long (0: what suits the command)")
-	f.StringVar(&a.clusterDir, "cluster", defaultCluster, "client bundle or lab directory of the cluster")
-	f.StringVar(&a.progress, "progress", "auto", "progress on standard error: auto, bar, plain, json or none")
-	f.BoolVar(&a.noColor, "no-color", false, "no colours, as NO_COLOR does")
+	f.StringVarP(&a.Format, "output", "o", "table", "format of listings: table, json or yaml")
+	f.DurationVar(&a.Timeout, "timeout", 0, "give up after this long (0: what suits the command)")
+	f.StringVar(&a.Cluster, "cluster", cli.DefaultCluster, "client bundle or lab directory of the cluster")
+	f.StringVar(&a.ProgressMode, "progress", "auto", "progress on standard error: auto, bar, plain, json or none")
+	f.BoolVar(&a.NoColor, "no-color", false, "no colours, as NO_COLOR does")
+	f.BoolVar(&a.Wide, "wide", false, "every column of a listing in full, whether it fits the terminal or not")
 	root.AddCommand(
-		newDemo(a), newServer(a), newLab(a),
-		newVideo(a), newNode(a), newStore(a), newChunk(a), newRaft(a),
-		newBench(a), newDrill(a), newDoctor(a), newConfig(a), newVersion(a),
+		newLab(a), newConsole(a),
+		newVideo(a), operate.Node(a), operate.Store(a), redundancy.Command(a), newChunk(a), operate.Raft(a), operate.Rebalance(a), operate.Status(a), operate.Events(a), access.Tickets(a),
+		newConfig(a), newVersion(a),
 	)
+	root.AddCommand(hostCommands(a)...)
 	wantKnownCommands(root)
 	return root
 }
@@ -129,52 +126,6 @@ func wantKnownCommands(cmd *cobra.Command) {
 	}
 }
 
-// printer makes the writer of results.
-func (a *app) printer() (*console.Printer, error) {
-	format, err := console.ParseFormat(a.format)
-	if err != nil {
-		return nil, err
-	}
-	return &console.Printer{Out: a.out, Err: a.errOut, Format: format}, nil
-}
-
-// paint colours text on out when that is a terminal and nobody objects.
-func (a *app) paint(out io.Writer) console.Painter {
-	return console.Painter{On: isTerminal(out) && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
-}
-
-func (a *app) newProgress() (*console.Progress, error) {
-	mode, err := console.ParseProgress(a.progress, isTerminal(a.errOut))
-	if err != nil {
-		return nil, err
-	}
-	return console.NewProgress(mode, a.errOut), nil
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && console.IsTerminal(f)
-}
-
-// deadline applies --timeout, or the command's own bound; 0 is none.
-func (a *app) deadline(ctx context.Context, own time.Duration) (context.Context, context.CancelFunc) {
-	if a.timeout > 0 {
-		own = a.timeout
-	}
-	if own == 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, own)
-}
-
-// confirm refuses a destructive command without --yes.
-func confirm(yes bool, what string) error {
-	if yes {
-		return nil
-	}
-	return console.Hint(fmt.Errorf("%w: this will %s", console.ErrUsage, what), "the same command with --yes")
-}
-
 // buildVersion describes this binary.
 func buildVersion() wire.Version {
 	v := wire.Version{Version: version, Commit: commit, Go: runtime.Version()}
@@ -193,11 +144,11 @@ func buildVersion() wire.Version {
 	return v
 }
 
-func newVersion(a *app) *cobra.Command {
+func newVersion(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Version and commit of this binary", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			p, err := a.printer()
+			p, err := a.Printer()
 			if err != nil {
 				return err
 			}

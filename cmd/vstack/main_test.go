@@ -19,6 +19,7 @@ import (
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/loopback"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/jail"
 )
 
 // asVstack makes the test binary play the vstack program: the hosts of a test's lab are
@@ -27,6 +28,7 @@ import (
 const asVstack = "RUN_AS_VSTACK"
 
 func TestMain(m *testing.M) {
+	jail.Enter()
 	if os.Getenv(asVstack) == "1" {
 		main()
 	}
@@ -230,5 +232,13 @@ func (s *scenario) vstackFile(args ...string) {
 	var stdout, stderr bytes.Buffer
 	if code := run(append([]string{"--cluster", s.lab.Client, "--progress", "none"}, args...), &stdout, &stderr); code != 0 {
 		s.Fatalf("vstack %s: exit %d: %s", strings.Join(args, " "), code, stderr.String())
+	}
+}
+
+// long skips what takes minutes on two cores with the race detector.
+func long(t *testing.T) {
+	t.Helper()
+	if os.Getenv("VSTACK_SOAK") == "" {
+		t.Skip("SKIPPED: takes minutes; make soak-lab runs it (VSTACK_SOAK=1)")
 	}
 }

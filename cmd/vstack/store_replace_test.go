@@ -15,6 +15,7 @@ import (
 // runs, and then loses a store's directory: the roles move, uploads go on, and every
 // copy is where it should be afterwards.
 func TestStoresAreReplacedUnderAnUpload(t *testing.T) {
+	long(t)
 	needFFmpeg(t)
 	s := newScenarioOf(t, lab.Spec{Stores: 3, Superblock: 64 << 20, DeadAfter: time.Second})
 	file := clip(t, "8", "2")

@@ -2,40 +2,58 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/internal/cluster"
+	"github.com/vstack/vstack/internal/cluster/show"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
 
-func newVideo(a *app) *cobra.Command {
+func newVideo(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "video", Short: "Upload, list, play, check and export videos"}
-	cmd.AddCommand(newVideoUpload(a), newVideoLs(a), newVideoInfo(a), newVideoRm(a), newVideoPlay(a), newVideoVerify(a), newVideoExport(a))
+	cmd.AddCommand(newVideoUpload(a), newVideoJobs(a), newVideoCancel(a), newVideoLs(a), newVideoInfo(a), newVideoRm(a), newVideoPin(a), newVideoPlay(a), newVideoVerify(a), newVideoExport(a))
 	return cmd
 }
 
-func newVideoLs(a *app) *cobra.Command {
+func newVideoLs(a *cli.App) *cobra.Command {
 	var state string
 	var limit int
+	var quiet, stale bool
 	cmd := &cobra.Command{
 		Use: "ls", Short: "List videos, newest first", Args: cobra.NoArgs,
-		RunE: a.withCluster(callTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, _ []string) error {
-			videos, err := c.Videos(ctx, vstack.VideoState(state), limit)
+		RunE: a.WithCluster(cli.CallTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, _ []string) error {
+			list := c.Videos
+			if stale {
+				list = c.KnownVideos
+			}
+			videos, err := list(ctx, vstack.VideoState(state), limit)
+			if errors.Is(err, vstack.ErrNoLeader) {
+				return console.Hint(err, "vstack video ls --stale: what one member knows")
+			}
 			if err != nil {
 				return err
+			}
+			if quiet && p.Format == console.FormatTable {
+				for _, v := range videos {
+					fmt.Fprintln(p.Out, v.ID)
+				}
+				return nil
 			}
 			return p.Print(wire.List[vstack.Video]{Items: videos}, func() console.Table {
 				t := console.Table{
 					Head:  []string{"video", "title", "state", "class", "length", "size", "chunks", "tracks", "views", "created"},
-					Right: []int{4, 5, 6, 7, 8}, Empty: "no videos yet; vstack video upload FILE",
+					Right: []int{4, 5, 6, 7, 8}, Flex: "title", Yield: []string{"tracks", "chunks", "class", "views", "created", "size", "length"},
+					Empty: "no videos yet; vstack video upload FILE",
 				}
 				for _, v := range videos {
-					t.Rows = append(t.Rows, []any{v.ID, console.Shorten(v.Title, 32), v.State, v.Class, console.Clock(v.Duration),
+					t.Rows = append(t.Rows, []any{v.ID, v.Title, v.State, v.Class, console.Clock(v.Duration),
 						console.Bytes(v.Size), v.Chunks, v.Tracks, v.Views, console.Ago(v.Created, time.Now())})
 				}
 				return t
@@ -43,14 +61,10 @@ func newVideoLs(a *app) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&state, "state", "", "only uploading, published, failed or deleted (default: all but deleted)")
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "ids alone, one a line")
+	cmd.Flags().BoolVar(&stale, "stale", false, "what one member knows: works without a leader, and may lack the newest changes")
 	cmd.Flags().IntVar(&limit, "limit", 0, "at most this many (0: all)")
 	return cmd
-}
-
-// videoArg reads the one VIDEO argument.
-func videoArg(args []string) (vstack.VideoID, error) {
-	id, err := vstack.ParseVideoID(args[0])
-	return id, console.Hint(err, "vstack video ls")
 }
 
 // videoInfo is what `video info` prints: the entry, its tracks without their chunks,
@@ -59,14 +73,17 @@ type videoInfo struct {
 	vstack.Video
 	TrackList []vstack.Track `json:"track_list,omitempty"`
 	HostsCan  int            `json:"hosts_can_fail"`
+	Groups    int            `json:"groups"`
+	Waiting   int            `json:"groups_waiting"`
 	StoresCan int            `json:"stores_can_fail"`
+	Held      *wire.Bears    `json:"held,omitempty"`
 }
 
-func newVideoInfo(a *app) *cobra.Command {
+func newVideoInfo(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "info VIDEO", Short: "One video: tracks, codecs, and what may fail with it still readable", Args: cobra.ExactArgs(1),
-		RunE: a.withCluster(callTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
-			id, err := videoArg(args)
+		RunE: a.WithCluster(cli.CallTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
+			id, err := c.FindVideo(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -98,42 +115,81 @@ func fillInfo(ctx context.Context, c *cluster.Cluster, info *videoInfo) error {
 	if err != nil {
 		return err
 	}
-	info.HostsCan, info.StoresCan = pl.HostsCanFail, pl.StoresCanFail
+	info.HostsCan, info.StoresCan, info.Groups, info.Waiting, info.Held = pl.HostsCanFail, pl.StoresCanFail, pl.Groups, pl.Waiting, pl.Held
 	return nil
 }
 
 func infoTable(v videoInfo) console.Table {
 	t := console.Table{Rows: [][]any{
 		{"video", v.ID}, {"title", v.Title}, {"state", v.State},
-		{"class", fmt.Sprintf("%s (policy %s)", v.Class, v.Policy)},
+		{"class", classText(v)}, {"lies in", lies(v.Video)},
 		{"length", console.Clock(v.Duration)},
 		{"size", fmt.Sprintf("%s in %d chunks", console.Bytes(v.Size), v.Chunks)},
 		{"source", fmt.Sprintf("%s, %s, %s", v.Source.Name, console.Bytes(v.Source.Size), v.Source.Container)},
-		{"views", v.Views}, {"created", v.Created.Local().Format(time.DateTime)},
+		{"views", viewsText(v.Video)}, {"created", v.Created.Local().Format(time.DateTime)},
 	}}
 	for _, tr := range v.TrackList {
-		t.Rows = append(t.Rows, []any{fmt.Sprintf("track %d", tr.Number), cluster.TrackText(tr)})
+		t.Rows = append(t.Rows, []any{fmt.Sprintf("track %d", tr.Number), show.TrackText(tr)})
 	}
 	if v.State == vstack.VideoPublished {
-		t.Rows = append(t.Rows, []any{"may fail", fmt.Sprintf("any %s or any %s, with every chunk still readable", console.Count(v.HostsCan, "host"), console.Count(v.StoresCan, "store"))})
+		t.Rows = append(t.Rows, []any{"may fail", mayFail(v)})
 	}
 	return t
 }
 
-func newVideoRm(a *app) *cobra.Command {
+// mayFail says what is held, and beside it what would be if everybody held what they should.
+func mayFail(v videoInfo) string {
+	text := func(hosts, stores int) string {
+		return fmt.Sprintf("any %s or any %s", console.Count(hosts, "host"), console.Count(stores, "store"))
+	}
+	placed := wire.Bears{Hosts: v.HostsCan, Stores: v.StoresCan}
+	switch {
+	case v.Held == nil || *v.Held == placed:
+		return text(placed.Hosts, placed.Stores) + ", with every chunk still readable"
+	case v.Held.Stores < 0:
+		return fmt.Sprintf("nothing, for all that stores say: too few are up and say that they hold it; %s once they do", text(placed.Hosts, placed.Stores))
+	}
+	return fmt.Sprintf("%s, with every chunk still readable; %s once all stores hold what they should", text(v.Held.Hosts, v.Held.Stores), text(placed.Hosts, placed.Stores))
+}
+
+// viewsText says the views, and how many of them count for the class where that differs.
+func viewsText(v vstack.Video) string {
+	if v.Popularity == v.Views {
+		return fmt.Sprint(v.Views)
+	}
+	return fmt.Sprintf("%d; its popularity is %d", v.Views, v.Popularity)
+}
+
+// classText says the class, and of a video on its way what it waits for.
+func classText(v videoInfo) string {
+	if v.Class == vstack.ClassCooling || v.Class == vstack.ClassWarming {
+		return fmt.Sprintf("%s (policy %s): %d of %d placement groups have a store that still lacks something", v.Class, v.Policy, v.Waiting, v.Groups)
+	}
+	return fmt.Sprintf("%s (policy %s)", v.Class, v.Policy)
+}
+
+// listed tells which videos a command is about.
+func listed(ids []vstack.VideoID) string {
+	if len(ids) == 1 {
+		return "video " + ids[0].String()
+	}
+	return console.Count(len(ids), "video")
+}
+
+func newVideoRm(a *cli.App) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "rm VIDEO…", Short: "Delete videos for ever", Args: cobra.MinimumNArgs(1),
-		RunE: a.withCluster(callTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
+		RunE: a.WithCluster(cli.CallTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
 			var ids []vstack.VideoID
-			for i := range args {
-				id, err := videoArg(args[i:])
+			for _, arg := range args {
+				id, err := c.FindVideo(ctx, arg)
 				if err != nil {
 					return err
 				}
 				ids = append(ids, id)
 			}
-			if err := confirm(yes, fmt.Sprintf("delete %s for ever", console.Count(len(ids), "video"))); err != nil {
+			if err := cli.Confirm(yes, fmt.Sprintf("delete %s for ever", listed(ids))); err != nil {
 				return err
 			}
 			for _, id := range ids {

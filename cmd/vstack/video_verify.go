@@ -6,21 +6,22 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
 )
 
-func newVideoVerify(a *app) *cobra.Command {
+func newVideoVerify(a *cli.App) *cobra.Command {
 	var deep bool
 	cmd := &cobra.Command{
 		Use: "verify VIDEO", Short: "Ask every holder for every chunk; --deep reads and hashes each copy", Args: cobra.ExactArgs(1),
 		Long: "Asks each store that should hold a copy for it; with --deep the bytes are read and compared with their SHA-256.\n\nExit code 0: every copy is there; 6: every chunk is readable and some copies are missing or bad; 1: a chunk has no good copy.",
-		RunE: a.withCluster(0, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
-			id, err := videoArg(args)
+		RunE: a.WithCluster(0, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
+			id, err := c.FindVideo(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			prog, err := a.newProgress()
+			prog, err := a.Progress()
 			if err != nil {
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -27,7 +28,7 @@ type object struct {
 
 // feed answers like the metastore: state after since, in index order, in pages of
 // two, and waits when there is nothing to tell.
-type feed struct {
+type fakeFeed struct {
 	mu      sync.Mutex
 	objects []object
 	down    bool
@@ -35,10 +36,10 @@ type feed struct {
 	asked   []uint64
 }
 
-func newFeed() *feed { return &feed{wake: make(chan struct{})} }
+func newFeed() *fakeFeed { return &fakeFeed{wake: make(chan struct{})} }
 
 // put adds or replaces an object; key tells which earlier one it replaces.
-func (f *feed) put(o object, replaces func(object) bool) {
+func (f *fakeFeed) put(o object, replaces func(object) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.objects = slices.DeleteFunc(f.objects, replaces)
@@ -47,7 +48,7 @@ func (f *feed) put(o object, replaces func(object) bool) {
 	f.wake = make(chan struct{})
 }
 
-func (f *feed) setDown(down bool) {
+func (f *fakeFeed) setDown(down bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.down = down
@@ -55,7 +56,21 @@ func (f *feed) setDown(down bool) {
 	f.wake = make(chan struct{})
 }
 
-func (f *feed) Feed(ctx context.Context, since uint64) (wire.FeedPage, error) {
+// Follow answers as a member of the first release does.
+func (f *fakeFeed) Follow(ctx context.Context, req feed.Request) (feed.Page, error) {
+	if req.Wait >= 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, req.Wait)
+		defer cancel()
+	}
+	page, err := f.page(ctx, req.Since)
+	if errors.Is(err, context.DeadlineExceeded) {
+		page, err = wire.FeedPage{Index: req.Since}, nil
+	}
+	return feed.FromJSON(&page, req), err
+}
+
+func (f *fakeFeed) page(ctx context.Context, since uint64) (wire.FeedPage, error) {
 	for {
 		f.mu.Lock()
 		f.asked = append(f.asked, since)
@@ -121,23 +136,43 @@ func published(n byte, chunks int) *wire.FeedVideo {
 	return &wire.FeedVideo{Video: vstack.Video{ID: id, State: vstack.VideoPublished, Class: vstack.ClassHot}, Manifest: m}
 }
 
-func follow(t *testing.T, f *feed, onPage func(wire.FeedPage)) *Follower {
+func follow(t *testing.T, f *fakeFeed, onPage func(feed.Page)) *Follower {
 	t.Helper()
-	fo, err := New(Config{Feed: f, Stores: []vstack.StoreID{mine}, OnPage: onPage,
-		Logger: slog.New(slog.DiscardHandler), RetryMin: time.Millisecond, RetryMax: 5 * time.Millisecond})
+	return run(t, Config{Feed: f, OnPage: onPage})
+}
+
+// run opens a follower of one store and runs it until the test ends.
+func run(t *testing.T, cfg Config) *Follower {
+	t.Helper()
+	fo, stop := start(t, cfg)
+	t.Cleanup(stop)
+	return fo
+}
+
+// start is run for a follower that the test stops.
+func start(t *testing.T, cfg Config) (*Follower, func()) {
+	t.Helper()
+	if cfg.Stores == nil {
+		cfg.Stores = []vstack.StoreID{mine}
+	}
+	cfg.Logger, cfg.RetryMin, cfg.RetryMax = slog.New(slog.DiscardHandler), time.Millisecond, 5*time.Millisecond
+	cfg.Fatal = func(err error) { t.Errorf("fatal: %v", err) }
+	fo, err := Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- fo.Run(ctx) }()
-	t.Cleanup(func() {
+	return fo, sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("run: %v", err)
 		}
+		if err := fo.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
 	})
-	return fo
 }
 
 // until waits for a condition of the view, woken by its changes.
@@ -157,9 +192,23 @@ func until(t *testing.T, fo *Follower, ok func() bool) {
 	}
 }
 
+// count counts the slots of groups that a store is a target of.
 func count(fo *Follower, s vstack.StoreID) (n int) {
-	fo.Holdings(s, func(Holding) bool { n++; return true })
+	visit(fo, func(r Reference) {
+		if fo.Placement().Groups[r.Slot.PG()].Index(s) >= 0 {
+			n++
+		}
+	})
 	return n
+}
+
+// visit calls f for all references.
+func visit(fo *Follower, f func(Reference)) {
+	s := fo.Snapshot()
+	defer s.Close()
+	for pg := range vstack.PG(vstack.PlacementGroups) {
+		_ = s.References(pg, func(r Reference) bool { f(r); return true })
+	}
 }
 
 func TestViewFollowsTheFeed(t *testing.T) {
@@ -170,7 +219,7 @@ func TestViewFollowsTheFeed(t *testing.T) {
 	f.put(object{index: 8, video: published(2, 1)}, never)
 	var mu sync.Mutex
 	var pages []uint64
-	fo := follow(t, f, func(p wire.FeedPage) { mu.Lock(); defer mu.Unlock(); pages = append(pages, p.Index) })
+	fo := follow(t, f, func(p feed.Page) { mu.Lock(); defer mu.Unlock(); pages = append(pages, p.Index) })
 	until(t, fo, func() bool { return fo.Synced(8) })
 
 	if n := count(fo, mine); n != 7 { // two init chunks, five others
@@ -179,15 +228,15 @@ func TestViewFollowsTheFeed(t *testing.T) {
 	if !fo.Open(vstack.UploadID{9}) {
 		t.Error("the upload is not open")
 	}
-	fo.Holdings(other, func(h Holding) bool {
-		if h.Index != 1 || h.Class != vstack.ClassHot {
-			t.Errorf("holding of the second target: %+v", h)
+	visit(fo, func(r Reference) {
+		if r.Class != vstack.ClassHot || r.Slot.PG() > vstack.PlacementGroups || r.Chunk[0] != r.Slot.Video[0] {
+			t.Errorf("reference %+v", r)
 		}
-		return true
 	})
-	slot, size, ok := fo.Slot(vstack.ChunkID{1, 3})
-	if want := (vstack.Slot{Video: vstack.VideoID{1}, Seq: 3}); !ok || slot != want || size != 100 {
-		t.Errorf("slot of a chunk: %v %d %v", slot, size, ok)
+	known, unknown := vstack.ChunkID{1, 3}, vstack.ChunkID{77}
+	places := fo.Slots(map[vstack.ChunkID]struct{}{known: {}, unknown: {}})
+	if want := (Place{Slot: vstack.Slot{Video: vstack.VideoID{1}, Seq: 3}, Size: 100, Class: vstack.ClassHot}); len(places) != 1 || places[known] != want {
+		t.Errorf("slots of a chunk and of one that nothing names: %v, want %v for the first", places, want)
 	}
 
 	f.put(object{index: 9, video: &wire.FeedVideo{Video: vstack.Video{ID: vstack.VideoID{1}, State: vstack.VideoDeleted}}},
@@ -219,8 +268,8 @@ func TestPlacementThatComesLateBringsTheSlotsBack(t *testing.T) {
 	}
 	f.put(object{index: 4, placement: placed(4, other, mine)}, func(o object) bool { return o.placement != nil })
 	until(t, fo, func() bool { return fo.Synced(4) && count(fo, mine) == 4 })
-	if fo.Applied() != 4 {
-		t.Errorf("applied is %d", fo.Applied())
+	if fo.Index() != 4 {
+		t.Errorf("reached %d", fo.Index())
 	}
 }
 
@@ -241,20 +290,6 @@ func TestOutageFreezesTheView(t *testing.T) {
 	f.put(object{index: 3, video: published(2, 1)}, never)
 	f.setDown(false)
 	until(t, fo, func() bool { return fo.Synced(3) && count(fo, mine) == 4 })
-}
-
-func TestOlderMemberDoesNotTurnTheViewBack(t *testing.T) {
-	fo, err := New(Config{Feed: newFeed(), Stores: []vstack.StoreID{mine}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	since := fo.apply(wire.FeedPage{Index: 7, Placement: placed(7, mine)}, 0)
-	if got := fo.apply(wire.FeedPage{Index: 4, Placement: placed(4, other)}, since); got != 7 {
-		t.Errorf("goes on from %d", got)
-	}
-	if fo.Applied() != 7 || fo.Placement().Version != 7 {
-		t.Errorf("applied %d, placement of %d", fo.Applied(), fo.Placement().Version)
-	}
 }
 
 func eventually(t *testing.T, ok func() bool) {

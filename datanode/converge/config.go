@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vstack/vstack/datanode/catalog"
+	"github.com/vstack/vstack/datanode/permit"
 	"github.com/vstack/vstack/datanode/superblock"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -17,22 +18,47 @@ import (
 type Disk interface {
 	ID() vstack.StoreID
 	Append(ctx context.Context, recs ...superblock.Record) (vstack.LSN, error)
-	Lookup(id vstack.ChunkID) (superblock.Info, bool)
+	// LookupPiece is false for a piece that is not here or damaged; the Info says which.
+	LookupPiece(id vstack.ChunkID, p vstack.Piece) (superblock.Info, bool)
+	// Pieces are what is here of a chunk, damaged ones included.
+	Pieces(id vstack.ChunkID) []superblock.Info
+	ReadPieceAt(ctx context.Context, id vstack.ChunkID, p vstack.Piece, b []byte, off int64) (int, error)
+	// Inventory pages through the chunks, Fragments through the fragments.
 	Inventory(after vstack.ChunkID, limit int) []superblock.Info
-	Scrub(ctx context.Context, bytesPerSecond int64, bad func(vstack.ChunkID, error)) (superblock.ScrubReport, error)
+	Fragments(after vstack.ChunkID, limit int) []superblock.Info
+	Scrub(ctx context.Context, bytesPerSecond int64, bad func(vstack.ChunkID, vstack.Piece, error)) (superblock.ScrubReport, error)
 	Compact(ctx context.Context) (superblock.CompactReport, error)
 }
 
 // Catalog is the view that the loop converges on.
 type Catalog interface {
-	// Holdings lists the slots of living videos that a store is a target of.
-	Holdings(store vstack.StoreID, yield func(catalog.Holding) bool)
-	// Slot is one slot of a living video that holds a chunk.
-	Slot(id vstack.ChunkID) (vstack.Slot, uint32, bool)
+	// Snapshot is the view at one moment; the loop closes it.
+	Snapshot() View
+	// Slots finds a slot for each of the chunks that living videos name, in one look.
+	Slots(wanted map[vstack.ChunkID]struct{}) map[vstack.ChunkID]catalog.Place
 	// Changed is closed at the next change.
 	Changed() <-chan struct{}
-	// Applied is the index up to which the view is complete.
-	Applied() uint64
+}
+
+// Followed is a follower of the catalog as the loop takes it.
+type Followed struct{ *catalog.Follower }
+
+// Snapshot is the view at one moment; the loop closes it.
+func (f Followed) Snapshot() View { return f.Follower.Snapshot() }
+
+// View is the catalog's view at one moment.
+type View interface {
+	permit.View
+	// References are those of a group; an error means that some may be missing.
+	References(pg vstack.PG, yield func(catalog.Reference) bool) error
+	Close()
+}
+
+// Groups are the placement groups that the store is in, or was in and has something of.
+type Groups interface {
+	Known() permit.Groups
+	// Forget takes groups out, but for those that the newest map gives to the store.
+	Forget(groups []vstack.PG) error
 }
 
 // Votes knows which chunks the acceptor's votes name.
@@ -48,8 +74,12 @@ type Config struct {
 	Disk    Disk
 	Catalog Catalog
 	Votes   Votes
-	// Fetch brings a chunk's bytes from a peer; the loop verifies them.
-	Fetch func(ctx context.Context, slot vstack.Slot, v vstack.Value) ([]byte, error)
+	Groups  Groups
+	// Answer is what the leader last said of the groups; zero when that is not fresh.
+	Answer func() permit.Answer
+	// Fetch brings a chunk's bytes from peers; the loop verifies them. scheme is that of the
+	// fragments in which they should have it, zero for copies.
+	Fetch func(ctx context.Context, slot vstack.Slot, v vstack.Value, scheme vstack.Scheme) ([]byte, error)
 	// Complete reports whether the view is complete, so that the absence of a chunk
 	// from it means that nothing names the chunk, and whether the log may grow. Until
 	// then the loop only counts what is missing.
@@ -68,9 +98,9 @@ type Config struct {
 	Settle time.Duration
 	// Interval is the longest time between two passes; default 30 s.
 	Interval time.Duration
-	// Grace is how long a chunk stays after nothing names it; default 10 min.
+	// Grace is how long a chunk stays after it may go; default 10 min.
 	Grace time.Duration
-	// Hold reports whether unnamed chunks stay beyond their grace; nil never does.
+	// Hold reports whether chunks that may go stay beyond their grace; nil never does.
 	Hold func() bool
 	// MaxReadP99 makes the loop yield while reads are slower; default 100 ms.
 	MaxReadP99 time.Duration
@@ -86,8 +116,8 @@ type Config struct {
 
 // Validate fills the defaults in and refuses what cannot work.
 func (c *Config) Validate() error {
-	if c.Disk == nil || c.Catalog == nil || c.Votes == nil || c.Fetch == nil || c.Complete == nil || c.Rate == nil {
-		return fmt.Errorf("converge: %w: Disk, Catalog, Votes, Fetch, Complete and Rate are required", vstack.ErrInvalid)
+	if c.Disk == nil || c.Catalog == nil || c.Votes == nil || c.Groups == nil || c.Answer == nil || c.Fetch == nil || c.Complete == nil || c.Rate == nil {
+		return fmt.Errorf("converge: %w: Disk, Catalog, Votes, Groups, Answer, Fetch, Complete and Rate are required", vstack.ErrInvalid)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

@@ -2,14 +2,15 @@ package converge
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/vstack/vstack/datanode/superblock"
+	"github.com/vstack/vstack/datanode/permit"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 )
 
 const (
@@ -22,6 +23,8 @@ const (
 	maxYields = 4
 	// dropBatch bounds the chunks of one append of tombstones.
 	dropBatch = 512
+	// maxWait is the longest time between two passes while pieces wait to go.
+	maxWait = 5 * time.Second
 	// inventoryPage is how many chunks are looked at between two looks at the context.
 	inventoryPage = 4096
 )
@@ -32,19 +35,20 @@ type Loop struct {
 	metrics *metrics
 	wake    chan struct{}
 	scrubs  chan int64 // requests for a scrub, with its rate
+	// compacts asks for a look at what compaction could free.
+	compacts chan struct{}
 
 	looked  time.Duration // what the last pass took without its fetches; of Run alone
 	missing atomic.Int64
 	passes  atomic.Int64
+	waiting atomic.Int64 // pieces that are not wanted here and must not go yet
 
 	mu      sync.Mutex // guards all below
 	corrupt map[vstack.ChunkID]struct{}
 	scrub   scrubState
-	// Of the last survey.
-	surveyed uint64 // catalog index
-	behind   []vstack.PG
+	claims  []wire.GroupClaim // of the last survey; replaced, never changed
 
-	unnamed map[vstack.ChunkID]time.Time // since when; of Run alone
+	free map[held]time.Time // since when pieces may go; of Run alone
 }
 
 // New makes a Loop; Run does the work.
@@ -53,8 +57,8 @@ func New(cfg Config) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{
-		cfg: cfg, wake: make(chan struct{}, 1), scrubs: make(chan int64, 1),
-		corrupt: map[vstack.ChunkID]struct{}{}, unnamed: map[vstack.ChunkID]time.Time{},
+		cfg: cfg, wake: make(chan struct{}, 1), scrubs: make(chan int64, 1), compacts: make(chan struct{}, 1),
+		corrupt: map[vstack.ChunkID]struct{}{}, free: map[held]time.Time{},
 	}
 	l.scrub.Rate = cfg.ScrubRate
 	var err error
@@ -80,9 +84,15 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 }
 
-// wait returns after Interval, or a while after something changed; false when ctx ends.
+// wait returns after Interval, or a while after something changed; false when ctx ends. While
+// pieces wait for what other stores say, or for the end of their grace, it is not so long: of
+// these nobody is told.
 func (l *Loop) wait(ctx context.Context, changed <-chan struct{}, settle time.Duration) bool {
-	timer := time.NewTimer(max(l.cfg.Interval, settle))
+	interval := l.cfg.Interval
+	if l.waiting.Load() > 0 || len(l.free) > 0 {
+		interval = min(interval, maxWait)
+	}
+	timer := time.NewTimer(max(interval, settle))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -111,10 +121,26 @@ func (l *Loop) Corrupt(id vstack.ChunkID) {
 	l.mu.Unlock()
 	if !known {
 		l.cfg.Logger.Warn("chunk is damaged here and will be healed from a peer", "store", l.cfg.Disk.ID(), "chunk", id)
-		select {
-		case l.wake <- struct{}{}:
-		default:
-		}
+		l.rouse()
+	}
+}
+
+// CorruptPiece is Corrupt for a piece. The disk itself remembers which fragments are bad,
+// and the next survey lacks them.
+func (l *Loop) CorruptPiece(id vstack.ChunkID, p vstack.Piece) {
+	if p.IsChunk() {
+		l.Corrupt(id)
+		return
+	}
+	l.cfg.Logger.Warn("fragment is damaged here and will be made anew", "store", l.cfg.Disk.ID(), "chunk", id, "fragment", p)
+	l.rouse()
+}
+
+// rouse has the loop look soon.
+func (l *Loop) rouse() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -125,13 +151,9 @@ func (l *Loop) Lacking() (missing, corrupt int64) {
 	return l.missing.Load(), int64(len(l.corrupt))
 }
 
-// Behind lists the placement groups of which the store lacked chunks when it last
-// compared itself with the catalog, and at which index that was.
-func (l *Loop) Behind() (index uint64, groups []vstack.PG) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.surveyed, l.behind
-}
+// Waiting counts pieces that no reference wants here and that must not go yet: a target of
+// their group lacks something, or is not heard.
+func (l *Loop) Waiting() int64 { return l.waiting.Load() }
 
 // Passes counts the passes that ended.
 func (l *Loop) Passes() int64 { return l.passes.Load() }
@@ -139,51 +161,63 @@ func (l *Loop) Passes() int64 { return l.passes.Load() }
 // pass brings the store closer to the catalog once.
 func (l *Loop) pass(ctx context.Context) error {
 	began := time.Now()
-	p := l.survey()
-	l.missing.Store(p.lacking)
+	p, err := l.step(ctx)
 	l.looked = time.Since(began)
-	if !l.cfg.Complete() {
+	if err != nil || ctx.Err() != nil || !l.cfg.Complete() {
+		return err
+	}
+	wants := append(l.damaged(p), p.missing...)
+	inOrder(wants)
+	wants = wants[:min(len(wants), maxWanted)]
+	if p.answer.Paused {
+		wants = slices.DeleteFunc(wants, (*want).moves)
+	}
+	if len(wants) == 0 {
 		return nil
 	}
 	// Bringing what lacks is no looking: its pace has bounds of its own, and what is found
 	// damaged meanwhile must not wait for twenty times as long as the last repair took.
-	if err := l.fetchAll(ctx, append(l.damaged(), p.missing...)); err != nil {
+	if err := l.fetchAll(ctx, wants); err != nil || ctx.Err() != nil {
 		return err
 	}
-	if ctx.Err() != nil || !l.cfg.Complete() {
-		return nil
-	}
 	began = time.Now()
-	err := l.dropUnnamed(ctx)
+	_, err = l.step(ctx)
 	l.looked += time.Since(began)
 	return err
 }
 
-// damaged are the corrupt chunks with a slot to ask for; those that nothing names any
-// more are forgotten, and dropped in time.
-func (l *Loop) damaged() []want {
+// damaged are the corrupt chunks that should be here, with a slot to ask for; others are
+// forgotten, and dropped in time.
+func (l *Loop) damaged(p plan) []*want {
 	l.mu.Lock()
-	ids := make([]vstack.ChunkID, 0, len(l.corrupt))
-	for id := range l.corrupt {
-		ids = append(ids, id)
-	}
+	ids := maps.Clone(l.corrupt)
 	l.mu.Unlock()
-	var out []want
+	if len(ids) == 0 {
+		return nil
+	}
+	places := l.cfg.Catalog.Slots(ids)
+	var out []*want
 	var voted map[vstack.ChunkID]vstack.Slot
-	for _, id := range ids {
-		slot, size, ok := l.cfg.Catalog.Slot(id)
+	for id := range ids {
+		place, ok := places[id]
+		ok = ok && p.Wanted(id, vstack.Piece{})
 		if !ok {
 			if voted == nil {
 				voted = l.cfg.Votes.Voted()
 			}
-			if slot, ok = voted[id]; ok {
-				info, _ := l.cfg.Disk.Lookup(id) // false for one that is known bad
-				size, ok = info.Size, info.Size > 0
+			if place.Slot, ok = voted[id]; ok {
+				info, _ := l.cfg.Disk.LookupPiece(id, vstack.Piece{}) // false for one that is known bad
+				place.Size, ok = info.Size, info.Size > 0
 			}
 		}
 		switch {
 		case ok:
-			out = append(out, want{slot, vstack.Value{Chunk: id, Size: size}})
+			w := &want{slot: place.Slot, value: vstack.Value{Chunk: id, Size: place.Size}, lacks: permit.Desire{Chunk: true}, class: place.Class, rot: true}
+			if place.Class.Fragments() {
+				w.scheme = place.Scheme
+			}
+			w.judge(p.answer, place.ClassIndex)
+			out = append(out, w)
 		case l.cfg.Complete():
 			l.healed(id)
 		}
@@ -202,114 +236,4 @@ func (l *Loop) isCorrupt(id vstack.ChunkID) bool {
 	defer l.mu.Unlock()
 	_, ok := l.corrupt[id]
 	return ok
-}
-
-// fetchAll fetches what is wanted, a few at once. What no peer gives now is left to
-// the next pass; a full disk ends this one.
-func (l *Loop) fetchAll(ctx context.Context, wants []want) error {
-	if len(wants) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	queue := make(chan want)
-	var wg sync.WaitGroup
-	for range min(l.cfg.Workers, len(wants)) {
-		wg.Go(func() {
-			for w := range queue {
-				if err := l.fetch(ctx, w); err != nil && !l.goOn(ctx, w, err) {
-					cancel(err)
-				}
-			}
-		})
-	}
-feed:
-	for _, w := range wants {
-		select {
-		case queue <- w:
-		case <-ctx.Done():
-			break feed
-		}
-	}
-	close(queue)
-	wg.Wait()
-	if err := context.Cause(ctx); errors.Is(err, vstack.ErrDiskFull) || err == nil {
-		return nil
-	} else if errors.Is(err, context.Canceled) || errors.Is(err, vstack.ErrClosed) {
-		return nil
-	} else {
-		return err
-	}
-}
-
-// goOn judges a chunk's failure: false when the others would fail the same way.
-func (l *Loop) goOn(ctx context.Context, w want, err error) bool {
-	if ctx.Err() != nil {
-		return true
-	}
-	l.metrics.failed.Inc()
-	l.cfg.Logger.Warn("chunk could not be fetched yet", "store", l.cfg.Disk.ID(), "slot", w.slot, "chunk", w.value.Chunk, "error", err)
-	var local *localError
-	return !errors.As(err, &local)
-}
-
-// localError is a failure of this store rather than of a peer.
-type localError struct{ err error }
-
-func (e *localError) Error() string { return e.err.Error() }
-func (e *localError) Unwrap() error { return e.err }
-
-// fetch brings one chunk here.
-func (l *Loop) fetch(ctx context.Context, w want) error {
-	if err := l.yield(ctx); err != nil {
-		return err
-	}
-	if err := l.cfg.Rate.spend(ctx, w.value.Size); err != nil {
-		return err
-	}
-	heal := l.isCorrupt(w.value.Chunk)
-	if _, here := l.cfg.Disk.Lookup(w.value.Chunk); here && !heal {
-		return nil // a PUT was faster
-	}
-	fctx, cancel := context.WithTimeout(ctx, l.cfg.FetchTimeout)
-	defer cancel()
-	data, err := l.cfg.Fetch(fctx, w.slot, w.value)
-	if err != nil {
-		return fmt.Errorf("fetch chunk %s: %w", w.value.Chunk.Short(), err)
-	}
-	if len(data) != int(w.value.Size) || vstack.ChunkIDOf(data) != w.value.Chunk {
-		return fmt.Errorf("fetch chunk %s: %w: %d bytes", w.value.Chunk.Short(), vstack.ErrHashMismatch, len(data))
-	}
-	_, err = l.cfg.Disk.Append(ctx, superblock.Record{Kind: superblock.KindChunk, Value: w.value, Data: data})
-	if err != nil {
-		return &localError{fmt.Errorf("keep chunk %s: %w", w.value.Chunk.Short(), err)}
-	}
-	l.metrics.bytes.Add(float64(len(data)))
-	if heal {
-		l.healed(w.value.Chunk)
-		l.metrics.healed.Inc()
-		l.cfg.Logger.Info("chunk healed from a peer", "store", l.cfg.Disk.ID(), "chunk", w.value.Chunk)
-		return nil
-	}
-	l.missing.Add(-1)
-	l.metrics.filled.Inc()
-	return nil
-}
-
-// yield waits while the store's readers are worse off than they should be, but not for
-// ever: on a store that is always busy copies would stay missing. A worker then brings
-// one chunk every maxYields pauses.
-func (l *Loop) yield(ctx context.Context) error {
-	for range maxYields {
-		if l.cfg.ReadP99() <= l.cfg.MaxReadP99 {
-			break
-		}
-		l.metrics.yields.Inc()
-		select {
-		case <-time.After(yieldPause):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return ctx.Err()
 }

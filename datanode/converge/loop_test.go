@@ -14,34 +14,85 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/vstack/vstack/datanode/catalog"
+	"github.com/vstack/vstack/datanode/permit"
 	"github.com/vstack/vstack/datanode/superblock"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// view is a catalog of fixed holdings.
-type view []catalog.Holding
-
-func (v view) Holdings(_ vstack.StoreID, yield func(catalog.Holding) bool) {
-	for _, h := range v {
-		if !yield(h) {
-			return
-		}
-	}
+// at is a reference and where the store is among its group's targets.
+type at struct {
+	catalog.Reference
+	index int
 }
 
-func (v view) Slot(id vstack.ChunkID) (vstack.Slot, uint32, bool) {
-	for _, h := range v {
-		if h.Chunk == id {
-			return h.Slot, h.Size, true
+// view is a catalog of fixed references, complete through viewed in epoch 1 of every group.
+type view []at
+
+const viewed = 7
+
+func (v view) Snapshot() View            { return v }
+func (v view) Close()                    {}
+func (v view) Complete(vstack.PG) uint64 { return viewed }
+func (v view) Changed() <-chan struct{}  { return nil }
+func (v view) Placement() *vstack.PlacementMap {
+	m := &vstack.PlacementMap{Groups: make([]vstack.PGTargets, vstack.PlacementGroups)}
+	for pg := range m.Groups {
+		m.Groups[pg] = vstack.PGTargets{Epoch: 1, Targets: slices.Repeat([]vstack.StoreID{{200}}, vstack.Targets)}
+	}
+	for _, r := range v {
+		if r.index >= 0 {
+			m.Groups[r.Slot.PG()].Targets[r.index] = vstack.StoreID{100}
 		}
 	}
-	return vstack.Slot{}, 0, false
+	return m
 }
 
-func (v view) Changed() <-chan struct{} { return nil }
-func (v view) Applied() uint64          { return 7 }
+func (v view) References(pg vstack.PG, yield func(catalog.Reference) bool) error {
+	for _, r := range v {
+		if r.Slot.PG() == pg && !yield(r.Reference) {
+			break
+		}
+	}
+	return nil
+}
+
+func (v view) Slots(wanted map[vstack.ChunkID]struct{}) map[vstack.ChunkID]catalog.Place {
+	out := map[vstack.ChunkID]catalog.Place{}
+	for _, h := range v {
+		if _, ok := wanted[h.Chunk]; ok {
+			out[h.Chunk] = catalog.Place{Slot: h.Slot, Size: h.Size, Class: h.Class, Scheme: h.Scheme, ClassIndex: h.ClassIndex}
+		}
+	}
+	return out
+}
+
+// me is the store of the tests, whose log has another id.
+type me struct{ *superblock.Store }
+
+func (me) ID() vstack.StoreID { return vstack.StoreID{100} }
+
+// inAll is a store that knows every group and forgets none.
+type inAll struct{}
+
+func (inAll) Forget([]vstack.PG) error { return nil }
+func (inAll) Known() (g permit.Groups) {
+	for pg := range g {
+		g[pg] = true
+	}
+	return g
+}
+
+// allWhole is the answer of a leader to whom every group is whole.
+func allWhole(epoch vstack.Epoch, whole uint64) func() permit.Answer {
+	a := permit.Answer{Floor: 1, Whole: map[vstack.PG]wire.GroupWhole{}}
+	for pg := range vstack.PG(vstack.PlacementGroups) {
+		a.Whole[pg] = wire.GroupWhole{PG: pg, Epoch: epoch, Whole: whole, Surveyed: whole}
+	}
+	return func() permit.Answer { return a }
+}
 
 // noVotes is an acceptor without votes.
 type noVotes struct{ disk *superblock.Store }
@@ -59,8 +110,8 @@ func (v noVotes) Drop(ctx context.Context, ids []vstack.ChunkID) (int, error) {
 
 func body(n byte) []byte { return []byte{n, n, n, n} }
 
-func holding(n byte, index int, class vstack.StorageClass) catalog.Holding {
-	return catalog.Holding{Slot: vstack.Slot{Video: vstack.VideoID{n}, Seq: 1}, Chunk: vstack.ChunkIDOf(body(n)), Size: 4, Index: index, Class: class}
+func holding(n byte, index int, class vstack.StorageClass) at {
+	return at{catalog.Reference{Slot: vstack.Slot{Video: vstack.VideoID{n}, Seq: 1}, Chunk: vstack.ChunkIDOf(body(n)), Size: 4, Class: class, ClassIndex: 5}, index}
 }
 
 // loop is a Loop over a real log; fetch gives every chunk of body.
@@ -73,9 +124,10 @@ func loop(t *testing.T, v view, tune func(*Config)) (*Loop, *superblock.Store) {
 	}
 	t.Cleanup(func() { _ = disk.Close() })
 	cfg := Config{
-		Disk: disk, Catalog: v, Votes: noVotes{disk}, Logger: log, Rate: NewBudget(1 << 30),
+		Disk: me{disk}, Catalog: v, Votes: noVotes{disk}, Logger: log, Rate: NewBudget(1 << 30),
+		Groups: inAll{}, Answer: allWhole(1, viewed),
 		Complete: func() bool { return true },
-		Fetch: func(_ context.Context, s vstack.Slot, _ vstack.Value) ([]byte, error) {
+		Fetch: func(_ context.Context, s vstack.Slot, _ vstack.Value, _ vstack.Scheme) ([]byte, error) {
 			return body(s.Video[0]), nil
 		},
 	}
@@ -92,23 +144,6 @@ func loop(t *testing.T, v view, tune func(*Config)) (*Loop, *superblock.Store) {
 func has(d *superblock.Store, n byte) bool {
 	_, ok := d.Lookup(vstack.ChunkIDOf(body(n)))
 	return ok
-}
-
-func TestDesire(t *testing.T) {
-	for _, c := range []struct {
-		class vstack.StorageClass
-		index int
-		want  desire
-	}{
-		{vstack.ClassHot, 0, desire{chunk: true}}, {vstack.ClassHot, 2, desire{chunk: true}}, {vstack.ClassHot, 3, desire{}},
-		{vstack.ClassCooling, 2, desire{true, true}}, {vstack.ClassCooling, 3, desire{fragment: true}},
-		{vstack.ClassCold, 0, desire{fragment: true}}, {vstack.ClassCold, 4, desire{fragment: true}},
-		{vstack.ClassWarming, 0, desire{true, true}}, {vstack.ClassWarming, 4, desire{fragment: true}},
-	} {
-		if got := desireOf(c.class, c.index); got != c.want {
-			t.Errorf("%s at %d: %+v, want %+v", c.class, c.index, got, c.want)
-		}
-	}
 }
 
 func TestNothingIsFetchedBeforeTheLogMayGrow(t *testing.T) {
@@ -143,7 +178,7 @@ func TestASurveyTellsWhichGroupsLackChunks(t *testing.T) {
 	v := view{holding(1, 0, vstack.ClassHot), holding(2, 0, vstack.ClassHot), holding(3, 3, vstack.ClassHot)}
 	reachable := false
 	l, _ := loop(t, v, func(c *Config) {
-		c.Fetch = func(_ context.Context, s vstack.Slot, _ vstack.Value) ([]byte, error) {
+		c.Fetch = func(_ context.Context, s vstack.Slot, _ vstack.Value, _ vstack.Scheme) ([]byte, error) {
 			if s.Video[0] == 2 && !reachable {
 				return nil, vstack.ErrUnavailable
 			}
@@ -157,7 +192,7 @@ func TestASurveyTellsWhichGroupsLackChunks(t *testing.T) {
 		if err := l.pass(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if index, groups := l.Behind(); index != v.Applied() || !slices.Equal(groups, want) {
+		if index, groups := l.Behind(); index != viewed || !slices.Equal(groups, want) {
 			t.Errorf("at %d lacks %v, want %v", index, groups, want)
 		}
 		reachable = true
@@ -166,7 +201,7 @@ func TestASurveyTellsWhichGroupsLackChunks(t *testing.T) {
 
 func TestWrongBytesAreNotKept(t *testing.T) {
 	l, disk := loop(t, view{holding(1, 0, vstack.ClassHot)}, func(c *Config) {
-		c.Fetch = func(context.Context, vstack.Slot, vstack.Value) ([]byte, error) { return body(9), nil }
+		c.Fetch = func(context.Context, vstack.Slot, vstack.Value, vstack.Scheme) ([]byte, error) { return body(9), nil }
 	})
 	if err := l.pass(t.Context()); err != nil {
 		t.Fatal(err)
@@ -179,7 +214,7 @@ func TestWrongBytesAreNotKept(t *testing.T) {
 func TestOneUnreachableChunkDoesNotStopTheOthers(t *testing.T) {
 	l, disk := loop(t, view{holding(1, 0, vstack.ClassHot), holding(2, 0, vstack.ClassHot)}, func(c *Config) {
 		c.Workers = 1
-		c.Fetch = func(_ context.Context, s vstack.Slot, _ vstack.Value) ([]byte, error) {
+		c.Fetch = func(_ context.Context, s vstack.Slot, _ vstack.Value, _ vstack.Scheme) ([]byte, error) {
 			if s.Video[0] == 1 {
 				return nil, errors.New("no holder answers")
 			}
@@ -211,7 +246,7 @@ func TestUnnamedChunkGoesAfterItsGrace(t *testing.T) {
 	if !has(disk, 2) {
 		t.Fatal("dropped within its grace")
 	}
-	l.unnamed[vstack.ChunkIDOf(body(2))] = time.Now().Add(-2 * time.Hour)
+	l.free[held{id: vstack.ChunkIDOf(body(2))}] = time.Now().Add(-2 * time.Hour)
 	pass()
 	if has(disk, 2) || !has(disk, 1) {
 		t.Errorf("after the grace: unnamed %v, named %v", has(disk, 2), has(disk, 1))
@@ -245,9 +280,9 @@ func TestRepairYieldsToSlowReads(t *testing.T) {
 			return 0
 		}
 		fetch := c.Fetch
-		c.Fetch = func(ctx context.Context, s vstack.Slot, v vstack.Value) ([]byte, error) {
+		c.Fetch = func(ctx context.Context, s vstack.Slot, v vstack.Value, scheme vstack.Scheme) ([]byte, error) {
 			fetched.Add(1)
-			return fetch(ctx, s, v)
+			return fetch(ctx, s, v, scheme)
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -313,9 +348,9 @@ func TestFetchingIsNoReasonToRest(t *testing.T) {
 	const slow = 300 * time.Millisecond
 	l, disk := loop(t, view{holding(1, 0, vstack.ClassHot)}, func(c *Config) {
 		fetch := c.Fetch
-		c.Fetch = func(ctx context.Context, s vstack.Slot, v vstack.Value) ([]byte, error) {
+		c.Fetch = func(ctx context.Context, s vstack.Slot, v vstack.Value, scheme vstack.Scheme) ([]byte, error) {
 			time.Sleep(slow) // a peer that is slow, not a wait for anything
-			return fetch(ctx, s, v)
+			return fetch(ctx, s, v, scheme)
 		}
 	})
 	if err := l.pass(t.Context()); err != nil || !has(disk, 1) {

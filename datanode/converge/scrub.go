@@ -67,11 +67,12 @@ func (l *Loop) scrubOnce(ctx context.Context, rate int64) {
 	l.scrub.Running, l.scrub.Started, l.scrub.Rate = true, time.Now().UTC(), rate
 	l.scrub.Ended, l.scrub.Error = time.Time{}, ""
 	l.mu.Unlock()
-	report, err := l.cfg.Disk.Scrub(ctx, rate, func(id vstack.ChunkID, _ error) { l.Corrupt(id) })
+	report, err := l.cfg.Disk.Scrub(ctx, rate, func(id vstack.ChunkID, p vstack.Piece, _ error) { l.CorruptPiece(id, p) })
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.scrub.Running, l.scrub.Ended = false, time.Now().UTC()
 	l.scrub.Chunks, l.scrub.Bytes, l.scrub.Corrupt = int64(report.Chunks), report.Bytes, int64(report.Bad)
+	l.scrub.Unproven = int64(report.Unproven)
 	switch {
 	case err == nil:
 		l.scrub.Passes++

@@ -1,16 +1,18 @@
 package serve
 
 import (
+	"fmt"
 	"testing"
 
+	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
 func TestReturnedMemoryIsKeptWithinHalfTheBudget(t *testing.T) {
 	b := NewBuffers(4 * vstack.MaxChunkSize)
 	var held []*Buffer
-	for range 4 {
-		buf, err := b.Get(t.Context(), vstack.MaxChunkSize)
+	for i := range 4 {
+		buf, err := b.Get(t.Context(), admission.Key(fmt.Sprint(i)), vstack.MaxChunkSize)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,8 +27,8 @@ func TestReturnedMemoryIsKeptWithinHalfTheBudget(t *testing.T) {
 		t.Errorf("%d bytes kept, want half of the budget", b.spare)
 	}
 	kept := 0
-	for range 4 {
-		buf, err := b.Get(t.Context(), vstack.MaxChunkSize)
+	for i := range 4 {
+		buf, err := b.Get(t.Context(), admission.Key(fmt.Sprint(i)), vstack.MaxChunkSize)
 		if err != nil {
 			t.Fatal(err)
 		}

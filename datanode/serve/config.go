@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -17,6 +19,8 @@ import (
 type Config struct {
 	// Addr is HOST:PORT for both UDP and TCP; port 0 takes a free port for both.
 	Addr string
+	// Network opens both listeners; default the operating system.
+	Network network.Network
 	// TLS is the server's configuration; it verifies a client certificate if one is given.
 	TLS *tls.Config
 	// ResetKey outlives the process, so that a restarted store ends old QUIC
@@ -29,10 +33,14 @@ type Config struct {
 	// Logger; default slog.Default.
 	Logger *slog.Logger
 
-	// MaxConns bounds connections over both transports; default 4,096.
+	// MaxConns bounds the connections of each transport; default 4,096.
 	MaxConns int
-	// MaxConnsPerIP bounds connections of one remote address; default 512.
+	// MaxConnsPerIP bounds those of one remote address, of IPv6 its /64; default 512.
 	MaxConnsPerIP int
+	// ProveAbove is how many QUIC handshakes may be under way before a client has to prove
+	// its address first: each costs some hundred KiB, and an address that nobody proved is
+	// nobody's. Default 256.
+	ProveAbove int
 	// MaxStreams bounds the requests that one connection has in flight; default 128.
 	MaxStreams int
 	// MaxHeader bounds a request's header, bytes; default 16 KiB.
@@ -58,8 +66,10 @@ func (c *Config) Validate() error {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	c.Network = network.Or(c.Network, network.OS{})
 	setDefault(&c.MaxConns, 4096)
 	setDefault(&c.MaxConnsPerIP, 512)
+	setDefault(&c.ProveAbove, 256)
 	setDefault(&c.MaxStreams, 128)
 	setDefault(&c.MaxHeader, 16<<10)
 	setDefault(&c.HeaderTimeout, 5*time.Second)
@@ -83,8 +93,14 @@ type ReaderConfig struct {
 	Gate *Gate
 	// Latency keeps the last minute of first-byte times.
 	Latency *Latency
-	// Corrupt is told about each damaged chunk that a read met; it must not block.
-	Corrupt func(vstack.ChunkID)
+	// CorruptPiece is told about each damaged chunk or fragment that a read met; it must not
+	// block.
+	CorruptPiece func(vstack.ChunkID, vstack.Piece)
+	// Rebuild makes a whole chunk of fragments, of which some are here; its bytes are shared.
+	// Default nil: what is not here whole is not found.
+	Rebuild func(context.Context, vstack.Value, vstack.Scheme) ([]byte, error)
+	// Encode makes a fragment of a chunk. Required where Store is Fragments.
+	Encode func(chunk []byte, p vstack.Piece) ([]byte, error)
 	// Registry for metrics; nil for none. Store metrics carry the label store.
 	Registry prometheus.Registerer
 	// DiskReads bounds reads at the disk at once; default 8. Reads in turn have their
@@ -92,6 +108,9 @@ type ReaderConfig struct {
 	DiskReads int
 	// QueueTimeout bounds the wait for memory and for the disk; default 2 s.
 	QueueTimeout time.Duration
+	// BackgroundWait bounds how long a read of the background class waits while there are
+	// others; default 100 ms.
+	BackgroundWait time.Duration
 	// MinRate is the slowest reader that is served, bytes a second; default 64 KiB.
 	MinRate int64
 }
@@ -101,14 +120,18 @@ func (c *ReaderConfig) Validate() error {
 	if c.Store == nil || c.Buffers == nil || c.Gate == nil || c.Latency == nil {
 		return fmt.Errorf("reader of store %s: %w: Store, Buffers, Gate and Latency are required", c.ID, vstack.ErrInvalid)
 	}
-	if c.Corrupt == nil {
-		c.Corrupt = func(vstack.ChunkID) {}
+	if _, ok := c.Store.(Fragments); ok && c.Encode == nil {
+		return fmt.Errorf("reader of store %s: %w: Encode is required for a store of fragments", c.ID, vstack.ErrInvalid)
+	}
+	if c.CorruptPiece == nil {
+		c.CorruptPiece = func(vstack.ChunkID, vstack.Piece) {}
 	}
 	if c.Cache == nil {
 		c.Cache = NewCache(0)
 	}
 	setDefault(&c.DiskReads, 8)
 	setDefault(&c.QueueTimeout, 2*time.Second)
+	setDefault(&c.BackgroundWait, 100*time.Millisecond)
 	setDefault(&c.MinRate, 64<<10)
 	return nil
 }

@@ -2,98 +2,63 @@ package serve
 
 import (
 	"context"
-	"errors"
 	"net"
-	"net/netip"
 	"sync"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/vstack/vstack/internal/admission"
 )
 
-// errTooManyConns refuses a connection; its peer sees a closed or refused connection.
-var errTooManyConns = errors.New("too many connections")
+// maxHandshakes bounds QUIC handshakes under way, and those of one address to an eighth.
+const maxHandshakes = 1024
 
-// connLimiter counts connections of both transports, in all and by remote address.
-type connLimiter struct {
-	max, maxPerIP int
-
-	mu   sync.Mutex // guards all below
-	open int
-	byIP map[netip.Addr]int // bounded by open ≤ max
+// quicConns bounds the QUIC connections of an endpoint. Handshakes count apart: a flood of
+// them does not keep those out that have proved who they are.
+type quicConns struct {
+	conns      *admission.Conns
+	handshakes *admission.Conns
+	proveAbove int
 }
 
-func newConnLimiter(max, maxPerIP int) *connLimiter {
-	return &connLimiter{max: max, maxPerIP: maxPerIP, byIP: make(map[netip.Addr]int)}
+func newQUICConns(max, each, proveAbove int) *quicConns {
+	return &quicConns{admission.NewConns(max, each), admission.NewConns(maxHandshakes, maxHandshakes/8), proveAbove}
 }
 
-// enter counts a connection in, or refuses it. The func it returns counts it out, once.
-func (l *connLimiter) enter(remote net.Addr) (leave func(), err error) {
-	ip := addrOf(remote)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.open >= l.max || l.byIP[ip] >= l.maxPerIP {
-		return nil, errTooManyConns
-	}
-	l.open++
-	l.byIP[ip]++
-	return sync.OnceFunc(func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.open--
-		if l.byIP[ip]--; l.byIP[ip] == 0 {
-			delete(l.byIP, ip)
-		}
-	}), nil
-}
+// proves is quic.Transport's VerifySourceAddress.
+func (q *quicConns) proves(net.Addr) bool { return q.handshakes.Open() >= q.proveAbove }
 
-// quicContext is quic.Transport's ConnContext: it refuses a connection beyond the
-// limits before its handshake costs anything, and counts it out when it ends.
-func (l *connLimiter) quicContext(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
-	leave, err := l.enter(info.RemoteAddr)
+// handshakenKey finds in a connection's context what counts its handshake out.
+type handshakenKey struct{}
+
+// begin is quic.Transport's ConnContext: it refuses a connection beyond the bounds before
+// its handshake costs anything, and counts it out when it ends.
+func (q *quicConns) begin(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
+	handshaken, err := q.handshakes.Enter(info.RemoteAddr)
 	if err != nil {
 		return nil, err
 	}
-	context.AfterFunc(ctx, leave)
-	return ctx, nil
-}
-
-func addrOf(a net.Addr) netip.Addr {
-	switch a := a.(type) {
-	case *net.UDPAddr:
-		return a.AddrPort().Addr().Unmap()
-	case *net.TCPAddr:
-		return a.AddrPort().Addr().Unmap()
+	leave, err := q.conns.Enter(info.RemoteAddr)
+	if err != nil {
+		handshaken()
+		return nil, err
 	}
-	return netip.Addr{} // one bucket for what has no address
+	context.AfterFunc(ctx, func() { handshaken(); leave() })
+	return context.WithValue(ctx, handshakenKey{}, handshaken), nil
 }
 
-// limitedListener applies the limits to TCP.
-type limitedListener struct {
-	net.Listener
-	limits *connLimiter
-}
-
-func (l *limitedListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		leave, err := l.limits.enter(conn.RemoteAddr())
-		if err != nil {
-			_ = conn.Close() // refused; there is nobody to tell
-			continue
-		}
-		return &limitedConn{Conn: conn, leave: leave}, nil
+// handshaken counts a connection's handshake out once it is complete. wg waits for that, or
+// for the connection's end.
+func (q *quicConns) handshaken(conn *quic.Conn, wg *sync.WaitGroup) {
+	done, ok := conn.Context().Value(handshakenKey{}).(func())
+	if !ok {
+		return
 	}
-}
-
-type limitedConn struct {
-	net.Conn
-	leave func()
-}
-
-func (c *limitedConn) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
+	wg.Go(func() {
+		select {
+		case <-conn.HandshakeComplete():
+			done()
+		case <-conn.Context().Done():
+		}
+	})
 }

@@ -14,6 +14,7 @@
 // Invariants:
 //   - no byte of a body leaves before all of its touched blocks passed their checksums,
 //     so a damaged copy is a clean error and never wrong bytes;
-//   - memory for bodies is a budget (Buffers) that requests wait for in turn;
+//   - memory for bodies is a budget (Buffers) that is shared among clients, and requests wait
+//     for it in turn; what stands still gives it back while others wait;
 //   - connections, requests, header sizes and every wait are bounded.
 package serve

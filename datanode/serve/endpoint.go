@@ -13,6 +13,8 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/vstack/vstack/internal/admission"
 )
 
 const (
@@ -27,12 +29,14 @@ const (
 type Endpoint struct {
 	cfg   Config
 	tcp   net.Listener
-	udp   *net.UDPConn
+	udp   net.PacketConn
 	quic  *quic.Transport
 	early *quic.EarlyListener
 	h3    *http3.Server
 	h12   *http.Server
 	tails tails
+	conns *quicConns
+	shake sync.WaitGroup // of handshakes that are awaited
 
 	closeOnce sync.Once
 }
@@ -42,16 +46,18 @@ func Listen(cfg Config) (*Endpoint, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Endpoint{cfg: cfg, tails: tails{conns: map[*quic.Conn]struct{}{}}}
+	e := &Endpoint{cfg: cfg, tails: tails{conns: map[*quic.Conn]*signals{}}}
 	if err := e.bind(); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, err)
 	}
-	limits := newConnLimiter(cfg.MaxConns, cfg.MaxConnsPerIP)
-	e.tcp = &limitedListener{Listener: e.tcp, limits: limits}
+	e.tcp = admission.NewConns(cfg.MaxConns, cfg.MaxConnsPerIP).Listen(e.tcp)
+	e.conns = newQUICConns(cfg.MaxConns, cfg.MaxConnsPerIP, cfg.ProveAbove)
 	// quic-go asks for large buffers itself, and warns when it gets less.
-	_, _ = e.udp.SetReadBuffer(udpBuffer), e.udp.SetWriteBuffer(udpBuffer)
+	if udp, ok := e.udp.(*net.UDPConn); ok {
+		_, _ = udp.SetReadBuffer(udpBuffer), udp.SetWriteBuffer(udpBuffer)
+	}
 	key := quic.StatelessResetKey(cfg.ResetKey)
-	e.quic = &quic.Transport{Conn: e.udp, StatelessResetKey: &key, ConnContext: limits.quicContext}
+	e.quic = &quic.Transport{Conn: e.udp, StatelessResetKey: &key, ConnContext: e.conns.begin, VerifySourceAddress: e.conns.proves}
 	var err error
 	if e.early, err = e.quic.ListenEarly(http3.ConfigureTLSConfig(cfg.TLS), quicConfig(cfg)); err != nil {
 		e.Close()
@@ -61,12 +67,18 @@ func Listen(cfg Config) (*Endpoint, error) {
 		Handler:        e.handler(""),
 		MaxHeaderBytes: cfg.MaxHeader,
 		IdleTimeout:    cfg.IdleTimeout,
-		ConnContext:    e.tails.watch,
+		ConnContext:    e.connected,
 		Logger:         slog.New(slog.DiscardHandler), // its debug lines describe peers' mistakes
 	}
 	_, port, _ := net.SplitHostPort(e.Addr())
 	e.h12 = tcpServer(cfg, e.handler(`h3=":`+port+`"; ma=86400`))
 	return e, nil
+}
+
+// connected is http3.Server's ConnContext.
+func (e *Endpoint) connected(ctx context.Context, conn *quic.Conn) context.Context {
+	e.conns.handshaken(conn, &e.shake)
+	return e.tails.watch(ctx, conn)
 }
 
 // Addr is HOST:PORT of both listeners.
@@ -79,6 +91,8 @@ func (e *Endpoint) Serve(ctx context.Context) error {
 	broken := make(chan error, 2) // one a listener
 	wg.Go(func() { broken <- e.h3.ServeListener(e.early) })
 	wg.Go(func() { broken <- e.h12.ServeTLS(e.tcp, "", "") })
+	quiet, stop := context.WithCancel(ctx)
+	wg.Go(func() { e.tails.closeQuiet(quiet, e.cfg.IdleTimeout) })
 
 	var err error
 	select {
@@ -86,8 +100,10 @@ func (e *Endpoint) Serve(ctx context.Context) error {
 	case err = <-broken:
 		err = fmt.Errorf("serve %s: %w", e.Addr(), err)
 	}
+	stop()
 	e.shutdown()
 	wg.Wait()
+	e.shake.Wait() // their connections are closed
 	return err
 }
 
@@ -140,17 +156,14 @@ func (e *Endpoint) bind() error {
 		return err
 	}
 	for try := 0; ; try++ {
-		tcp, err := net.Listen("tcp", e.cfg.Addr)
+		tcp, err := e.cfg.Network.Listen(context.Background(), "tcp", e.cfg.Addr)
 		if err != nil {
 			return err
 		}
-		taken := tcp.Addr().(*net.TCPAddr)
-		udpAddr, err := net.ResolveUDPAddr("udp", net.JoinHostPort(host, strconv.Itoa(taken.Port)))
-		if err == nil {
-			if e.udp, err = net.ListenUDP("udp", udpAddr); err == nil {
-				e.tcp = tcp
-				return nil
-			}
+		taken := strconv.Itoa(tcp.Addr().(*net.TCPAddr).Port)
+		if e.udp, err = e.cfg.Network.ListenPacket(context.Background(), "udp", net.JoinHostPort(host, taken)); err == nil {
+			e.tcp = tcp
+			return nil
 		}
 		_ = tcp.Close()
 		if port != "0" || try == portTries {

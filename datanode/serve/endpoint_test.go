@@ -34,6 +34,8 @@ type memory struct {
 	chunks  map[vstack.ChunkID][]byte
 	damaged map[vstack.ChunkID]bool
 	block   chan struct{} // reads wait for it while it is not nil
+	broken  bool          // reads panic
+	reads   int
 }
 
 func newMemory() *memory {
@@ -49,6 +51,13 @@ func (m *memory) put(n int) (vstack.ChunkID, []byte) {
 	defer m.mu.Unlock()
 	m.chunks[id] = b
 	return id, b
+}
+
+// waiting counts the reads that came to the disk.
+func (m *memory) waiting() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reads
 }
 
 // hold lets reads wait from now on.
@@ -67,8 +76,9 @@ func (m *memory) Size(id vstack.ChunkID) (uint32, bool) {
 
 func (m *memory) ReadAt(ctx context.Context, id vstack.ChunkID, p []byte, off int64) (int, error) {
 	m.mu.Lock()
+	m.reads++
 	b, ok := m.chunks[id]
-	bad, block := m.damaged[id], m.block
+	bad, block, broken := m.damaged[id], m.block, m.broken
 	m.mu.Unlock()
 	if block != nil {
 		select {
@@ -78,6 +88,8 @@ func (m *memory) ReadAt(ctx context.Context, id vstack.ChunkID, p []byte, off in
 		}
 	}
 	switch {
+	case broken:
+		panic("a fault of the program")
 	case !ok:
 		return 0, vstack.ErrNotFound
 	case bad:
@@ -125,7 +137,7 @@ func newRig(t *testing.T, tune func(*Config, *ReaderConfig)) *rig {
 		Logger: slog.New(slog.DiscardHandler), Grace: 3 * time.Second,
 	}
 	rc := ReaderConfig{ID: r.id, Store: r.store, Buffers: NewBuffers(64 << 20), Latency: NewLatency(),
-		Corrupt: func(id vstack.ChunkID) { r.corrupt <- id }}
+		CorruptPiece: func(id vstack.ChunkID, _ vstack.Piece) { r.corrupt <- id }}
 	cfg.Gate = NewGate(64)
 	if tune != nil {
 		tune(&cfg, &rc)
@@ -134,23 +146,16 @@ func newRig(t *testing.T, tune func(*Config, *ReaderConfig)) *rig {
 	if r.reader, err = NewReader(rc); err != nil {
 		t.Fatal(err)
 	}
-	routes := []wire.Route{{Method: "GET", Path: "/v1/chunks/{sha256}"}, {Method: "HEAD", Path: "/v1/chunks/{sha256}"}, {Method: "PUT", Path: "/v1/whoami"}}
+	routes := []wire.Route{{Method: "GET", Path: "/v1/chunks/{sha256}"}, {Method: "HEAD", Path: "/v1/chunks/{sha256}"}, {Method: "PUT", Path: "/v1/whoami", Roles: vstack.RoleAdmin}, {Method: "GET", Path: livez}}
 	cfg.Handler = NewRouter(routes, map[string]http.Handler{
 		"GET /v1/chunks/{sha256}":  r.reader,
 		"HEAD /v1/chunks/{sha256}": r.reader,
+		"GET " + livez:             http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }),
 		"PUT /v1/whoami": http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if err := Handshaken(req); err != nil {
-				wire.WriteError(w, err)
-				return
-			}
-			peer, err := identity.RequirePeer(req, identity.RoleAdmin)
-			if err != nil {
-				wire.WriteError(w, err)
-				return
-			}
+			peer, _ := identity.PeerOf(req.TLS)
 			_, _ = io.WriteString(w, peer.ID)
 		}),
-	})
+	}, nil)
 	if r.endpoint, err = Listen(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -392,7 +397,7 @@ func TestMemoryBudgetMakesReadersWait(t *testing.T) {
 		rc.QueueTimeout = 50 * time.Millisecond
 	})
 	id, _ := r.store.put(vstack.MaxChunkSize)
-	held, err := r.reader.cfg.Buffers.Get(t.Context(), vstack.MaxChunkSize)
+	held, err := r.reader.cfg.Buffers.Get(t.Context(), "a test", vstack.MaxChunkSize)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -415,8 +420,10 @@ func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
 	r := newRig(t, func(c *Config, _ *ReaderConfig) { c.MaxConnsPerIP = 1 })
 	id, _ := r.store.put(100)
 	first := r.client1(t, "HTTP/2.0", r.client.ClientTLS())
-	if resp, _ := r.get(t, first, "GET", "/v1/chunks/"+id.String(), nil); resp.StatusCode != 200 {
-		t.Fatalf("got %d", resp.StatusCode)
+	for _, c := range []*http.Client{first, r.client1(t, "HTTP/3.0", r.client.ClientTLS())} { // each transport has its own
+		if resp, _ := r.get(t, c, "GET", "/v1/chunks/"+id.String(), nil); resp.StatusCode != 200 {
+			t.Fatalf("got %d", resp.StatusCode)
+		}
 	}
 	for _, proto := range []string{"HTTP/2.0", "HTTP/3.0"} {
 		if resp, err := r.client1(t, proto, r.client.ClientTLS()).Get(r.url + "/v1/chunks/" + id.String()); err == nil {
@@ -425,7 +432,7 @@ func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
 		}
 	}
 	first.CloseIdleConnections()
-	next := r.client1(t, "HTTP/3.0", r.client.ClientTLS())
+	next := r.client1(t, "HTTP/2.0", r.client.ClientTLS())
 	waitFor(t, func() bool {
 		resp, err := next.Get(r.url + "/v1/chunks/" + id.String())
 		if err != nil {

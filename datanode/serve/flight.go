@@ -58,13 +58,20 @@ func (f *flights) leave(fl *flight) {
 	}
 }
 
+// fly reads for all who joined. It lands also when the read panics, which net/http
+// survives: everybody who wants the chunk would wait for it for ever.
+func (r *Reader) fly(ctx context.Context, id vstack.ChunkID, fl *flight, whole span) {
+	defer r.flights.land(id, fl)
+	fl.err = fmt.Errorf("read chunk %s: %w: the read did not end", id.Short(), vstack.ErrInternal)
+	// Others rely on it, so the leader's client may not cut it short.
+	fl.buf, fl.waited, fl.err = r.read(context.WithoutCancel(ctx), id, vstack.Piece{}, whole)
+}
+
 // readShared is read for a whole chunk; leave gives the bytes back.
 func (r *Reader) readShared(ctx context.Context, id vstack.ChunkID, whole span) (body []byte, leave func(), waited time.Duration, err error) {
 	fl, lead := r.flights.join(id)
 	if lead {
-		// Others rely on it, so the leader's client may not cut it short.
-		fl.buf, fl.waited, fl.err = r.read(context.WithoutCancel(ctx), id, whole)
-		r.flights.land(id, fl)
+		r.fly(ctx, id, fl, whole)
 	} else {
 		select {
 		case <-fl.landed:

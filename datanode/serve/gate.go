@@ -2,34 +2,57 @@ package serve
 
 import (
 	"context"
-	"fmt"
+	"net/http"
 	"sync/atomic"
 	"time"
 
-	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/admission"
+	"github.com/vstack/vstack/internal/identity"
 )
 
 // Gate counts the requests in flight of one store and refuses those beyond a bound,
-// so that overload is told at once and not by ever longer answers.
+// so that overload is told at once and not by ever longer answers. An eighth of the bound is
+// kept for those who have none in flight. Hosts have a bound of their own, as large: strangers
+// do not keep a cluster from repairing itself.
 type Gate struct {
-	limit int64
-	busy  atomic.Int64
+	others, hosts *admission.Budget
+	busy          atomic.Int64
 }
 
-// NewGate bounds the requests in flight to limit.
-func NewGate(limit int) *Gate { return &Gate{limit: int64(limit)} }
+// NewGate bounds the requests in flight of hosts, and of others, to limit each.
+func NewGate(limit int) *Gate {
+	of := func() *admission.Budget { return admission.NewBudget("requests in flight", int64(limit)) }
+	return &Gate{others: of(), hosts: of()}
+}
 
-// Enter counts a request in; each success needs one Leave.
-func (g *Gate) Enter() error {
-	if n := g.busy.Add(1); n > g.limit {
-		g.busy.Add(-1)
-		return fmt.Errorf("%w: %d requests in flight", vstack.ErrUnavailable, n-1)
+// passage is a request's way through the gate.
+type passage struct {
+	gate   *Gate
+	budget *admission.Budget
+	key    admission.Key
+}
+
+func (g *Gate) of(r *http.Request) passage {
+	p, ok := identity.PeerOf(r.TLS)
+	if ok && p.Role == identity.RoleHost {
+		return passage{g, g.hosts, admission.KeyOf(r)}
 	}
+	return passage{g, g.others, admission.KeyOf(r)}
+}
+
+// enter counts the request in; each success needs one leave.
+func (p passage) enter() error {
+	if err := p.budget.TryAcquire(p.key, 1); err != nil {
+		return err
+	}
+	p.gate.busy.Add(1)
 	return nil
 }
 
-// Leave counts a request out.
-func (g *Gate) Leave() { g.busy.Add(-1) }
+func (p passage) leave() {
+	p.gate.busy.Add(-1)
+	p.budget.Release(p.key, 1)
+}
 
 // Busy is the number of requests in flight.
 func (g *Gate) Busy() int { return int(g.busy.Load()) }

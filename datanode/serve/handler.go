@@ -11,11 +11,14 @@ import (
 // reaches the port, and no cookie is ever looked at.
 var (
 	anyOrigin     = []string{"*"}
-	exposedHeader = []string{"Accept-Ranges, Content-Length, Content-Range, ETag, Retry-After, Server-Timing, " + wire.HeaderStore}
+	exposedHeader = []string{"Accept-Ranges, Content-Length, Content-Range, ETag, Retry-After, Server-Timing, " + wire.HeaderFragments + ", " + wire.HeaderLeaves + ", " + wire.HeaderStore}
 	corsMethods   = []string{"GET, HEAD, OPTIONS"}
-	corsHeaders   = []string{"Range, If-Range, If-None-Match, Priority"}
+	corsHeaders   = []string{"Range, If-Range, If-None-Match, Priority, " + wire.HeaderFragments + ", " + wire.HeaderLeaves}
 	corsMaxAge    = []string{"86400"}
 )
+
+// livez is never refused.
+const livez = "/livez"
 
 // handler is what comes before every route: limits, deadlines and the headers that
 // all answers carry. altSvc is empty on QUIC.
@@ -45,11 +48,20 @@ func (e *Endpoint) handler(altSvc string) http.Handler {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		if err := gate.Enter(); err != nil {
+		if s, ok := r.Context().Value(signalsKey{}).(*signals); ok {
+			s.served(1)
+			defer s.served(-1)
+		}
+		if r.URL.Path == livez { // it says that the process lives, however much it has to do
+			next.ServeHTTP(w, r)
+			return
+		}
+		of := gate.of(r)
+		if err := of.enter(); err != nil {
 			wire.WriteError(w, err)
 			return
 		}
-		defer gate.Leave()
+		defer of.leave()
 		next.ServeHTTP(w, r)
 	})
 }

@@ -18,6 +18,7 @@ type readMetrics struct {
 	corrupt      prometheus.Counter
 	errors       *prometheus.CounterVec
 	cut, cached  prometheus.Counter
+	behind       prometheus.Counter
 }
 
 func newReadMetrics(reg prometheus.Registerer, store vstack.StoreID, gate *Gate) (*readMetrics, error) {
@@ -34,13 +35,14 @@ func newReadMetrics(reg prometheus.Registerer, store vstack.StoreID, gate *Gate)
 		corrupt: prometheus.NewCounter(prometheus.CounterOpts(name("read_corrupt_total", "Reads that met a damaged block."))),
 		cut:     prometheus.NewCounter(prometheus.CounterOpts(name("read_aborted_total", "Answers that their reader did not take to the end."))),
 		cached:  prometheus.NewCounter(prometheus.CounterOpts(name("read_cached_total", "Reads answered from memory."))),
+		behind:  prometheus.NewCounter(prometheus.CounterOpts(name("read_behind_total", "Reads of the background class that waited for others."))),
 		errors:  prometheus.NewCounterVec(prometheus.CounterOpts(name("read_errors_total", "Reads answered with an error.")), []string{"code"}),
 	}
 	if reg == nil {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.firstByte, m.corrupt, m.cut, m.cached, m.errors,
+		m.firstByte, m.corrupt, m.cut, m.cached, m.behind, m.errors,
 		prometheus.NewCounterFunc(prometheus.CounterOpts(name("reads_total", "Reads answered with bytes.")),
 			func() float64 { return float64(m.reads.Load()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts(name("read_bytes_total", "Bytes of chunks sent to readers.")),

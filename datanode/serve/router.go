@@ -1,26 +1,32 @@
 package serve
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"path"
 	"strings"
 
+	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
 
-// Router serves a table of routes and answers everything else with a problem.
+// Router serves a table of routes, each to the roles of its row, and answers everything
+// else with a problem.
 type Router struct {
 	mux     *http.ServeMux
 	methods []string // that any route has
+	refuse  func(http.ResponseWriter, error)
 }
 
 // NewRouter gives every route of the table its handler, by "METHOD /path"; a table and
-// handlers that do not match are a programmer's error and panic.
-func NewRouter(routes []wire.Route, handlers map[string]http.Handler) *Router {
-	r := &Router{mux: http.NewServeMux()}
+// handlers that do not match are a programmer's error and panic. Who has none of a route's
+// roles is told so by refuse; nil is wire.WriteError.
+func NewRouter(routes []wire.Route, handlers map[string]http.Handler, refuse func(http.ResponseWriter, error)) *Router {
+	if refuse == nil {
+		refuse = wire.WriteError
+	}
+	r := &Router{mux: http.NewServeMux(), refuse: refuse}
 	seen := map[string]bool{}
 	for _, route := range routes {
 		key := route.Method + " " + route.Path
@@ -33,7 +39,7 @@ func NewRouter(routes []wire.Route, handlers map[string]http.Handler) *Router {
 			delete(handlers, key)
 			continue
 		}
-		r.mux.Handle(key, h)
+		r.mux.Handle(key, r.guarded(route.Roles, h))
 		delete(handlers, key)
 		if !seen[route.Method] {
 			seen[route.Method] = true
@@ -44,6 +50,28 @@ func NewRouter(routes []wire.Route, handlers map[string]http.Handler) *Router {
 		panic("serve: handler without a route: " + key)
 	}
 	return r
+}
+
+// guarded lets the roles of a route in. A request that rode on 0-RTT may be a replay, so that
+// the client has to prove its certificate's key first.
+func (r *Router) guarded(roles vstack.Roles, h http.Handler) http.Handler {
+	if roles == 0 {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		err := wire.SameOrigin(req)
+		if err == nil {
+			err = Handshaken(req)
+		}
+		if err == nil {
+			_, err = identity.RequirePeer(req, roles)
+		}
+		if err != nil {
+			r.refuse(w, err)
+			return
+		}
+		h.ServeHTTP(w, req)
+	})
 }
 
 // ServeHTTP refuses a path that is not in its plain form before it looks for a route:
@@ -66,13 +94,8 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	wire.WriteError(w, fmt.Errorf("%s: %w", clip(p), vstack.ErrNotFound))
 }
 
-// refuseMethod answers 405, which no sentinel maps to: only a router can say it.
 func refuseMethod(w http.ResponseWriter, req *http.Request) {
-	p := wire.ProblemOf(fmt.Errorf("%s %s: %w: method not allowed", clip(req.Method), clip(req.URL.Path), vstack.ErrInvalid))
-	p.Status = http.StatusMethodNotAllowed
-	w.Header().Set("Content-Type", wire.ProblemType)
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the peer may be gone; there is nobody else to tell
+	wire.WriteError(w, fmt.Errorf("%s %s: %w", clip(req.Method), clip(req.URL.Path), vstack.ErrMethod))
 }
 
 func (r *Router) allowed(req *http.Request) []string {

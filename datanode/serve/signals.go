@@ -21,13 +21,28 @@ type signalsKey struct{}
 type signals struct {
 	conn *quic.Conn
 
-	mu         sync.Mutex // guards sent and lost
+	mu         sync.Mutex // guards all below
 	sent, lost uint64     // at the previous header
+	serving    int        // requests
+	last       time.Time  // that one began or ended
 }
 
-// withSignals is http3.Server's ConnContext.
-func withSignals(ctx context.Context, conn *quic.Conn) context.Context {
-	return context.WithValue(ctx, signalsKey{}, &signals{conn: conn})
+// served counts requests that are being served: by 1, and by -1 at their end.
+func (s *signals) served(by int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serving += by
+	s.last = time.Now()
+}
+
+// quietFor is how long nothing has been served.
+func (s *signals) quietFor() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serving > 0 {
+		return 0
+	}
+	return time.Since(s.last)
 }
 
 func (s *signals) handshaken(r *http.Request) error {
@@ -45,18 +60,18 @@ func (s *signals) handshaken(r *http.Request) error {
 type response struct {
 	signals    *signals // nil without QUIC
 	busy       int
-	disk       time.Duration
+	waited     took
 	sent, lost uint64 // at the header
 }
 
-func startResponse(ctx context.Context, busy int, disk time.Duration) response {
+func startResponse(ctx context.Context, busy int, waited took) response {
 	s, _ := ctx.Value(signalsKey{}).(*signals)
-	return response{signals: s, busy: busy, disk: disk}
+	return response{signals: s, busy: busy, waited: waited}
 }
 
 // header describes the connection before the body leaves.
 func (t *response) header() string {
-	out := wire.ServerTiming{Busy: t.busy, Disk: t.disk}
+	out := wire.ServerTiming{Busy: t.busy, Disk: t.waited.disk, Decode: t.waited.decode}
 	if t.signals != nil {
 		stats := t.signals.conn.ConnectionStats()
 		t.sent, t.lost = stats.PacketsSent, stats.PacketsLost
@@ -78,7 +93,7 @@ func (t *response) trailer(busy int) string {
 	return wire.ServerTiming{
 		RTT: stats.SmoothedRTT, Cwnd: stats.CongestionWindow,
 		Sent: since(stats.PacketsSent, t.sent), Lost: since(stats.PacketsLost, t.lost),
-		Busy: busy, Disk: t.disk,
+		Busy: busy, Disk: t.waited.disk, Decode: t.waited.decode,
 	}.String()
 }
 

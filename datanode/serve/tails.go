@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 )
 
 const (
@@ -25,20 +26,50 @@ const (
 // taken its answer, which may be a congestion window or more before the peer has it.
 type tails struct {
 	mu    sync.Mutex
-	conns map[*quic.Conn]struct{}
+	conns map[*quic.Conn]*signals
 }
 
-// watch is http3.Server's ConnContext.
+// watch follows a connection until it ends.
 func (t *tails) watch(ctx context.Context, conn *quic.Conn) context.Context {
+	s := &signals{conn: conn}
+	s.served(0)
 	t.mu.Lock()
-	t.conns[conn] = struct{}{}
+	t.conns[conn] = s
 	t.mu.Unlock()
 	context.AfterFunc(conn.Context(), func() {
 		t.mu.Lock()
 		delete(t.conns, conn)
 		t.mu.Unlock()
 	})
-	return withSignals(ctx, conn)
+	return context.WithValue(ctx, signalsKey{}, s)
+}
+
+// quietLook is how often connections are looked at on which nothing is served.
+const quietLook = 5 * time.Second
+
+// closeQuiet closes the connections on which no request was served for a while, until ctx
+// ends. The library does not close one with a stream on it, whose header may never end.
+func (t *tails) closeQuiet(ctx context.Context, idle time.Duration) {
+	look := time.NewTicker(min(idle, quietLook))
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+		var quiet []*quic.Conn
+		t.mu.Lock()
+		for conn, s := range t.conns {
+			if s.quietFor() > idle {
+				quiet = append(quiet, conn)
+			}
+		}
+		t.mu.Unlock()
+		for _, conn := range quiet {
+			_ = conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "idle") // it may have ended
+		}
+	}
 }
 
 // sent is what each open connection has sent so far, and how long to look on for more.

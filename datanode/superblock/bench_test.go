@@ -170,7 +170,7 @@ func generate(tb testing.TB, dir string, files, records int) {
 	closeStore(tb, s)
 	lsn := vstack.LSN(0)
 	for f := range files {
-		h := format.FileHeader{ID: uint32(f + 1), Store: id, Salt: uint64(f) * 977, Base: lsn}
+		h := format.FileHeader{Version: format.V1, ID: uint32(f + 1), Store: id, Salt: uint64(f) * 977, Base: lsn}
 		file, err := vfs.OS{}.Create(filepath.Join(dir, fileName(h.ID)))
 		if err != nil {
 			tb.Fatal(err)
@@ -181,9 +181,9 @@ func generate(tb testing.TB, dir string, files, records int) {
 			rec := voted([]byte{1}, slotOf(byte(f/100), uint32(lsn)), 0)
 			rec.Data, rec.Value = nil, vstack.Value{Chunk: benchID(int(lsn)), Size: vstack.ChunkSize}
 			off := format.Align(sb.end, format.GroupAlign)
-			hd := format.Header{Record: rec, DataLen: vstack.ChunkSize, LSN: lsn, Group: off, BatchCount: 1, Flags: format.FlagGroupEnd, Salt: h.Salt}
-			b := make([]byte, format.HeaderLen(hd.DataLen))
-			hd.Encode(b, make([]uint32, vstack.ChunkSize/vstack.BlockSize))
+			hd := format.Header{Version: format.V1, Record: rec, DataLen: vstack.ChunkSize, LSN: lsn, Group: off, BatchCount: 1, Flags: format.FlagGroupEnd, Salt: h.Salt}
+			b := make([]byte, format.Shape{Version: format.V1, Data: hd.DataLen}.HeaderLen())
+			hd.Encode(b, make([]uint32, vstack.ChunkSize/vstack.BlockSize), nil)
 			if _, err := file.WriteAt(b, off); err != nil {
 				tb.Fatal(err)
 			}

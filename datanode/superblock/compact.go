@@ -1,13 +1,15 @@
 package superblock
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/vstack/vstack/datanode/superblock/batch"
+	"github.com/vstack/vstack/datanode/superblock/chunk"
 	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/datanode/superblock/garbage"
 	"github.com/vstack/vstack/datanode/superblock/index"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -20,36 +22,51 @@ type CompactReport struct {
 	Kept  int   `json:"kept"`  // files that stay because what counts in them cannot all be read
 }
 
-// Compact frees the space of sealed files of which at least GarbageRatio is garbage:
-// it appends what counts to the log again, under its old LSN, and removes the file
-// when the copies are durable. At any crash each record is in the old file, in the
-// new one or in both, and of two with one LSN either will do. Records of state move
-// like bytes; a tombstone moves as long as an older record that it buries is in
-// another file.
+// Compact brings what sealed files take down to the live bytes and Overhead: it takes the
+// files with the most garbage first, appends what counts in them to the log again, under
+// its old LSN, and removes the file when the copies are durable. At any crash each record
+// is in the old file, in the new one or in both, and of two with one LSN either will do.
+// Records of state move like bytes; a tombstone moves as long as an older record that it
+// buries is in another file.
 //
-// It takes files worst first, yields to appends between records, and returns early
-// with ctx's error. One runs at a time. ErrDiskFull: the reserve is used up.
+// It yields to appends between batches, and returns early with ctx's error. One runs at a
+// time. ErrDiskFull: the reserve is used up.
 func (s *Store) Compact(ctx context.Context) (CompactReport, error) {
 	s.maintain.Lock()
 	defer s.maintain.Unlock()
 	var report CompactReport
-	for _, id := range s.garbageFiles() {
-		if err := s.compactable(ctx); err != nil {
-			return report, fmt.Errorf("compact: %w", err)
+	done := map[uint32]bool{}
+	// What moves fills the active file, which is sealed then with garbage of its own, and
+	// has the others be judged anew. Files that begin meanwhile are for the next time.
+	newest := slices.Max(append(s.fileIDs(), 0))
+	for {
+		ids := slices.DeleteFunc(s.garbageFiles(), func(id uint32) bool { return done[id] || id > newest })
+		if len(ids) == 0 {
+			return report, nil
 		}
-		err := s.compactFile(ctx, id, &report)
-		if errors.Is(err, vstack.ErrCorrupt) {
-			// Not even the records' headers can all be read: the file stays, and must not
-			// keep the others from being compacted.
-			s.cfg.Logger.Warn("superblock is too damaged to compact", "store", s.id, "file", fileName(id), "err", err)
-			report.Kept++
-			continue
-		}
-		if err != nil {
-			return report, fmt.Errorf("compact %s: %w", fileName(id), err)
+		for _, id := range ids {
+			done[id] = true
+			if err := s.compactOne(ctx, id, &report); err != nil {
+				return report, fmt.Errorf("compact %s: %w", fileName(id), err)
+			}
 		}
 	}
-	return report, nil
+}
+
+// compactOne is compactFile for a file that may be damaged.
+func (s *Store) compactOne(ctx context.Context, id uint32, report *CompactReport) error {
+	err := s.compactable(ctx)
+	if err == nil {
+		err = s.compactFile(ctx, id, report)
+	}
+	if errors.Is(err, vstack.ErrCorrupt) {
+		// Not even the records' headers can all be read: the file stays, and must not keep
+		// the others from being compacted.
+		s.cfg.Logger.Warn("superblock is too damaged to compact", "store", s.id, "file", fileName(id), "err", err)
+		report.Kept++
+		return nil
+	}
+	return err
 }
 
 // compactable reports why compaction cannot go on.
@@ -65,26 +82,18 @@ func (s *Store) compactable(ctx context.Context) error {
 
 // garbageFiles lists the files worth compacting, worst first.
 func (s *Store) garbageFiles() []uint32 {
+	st := s.Stats()
+	overhead := garbage.Overhead(s.cfg.Overhead, st.Free, st.Capacity, s.cfg.SuperblockSize)
 	s.ix.RLock()
 	defer s.ix.RUnlock()
-	type candidate struct {
-		id   uint32
-		live float64
-	}
-	var found []candidate
+	var files []garbage.File
 	for id, b := range s.files {
-		u := s.ix.Usage(id)
-		live := float64(u.Live+u.Tombs) / float64(b.size)
-		if b.sealed && !b.damaged && (b.rewrite || 1-live >= s.cfg.GarbageRatio) {
-			found = append(found, candidate{id, live})
+		if b.sealed && !b.damaged {
+			u := s.ix.Usage(id)
+			files = append(files, garbage.File{ID: id, Size: b.size, Live: u.Live + u.Tombs, Records: b.count, Entry: b.version.EntryLen(), Rewrite: b.rewrite})
 		}
 	}
-	slices.SortFunc(found, func(a, b candidate) int { return cmp.Or(cmp.Compare(a.live, b.live), cmp.Compare(a.id, b.id)) })
-	ids := make([]uint32, len(found))
-	for i, c := range found {
-		ids[i] = c.id
-	}
-	return ids
+	return garbage.Choose(files, overhead, s.cfg.GarbageRatio)
 }
 
 // compactFile moves what counts out of one file and removes it.
@@ -143,24 +152,30 @@ func (s *Store) removeFile(b *superblock) error {
 	return b.release()
 }
 
-// mover appends records of file b anew: chunks one by one, small records in batches.
+// mover appends records of file b anew, in batches: each group of the log starts on a page
+// of its own, so that records which move one by one would make garbage of their own.
 type mover struct {
 	s     *Store
 	b     *superblock
-	small []Record
+	recs  []Record
 	lsns  []vstack.LSN
+	bytes int // of data in recs
 	moved int64
-	bad   bool // a live chunk could not be read: the file stays
+	bad   bool // a live piece could not be read: the file stays
 }
 
-// maxSmall bounds a batch of small records.
-const maxSmall = 128
+// A batch of moved records is bounded by their number and by the bytes of their data, of
+// which a single piece may have more: by maxMovedBytes, and an eighth of a file.
+const (
+	maxMoved      = 128
+	maxMovedBytes = 2 << 20
+)
 
 // consider moves what counts of one record.
 func (m *mover) consider(ctx context.Context, h *format.Header, off int64, keepers map[vstack.LSN]bool) error {
 	m.s.ix.RLock()
 	p := m.s.ix.Live(h, m.b.id)
-	e, _ := m.s.ix.Chunk(h.Value.Chunk)
+	e, _ := m.s.ix.Piece(h.Value.Chunk, h.Piece)
 	m.s.ix.RUnlock()
 	rec := h.Record
 	switch {
@@ -169,54 +184,58 @@ func (m *mover) consider(ctx context.Context, h *format.Header, off int64, keepe
 		return nil
 	case p.Bytes:
 		rec.Voted = p.State
-		return m.moveChunk(ctx, rec, h, off)
+		if ok, err := m.load(&rec, e); err != nil || !ok {
+			return err
+		}
 	case p.State && h.Kind == KindChunk:
 		rec.Kind, rec.Voted = KindVote, false
 	case !p.State && !keepers[h.LSN]:
 		return nil
 	}
-	m.small, m.lsns = append(m.small, rec), append(m.lsns, h.LSN)
-	if len(m.small) < maxSmall {
-		return nil
+	if len(m.recs) == maxMoved || int64(m.bytes+len(rec.Data)) > min(maxMovedBytes, m.s.cfg.SuperblockSize/8) {
+		if err := m.flush(ctx); err != nil {
+			return err
+		}
 	}
-	return m.flush(ctx)
+	m.recs, m.lsns, m.bytes = append(m.recs, rec), append(m.lsns, h.LSN), m.bytes+len(rec.Data)
+	return nil
 }
 
-func (m *mover) moveChunk(ctx context.Context, rec Record, h *format.Header, off int64) error {
-	r := &chunkReader{id: h.Value.Chunk, b: m.b, entry: index.NewEntry(h.LSN, m.b.id, off, h.DataLen)}
-	defer r.putTable()
-	data := make([]byte, 0, h.DataLen)
-	err := r.verify(make([]byte, min(int64(h.DataLen), readStep)), func(p []byte) error {
+// load reads a piece's data and leaf table; false if it is bad.
+func (m *mover) load(rec *Record, e index.Entry) (ok bool, err error) {
+	r := m.b.reader(rec.Value.Chunk, e)
+	defer r.Close()
+	data := make([]byte, 0, e.DataLen())
+	err = r.Verify(make([]byte, min(int64(e.DataLen()), chunk.Step)), func(p []byte) error {
 		data = append(data, p...)
 		return nil
 	})
 	if err != nil { // kept, reported, not served: a peer's copy will replace it
 		m.bad = true
 		m.s.markBad(r, err)
-		return nil
+		return false, nil
 	}
 	rec.Data = data
-	return m.submit(ctx, []Record{rec}, []vstack.LSN{h.LSN})
+	switch {
+	case !e.Piece().IsChunk():
+		rec.Leaves, err = m.s.leavesOf(r) // as it came: the fragment alone does not make it
+	case m.s.appends() >= format.V2: // what a copy says of its bytes is made of its bytes
+		rec.Leaves = vstack.LeavesOf(data)
+	}
+	return err == nil, err
 }
 
+// flush appends what was gathered, as one batch.
 func (m *mover) flush(ctx context.Context) error {
-	if len(m.small) == 0 {
+	if len(m.recs) == 0 {
 		return nil
 	}
-	err := m.submit(ctx, m.small, m.lsns)
-	m.small, m.lsns = m.small[:0], m.lsns[:0]
-	return err
-}
-
-func (m *mover) submit(ctx context.Context, recs []Record, lsns []vstack.LSN) error {
-	r := &request{recs: make([]staged, len(recs)), class: classMove, from: m.b.id, ready: make(chan struct{})}
-	for i := range recs {
-		r.stage(i, recs[i], lsns[i])
-	}
+	r := &request{Batch: batch.New(m.recs, m.lsns), class: classMove, from: m.b.id, ready: make(chan struct{})}
 	if err := m.s.submit(ctx, r); err != nil {
 		return err
 	}
-	m.moved += r.len
+	m.moved += r.Len
+	m.recs, m.lsns, m.bytes = m.recs[:0], m.lsns[:0], 0
 	return nil
 }
 

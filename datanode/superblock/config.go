@@ -29,8 +29,11 @@ type Config struct {
 	// promises: chunks are refused with ErrDiskFull before it is touched. Default one
 	// superblock.
 	Reserve int64
+	// Overhead is how many bytes of garbage Compact leaves in sealed files for each live
+	// one; default 0.1. While space is short (see Stats) it leaves none.
+	Overhead float64
 	// GarbageRatio is the part of a sealed file that must be garbage before Compact
-	// rewrites it; default 0.5.
+	// rewrites it, however much there is in all; default 1/64.
 	GarbageRatio float64
 	// QueueLength bounds the appends that wait for a group; default 256.
 	QueueLength int
@@ -61,7 +64,10 @@ func (c Config) withDefaults() Config {
 		c.Reserve = c.SuperblockSize
 	}
 	if c.GarbageRatio == 0 {
-		c.GarbageRatio = 0.5
+		c.GarbageRatio = 1.0 / 64
+	}
+	if c.Overhead == 0 {
+		c.Overhead = 0.1
 	}
 	if c.QueueLength == 0 {
 		c.QueueLength = 256
@@ -101,6 +107,8 @@ func (c Config) Validate() error {
 			vstack.ErrInvalid, c.Capacity, c.SuperblockSize, c.Reserve)
 	case c.GarbageRatio <= 0 || c.GarbageRatio > 1:
 		return fmt.Errorf("superblock config: %w: GarbageRatio %g, want 0 < ratio ≤ 1", vstack.ErrInvalid, c.GarbageRatio)
+	case c.Overhead < 0 || c.Overhead > 10:
+		return fmt.Errorf("superblock config: %w: Overhead %g, want 0 < overhead ≤ 10", vstack.ErrInvalid, c.Overhead)
 	case c.QueueLength < 1 || c.GroupBytes < 1:
 		return fmt.Errorf("superblock config: %w: QueueLength %d, GroupBytes %d, want both positive", vstack.ErrInvalid, c.QueueLength, c.GroupBytes)
 	}

@@ -35,6 +35,7 @@ func scale(t *testing.T) int {
 // that changes it, again and again, and checks what each such machine comes back with.
 type crashRun struct {
 	t     *testing.T
+	mu    sync.Mutex // the next file is made beside the append in flight
 	rng   *rand.Rand // of the workload
 	chaos *rand.Rand // of the crashes
 	cfg   Config
@@ -59,6 +60,8 @@ func newCrashRun(t *testing.T, seed uint64, every int) *crashRun {
 
 // boundary is called before each write, sync, rename and so on.
 func (r *crashRun) boundary(op, name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.seen++; r.seen%r.every != 0 || r.t.Failed() {
 		return
 	}
@@ -116,11 +119,16 @@ func (r *crashRun) check(disk *vfs.Crash) string {
 }
 
 func (r *crashRun) append(s *Store, recs []Record) {
+	r.mu.Lock()
 	r.pending = r.acked.with(recs)
+	r.mu.Unlock()
 	if _, err := s.Append(context.Background(), recs...); err != nil {
 		r.t.Fatalf("append: %v", err)
 	}
+	s.ahead.Wait() // one thing at a time, so that a seed is a run
+	r.mu.Lock()
 	r.acked, r.pending = r.pending, nil
+	r.mu.Unlock()
 }
 
 func (r *crashRun) run(steps int) {
@@ -230,7 +238,10 @@ func TestCrashWithConcurrentAppends(t *testing.T) {
 		closeStore(t, s)
 	}
 	boundaries := 0
+	var one sync.Mutex // the next file is made beside the groups
 	disk.OnWrite(func(op, name string) {
+		one.Lock()
+		defer one.Unlock()
 		if boundaries++; boundaries%6 == 0 && !t.Failed() {
 			check(op, name)
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vstack/vstack/datanode/superblock/batch"
 	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/internal/soak"
 	"github.com/vstack/vstack/internal/vfs"
@@ -26,6 +27,9 @@ func smallStore(t *testing.T, fsys vfs.FS) (cfg Config, chunks [][]byte) {
 		data := payload(uint64(i), 100+i*611)
 		chunks = append(chunks, data)
 		mustAppend(t, s, voted(data, slotOf(1, uint32(i)), 0))
+		if appendAs >= format.V3 && i%3 == 0 {
+			mustAppend(t, s, fragment(data, uint8(i%5), slotOf(1, uint32(i))))
+		}
 		if i%7 == 0 {
 			mustAppend(t, s, Record{Kind: KindPromise, Slot: slotOf(2, uint32(i)), Ballot: vstack.Ballot{Incarnation: 9}})
 		}
@@ -33,6 +37,25 @@ func smallStore(t *testing.T, fsys vfs.FS) (cfg Config, chunks [][]byte) {
 	mustAppend(t, s, Record{Kind: KindSeal, PG: 7, Epoch: 3}, Record{Kind: KindMinimum, Upload: vstack.UploadID{3}, Ballot: vstack.Ballot{Incarnation: 4}})
 	closeStore(t, s)
 	return cfg, chunks
+}
+
+// readFragments wants the fragments of smallStore to be right, or damaged, or gone, and
+// counts those that are not right.
+func readFragments(s *Store, chunks [][]byte) (gone int, err error) {
+	for i := 0; i < len(chunks) && appendAs >= format.V3; i += 3 {
+		want := fragment(chunks[i], uint8(i%5), slotOf(1, uint32(i)))
+		got := make([]byte, len(want.Data))
+		_, err := s.ReadPieceAt(context.Background(), want.Value.Chunk, want.Piece, got, 0)
+		switch {
+		case errors.Is(err, vstack.ErrCorrupt) || errors.Is(err, vstack.ErrNotFound):
+			gone++
+		case err != nil:
+			return gone, err
+		case !bytes.Equal(got, want.Data):
+			return gone, fmt.Errorf("fragment of chunk %d: wrong bytes served", i)
+		}
+	}
+	return gone, nil
 }
 
 func flip(t *testing.T, fsys vfs.FS, path string, off int64, mask byte) {
@@ -77,8 +100,11 @@ func TestFlippedBytesAreNeverServed(t *testing.T) {
 				t.Fatalf("flip at %d of %s: %v", off, path, err)
 			}
 		}
+		if _, err := readFragments(s, chunks); err != nil {
+			t.Fatalf("flip at %d of %s: %v", off, path, err)
+		}
 		var bad int
-		report, err := s.Scrub(context.Background(), 0, func(vstack.ChunkID, error) { bad++ })
+		report, err := s.Scrub(context.Background(), 0, func(vstack.ChunkID, vstack.Piece, error) { bad++ })
 		if err != nil || report.Bad+report.Rot == 0 || bad != report.Bad || len(s.Findings()) == 0 {
 			t.Fatalf("flip at %d of %s: scrub %+v, error %v", off, path, report, err)
 		}
@@ -110,8 +136,8 @@ func TestFlippedBytesAcrossOpen(t *testing.T) {
 	s := open(t, cfg)
 	want := stateOf(s)
 	var headers []int64 // of the active file
-	for at := 0; at < len(s.active.entries); at += format.EntryLen {
-		headers = append(headers, int64(binary.LittleEndian.Uint64(s.active.entries[at+format.FixedLen:])))
+	for at := 0; at < len(s.active.entries); at += s.active.version.EntryLen() {
+		headers = append(headers, int64(binary.LittleEndian.Uint64(s.active.entries[at+int(s.active.version.FixedLen()):])))
 	}
 	active := filepath.Base(s.active.path)
 	closeStore(t, s)
@@ -133,7 +159,7 @@ func TestFlippedBytesAcrossOpen(t *testing.T) {
 		}
 		off := rng.Int64N(info.Size())
 		if name == active {
-			off = headers[rng.IntN(len(headers))] + rng.Int64N(format.FixedLen)
+			off = headers[rng.IntN(len(headers))] + rng.Int64N(format.V1.FixedLen())
 		}
 		flip(t, clone, path, off, 1<<rng.IntN(8))
 		flipped++
@@ -153,6 +179,10 @@ func TestFlippedBytesAcrossOpen(t *testing.T) {
 			} else if !bytes.Equal(got, c) {
 				t.Fatalf("flip at %d of %s: wrong bytes served", off, path)
 			}
+		}
+		gone, err := readFragments(s, chunks)
+		if missing += gone; err != nil {
+			t.Fatalf("flip at %d of %s: %v", off, path, err)
 		}
 		have := stateOf(s)
 		for key, rec := range have {
@@ -188,7 +218,7 @@ func TestBadChunkIsReplacedByStoringItAnew(t *testing.T) {
 	c := chunks[30]
 	id := vstack.ChunkIDOf(c)
 	e, _ := s.ix.Chunk(id)
-	flip(t, disk, s.files[e.File].path, e.Offset()+format.HeaderLen(e.Size())+5, 0x10)
+	flip(t, disk, s.files[e.File].path, e.Offset()+e.Shape().HeaderLen()+5, 0x10)
 	if _, err := readAll(t, s, id); !errors.Is(err, vstack.ErrCorrupt) {
 		t.Fatalf("read of a flipped chunk: %v", err)
 	}
@@ -197,7 +227,7 @@ func TestBadChunkIsReplacedByStoringItAnew(t *testing.T) {
 		t.Fatalf("lookup of a bad chunk: %+v, %v", info, ok)
 	}
 	vote := voted(c, slotOf(5, 1), 1)
-	vote.Kind, vote.Voted, vote.Data = KindVote, false, nil
+	vote.Kind, vote.Voted, vote.Data, vote.Leaves = KindVote, false, nil, nil
 	if _, err := s.Append(context.Background(), vote); !errors.Is(err, vstack.ErrBytesMissing) {
 		t.Fatalf("vote for bad bytes: %v", err)
 	}
@@ -308,12 +338,12 @@ func TestCutTailDoesNotComeBack(t *testing.T) {
 	mustAppend(t, s, stored(payload(1, 100)))
 	var group []*request
 	for i := range 3 {
-		r := &request{recs: make([]staged, 1), ready: make(chan struct{})}
-		r.stage(0, stored(payload(uint64(10+i), 9000)), 0)
+		r := &request{Batch: batch.New([]Record{stored(payload(uint64(10+i), 9000))}, nil), ready: make(chan struct{})}
+		r.Lay(s.appends())
 		group = append(group, r)
 	}
 	s.commit(group) // the writer is idle
-	path, torn := s.active.path, group[1].recs[0].off
+	path, torn := s.active.path, group[1].Recs[0].Off
 	closeStore(t, s)
 	flip(t, disk, path, torn+40, 1)
 	for range 3 {
@@ -338,10 +368,10 @@ func TestCutTailDoesNotComeBack(t *testing.T) {
 func TestUploadedBytesCannotImitateRecords(t *testing.T) {
 	disk := vfs.NewCrash()
 	cfg := testConfig(t, disk, "/store")
-	h := format.Header{Record: voted([]byte{1}, slotOf(66, 6), 3), LSN: 1000, Group: format.FileHeaderLen, BatchCount: 1, Flags: format.FlagGroupEnd}
-	h.Kind, h.Voted, h.Data = KindVote, false, nil
-	forged := make([]byte, format.HeaderLen(0))
-	h.Encode(forged, nil)
+	h := format.Header{Version: appendAs, Record: voted([]byte{1}, slotOf(66, 6), 3), LSN: 1000, Group: format.FileHeaderLen, BatchCount: 1, Flags: format.FlagGroupEnd}
+	h.Kind, h.Voted, h.Data, h.Leaves = KindVote, false, nil, nil
+	forged := make([]byte, h.Shape().HeaderLen())
+	h.Encode(forged, nil, nil)
 	s := open(t, cfg)
 	mustAppend(t, s, stored(payload(1, 100)))
 	data := bytes.Repeat(forged, 100)
@@ -385,9 +415,9 @@ func TestFileWithoutFooterAndHeaderStopsNobodyElse(t *testing.T) {
 	flip(t, disk, b.path, b.size-format.TrailerLen+20, 1)
 	flip(t, disk, b.path, at.Offset()+30, 1)
 	elsewhere, _ := s.ix.Chunk(other)
-	flip(t, disk, s.files[otherFile].path, elsewhere.Offset()+format.HeaderLen(elsewhere.Size())+1, 1)
+	flip(t, disk, s.files[otherFile].path, elsewhere.Offset()+elsewhere.Shape().HeaderLen()+1, 1)
 	bad := map[vstack.ChunkID]bool{}
-	report, err := s.Scrub(context.Background(), 0, func(id vstack.ChunkID, _ error) { bad[id] = true })
+	report, err := s.Scrub(context.Background(), 0, func(id vstack.ChunkID, _ vstack.Piece, _ error) { bad[id] = true })
 	if err != nil || !bad[lost] || !bad[other] || len(bad) != 2 || report.Rot == 0 {
 		t.Errorf("scrub: %+v, bad %d, %v", report, len(bad), err)
 	}

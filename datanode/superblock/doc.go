@@ -1,8 +1,9 @@
 // Package superblock is the log-structured store of one data directory: chunks, votes
 // and the rest of an acceptor's memory in append-only files of 1 GiB.
 //
-// Words. A record is one thing said: a chunk's bytes with or without a vote, a vote, a
-// promise, a tombstone. A batch is the records of one Append, kept all or none. A group
+// Words. A piece is a chunk, or a fragment of one in an erasure code. A record is one
+// thing said: a piece's bytes, for a chunk with or without a vote, a vote, a promise, a
+// tombstone. A batch is the records of one Append, kept all or none. A group
 // is the batches that were waiting together: one write, one fdatasync. A superblock is
 // one file; the active one is appended to, a full one is sealed with a footer that
 // repeats its record headers, so that opening reads footers only. An LSN counts
@@ -11,7 +12,7 @@
 //
 //	file    │ header 4 KiB │ group │ group │ … │ footer: entries │ trailer 64 B │
 //	group   │ record │ record │ … │ zeros up to a multiple of 4 KiB │
-//	record  │ fixed 160 B │ CRC32C of each 64 KiB block │ pad to 64 │ data │ pad to 64 │
+//	record  │ fixed 160 or 192 B │ CRC32C of each block │ pad to 64 │ data │ pad │ leaf table │ pad │
 //
 // The bytes are in docs/format/superblock.md.
 //
@@ -19,9 +20,10 @@
 //   - Append returns only after fdatasync of all that it wrote; a group has exactly one.
 //   - A group starts on a fresh page behind everything durable, so no write can damage
 //     what was acknowledged, and damage before the last group is rot, not a torn tail.
-//   - No vote is recorded for bytes that are not here.
+//   - No vote is recorded for bytes that are not here; fragments are not the chunk's bytes.
 //   - No byte is returned whose block has not passed its CRC32C.
 //   - After a failed write or sync nothing is acknowledged; Config.Fatal is called once.
+//   - A file has one format version; STORE says the highest one before a file of it begins.
 //   - Rot is reported and kept; a chunk in it is not served, and is replaced by storing
 //     it anew.
 package superblock

@@ -1,10 +1,7 @@
 package superblock
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -41,7 +38,9 @@ type superblock struct {
 	path string
 	salt uint64
 	base vstack.LSN
-	refs atomic.Int64
+	// version is that of all of its records.
+	version format.Version
+	refs    atomic.Int64
 
 	// Written by the owner of the file's tail (recovery, then the writer) under the
 	// index's lock once the store is open; read under it.
@@ -57,7 +56,7 @@ type superblock struct {
 }
 
 func newSuperblock(f vfs.File, path string, h format.FileHeader) *superblock {
-	b := &superblock{id: h.ID, f: f, path: path, salt: h.Salt, base: h.Base, end: format.FileHeaderLen}
+	b := &superblock{id: h.ID, f: f, path: path, salt: h.Salt, base: h.Base, version: h.Version, end: format.FileHeaderLen}
 	b.refs.Store(1)
 	return b
 }
@@ -82,14 +81,14 @@ func (b *superblock) release() error {
 
 // add accounts for a record whose encoded header is given and that starts at off.
 func (b *superblock) add(encoded []byte, h *format.Header, off int64) {
-	b.entries = format.AppendEntry(b.entries, encoded, off)
+	b.entries = format.AppendEntry(b.entries, encoded, off, b.version)
 	b.note(h, off)
 }
 
 // note is add for a record whose entry is on disk already.
 func (b *superblock) note(h *format.Header, off int64) {
 	b.count++
-	b.end = max(b.end, off+format.RecordLen(h.DataLen))
+	b.end = max(b.end, off+h.Len())
 	if b.first == 0 || h.LSN < b.first {
 		b.first = h.LSN
 	}
@@ -103,13 +102,13 @@ func (b *superblock) fits(limit int64, pending int64, records int, keep int64) b
 		return false
 	}
 	end := format.Align(format.Align(b.end, format.GroupAlign)+pending, format.GroupAlign)
-	return end+format.FooterLen(b.count+records)+keep <= limit
+	return end+b.version.FooterLen(b.count+records)+keep <= limit
 }
 
 // trailer describes the file as it is now.
 func (b *superblock) trailer() *format.Trailer {
 	return &format.Trailer{
-		ID: b.id, Count: uint32(b.count), Footer: format.Align(b.end, format.GroupAlign), Salt: b.salt,
+		Version: b.version, ID: b.id, Count: uint32(b.count), Footer: format.Align(b.end, format.GroupAlign), Salt: b.salt,
 		First: b.first, Last: b.last, EntriesCRC: format.CRC(b.entries),
 	}
 }
@@ -132,52 +131,5 @@ func (b *superblock) seal() error {
 
 // sealedSize is the file's size with its footer.
 func (b *superblock) sealedSize() int64 {
-	return format.Align(b.end, format.GroupAlign) + format.FooterLen(b.count)
-}
-
-// create makes a superblock durably: no file of its name exists without a valid
-// header. The caller removes the temporary file after an error.
-func create(fsys vfs.FS, dir string, h format.FileHeader, size int64) (*superblock, error) {
-	path := filepath.Join(dir, fileName(h.ID))
-	temp := path + tempSuffix
-	f, err := fsys.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o640)
-	if err != nil {
-		return nil, fmt.Errorf("create %s: %w", temp, err)
-	}
-	if err := fillNew(f, h, size); err != nil {
-		_ = f.Close() // the first error is the one to tell
-		return nil, fmt.Errorf("create %s: %w", temp, err)
-	}
-	if err := fsys.Rename(temp, path); err != nil {
-		_ = f.Close() // as above
-		return nil, fmt.Errorf("create superblock: %w", err)
-	}
-	if err := fsys.SyncDir(dir); err != nil {
-		_ = f.Close() // as above
-		return nil, fmt.Errorf("create superblock %s: sync directory: %w", path, err)
-	}
-	b := newSuperblock(f, path, h)
-	b.size = size
-	return b, nil
-}
-
-// fillNew reserves the space and writes the header.
-func fillNew(f vfs.File, h format.FileHeader, size int64) error {
-	if err := preallocate(f, size); err != nil {
-		return err
-	}
-	if _, err := f.WriteAt(h.Encode(), 0); err != nil {
-		return err
-	}
-	return f.Sync()
-}
-
-// preallocate reserves size bytes, so that a sync need not journal the file's growth;
-// where the file system cannot, the file is as long but sparse.
-func preallocate(f vfs.File, size int64) error {
-	err := f.Preallocate(size)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return f.Truncate(size)
-	}
-	return err
+	return format.Align(b.end, format.GroupAlign) + b.version.FooterLen(b.count)
 }

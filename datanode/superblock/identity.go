@@ -21,7 +21,9 @@ func (s *Store) identify(files []uint32) error {
 	path := filepath.Join(s.cfg.Dir, identityName)
 	b, err := vfs.ReadFile(s.cfg.FS, path, 4096)
 	if err == nil {
-		s.id, err = format.DecodeIdentity(b)
+		var version format.Version
+		s.id, version, err = format.DecodeIdentity(b)
+		s.version.Store(uint32(version))
 		return err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -35,9 +37,16 @@ func (s *Store) identify(files []uint32) error {
 		return fmt.Errorf("make a store id: %w", err)
 	}
 	s.id = vstack.StoreID(id)
-	if err := vfs.WriteFile(s.cfg.FS, path, format.EncodeIdentity(s.id), 0o640); err != nil {
+	return s.writeIdentity(format.V1)
+}
+
+// writeIdentity replaces the identity file durably.
+func (s *Store) writeIdentity(v format.Version) error {
+	path := filepath.Join(s.cfg.Dir, identityName)
+	if err := vfs.WriteFile(s.cfg.FS, path, format.EncodeIdentity(s.id, v), 0o640); err != nil {
 		return fmt.Errorf("write store identity: %w", err)
 	}
+	s.version.Store(uint32(v))
 	return nil
 }
 

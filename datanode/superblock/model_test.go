@@ -2,26 +2,36 @@ package superblock
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 
+	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
 // model is what a store must hold: the specification that tests compare with.
 type model struct {
-	chunks   map[vstack.ChunkID][]byte
-	votes    map[vstack.Slot]Record
-	promises map[vstack.Slot]Record
-	minimums map[vstack.UploadID]Record
-	groups   map[groupKey]Record // seals, amnesia, claims
+	chunks map[vstack.ChunkID][]byte
+	// fragments are records with Data, as they read back.
+	fragments map[fragmentKey]Record
+	votes     map[vstack.Slot]Record
+	promises  map[vstack.Slot]Record
+	minimums  map[vstack.UploadID]Record
+	groups    map[groupKey]Record // seals, amnesia, claims
 	// installs are all that were ever written and not forgotten: current says which count.
 	installs map[installKey]Record
 	// attempts are the highest of each epoch, whether or not a record of them is left.
 	attempts map[vstack.PG]map[vstack.Epoch]uint32
+}
+
+type fragmentKey struct {
+	chunk vstack.ChunkID
+	piece vstack.Piece
 }
 
 type groupKey struct {
@@ -39,12 +49,12 @@ type installKey struct {
 }
 
 func newModel() *model {
-	return &model{map[vstack.ChunkID][]byte{}, map[vstack.Slot]Record{}, map[vstack.Slot]Record{}, map[vstack.UploadID]Record{},
+	return &model{map[vstack.ChunkID][]byte{}, map[fragmentKey]Record{}, map[vstack.Slot]Record{}, map[vstack.Slot]Record{}, map[vstack.UploadID]Record{},
 		map[groupKey]Record{}, map[installKey]Record{}, map[vstack.PG]map[vstack.Epoch]uint32{}}
 }
 
 func (m *model) clone() *model {
-	out := &model{maps.Clone(m.chunks), maps.Clone(m.votes), maps.Clone(m.promises), maps.Clone(m.minimums),
+	out := &model{maps.Clone(m.chunks), maps.Clone(m.fragments), maps.Clone(m.votes), maps.Clone(m.promises), maps.Clone(m.minimums),
 		maps.Clone(m.groups), maps.Clone(m.installs), map[vstack.PG]map[vstack.Epoch]uint32{}}
 	for pg, epochs := range m.attempts {
 		out.attempts[pg] = maps.Clone(epochs)
@@ -80,8 +90,16 @@ func (m *model) with(recs []Record) *model {
 }
 
 func (m *model) apply(r Record) {
+	switch key := (fragmentKey{r.Value.Chunk, r.Piece}); r.Kind {
+	case KindFragment:
+		m.fragments[key] = r
+		return
+	case KindDropFragment:
+		delete(m.fragments, key)
+		return
+	}
 	data := r.Data
-	r.Data = nil
+	r.Data, r.Leaves = nil, nil
 	switch r.Kind {
 	case KindChunk:
 		m.chunks[r.Value.Chunk] = data
@@ -157,6 +175,7 @@ func observe(s *Store) (*model, error) {
 			after = info.ID
 		}
 	}
+	errs = append(errs, got.observeFragments(s))
 	seen := 0
 	s.State(func(r Record, _ vstack.LSN) bool {
 		got.apply(r)
@@ -174,10 +193,40 @@ func observe(s *Store) (*model, error) {
 	return got, errors.Join(errs...)
 }
 
+// observeFragments reads every fragment that a store holds.
+func (m *model) observeFragments(s *Store) error {
+	var errs []error
+	var after vstack.ChunkID
+	for page := s.Fragments(after, 3); len(page) > 0; page = s.Fragments(after, 3) {
+		for _, info := range page {
+			r := Record{Kind: KindFragment, Piece: info.Piece, Value: vstack.Value{Chunk: info.ID, Size: info.Size}, Data: make([]byte, info.Piece.Size(info.Size))}
+			_, err := s.ReadPieceAt(context.Background(), info.ID, info.Piece, r.Data, 0)
+			leaves, lerr := s.PieceLeaves(context.Background(), info.ID, info.Piece)
+			r.Leaves = leaves
+			errs = append(errs, err, lerr)
+			if look, ok := s.LookupPiece(info.ID, info.Piece); !ok || look != info {
+				errs = append(errs, fmt.Errorf("fragment %s of %s: lookup %+v, list %+v", info.Piece, info.ID.Short(), look, info))
+			}
+			if !slices.Contains(s.Pieces(info.ID), info) {
+				errs = append(errs, fmt.Errorf("fragment %s of %s is not among its chunk's pieces", info.Piece, info.ID.Short()))
+			}
+			m.fragments[fragmentKey{info.ID, info.Piece}] = r
+			after = info.ID
+		}
+	}
+	if n := s.Stats().Fragments; n != len(m.fragments) {
+		errs = append(errs, fmt.Errorf("%d fragments counted, %d listed", n, len(m.fragments)))
+	}
+	return errors.Join(errs...)
+}
+
 // diff says how got differs from m; "" if it does not.
 func (m *model) diff(got *model) string {
 	var b bytes.Buffer
 	diffMap(&b, "chunk", m.chunks, got.chunks, bytes.Equal)
+	diffMap(&b, "fragment", m.fragments, got.fragments, func(a, b Record) bool {
+		return a.Value == b.Value && bytes.Equal(a.Data, b.Data) && bytes.Equal(a.Leaves, b.Leaves)
+	})
 	diffMap(&b, "vote", m.votes, got.votes, sameRecord)
 	diffMap(&b, "promise", m.promises, got.promises, sameRecord)
 	diffMap(&b, "minimum", m.minimums, got.minimums, sameRecord)
@@ -234,6 +283,9 @@ func randomBatch(m *model, rng *rand.Rand, maxData int) []Record {
 
 func randomRecord(m *model, rng *rand.Rand, maxData int) Record {
 	slot := slotOf(byte(1+rng.IntN(3)), uint32(rng.IntN(12)))
+	if appendAs >= format.V3 && rng.IntN(5) == 0 {
+		return randomFragment(m, rng, slot, maxData)
+	}
 	put := voted(payload(rng.Uint64N(40), 1+rng.IntN(maxData)), slot, rng.Uint32N(100))
 	switch p := rng.IntN(100); {
 	case p < 40:
@@ -242,7 +294,7 @@ func randomRecord(m *model, rng *rand.Rand, maxData int) Record {
 		return stored(put.Data)
 	case p < 65 && len(m.chunks) > 0:
 		id := pickChunk(m, rng)
-		put.Kind, put.Voted, put.Data, put.Value = KindVote, false, nil, vstack.Value{Chunk: id, Size: uint32(len(m.chunks[id]))}
+		put.Kind, put.Voted, put.Data, put.Leaves, put.Value = KindVote, false, nil, nil, vstack.Value{Chunk: id, Size: uint32(len(m.chunks[id]))}
 		return put
 	case p < 73:
 		return Record{Kind: KindPromise, Slot: slot, PG: slot.PG(), Epoch: 2, Upload: put.Upload, Ballot: put.Ballot}
@@ -262,6 +314,28 @@ func randomRecord(m *model, rng *rand.Rand, maxData int) Record {
 		return Record{Kind: KindDrop, Value: vstack.Value{Chunk: pickChunk(m, rng)}}
 	}
 	return put
+}
+
+// randomFragment stores a fragment of one of few chunks, some of which are here too, or
+// drops one.
+func randomFragment(m *model, rng *rand.Rand, slot vstack.Slot, maxData int) Record {
+	if len(m.fragments) > 0 && rng.IntN(3) == 0 {
+		keys := slices.SortedFunc(maps.Keys(m.fragments), func(a, b fragmentKey) int {
+			return cmp.Or(bytes.Compare(a.chunk[:], b.chunk[:]), comparePieces(a.piece, b.piece))
+		})
+		k := keys[rng.IntN(len(keys))]
+		return Record{Kind: KindDropFragment, Value: vstack.Value{Chunk: k.chunk}, Piece: k.piece}
+	}
+	return fragment(payload(rng.Uint64N(40), 1+rng.IntN(maxData)), uint8(rng.IntN(5)), slot)
+}
+
+// fragment is the record of fragment i of a chunk in 3+2. What a store does not look at,
+// its data, is whatever depends on both.
+func fragment(chunk []byte, i uint8, slot vstack.Slot) Record {
+	r := stored(chunk)
+	r.Kind, r.Piece, r.Slot, r.PG = KindFragment, vstack.Piece{Scheme: vstack.DefaultScheme, I: i}, slot, slot.PG()
+	r.Data = payload(uint64(r.Value.Chunk[0])<<8|uint64(i), int(r.Piece.Size(r.Value.Size)))
+	return r
 }
 
 // randomInstall is a staged vote or a mark of one of few attempts, so that they meet.

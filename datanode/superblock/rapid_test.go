@@ -36,7 +36,7 @@ func TestStoreMatchesModel(t *testing.T) {
 			},
 			"vote without bytes": func(rt *rapid.T) {
 				r := voted(payload(rapid.Uint64Range(5000, 6000).Draw(rt, "payload"), 10), slotOf(1, 1), 1)
-				r.Kind, r.Voted, r.Data = KindVote, false, nil
+				r.Kind, r.Voted, r.Data, r.Leaves = KindVote, false, nil, nil
 				if _, err := s.Append(context.Background(), r); !errors.Is(err, vstack.ErrBytesMissing) {
 					rt.Fatalf("vote for unknown bytes: %v", err)
 				}

@@ -1,6 +1,9 @@
 package superblock
 
-import "github.com/vstack/vstack/datanode/superblock/format"
+import (
+	"github.com/vstack/vstack/datanode/superblock/finding"
+	"github.com/vstack/vstack/datanode/superblock/format"
+)
 
 // Record is one entry of the log; format.Record says which fields count for which Kind.
 type Record = format.Record
@@ -20,4 +23,18 @@ const (
 	KindInstall = format.KindInstall
 	KindAmnesia = format.KindAmnesia
 	KindClaim   = format.KindClaim
+
+	KindFragment     = format.KindFragment
+	KindDropFragment = format.KindDropFragment
+)
+
+// Finding is one thing found wrong; package finding says of which kinds there are.
+type Finding = finding.Finding
+
+// The kinds of finding.
+const (
+	FindTornTail    = finding.TornTail
+	FindLostRecords = finding.LostRecords
+	FindChunk       = finding.Chunk
+	FindRot         = finding.Rot
 )

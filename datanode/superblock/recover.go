@@ -12,7 +12,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vstack/vstack/datanode/superblock/ahead"
+	"github.com/vstack/vstack/datanode/superblock/chunk"
 	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/datanode/superblock/meter"
 	"github.com/vstack/vstack/datanode/superblock/scan"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
@@ -38,8 +41,8 @@ func (s *Store) recover(ctx context.Context) (err error) {
 	if err := s.identify(ids); err != nil {
 		return err
 	}
-	s.metrics = newMetrics(s.cfg.Registry, s.id)
-	if err := s.metrics.register(); err != nil {
+	s.metrics = meter.New(s.cfg.Registry, s.id)
+	if err := s.metrics.Register(); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
 	}
 	var open []*superblock // not sealed, ascending
@@ -148,6 +151,8 @@ func (s *Store) readEnds(f vfs.File, id uint32, path string) (*superblock, []byt
 	case err != nil:
 		s.found(Finding{Kind: FindLostRecords, File: path, Length: size, Err: err})
 		return nil, nil, nil
+	case uint32(h.Version) > s.version.Load():
+		return nil, nil, fmt.Errorf("%s has format version %d, %s says at most %d: %w", path, h.Version, identityName, s.version.Load(), vstack.ErrCorrupt)
 	case h.ID != id || h.Store != s.id:
 		return nil, nil, fmt.Errorf("%s is file %d of store %s, this is store %s: %w", path, h.ID, h.Store, s.id, vstack.ErrInvalid)
 	}
@@ -160,10 +165,10 @@ func (s *Store) readEnds(f vfs.File, id uint32, path string) (*superblock, []byt
 		return nil, nil, fmt.Errorf("read trailer of %s: %w", path, err)
 	}
 	var t format.Trailer
-	if t.Decode(b[:], size) != nil || t.Salt != h.Salt || t.ID != id {
+	if t.Decode(b[:], h.Version, size) != nil || t.Salt != h.Salt || t.ID != id {
 		return sb, nil, nil
 	}
-	footer := make([]byte, int(t.Count)*format.EntryLen)
+	footer := make([]byte, int(t.Count)*h.Version.EntryLen())
 	if _, err := f.ReadAt(footer, t.Footer); err != nil {
 		return nil, nil, fmt.Errorf("read footer of %s: %w", path, err)
 	}
@@ -178,13 +183,27 @@ func (s *Store) readEnds(f vfs.File, id uint32, path string) (*superblock, []byt
 // applyFooter takes a sealed file's records into the index.
 func (s *Store) applyFooter(b *superblock, footer []byte) error {
 	var h format.Header
-	for i := range len(footer) / format.EntryLen {
-		off, err := format.DecodeEntry(footer, i, &h)
+	for i := range len(footer) / b.version.EntryLen() {
+		off, err := format.DecodeEntry(footer, i, &h, b.version)
+		if err == nil {
+			err = mayKeep(&h)
+		}
 		if err != nil { // its CRC was right: not rot, but a program's mistake
 			return fmt.Errorf("%s: %w", b.path, err)
 		}
 		b.note(&h, off)
 		s.ix.Apply(&h, b.id, off)
+	}
+	return nil
+}
+
+// mayKeep refuses a store that holds what this program does not look after, since
+// compaction would drop it, and what files of the version do not have.
+func mayKeep(h *format.Header) error {
+	fragment := h.Kind == KindFragment || h.Kind == KindDropFragment
+	if fragment && h.Version < format.V3 || h.KeyGeneration != 0 || h.Tagged {
+		return fmt.Errorf("a %s record, key generation %d, in format version %d: %w: start the newer vstack, which wrote it",
+			h.Kind, h.KeyGeneration, h.Version, errors.ErrUnsupported)
 	}
 	return nil
 }
@@ -209,7 +228,7 @@ func (s *Store) recoverTails(open []*superblock) error {
 		records[b.id] = b.count > 0
 		switch {
 		case b.damaged: // kept as it is, and found again by every Open
-		case b.id == newest && !b.rewrite && b.size <= s.cfg.SuperblockSize:
+		case b.id == newest && !b.rewrite && b.size <= s.cfg.SuperblockSize && b.version == s.appends():
 			if err := s.continueFile(b); err != nil {
 				return err
 			}
@@ -234,7 +253,7 @@ func (s *Store) recoverTail(b *superblock, later bool) error {
 	if err := b.f.Evict(); err != nil {
 		return fmt.Errorf("evict %s: %w", b.path, err)
 	}
-	sc, err := scan.File(b.f, b.path, b.salt, b.size)
+	sc, err := scan.File(b.f, b.path, b.version, b.salt, b.size)
 	if err != nil {
 		return err
 	}
@@ -251,25 +270,28 @@ func (s *Store) recoverTail(b *superblock, later bool) error {
 			s.found(Finding{Kind: kind, File: b.path, Offset: b.size - format.TrailerLen, Length: format.TrailerLen, Err: format.ErrMalformed})
 		}
 	}
-	v, err := b.judge(sc, sealing)
+	v, err := sc.Judge(b.size, b.version, sealing, b.dataRight)
 	if err != nil {
 		return err
 	}
-	for _, g := range v.lost {
+	for _, g := range v.Lost {
 		b.damaged = true
 		s.found(Finding{Kind: FindLostRecords, File: b.path, Offset: g.From, Length: g.To - g.From, Err: format.ErrMalformed})
 	}
-	if v.cut > 0 {
-		s.found(Finding{Kind: FindTornTail, File: b.path, Offset: v.cut, Length: b.size - v.cut, Err: format.ErrMalformed})
-		if err := b.cutTail(v.cut); err != nil {
+	if v.Cut > 0 {
+		s.found(Finding{Kind: FindTornTail, File: b.path, Offset: v.Cut, Length: b.size - v.Cut, Err: format.ErrMalformed})
+		if err := b.cutTail(v.Cut); err != nil {
 			return err
 		}
 	}
 	var h format.Header
-	for i := range sc.Records[:v.keep] {
+	for i := range sc.Records[:v.Keep] {
 		rec := &sc.Records[i]
-		if err := h.DecodeFixed(rec.Entry[:]); err != nil {
+		if err := h.DecodeFixed(rec.Entry[:], b.version); err != nil {
 			return err
+		}
+		if err := mayKeep(&h); err != nil {
+			return fmt.Errorf("%s: %w", b.path, err)
 		}
 		b.add(rec.Entry[:], &h, rec.Off)
 		s.ix.Apply(&h, b.id, rec.Off)
@@ -283,15 +305,15 @@ func (b *superblock) footerMissing(sc *scan.Result) (bool, error) {
 	var want []byte
 	end := int64(format.FileHeaderLen)
 	for i := range sc.Records {
-		want = format.AppendEntry(want, sc.Records[i].Entry[:], sc.Records[i].Off)
-		end = sc.Records[i].Off + sc.Records[i].Len()
+		want = format.AppendEntry(want, sc.Records[i].Entry[:], sc.Records[i].Off, b.version)
+		end = sc.Records[i].Off + sc.Records[i].Len
 	}
 	end = format.Align(end, format.GroupAlign)
-	if end+format.FooterLen(len(sc.Records)) != b.size {
+	if end+b.version.FooterLen(len(sc.Records)) != b.size {
 		return true, nil
 	}
 	got := make([]byte, len(want))
-	if err := readFull(b, got, end); err != nil {
+	if err := chunk.ReadFull(b.f, got, end); err != nil {
 		return true, fmt.Errorf("read footer of %s: %w", b.path, err)
 	}
 	// Rot in the entries or in the trailer, but in a footer of the right length for
@@ -314,7 +336,7 @@ func (b *superblock) cutTail(at int64) error {
 // continueFile makes an unsealed file the active one.
 func (s *Store) continueFile(b *superblock) error {
 	if b.size < s.cfg.SuperblockSize {
-		err := preallocate(b.f, s.cfg.SuperblockSize)
+		err := ahead.Reserve(b.f, s.cfg.SuperblockSize)
 		if errors.Is(err, syscall.ENOSPC) {
 			return nil // reads go on; the next append makes a file or tells that the disk is full
 		}

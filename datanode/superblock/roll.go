@@ -1,11 +1,10 @@
 package superblock
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
-	"syscall"
 
+	"github.com/vstack/vstack/datanode/superblock/ahead"
 	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -16,7 +15,7 @@ func (s *Store) tailReserve() int64 { return format.Align(s.cfg.SuperblockSize/2
 
 // hasRoom reports whether r fits into the active file behind a group so far.
 func (s *Store) hasRoom(r *request, bytes int64, records int) bool {
-	if s.active == nil {
+	if s.active == nil || s.active.version != s.appends() {
 		return false
 	}
 	if r.class == classChunk && s.onReserve {
@@ -29,7 +28,7 @@ func (s *Store) hasRoom(r *request, bytes int64, records int) bool {
 	if r.class != classState {
 		keep = s.tailReserve()
 	}
-	return s.active.fits(s.cfg.SuperblockSize, bytes+r.len, records+len(r.recs), keep)
+	return s.active.fits(s.cfg.SuperblockSize, bytes+r.Len, records+len(r.Recs), keep)
 }
 
 // roll makes a new superblock for r and seals the active one. ErrDiskFull leaves the
@@ -65,6 +64,7 @@ func (s *Store) adopt(b *superblock) {
 
 // newFile makes the next superblock if class may have the space for it.
 func (s *Store) newFile(c class) (*superblock, error) {
+	s.ahead.Wait()
 	err := s.space(s.cfg.SuperblockSize + s.cfg.Reserve)
 	onReserve := err != nil
 	if onReserve && c != classChunk {
@@ -73,22 +73,31 @@ func (s *Store) newFile(c class) (*superblock, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := format.FileHeader{ID: s.nextID, Store: s.id, Base: s.LSN()}
+	h := format.FileHeader{Version: s.appends(), ID: s.nextID, Store: s.id, Base: s.LSN()}
 	if h.Salt, err = s.random64(); err != nil {
 		return nil, err
 	}
-	b, err := create(s.cfg.FS, s.cfg.Dir, h, s.cfg.SuperblockSize)
+	name := fileName(h.ID)
+	f, err := s.ahead.Create(name, h.Encode())
 	if err == nil {
 		s.onReserve = onReserve
+		b := newSuperblock(f, filepath.Join(s.cfg.Dir, name), h)
+		b.size = s.cfg.SuperblockSize
 		return b, nil
 	}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		// Nothing was acknowledged in it; what cannot be removed is overwritten next time.
-		_ = s.cfg.FS.Remove(filepath.Join(s.cfg.Dir, fileName(h.ID)) + tempSuffix)
+	if ahead.Full(err) {
 		return nil, fmt.Errorf("%w: %w", vstack.ErrDiskFull, err)
 	}
 	s.fail(err)
 	return nil, s.failure()
+}
+
+// prepare has the next file made once the active one is half full, from space that
+// chunks may take.
+func (s *Store) prepare() {
+	if s.active.end > s.cfg.SuperblockSize/2 {
+		s.ahead.Begin(func() error { return s.space(s.cfg.SuperblockSize + s.cfg.Reserve) })
+	}
 }
 
 // space reports ErrDiskFull unless the store may take need more bytes.
@@ -100,6 +109,7 @@ func (s *Store) space(need int64) error {
 	if err != nil {
 		return fmt.Errorf("free space of %s: %w: %w", s.cfg.Dir, vstack.ErrUnavailable, err)
 	}
+	free += s.ahead.Held() // the spare is the file that the space is wanted for, or part of it
 	if free < need {
 		return fmt.Errorf("%d bytes free, %d wanted: %w", free, need, vstack.ErrDiskFull)
 	}

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/time/rate"
 
+	"github.com/vstack/vstack/datanode/superblock/chunk"
 	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/datanode/superblock/index"
 	"github.com/vstack/vstack/datanode/superblock/scan"
@@ -17,41 +20,71 @@ import (
 
 // ScrubReport says what Scrub read and found.
 type ScrubReport struct {
-	Chunks int   `json:"chunks"` // live ones read
+	Chunks int   `json:"chunks"` // live pieces read: chunks and fragments
 	Bytes  int64 `json:"bytes"`  // read, of all kinds
-	Bad    int   `json:"bad"`    // live chunks that are bad, found now or before
+	Bad    int   `json:"bad"`    // live pieces that are bad, found now or before
 	Rot    int   `json:"rot"`    // other damage: headers, footers, padding, dead records
+	// Unproven are fragments that nobody could hold to their chunk; Scrub itself does not.
+	Unproven int `json:"unproven"`
 }
 
 // Scrub reads every byte behind which something is recorded, at most bytesPerSecond (0:
 // no limit), and checks all of it: data, record headers, padding, footers. It calls
-// bad for every live chunk that is bad, also for those known before. Other damage is a
+// bad for every live piece that is bad, also for those known before. Other damage is a
 // finding, and Compact will rewrite its file. It returns early with ctx's error; one
 // runs at a time.
-func (s *Store) Scrub(ctx context.Context, bytesPerSecond int64, bad func(vstack.ChunkID, error)) (ScrubReport, error) {
-	s.maintain.Lock()
-	defer s.maintain.Unlock()
-	sc := &scrubber{s: s, bad: bad, buf: make([]byte, readStep), limit: rate.NewLimiter(rate.Inf, 0)}
+//
+// A pass may take days, so it holds up nothing: files that compaction removes meanwhile
+// are left, also in the middle, for what counted in them was checked as it moved.
+func (s *Store) Scrub(ctx context.Context, bytesPerSecond int64, bad func(vstack.ChunkID, vstack.Piece, error)) (ScrubReport, error) {
+	s.scrubbing.Lock()
+	defer s.scrubbing.Unlock()
+	sc := &scrubber{s: s, bad: bad, buf: make([]byte, chunk.Step), limit: rate.NewLimiter(rate.Inf, 0)}
 	if bytesPerSecond > 0 {
-		sc.limit = rate.NewLimiter(rate.Limit(bytesPerSecond), readStep)
+		sc.limit = rate.NewLimiter(rate.Limit(bytesPerSecond), chunk.Step)
 	}
-	files := s.filesByID()
-	err := sc.identity()
-	for _, b := range files {
-		if err == nil {
-			if err = sc.file(ctx, b); err != nil {
-				err = fmt.Errorf("scrub %s: %w", b.path, err)
-			}
+	if err := sc.identity(); err != nil {
+		return sc.report, err
+	}
+	for _, id := range s.fileIDs() {
+		b, ok := s.acquire(id)
+		if !ok {
+			continue
 		}
+		err := sc.file(ctx, b)
 		_ = b.release() // it was only read
+		if err != nil && !errors.Is(err, errFileGone) {
+			return sc.report, fmt.Errorf("scrub %s: %w", b.path, err)
+		}
 	}
-	return sc.report, err
+	return sc.report, nil
+}
+
+// errFileGone says that compaction removed the file being scrubbed.
+var errFileGone = errors.New("removed by compaction")
+
+// fileIDs lists the files that there are now, ascending.
+func (s *Store) fileIDs() []uint32 {
+	s.ix.RLock()
+	defer s.ix.RUnlock()
+	return slices.Sorted(maps.Keys(s.files))
+}
+
+// acquire takes a reference to a file, if it is still there.
+func (s *Store) acquire(id uint32) (*superblock, bool) {
+	s.ix.RLock()
+	defer s.ix.RUnlock()
+	b, ok := s.files[id]
+	if ok {
+		b.acquire()
+	}
+	return b, ok
 }
 
 // scrubber is one run of Scrub.
 type scrubber struct {
 	s      *Store
-	bad    func(vstack.ChunkID, error)
+	bad    func(vstack.ChunkID, vstack.Piece, error)
 	buf    []byte
 	limit  *rate.Limiter
 	report ScrubReport
@@ -85,8 +118,8 @@ func (sc *scrubber) file(ctx context.Context, b *superblock) error {
 		sc.rot(b, end, size-end, err)
 		if entries, err = b.rebuildEntries(); errors.Is(err, vstack.ErrCorrupt) {
 			// Some records are named by neither footer nor header any more. The index has
-			// the chunks among them; of the others the gap is found below, as no padding.
-			err = sc.chunksOf(ctx, b)
+			// the pieces among them; of the others the gap is found below, as no padding.
+			err = sc.piecesOf(ctx, b)
 		}
 	}
 	if err != nil {
@@ -97,8 +130,8 @@ func (sc *scrubber) file(ctx context.Context, b *superblock) error {
 	}
 	next := int64(format.FileHeaderLen) // behind what was checked
 	var h format.Header
-	for i := range len(entries) / format.EntryLen {
-		off, err := format.DecodeEntry(entries, i, &h)
+	for i := range len(entries) / b.version.EntryLen() {
+		off, err := format.DecodeEntry(entries, i, &h, b.version)
 		if err != nil {
 			sc.rot(b, end, size-end, err)
 			return nil
@@ -111,7 +144,7 @@ func (sc *scrubber) file(ctx context.Context, b *superblock) error {
 		if err := sc.record(ctx, b, &h, off); err != nil {
 			return err
 		}
-		next = off + format.RecordLen(h.DataLen)
+		next = off + h.Len()
 	}
 	if next < end {
 		return sc.padding(ctx, b, next, end)
@@ -119,25 +152,24 @@ func (sc *scrubber) file(ctx context.Context, b *superblock) error {
 	return nil
 }
 
-// chunksOf checks every chunk that memory knows to lie in a file, whatever the file says.
-func (sc *scrubber) chunksOf(ctx context.Context, b *superblock) error {
+// piecesOf checks every piece that memory knows to lie in a file, whatever the file says.
+func (sc *scrubber) piecesOf(ctx context.Context, b *superblock) error {
 	for shard := range index.Shards {
-		known := map[vstack.ChunkID]index.Entry{}
+		var known []*pieceReader
 		sc.s.ix.RLock()
 		sc.s.ix.Page(shard, vstack.ChunkID{}, func(id vstack.ChunkID, e index.Entry) {
 			if e.File == b.id {
-				known[id] = e
+				known = append(known, b.reader(id, e))
 			}
 		})
 		sc.s.ix.RUnlock()
-		for id, e := range known {
-			r := &chunkReader{id: id, b: b, entry: e}
-			err := r.verify(sc.buf, func(p []byte) error { return sc.pay(ctx, len(p)) })
-			r.putTable()
+		for _, r := range known {
+			err := r.Verify(sc.buf, func(p []byte) error { return sc.pay(ctx, len(p)) })
+			r.Close()
 			switch {
 			case errors.Is(err, vstack.ErrCorrupt):
 				sc.s.markBad(r, err)
-				sc.bad(id, err)
+				sc.bad(r.ID, r.Entry.Piece(), err)
 			case err != nil:
 				return err
 			}
@@ -153,7 +185,7 @@ func (sc *scrubber) identity() error {
 	if err != nil {
 		return err
 	}
-	if id, err := format.DecodeIdentity(p); err != nil || id != sc.s.id {
+	if id, version, err := format.DecodeIdentity(p); err != nil || id != sc.s.id || version != sc.s.appends() {
 		sc.report.Rot++
 		sc.s.found(Finding{Kind: FindRot, File: path, Length: int64(len(p)), Err: errors.Join(err, format.ErrMalformed)})
 	}
@@ -167,7 +199,7 @@ func (sc *scrubber) head(ctx context.Context, b *superblock) error {
 		return err
 	}
 	var h format.FileHeader
-	err := readFull(b, p, 0)
+	err := chunk.ReadFull(b.f, p, 0)
 	if err == nil {
 		err = h.Decode(p)
 	}
@@ -191,7 +223,7 @@ func (sc *scrubber) padding(ctx context.Context, b *superblock, from, to int64) 
 		if err := sc.pay(ctx, len(p)); err != nil {
 			return err
 		}
-		if err := readFull(b, p, at); err != nil {
+		if err := chunk.ReadFull(b.f, p, at); err != nil {
 			sc.rot(b, at, int64(len(p)), err)
 		} else if !scan.AllZero(p) {
 			sc.rot(b, at, int64(len(p)), fmt.Errorf("padding: %w", format.ErrMalformed))
@@ -203,20 +235,24 @@ func (sc *scrubber) padding(ctx context.Context, b *superblock, from, to int64) 
 
 // record checks one record: header, data and padding.
 func (sc *scrubber) record(ctx context.Context, b *superblock, h *format.Header, off int64) error {
-	if err := sc.pay(ctx, int(format.HeaderLen(h.DataLen))); err != nil {
+	if err := sc.pay(ctx, int(h.Shape().HeaderLen())); err != nil {
 		return err
 	}
-	r := &chunkReader{id: h.Value.Chunk, b: b, entry: index.NewEntry(h.LSN, b.id, off, h.DataLen)}
-	defer r.putTable()
+	r := b.reader(h.Value.Chunk, index.EntryOf(h, b.id, off))
+	defer r.Close()
 	var err error
-	if h.Kind == format.KindChunk {
-		err = r.verify(sc.buf, func(p []byte) error { return sc.pay(ctx, len(p)) })
+	if h.Kind.HasData() {
+		err = sc.piece(ctx, r)
 	} else {
-		err = r.loadTable()
+		err = r.Load()
 	}
 	sc.s.ix.RLock()
 	live := sc.s.ix.Live(h, b.id).Bytes
+	gone := sc.s.files[b.id] != b
 	sc.s.ix.RUnlock()
+	if gone {
+		return errFileGone
+	}
 	if live {
 		sc.report.Chunks++
 	}
@@ -227,11 +263,14 @@ func (sc *scrubber) record(ctx context.Context, b *superblock, h *format.Header,
 	case damage && live:
 		sc.report.Bad++
 		sc.s.markBad(r, err)
-		sc.bad(h.Value.Chunk, err)
+		sc.bad(h.Value.Chunk, h.Piece, err)
 		return nil
 	case damage:
-		sc.rot(b, off, format.RecordLen(h.DataLen), err)
+		sc.rot(b, off, h.Len(), err)
 	}
-	end := off + format.RecordLen(h.DataLen)
-	return sc.padding(ctx, b, end-format.Align(int64(h.DataLen), format.RecordAlign)+int64(h.DataLen), end)
+	shape := h.Shape()
+	if err := sc.padding(ctx, b, off+shape.HeaderLen()+int64(shape.Data), off+shape.LeavesOff()); err != nil {
+		return err
+	}
+	return sc.padding(ctx, b, off+shape.LeavesOff()+int64(shape.Leaves), off+shape.Len())
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/vstack/vstack/datanode/superblock/chunk"
 	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/datanode/superblock/index"
 	"github.com/vstack/vstack/internal/vstack"
@@ -75,8 +76,8 @@ func (s *Store) eachEntry(b *superblock, visit func(h *format.Header, off int64)
 		return true, err
 	}
 	var h format.Header
-	for i := range len(entries) / format.EntryLen {
-		off, err := format.DecodeEntry(entries, i, &h)
+	for i := range len(entries) / b.version.EntryLen() {
+		off, err := format.DecodeEntry(entries, i, &h, b.version)
 		if err != nil {
 			return true, fmt.Errorf("%s: %w", b.path, err)
 		}
@@ -97,15 +98,15 @@ func (s *Store) entriesOf(b *superblock) ([]byte, error) {
 		return entries, nil
 	}
 	var buf [format.TrailerLen]byte
-	if err := readFull(b, buf[:], size-format.TrailerLen); err != nil {
+	if err := chunk.ReadFull(b.f, buf[:], size-format.TrailerLen); err != nil {
 		return nil, fmt.Errorf("read trailer of %s: %w", b.path, err)
 	}
 	var t format.Trailer
-	if err := t.Decode(buf[:], size); err != nil {
+	if err := t.Decode(buf[:], b.version, size); err != nil {
 		return nil, fmt.Errorf("%s: %w", b.path, err)
 	}
-	entries = make([]byte, int(t.Count)*format.EntryLen)
-	if err := readFull(b, entries, t.Footer); err != nil {
+	entries = make([]byte, int(t.Count)*b.version.EntryLen())
+	if err := chunk.ReadFull(b.f, entries, t.Footer); err != nil {
 		return nil, fmt.Errorf("read footer of %s: %w", b.path, err)
 	}
 	if format.CRC(entries) != t.EntriesCRC || t.Salt != b.salt {
@@ -117,11 +118,26 @@ func (s *Store) entriesOf(b *superblock) ([]byte, error) {
 // Inventory lists chunks in order of their ids, bad ones included, beginning behind
 // after (zero: at the beginning), at most limit.
 func (s *Store) Inventory(after vstack.ChunkID, limit int) []Info {
+	return s.list(after, limit, vstack.Piece.IsChunk)
+}
+
+// Fragments is Inventory for fragments, in order of their chunks' ids and their own. It
+// ends behind the chunk with which it has limit, so that no chunk's are on two pages.
+func (s *Store) Fragments(after vstack.ChunkID, limit int) []Info {
+	return s.list(after, limit, func(p vstack.Piece) bool { return !p.IsChunk() })
+}
+
+// Holdings is Fragments for chunks and fragments, each chunk before its fragments.
+func (s *Store) Holdings(after vstack.ChunkID, limit int) []Info {
+	return s.list(after, limit, func(vstack.Piece) bool { return true })
+}
+
+func (s *Store) list(after vstack.ChunkID, limit int, wanted func(vstack.Piece) bool) []Info {
 	var out []Info
 	for shard := int(after[0]); shard < index.Shards && len(out) < limit; shard++ {
 		s.ix.RLock()
 		s.ix.Page(shard, after, func(id vstack.ChunkID, e index.Entry) {
-			if len(out) < limit {
+			if wanted(e.Piece()) && (len(out) < limit || out[len(out)-1].ID == id) {
 				out = append(out, infoOf(id, e))
 			}
 		})
@@ -132,16 +148,20 @@ func (s *Store) Inventory(after vstack.ChunkID, limit int) []Info {
 
 // Stats is a store's state in figures. Bytes are of files unless said otherwise.
 type Stats struct {
-	Chunks      int   `json:"chunks"`
-	BadChunks   int   `json:"bad_chunks"`
-	Slots       int   `json:"slots"`       // with a vote or promise
-	ChunkBytes  int64 `json:"chunk_bytes"` // of the chunks themselves
-	Superblocks int   `json:"superblocks"`
-	Used        int64 `json:"used"`    // what the files take, space reserved ahead included
-	Written     int64 `json:"written"` // of it, behind which no record will go any more or yet did
-	Live        int64 `json:"live"`    // of Written, records that count
-	Garbage     int64 `json:"garbage"` // of Written, what compaction could free
-	Capacity    int64 `json:"capacity"`
+	Chunks     int   `json:"chunks"`
+	BadChunks  int   `json:"bad_chunks"`
+	Slots      int   `json:"slots"`       // with a vote or promise
+	ChunkBytes int64 `json:"chunk_bytes"` // of the chunks themselves
+	// Fragments and what follows is the same of fragments.
+	Fragments     int   `json:"fragments"`
+	BadFragments  int   `json:"bad_fragments"`
+	FragmentBytes int64 `json:"fragment_bytes"`
+	Superblocks   int   `json:"superblocks"`
+	Used          int64 `json:"used"`    // what the files take, space reserved ahead included
+	Written       int64 `json:"written"` // of it, behind which no record will go any more or yet did
+	Live          int64 `json:"live"`    // of Written, records that count
+	Garbage       int64 `json:"garbage"` // of Written, what compaction could free
+	Capacity      int64 `json:"capacity"`
 	// Free is what chunks may still take: space reserved ahead included, the reserve not.
 	Free        int64      `json:"free"`
 	LSN         vstack.LSN `json:"lsn"`
@@ -153,7 +173,7 @@ type Stats struct {
 func (s *Store) Stats() Stats {
 	s.ix.RLock()
 	t := s.ix.Totals()
-	st := Stats{Chunks: t.Chunks, BadChunks: t.Bad, Slots: t.Slots, ChunkBytes: t.Bytes, Superblocks: len(s.files)}
+	st := Stats{Chunks: t.Chunks, BadChunks: t.Bad, Slots: t.Slots, ChunkBytes: t.Bytes, Fragments: t.Fragments, BadFragments: t.BadFragments, FragmentBytes: t.FragmentBytes, Superblocks: len(s.files)}
 	var ahead int64
 	for _, b := range s.files {
 		st.Used += b.size
@@ -161,12 +181,14 @@ func (s *Store) Stats() Stats {
 			st.Written += b.size
 		} else {
 			st.Written += b.end
-			ahead = max(ahead, b.size-b.end-s.tailReserve()-format.FooterLen(b.count))
+			ahead = max(ahead, b.size-b.end-s.tailReserve()-b.version.FooterLen(b.count))
 		}
 		u := s.ix.Usage(b.id)
 		st.Live += min(u.Live+u.Tombs, b.size)
 	}
 	s.ix.RUnlock()
+	spare := s.ahead.Held()
+	st.Used += spare
 	st.Garbage = max(0, st.Written-st.Live)
 	free, err := s.cfg.FS.Free(s.cfg.Dir)
 	if err != nil {
@@ -177,7 +199,7 @@ func (s *Store) Stats() Stats {
 		st.Capacity = st.Used + free
 	}
 	// Space is taken by whole superblocks: what is too little for one more takes no chunk.
-	more := max(0, min(free, st.Capacity-st.Used)-s.cfg.Reserve) / s.cfg.SuperblockSize
+	more := max(0, min(free, st.Capacity-st.Used)+spare-s.cfg.Reserve) / s.cfg.SuperblockSize
 	st.Free = max(0, ahead) + more*s.cfg.SuperblockSize
 	st.LSN, st.LostRecords, st.Findings = s.LSN(), s.LostRecords(), len(s.Findings())
 	return st

@@ -8,7 +8,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/vstack/vstack/datanode/superblock/ahead"
+	"github.com/vstack/vstack/datanode/superblock/finding"
 	"github.com/vstack/vstack/datanode/superblock/index"
+	"github.com/vstack/vstack/datanode/superblock/meter"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -19,7 +22,7 @@ type Store struct {
 	ix      *index.Index
 	files   map[uint32]*superblock // under ix's lock
 	lock    io.Closer
-	metrics *metrics
+	metrics *meter.Metrics
 
 	// gate lets Close wait for senders: they hold it shared while they queue.
 	gate   sync.RWMutex
@@ -27,20 +30,22 @@ type Store struct {
 	queue  chan *request
 	done   chan struct{} // closed when the writer has ended
 
-	lsn    atomic.Uint64
-	failed atomic.Pointer[error] // the I/O error after which nothing is acknowledged
+	lsn atomic.Uint64
+	// version is the format.Version of what is appended, which STORE allows.
+	version atomic.Uint32
+	failed  atomic.Pointer[error] // the I/O error after which nothing is acknowledged
 
 	// Of the writer's goroutine alone, once it runs.
 	active *superblock
 	nextID uint32
 	// onReserve: the active file may take space of the reserve, so chunks wait for room.
 	onReserve bool
+	ahead     *ahead.Maker // Held is anyone's to ask
 
-	maintain sync.Mutex // one of State, Compact and Scrub at a time: files do not vanish under it
+	maintain  sync.Mutex // one of State and Compact at a time: files do not vanish under it
+	scrubbing sync.Mutex // one Scrub at a time
 
-	findMu   sync.Mutex
-	findings []Finding
-	lost     atomic.Bool
+	findings finding.List
 }
 
 // Open locks the directory, recovers what it holds and starts the writer. An empty or
@@ -50,7 +55,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	s := &Store{cfg: cfg, ix: index.New(), files: map[uint32]*superblock{}, queue: make(chan *request, cfg.QueueLength), done: make(chan struct{}), nextID: 1, onReserve: true}
+	s := &Store{cfg: cfg, ix: index.New(), files: map[uint32]*superblock{}, queue: make(chan *request, cfg.QueueLength), done: make(chan struct{}), nextID: 1, onReserve: true, ahead: ahead.New(cfg.FS, cfg.Dir, cfg.SuperblockSize)}
 	if err := s.recover(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open store %s: %w", cfg.Dir, err), s.releaseAll())
 	}
@@ -77,8 +82,10 @@ func (s *Store) Close() error {
 	close(s.queue)
 	s.gate.Unlock()
 	<-s.done
-	s.maintain.Lock() // wait for State, Compact or Scrub to notice
+	s.maintain.Lock() // wait for State, Compact and Scrub to notice
 	defer s.maintain.Unlock()
+	s.scrubbing.Lock()
+	defer s.scrubbing.Unlock()
 	return s.releaseAll()
 }
 
@@ -95,12 +102,12 @@ func (s *Store) releaseAll() error {
 	files := s.files
 	s.files = map[uint32]*superblock{}
 	s.ix.Unlock()
-	var errs []error
+	errs := []error{s.ahead.Close()}
 	for _, b := range files {
 		errs = append(errs, b.release())
 	}
 	if s.metrics != nil {
-		s.metrics.unregister()
+		s.metrics.Unregister()
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())
@@ -124,58 +131,19 @@ func (s *Store) failure() error {
 	return nil
 }
 
-// FindingKind names what recovery, a read or a scrub found wrong.
-type FindingKind string
-
-const (
-	// FindTornTail is the end of the log after a crash, cut off: nothing acknowledged.
-	FindTornTail FindingKind = "torn_tail"
-	// FindLostRecords is rot where records were: votes may be forgotten, and the store
-	// must not vote until its placement groups have moved on.
-	FindLostRecords FindingKind = "lost_records"
-	// FindChunk is a chunk whose bytes fail their checksum.
-	FindChunk FindingKind = "chunk"
-	// FindRot is damage that lost nothing: a footer, padding or a record of no account.
-	FindRot FindingKind = "rot"
-)
-
-// Finding is one thing found wrong.
-type Finding struct {
-	Kind   FindingKind
-	File   string
-	Offset int64
-	Length int64
-	Chunk  vstack.ChunkID // FindChunk
-	Err    error
-}
-
-// maxFindings bounds the findings kept; the metric counts all.
-const maxFindings = 1000
-
 // found reports a finding to log, metric and Findings.
 func (s *Store) found(f Finding) {
-	if f.Kind == FindLostRecords {
-		s.lost.Store(true)
-	}
 	if s.metrics != nil {
-		s.metrics.findings.WithLabelValues(string(f.Kind)).Inc()
+		s.metrics.Findings.WithLabelValues(string(f.Kind)).Inc()
 	}
 	s.cfg.Logger.Warn("store damage", "store", s.id, "kind", f.Kind, "file", f.File, "offset", f.Offset,
-		"length", f.Length, "chunk", f.Chunk, "err", f.Err)
-	s.findMu.Lock()
-	defer s.findMu.Unlock()
-	if len(s.findings) < maxFindings {
-		s.findings = append(s.findings, f)
-	}
+		"length", f.Length, "chunk", f.Chunk, "piece", f.Piece.String(), "err", f.Err)
+	s.findings.Add(f)
 }
 
 // Findings lists what was found wrong since Open, oldest first, at most 1,000.
-func (s *Store) Findings() []Finding {
-	s.findMu.Lock()
-	defer s.findMu.Unlock()
-	return append([]Finding(nil), s.findings...)
-}
+func (s *Store) Findings() []Finding { return s.findings.All() }
 
 // LostRecords reports whether records that had been acknowledged are lost to rot: the
 // store may have forgotten votes.
-func (s *Store) LostRecords() bool { return s.lost.Load() }
+func (s *Store) LostRecords() bool { return s.findings.Lost() }

@@ -31,6 +31,11 @@ func open(t testing.TB, cfg Config) *Store {
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
+	if s.appends() < appendAs {
+		if err := s.Upgrade(context.Background(), appendAs); err != nil {
+			t.Fatalf("upgrade: %v", err)
+		}
+	}
 	return s
 }
 
@@ -71,12 +76,21 @@ func voted(data []byte, slot vstack.Slot, round uint32) Record {
 		Upload: vstack.UploadID{0: 9, 15: slot.Video[15]},
 		Ballot: vstack.Ballot{Incarnation: 5, Round: round, Proposer: vstack.ProposerID{1}},
 		Value:  vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))},
+		Leaves: leavesOf(data),
 	}
+}
+
+// leavesOf is a leaf table for two chunks of three: whoever stores one need not have it.
+func leavesOf(data []byte) vstack.LeafTable {
+	if len(data)%3 == 0 || len(data) > vstack.MaxChunkSize {
+		return nil
+	}
+	return vstack.LeavesOf(data)
 }
 
 // stored is bytes without a vote.
 func stored(data []byte) Record {
-	return Record{Kind: KindChunk, Data: data, Value: vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))}}
+	return Record{Kind: KindChunk, Data: data, Value: vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))}, Leaves: leavesOf(data)}
 }
 
 func readAll(t testing.TB, s *Store, id vstack.ChunkID) ([]byte, error) {

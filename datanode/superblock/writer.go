@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/vstack/vstack/datanode/superblock/batch"
 	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -22,75 +23,68 @@ const (
 // request is one batch on its way to the disk. The caller's Data is referenced, not
 // copied, so the caller waits for ready whatever happens to its context.
 type request struct {
-	recs  []staged
-	len   int64 // in the file
-	class class
-	from  uint32 // classMove: the file that the records come from
-	lsn   vstack.LSN
-	err   error
-	ready chan struct{}
+	batch.Batch
+	// upgrade asks the writer to append in this version from now on; there are no records.
+	upgrade format.Version
+	class   class
+	from    uint32 // classMove: the file that the records come from
+	lsn     vstack.LSN
+	err     error
+	ready   chan struct{}
 }
 
-// staged is a record with all that can be computed before its place is known.
-type staged struct {
-	h      format.Header
-	buf    []byte // the encoded header
-	blocks []uint32
-	data   []byte
-	off    int64
-}
-
-// zeros pads records and groups.
+// zeros pads groups.
 var zeros [format.GroupAlign]byte
 
 // Append writes recs as one atomic batch and returns the LSN of the last one when it
 // is durable. Appends that wait at the same time share one write and one fdatasync.
 //
 // ctx counts until the batch is queued; from then on Append waits for its outcome.
-// Errors: ErrInvalid, ErrTooLarge, ErrDiskFull (nothing was written; reads, promises
+// Errors: ErrInvalid (of fragments also before Upgrade to format.V3), ErrTooLarge, ErrDiskFull (nothing was written; reads, promises
 // and tombstones go on), ErrBytesMissing (a vote for bytes that are not here),
 // ErrClosed, ErrUnavailable after an I/O error: the batch may or may not be on disk.
 func (s *Store) Append(ctx context.Context, recs ...Record) (vstack.LSN, error) {
 	if len(recs) == 0 || len(recs) > format.MaxBatch {
 		return 0, fmt.Errorf("append: %w: %d records, want 1 to %d", vstack.ErrInvalid, len(recs), format.MaxBatch)
 	}
-	r := &request{recs: make([]staged, len(recs)), class: classState, ready: make(chan struct{})}
+	class := classState
 	for i := range recs {
 		if err := recs[i].Validate(); err != nil {
 			return 0, fmt.Errorf("append: %w", err)
 		}
-		if recs[i].Kind == KindChunk {
-			r.class = classChunk
+		if recs[i].Kind.HasData() {
+			class = classChunk
 		}
-		r.stage(i, recs[i], 0)
+		if err := mayKeep(&format.Header{Record: recs[i], Version: s.appends()}); err != nil {
+			return 0, fmt.Errorf("append: %w: %v", vstack.ErrInvalid, err)
+		}
 	}
+	r := &request{Batch: batch.New(recs, nil), class: class, ready: make(chan struct{})}
 	if err := s.submit(ctx, r); err != nil {
 		return 0, fmt.Errorf("append: %w", err)
 	}
 	return r.lsn, nil
 }
 
-// stage prepares record i of the batch; lsn is set for records that keep theirs.
-func (r *request) stage(i int, rec Record, lsn vstack.LSN) {
-	st := &r.recs[i]
-	st.data = rec.Data
-	st.h = format.Header{Record: rec, DataLen: uint32(len(rec.Data)), LSN: lsn, BatchIndex: uint16(i), BatchCount: uint16(len(r.recs))}
-	st.h.Data = nil
-	st.buf = make([]byte, format.HeaderLen(st.h.DataLen))
-	st.blocks = format.BlockCRCs(rec.Data)
-	r.len += format.RecordLen(st.h.DataLen)
-}
-
 // submit queues r and waits for its outcome.
 func (s *Store) submit(ctx context.Context, r *request) error {
-	if format.Align(format.FileHeaderLen+r.len, format.GroupAlign)+format.FooterLen(len(r.recs))+s.tailReserve() > s.cfg.SuperblockSize {
-		return fmt.Errorf("batch of %d bytes in superblocks of %d: %w", r.len, s.cfg.SuperblockSize, vstack.ErrTooLarge)
+	r.Lay(s.appends())
+	if err := s.small(r); err != nil {
+		return err
 	}
 	if err := s.enqueue(ctx, r); err != nil {
 		return err
 	}
 	<-r.ready
 	return r.err
+}
+
+// small wants a request to fit into an empty file.
+func (s *Store) small(r *request) error {
+	if format.Align(format.FileHeaderLen+r.Len, format.GroupAlign)+r.Version.FooterLen(len(r.Recs))+s.tailReserve() > s.cfg.SuperblockSize {
+		return fmt.Errorf("batch of %d bytes in superblocks of %d: %w", r.Len, s.cfg.SuperblockSize, vstack.ErrTooLarge)
+	}
+	return nil
 }
 
 func (s *Store) enqueue(ctx context.Context, r *request) error {
@@ -125,6 +119,10 @@ func (s *Store) write() {
 			}
 			first = r
 		}
+		if first.upgrade != 0 {
+			first.finish(s.upgradeTo(first.upgrade))
+			continue
+		}
 		var group []*request
 		group, held = s.gather(first)
 		if len(group) > 0 {
@@ -152,13 +150,16 @@ func (s *Store) gather(first *request) (group []*request, held *request) {
 			r.finish(err)
 		} else {
 			group = append(group, r)
-			bytes += r.len
-			records += len(r.recs)
+			bytes += r.Len
+			records += len(r.Recs)
 		}
 		select {
 		case next, ok := <-s.queue:
 			if !ok {
 				return group, nil
+			}
+			if next.upgrade != 0 {
+				return group, next
 			}
 			r = next
 		default:
@@ -176,7 +177,12 @@ func (s *Store) admit(r *request, bytes int64, records int, overlay map[vstack.C
 	if err := s.failure(); err != nil {
 		return err
 	}
-	if records > 0 && bytes+r.len > s.cfg.GroupBytes {
+	if v := s.appends(); r.Version != v { // it was laid out before an upgrade
+		if r.Lay(v); s.small(r) != nil {
+			return s.small(r)
+		}
+	}
+	if records > 0 && bytes+r.Len > s.cfg.GroupBytes {
 		return errNextGroup
 	}
 	if !s.hasRoom(r, bytes, records) {
@@ -198,8 +204,8 @@ func (s *Store) checkBytes(r *request, overlay map[vstack.ChunkID]bool) error {
 	s.ix.RLock()
 	defer s.ix.RUnlock()
 	own := map[vstack.ChunkID]bool{} // counts for the group only if all of r does
-	for i := range r.recs {
-		h := &r.recs[i].h
+	for i := range r.Recs {
+		h := &r.Recs[i].Header
 		switch {
 		case h.Kind == KindChunk:
 			own[h.Value.Chunk] = true
@@ -229,7 +235,7 @@ func (s *Store) commit(group []*request) {
 	start := format.Align(s.active.end, format.GroupAlign)
 	_, err := s.active.f.WritevAt(bufs, start)
 	if err == nil {
-		s.metrics.fdatasyncs.Inc()
+		s.metrics.Fdatasyncs.Inc()
 		err = s.active.f.Datasync() // its error is final: what the kernel did with the pages is unknown
 	}
 	if err != nil {
@@ -241,7 +247,8 @@ func (s *Store) commit(group []*request) {
 		return
 	}
 	records := s.publish(group)
-	s.metrics.group(records, bytes)
+	s.metrics.Group(records, bytes)
+	s.prepare()
 	for _, r := range group {
 		r.finish(nil)
 	}
@@ -253,29 +260,18 @@ func (s *Store) place(group []*request) (bufs [][]byte, bytes int64) {
 	off := start
 	lsn := s.LSN()
 	for gi, r := range group {
-		for i := range r.recs {
-			st := &r.recs[i]
-			st.off, st.h.Group, st.h.Salt = off, start, s.active.salt
+		for i := range r.Recs {
+			h := &r.Recs[i].Header
 			if r.class == classMove {
-				st.h.Flags |= format.FlagMoved
+				h.Flags |= format.FlagMoved
 			} else {
 				lsn++
-				st.h.LSN = lsn
+				h.LSN = lsn
 			}
-			if gi == len(group)-1 && i == len(r.recs)-1 {
-				st.h.Flags |= format.FlagGroupEnd
-			}
-			st.h.Encode(st.buf, st.blocks)
-			bufs = append(bufs, st.buf)
-			if n := int64(len(st.data)); n > 0 {
-				bufs = append(bufs, st.data)
-				if pad := format.Align(n, format.RecordAlign) - n; pad > 0 {
-					bufs = append(bufs, zeros[:pad])
-				}
-			}
-			off += format.RecordLen(st.h.DataLen)
+			r.lsn = h.LSN
 		}
-		r.lsn = r.recs[len(r.recs)-1].h.LSN
+		bufs = r.Place(bufs, off, start, s.active.salt, gi == len(group)-1)
+		off += r.Len
 	}
 	if pad := format.Align(off, format.GroupAlign) - off; pad > 0 {
 		bufs = append(bufs, zeros[:pad])
@@ -288,17 +284,17 @@ func (s *Store) publish(group []*request) (records int) {
 	s.ix.Lock()
 	defer s.ix.Unlock()
 	for _, r := range group {
-		for i := range r.recs {
-			st := &r.recs[i]
-			s.active.add(st.buf, &st.h, st.off)
+		for i := range r.Recs {
+			st := &r.Recs[i]
+			s.active.add(st.Buf, &st.Header, st.Off)
 			if r.class == classMove {
-				s.ix.Move(&st.h, r.from, s.active.id, st.off)
+				s.ix.Move(&st.Header, r.from, s.active.id, st.Off)
 				continue
 			}
-			s.ix.Apply(&st.h, s.active.id, st.off)
-			s.lsn.Store(uint64(st.h.LSN))
+			s.ix.Apply(&st.Header, s.active.id, st.Off)
+			s.lsn.Store(uint64(st.Header.LSN))
 		}
-		records += len(r.recs)
+		records += len(r.Recs)
 	}
 	return records
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/datanode/superblock"
+	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/internal/wire"
 )
 
 // gatedLog holds appends of one kind back, or refuses them, and keeps the order of kinds.
@@ -77,7 +77,7 @@ func rolledBack(t *testing.T, full int) (*Voter, *gatedLog, vstack.Upload, func(
 	for i := range p.Groups {
 		p.Groups[i] = vstack.PGTargets{Epoch: 1, Targets: []vstack.StoreID{disk.ID()}}
 	}
-	v.Apply(wire.FeedPage{Index: 1, Uploads: []vstack.Upload{u}, Placement: p})
+	v.Apply(feed.Page{Index: 1, Uploads: []vstack.Upload{u}, Placement: p})
 	return v, log, u, stop
 }
 

@@ -36,6 +36,8 @@ type Config struct {
 	// Fatal is called once when the state on disk is unknown; the process must exit.
 	// Default: log and os.Exit(1).
 	Fatal func(error)
+	// Drives says whether a host may change the epoch of a group. Default: any may.
+	Drives func(vstack.HostID, vstack.PG) error
 	// Logger; default slog.Default.
 	Logger *slog.Logger
 	// Registry for metrics, which carry the label store; nil for none.
@@ -57,6 +59,9 @@ type Config struct {
 func (c *Config) Validate() error {
 	if c.Log == nil || c.Fetch == nil || c.Buffers == nil {
 		return fmt.Errorf("voter: %w: Log, Fetch and Buffers are required", vstack.ErrInvalid)
+	}
+	if c.Drives == nil {
+		c.Drives = func(vstack.HostID, vstack.PG) error { return nil }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

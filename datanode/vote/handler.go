@@ -12,6 +12,7 @@ import (
 
 	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/datanode/serve"
+	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -22,15 +23,15 @@ import (
 const hashStep = 256 << 10
 
 // ServeHTTP answers every ChunkPaxos request: PUT of a chunk, POST /v1/paxos/… and
-// GET /v1/paxos/slots/…. Only hosts and administrators of the cluster may vote.
+// GET /v1/paxos/slots/…, to whoever the router let in.
 func (v *Voter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	reply, kind, err := v.judge(w, r)
-	if err != nil {
-		// A refusal with the store's name tells the proposer that nothing took effect.
-		reply = message.Nack{Store: v.cfg.Log.ID(), Reason: vstack.SentinelOf(err), Detail: err.Error()}
-	}
 	v.metrics.requests.WithLabelValues(kind).Inc()
+	if err != nil {
+		v.Refuse(w, err)
+		return
+	}
 	switch reply := reply.(type) {
 	case message.Nack:
 		v.metrics.refused.WithLabelValues(string(reply.Reason.Code())).Inc()
@@ -44,6 +45,14 @@ func (v *Voter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	wire.WriteReply(w, reply)
 }
 
+// Refuse answers with an error in the store's name, which tells a proposer that nothing took
+// effect.
+func (v *Voter) Refuse(w http.ResponseWriter, err error) {
+	reason := vstack.SentinelOf(err)
+	v.metrics.refused.WithLabelValues(string(reason.Code())).Inc()
+	wire.WriteReply(w, message.Nack{Store: v.cfg.Log.ID(), Reason: reason, Detail: err.Error()})
+}
+
 // Accepted is the number of chunks accepted by PUT since start.
 func (v *Voter) Accepted() int64 { return v.metrics.accepted.Load() }
 
@@ -51,17 +60,14 @@ func (v *Voter) Accepted() int64 { return v.metrics.accepted.Load() }
 // seen the message, or says that the store has halted.
 func (v *Voter) judge(w http.ResponseWriter, r *http.Request) (reply message.Reply, kind string, err error) {
 	kind = kindOf(r)
-	if r.Method != http.MethodGet {
-		if err := serve.Handshaken(r); err != nil {
-			return nil, kind, err
-		}
-		if _, err := identity.RequirePeer(r, identity.RoleHost, identity.RoleAdmin); err != nil {
-			return nil, kind, err
-		}
-	}
 	msg, echo, hasBytes, err := wire.ReadPaxosRequest(r)
 	if err != nil {
 		return nil, kind, err
+	}
+	if by, known := identity.PeerOf(r.TLS); known && by.Role == identity.RoleHost {
+		if err := v.speaks(vstack.HostID(by.ID), msg); err != nil {
+			return nil, kind, err
+		}
 	}
 	if !hasBytes {
 		reply, err = v.Do(r.Context(), msg, nil, echo)
@@ -71,13 +77,40 @@ func (v *Voter) judge(w http.ResponseWriter, r *http.Request) (reply message.Rep
 	if !ok {
 		return nil, kind, fmt.Errorf("%T with bytes: %w", msg, vstack.ErrInvalid)
 	}
+	leaves, err := wire.Leaves(r.Header, accept.Value.Size)
+	if err != nil {
+		return nil, kind, err
+	}
 	buf, err := v.receive(w, r, accept.Value)
 	if err != nil {
 		return nil, kind, fmt.Errorf("receive chunk %s: %w", accept.Value.Chunk.Short(), err)
 	}
 	defer buf.Release()
-	reply, err = v.Do(r.Context(), msg, buf.Bytes, echo)
+	reply, err = v.do(r.Context(), msg, &call{data: buf.Bytes, leaves: leaves}, echo)
 	return reply, kind, err
+}
+
+// speaks holds a host to what is its own: the ballots of its own uploads, and the changes of
+// epoch that it drives. The acceptor compares a ballot with its upload's owner. A ballot of
+// a program from before proposers said whose they are is nobody's.
+func (v *Voter) speaks(host vstack.HostID, msg message.Message) error {
+	var as vstack.ProposerID
+	switch m := msg.(type) {
+	case message.Accept:
+		as = m.Ballot.Proposer
+	case message.Prepare:
+		as = m.Ballot.Proposer
+	case message.PrepareUpload:
+		as = m.Ballot.Proposer
+	case message.Seal:
+		return v.cfg.Drives(host, m.PG)
+	case message.Install:
+		return v.cfg.Drives(host, m.PG)
+	}
+	if as.Owned() && !as.Of(host) {
+		return fmt.Errorf("ballot of proposer %s: %w: it is not of host %q", as, vstack.ErrForbidden, host)
+	}
+	return nil
 }
 
 // receive reads and verifies the body: "verify SHA-256".
@@ -85,25 +118,31 @@ func (v *Voter) receive(w http.ResponseWriter, r *http.Request, value vstack.Val
 	// What does not fit is told before its bytes travel, where the client waits for that.
 	turn, cancel := context.WithTimeout(r.Context(), v.cfg.QueueTimeout)
 	defer cancel()
-	buf, err := v.cfg.Buffers.Get(turn, int(value.Size))
+	buf, err := v.cfg.Buffers.Get(turn, admission.KeyOf(r), int(value.Size))
 	if err != nil {
 		return nil, err
 	}
-	if err := v.fill(w, r, buf.Bytes, value.Chunk); err != nil {
+	if err := v.fill(w, r, buf, value.Chunk); err != nil {
 		buf.Release()
 		return nil, err
 	}
 	return buf, nil
 }
 
-func (v *Voter) fill(w http.ResponseWriter, r *http.Request, p []byte, want vstack.ChunkID) error {
-	// A sender slower than this would hold the buffer from others.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(v.cfg.BodyTimeout))
+func (v *Voter) fill(w http.ResponseWriter, r *http.Request, buf *serve.Buffer, want vstack.ChunkID) error {
+	// A sender slower than this would hold the buffer from others, and so does one that
+	// stands still.
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(v.cfg.BodyTimeout))
+	watch := buf.Watch(func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
+	defer watch.Stop()
+	p := buf.Bytes
 	hash := sha256.New()
 	for off := 0; off < len(p); off += hashStep {
 		step := p[off:min(off+hashStep, len(p))]
 		n, err := io.ReadFull(r.Body, step)
 		hash.Write(step[:n])
+		watch.Moved()
 		switch {
 		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 			return fmt.Errorf("%w: %d of %d bytes came", vstack.ErrTruncated, off+n, len(p))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vstack/vstack/chunkpaxos"
 	"github.com/vstack/vstack/datanode/superblock"
+	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -40,7 +41,7 @@ func (v *Voter) appendOnce(ctx context.Context, c *call, records []chunkpaxos.Du
 		rec := recordOf(d)
 		v.votes.name(d)
 		if d.Kind == chunkpaxos.DurableVote && withBytes {
-			rec.Kind, rec.Data = superblock.KindChunk, c.data
+			rec.Kind, rec.Data, rec.Leaves = superblock.KindChunk, c.data, c.leaves
 		}
 		recs = append(recs, rec)
 	}
@@ -111,7 +112,7 @@ func (v *Voter) fetch(ctx context.Context, c *call, e chunkpaxos.FetchBytes) (st
 		if !e.Store {
 			return false, nil // an Accept has one value; its bytes go into the vote's append
 		}
-		rec := superblock.Record{Kind: superblock.KindChunk, Value: value, Data: c.data}
+		rec := superblock.Record{Kind: superblock.KindChunk, Value: value, Data: c.data, Leaves: vstack.LeavesOf(c.data)}
 		if err := v.bar.wait(context.WithoutCancel(ctx), v.halted); err != nil {
 			return false, err
 		}
@@ -129,11 +130,15 @@ func (v *Voter) vouched(value vstack.Value) bool {
 	return ok && info.Size == value.Size && v.votes.names(value.Chunk)
 }
 
+// ownKey is under which a store borrows memory for what it fetches itself.
+const ownKey = admission.Key("this host")
+
 // find brings a value's bytes into c.data, from the log or from a peer, in memory of
 // the same budget as the bodies of PUTs; here tells that the log has them.
 func (v *Voter) find(ctx context.Context, c *call, slot vstack.Slot, value vstack.Value) (here bool, err error) {
 	c.release()
-	if c.buf, err = v.cfg.Buffers.Get(ctx, int(value.Size)); err != nil {
+	c.leaves = nil
+	if c.buf, err = v.cfg.Buffers.Get(ctx, ownKey, int(value.Size)); err != nil {
 		return false, err
 	}
 	c.data = c.buf.Bytes

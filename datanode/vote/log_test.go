@@ -11,8 +11,8 @@ import (
 	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/datanode/superblock"
+	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/internal/wire"
 )
 
 // voter is a Voter over a real log, which votes in every group.
@@ -37,7 +37,7 @@ func voter(t *testing.T, fetch func(context.Context, vstack.Slot, vstack.Value) 
 	for i := range p.Groups {
 		p.Groups[i] = vstack.PGTargets{Epoch: 1, Targets: []vstack.StoreID{disk.ID()}}
 	}
-	v.Apply(wire.FeedPage{Index: 1, Uploads: []vstack.Upload{u}, Placement: p})
+	v.Apply(feed.Page{Index: 1, Uploads: []vstack.Upload{u}, Placement: p})
 	v.Echo(0, 1)
 	return v, disk, u
 }
@@ -87,7 +87,7 @@ func TestVotedChunksAreForgottenWithTheirUpload(t *testing.T) {
 	}
 	before := disk.LSN()
 	u.State = vstack.UploadAborted
-	v.Apply(wire.FeedPage{Index: 2, Uploads: []vstack.Upload{u}})
+	v.Apply(feed.Page{Index: 2, Uploads: []vstack.Upload{u}})
 	for len(v.Voted()) > 0 { // Run appends what forgets the upload
 		select {
 		case <-t.Context().Done():

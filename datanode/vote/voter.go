@@ -11,8 +11,8 @@ import (
 	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/datanode/superblock"
+	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/internal/wire"
 )
 
 // Voter is one store's acceptor at work.
@@ -24,6 +24,8 @@ type Voter struct {
 	halted  chan struct{} // closed when the acceptor halts
 	wake    chan struct{} // tells Run of loose appends
 	bar     *bar
+	// logged are the uploads that the log names as the process found it, until Begin.
+	logged map[vstack.UploadID]struct{}
 
 	mu       sync.Mutex // guards all below; held around Step, never over I/O
 	acc      *chunkpaxos.Acceptor
@@ -44,10 +46,12 @@ type Voter struct {
 // it, besides its answer.
 type call struct {
 	token chunkpaxos.Token
-	data  []byte        // verified bytes; nil without
-	buf   *serve.Buffer // holds data that the call found itself; nil without
-	todo  chan chunkpaxos.Effect
-	pins  []vstack.ChunkID
+	data  []byte // verified bytes; nil without
+	// leaves came with data, and nobody has checked it; nil without.
+	leaves vstack.LeafTable
+	buf    *serve.Buffer // holds data that the call found itself; nil without
+	todo   chan chunkpaxos.Effect
+	pins   []vstack.ChunkID
 }
 
 // New restores the acceptor from the log. Nothing is judged until Apply and Echo have
@@ -62,6 +66,7 @@ func New(cfg Config) (*Voter, error) {
 		return nil, fmt.Errorf("acceptor of store %s: %w", id, err)
 	}
 	votes := newVotes()
+	logged := map[vstack.UploadID]struct{}{}
 	cfg.Log.State(func(r superblock.Record, lsn vstack.LSN) bool {
 		d, ok := durableOf(r, lsn)
 		if !ok {
@@ -69,10 +74,13 @@ func New(cfg Config) (*Voter, error) {
 		}
 		acc.Restore(d)
 		votes.name(d)
+		if !d.Upload.IsZero() {
+			logged[d.Upload] = struct{}{}
+		}
 		return true
 	})
 	v := &Voter{
-		cfg: cfg, guard: newGuard(), votes: votes, acc: acc, recovered: recovered,
+		cfg: cfg, guard: newGuard(), votes: votes, acc: acc, recovered: recovered, logged: logged,
 		halted: make(chan struct{}), wake: make(chan struct{}, 1), bar: newBar(),
 		calls: map[chunkpaxos.Token]*call{}, timers: map[chunkpaxos.Token]*time.Timer{},
 	}
@@ -101,7 +109,12 @@ func (v *Voter) Run(ctx context.Context) error {
 // are the Voter's until Do returns. It waits for the answer even when ctx ends first,
 // for the wait is bounded and the outcome of an append must reach the acceptor.
 func (v *Voter) Do(ctx context.Context, msg message.Message, data []byte, echo vstack.LSN) (message.Reply, error) {
-	c := &call{data: data, todo: make(chan chunkpaxos.Effect, 2)}
+	return v.do(ctx, msg, &call{data: data}, echo)
+}
+
+// do is Do for a call that has what came with msg.
+func (v *Voter) do(ctx context.Context, msg message.Message, c *call, echo vstack.LSN) (message.Reply, error) {
+	c.todo = make(chan chunkpaxos.Effect, 2)
 	defer v.unpin(c)
 	defer c.release()
 	if m, ok := msg.(message.Accept); ok {
@@ -111,7 +124,7 @@ func (v *Voter) Do(ctx context.Context, msg message.Message, data []byte, echo v
 	v.last++
 	c.token = v.last
 	v.calls[c.token] = c
-	halt := v.dispatch(v.acc.Step(chunkpaxos.Request{Token: c.token, Msg: msg, HasBytes: data != nil, Echo: echo}))
+	halt := v.dispatch(v.acc.Step(chunkpaxos.Request{Token: c.token, Msg: msg, HasBytes: c.data != nil, Echo: echo}))
 	v.mu.Unlock()
 	v.halt(halt)
 	for {
@@ -134,16 +147,11 @@ func (v *Voter) Do(ctx context.Context, msg message.Message, data []byte, echo v
 }
 
 // Apply brings a page of the catalog's feed; pages come in order, from one goroutine.
-func (v *Voter) Apply(page wire.FeedPage) {
-	change := chunkpaxos.CatalogChange{Applied: page.Index, Uploads: page.Uploads}
-	for _, fv := range page.Videos {
-		if fv.Video.State == vstack.VideoDeleted || fv.Video.State == vstack.VideoFailed {
-			change.Deleted = append(change.Deleted, fv.Video.ID)
-		}
-	}
-	if page.Placement.Ready() {
-		for pg, g := range page.Placement.Groups {
-			change.Groups = append(change.Groups, chunkpaxos.Group{PG: vstack.PG(pg), Epoch: g.Epoch, Attempt: g.Attempt, Acceptors: g.Acceptors()})
+func (v *Voter) Apply(page feed.Page) {
+	change := chunkpaxos.CatalogChange{Applied: page.Index, Uploads: page.Uploads, Groups: groupsOf(page.Placement)}
+	for i := range page.Videos {
+		if page.Videos[i].Ended() {
+			change.Deleted = append(change.Deleted, page.Videos[i].ID)
 		}
 	}
 	v.step(change)

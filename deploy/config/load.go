@@ -63,6 +63,12 @@ func LoadServer(path string, flags *pflag.FlagSet, keys FlagKeys, sets []Overrid
 	abs(&s.TLS)
 	abs(&s.Meta.Dir)
 	abs(&s.Ingest.Dir)
+	abs(&s.Gateway.Cert)
+	abs(&s.Gateway.Key)
+	if s.Data.Catalog == "" {
+		s.Data.Catalog = CatalogDir
+	}
+	abs(&s.Data.Catalog)
 	for i := range s.Data.Stores {
 		abs(&s.Data.Stores[i].Dir)
 	}
@@ -165,6 +171,8 @@ type Client struct {
 	// Metastores and Uploaders are the HOST:PORT to ask, in any order.
 	Metastores []string `yaml:"metastores"`
 	Uploaders  []string `yaml:"uploaders"`
+	// Gateways are told how playbacks fare; empty tells nobody.
+	Gateways []string `yaml:"gateways,omitempty"`
 	// TLS is the directory of ca.crt and, for those who may write, tls.crt and tls.key.
 	TLS string `yaml:"tls"`
 	// Output is the default of -o.

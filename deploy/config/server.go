@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,16 +18,18 @@ const (
 	RoleMeta   = "meta"   // metastore: Raft and the catalog
 	RoleData   = "data"   // datanode: the stores
 	RoleIngest = "ingest" // uploader
+	// RoleGateway serves players: HLS, DASH, files, pages.
+	RoleGateway = "gateway"
 )
 
 // Roles lists every role.
-func Roles() []string { return []string{RoleMeta, RoleData, RoleIngest} }
+func Roles() []string { return []string{RoleMeta, RoleData, RoleIngest, RoleGateway} }
 
 // Server is the configuration of one host.
 type Server struct {
 	// Host is the failure domain that the stores of this process belong to.
 	Host string `yaml:"host"`
-	// Roles are what this process runs; default all.
+	// Roles are what this process runs; default meta, data and ingest.
 	Roles []string `yaml:"roles"`
 	// TLS is the directory of ca.crt, tls.crt and tls.key.
 	TLS string `yaml:"tls"`
@@ -37,6 +40,8 @@ type Server struct {
 	Data Data `yaml:"data"`
 	// Ingest is the uploader.
 	Ingest Ingest `yaml:"ingest"`
+	// Gateway serves players.
+	Gateway Gateway `yaml:"gateway,omitempty"`
 	// WriteTransport carries chunk writes: tcp or quic.
 	WriteTransport string `yaml:"write_transport"`
 	Log            Log    `yaml:"log"`
@@ -69,7 +74,20 @@ type Data struct {
 	Stores []Store `yaml:"stores"`
 	// Superblock is the size of one append-only file.
 	Superblock Size `yaml:"superblock"`
+	// Overhead is how many bytes of garbage compaction leaves for each that counts; 0 means
+	// the superblocks' default.
+	Overhead float64 `yaml:"overhead,omitempty"`
+	// DropGrace is how long a piece that may go stays, for readers with an older placement
+	// map; 0 means the datanode's default, 10 minutes.
+	DropGrace time.Duration `yaml:"drop_grace,omitempty"`
+	// Catalog is the directory of what the host knows of the catalog, which may be lost; empty
+	// means CatalogDir. A file leaves it out unless it says otherwise: programs of the first
+	// release know no such key.
+	Catalog string `yaml:"catalog,omitempty"`
 }
+
+// CatalogDir is the default of Data.Catalog, beside the configuration file.
+const CatalogDir = "catalog"
 
 // Store is one data directory and the address that serves it.
 type Store struct {
@@ -83,10 +101,30 @@ type Ingest struct {
 	Addr      string `yaml:"addr"`       // HOST:PORT
 	Dir       string `yaml:"dir"`        // received files and job records
 	MaxUpload Size   `yaml:"max_upload"` // larger files are refused
-	MaxJobs   int    `yaml:"max_jobs"`   // jobs that run at once; 0 means the uploader's default
-	InFlight  int    `yaml:"in_flight"`  // chunks being committed at once a job; 0 means the uploader's default
-	FFmpeg    string `yaml:"ffmpeg"`     // program, looked up in PATH
-	FFprobe   string `yaml:"ffprobe"`
+	// Open lets everybody upload who reaches the port, not administrators and who is on this
+	// machine alone. A file leaves it out unless it does: earlier programs know no such key.
+	Open     bool   `yaml:"open,omitempty"`
+	MaxJobs  int    `yaml:"max_jobs"`  // jobs that run at once; 0 means the uploader's default
+	InFlight int    `yaml:"in_flight"` // chunks on their way to the stores at once, over all jobs; 0 means the uploader's default
+	FFmpeg   string `yaml:"ffmpeg"`    // program, looked up in PATH
+	FFprobe  string `yaml:"ffprobe"`
+	User     string `yaml:"user"` // account of FFmpeg's processes where the host runs as root
+}
+
+// Gateway configures the gateway.
+type Gateway struct {
+	Addr string `yaml:"addr"` // HOST:PORT with TLS, under the cluster's certificate or the one below
+	// Cert and Key are PEM files of a certificate that browsers and television sets trust.
+	Cert string `yaml:"cert,omitempty"`
+	Key  string `yaml:"key,omitempty"`
+	// Plain is a loopback HOST:PORT without TLS, for a proxy on this machine.
+	Plain string `yaml:"plain,omitempty"`
+	// Consensus is HOST:PORT, under the same certificate, of the consensus page alone.
+	Consensus string `yaml:"consensus,omitempty"`
+	Cache     Size   `yaml:"cache,omitempty"` // bytes of chunks kept; 0 means the gateway's default
+	// Pathways are other gateways of the same films by name, "https://HOST:PORT": players
+	// that know content steering go on at another one when this one is busy or gone.
+	Pathways map[string]string `yaml:"pathways,omitempty"`
 }
 
 // Log configures the process's log on standard error.
@@ -98,17 +136,22 @@ type Log struct {
 // DefaultServer is what a file's missing keys mean.
 func DefaultServer() Server {
 	return Server{
-		Roles:  Roles(),
+		Roles:  []string{RoleMeta, RoleData, RoleIngest},
 		TLS:    "tls",
 		Meta:   Meta{Dir: "meta"},
 		Data:   Data{Superblock: 1 << 30},
-		Ingest: Ingest{Dir: "spool", MaxUpload: 64 << 30, FFmpeg: "ffmpeg", FFprobe: "ffprobe"},
+		Ingest: Ingest{Dir: "spool", MaxUpload: 64 << 30, FFmpeg: "ffmpeg", FFprobe: "ffprobe", User: "nobody"},
 		// docs/adr has the measurement behind the default.
 		WriteTransport: "tcp",
 		Log:            Log{Level: "info", Format: "text"},
 		DeadAfter:      10 * time.Minute,
 		Grace:          10 * time.Second,
 	}
+}
+
+// CertRoles are the roles as the host's certificate has them.
+func (s *Server) CertRoles() (vstack.Roles, error) {
+	return vstack.ParseRoles(strings.Join(s.Roles, ","))
 }
 
 // Has reports whether the process runs a role.
@@ -165,6 +208,9 @@ func (s *Server) Validate() error {
 		if s.Ingest.MaxJobs < 0 || s.Ingest.InFlight < 0 {
 			bad("ingest", "max_jobs and in_flight are 0 or more")
 		}
+	}
+	if s.Has(RoleGateway) {
+		s.validateGateway(bad)
 	}
 	if s.WriteTransport != "tcp" && s.WriteTransport != "quic" {
 		bad("write_transport", "%q is neither tcp nor quic", s.WriteTransport)
@@ -225,8 +271,36 @@ func (s *Server) validateStores(bad func(key, format string, args ...any)) {
 			bad(key+".capacity", "want 0 or more")
 		}
 	}
+	if s.Data.DropGrace < 0 {
+		bad("data.drop_grace", "%s; want a duration, or 0 for the default", s.Data.DropGrace)
+	}
+	if !(s.Data.Overhead >= 0 && s.Data.Overhead <= 10) { // also what is no number
+		bad("data.overhead", "want 0 to 10")
+	}
 	if s.Data.Superblock < 16<<20 {
 		bad("data.superblock", "want 16MiB or more, so that a chunk of %d bytes fits", vstack.MaxChunkSize)
+	}
+}
+
+func (s *Server) validateGateway(bad func(key, format string, args ...any)) {
+	g := s.Gateway
+	checkAddr(bad, "gateway.addr", g.Addr)
+	if (g.Cert == "") != (g.Key == "") {
+		bad("gateway.cert", "cert and key belong together")
+	}
+	if g.Consensus != "" {
+		checkAddr(bad, "gateway.consensus", g.Consensus)
+	}
+	if g.Plain != "" && !loopback(g.Plain) {
+		bad("gateway.plain", "%q is not a loopback HOST:PORT: it speaks no TLS, so that only a proxy on this machine may reach it", g.Plain)
+	}
+	for name, base := range g.Pathways {
+		if u, err := url.Parse(base); err != nil || u.Scheme != "https" || u.Host == "" || name == s.Host {
+			bad("gateway.pathways."+name, "%q is not https://HOST:PORT of another gateway", base)
+		}
+	}
+	if g.Cache < 0 {
+		bad("gateway.cache", "want 0 or more")
 	}
 }
 

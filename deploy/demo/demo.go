@@ -16,6 +16,7 @@ import (
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient"
 )
 
@@ -34,6 +35,8 @@ type Config struct {
 	Lab  lab.Spec // an empty Dir is a temporary one, removed at the end
 	File string   // to store; empty: a clip that ffmpeg makes
 	Once bool     // end after the playback was verified
+	// Version is told by the pages.
+	Version wire.Version
 	// Args0 is how the person called the program, for the commands to try next.
 	Args0       string
 	Printer     *console.Printer
@@ -249,6 +252,8 @@ func (d *demo) describe(ctx context.Context, res *Result) error {
 // serve waits for Ctrl-C. A host that ends meanwhile comes back: people are invited to
 // kill one.
 func (d *demo) serve(ctx context.Context) error {
+	pagesEnded, stop := d.openPages(ctx)
+	defer stop()
 	d.p.Say("\nServing. Ctrl-C ends the hosts.")
 	ended := make(chan *lab.Host)
 	watch := func(h *lab.Host) {
@@ -270,6 +275,8 @@ func (d *demo) serve(ctx context.Context) error {
 		case <-ctx.Done():
 			d.p.Say("\nstopping %d hosts", len(d.lab.Hosts))
 			return nil
+		case err := <-pagesEnded:
+			return err
 		case h := <-ended:
 			d.p.Say("%s ended; the others go on. It comes back in %s.", h.ID, reviveAfter)
 			timer := time.AfterFunc(reviveAfter, func() { revive <- h })

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/cluster"
+	"github.com/vstack/vstack/internal/cluster/show"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -47,7 +48,7 @@ func (d *demo) printSummary(r *Result) {
 	fmt.Fprintln(d.p.Out)
 	line("video", "%s, %s, %s", paint.Bold(r.Video.Title), console.Clock(r.Video.Duration), console.Bytes(r.Video.Size))
 	for _, t := range r.Tracks {
-		line("", "%s", cluster.TrackText(t))
+		line("", "%s", show.TrackText(t))
 	}
 	if r.Found {
 		line("stored", "by an earlier start; %s in this lab", console.Count(r.Videos, "video"))
@@ -57,9 +58,9 @@ func (d *demo) printSummary(r *Result) {
 	line("votes", "%s", votesText(r.Copies))
 	line("may fail", "any %s or any %s, and every chunk can still be read", console.Count(r.HostsCanFail, "host"), console.Count(r.StoresCanFail, "store"))
 	line("metadata", "leader %s, term %d; %d of %d members may fail", paint.Bold(cmp.Or(r.Raft.Leader, "none")), r.Raft.Term, r.Raft.CanFail, len(r.Raft.Peers))
-	line("played", "%s chunks verified by SHA-256, %s; first picture after %s, %d stalls",
+	line("played", "%s chunks verified by SHA-256, in %s; first picture after %s, %d stalls",
 		paint.Good(fmt.Sprintf("%d of %d", r.Playback.Verified, r.Playback.Total)), protocols(r.Playback), console.Seconds(r.Playback.Startup), r.Playback.Stalls)
-	for i, row := range cluster.Shares(r.Playback) {
+	for i, row := range show.Shares(r.Playback) {
 		name := ""
 		if i == 0 {
 			name = "served by"
@@ -84,7 +85,8 @@ func votesText(v cluster.VerifyReport) string {
 func protocols(r quicclient.Report) string {
 	var parts []string
 	for p, n := range r.Protocols {
-		parts = append(parts, fmt.Sprintf("%d over %s", n, p))
+		name := map[string]string{"h3": "HTTP/3", "h2": "HTTP/2"}[p] // a host may be called h3, too
+		parts = append(parts, fmt.Sprintf("%s over %s", console.Count(n, "request"), cmp.Or(name, p)))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -61,6 +61,9 @@ func Run(ctx context.Context, cfg Config) []Finding {
 			tools = append(tools, pair)
 		}
 	}
+	if len(tools) > 0 {
+		findings = append(findings, ffmpegJail(cfg.Hosts))
+	}
 	for _, pair := range tools {
 		findings = append(findings, ffmpeg(ctx, pair[0]), ffprobe(ctx, pair[1]))
 	}

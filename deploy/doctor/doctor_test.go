@@ -99,7 +99,7 @@ func TestCertificate(t *testing.T) {
 
 func TestPorts(t *testing.T) {
 	h, _ := host(t)
-	if f := Ports(t.Context(), h); f.State != OK || f.Detail != "5 free" {
+	if f := Ports(t.Context(), h); f.State != OK || f.Detail != "6 free" {
 		t.Errorf("free: %+v", f)
 	}
 	t.Run("a foreign program on a UDP port", func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestPorts(t *testing.T) {
 		srv.TLS = id.ServerTLS()
 		srv.StartTLS()
 		defer srv.Close()
-		if f := Ports(t.Context(), h); f.State != OK || f.Detail != "this host runs and serves 1 of 5" {
+		if f := Ports(t.Context(), h); f.State != OK || f.Detail != "this host runs and serves 1 of 6" {
 			t.Errorf("got %+v", f)
 		}
 		h.Host = "h7" // as if another host of the cluster had its address

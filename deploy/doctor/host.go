@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/httpclient"
 	"github.com/vstack/vstack/internal/identity"
 )
 
@@ -75,6 +76,9 @@ func listeners(h *config.Server) []listener {
 	}
 	if h.Has(config.RoleIngest) {
 		out = append(out, listener{addr: h.Ingest.Addr})
+	}
+	if h.Has(config.RoleGateway) {
+		out = append(out, listener{addr: h.Gateway.Addr})
 	}
 	return out
 }
@@ -149,8 +153,8 @@ func ask(ctx context.Context, conf *tls.Config, addr string) (*http.Response, er
 	if err != nil {
 		return nil, err
 	}
-	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true}}
-	return client.Do(req)
+	req.Close = true
+	return httpclient.New(httpclient.Config{TLS: conf, DialTimeout: time.Second, HeaderTimeout: 3 * time.Second, StallTimeout: 3 * time.Second}).Do(req)
 }
 
 // dataDir is a directory that a host writes to.

@@ -12,6 +12,9 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/uploader/jail"
 )
 
 const (
@@ -119,4 +122,33 @@ func versionOf(ctx context.Context, program string) (string, error) {
 		return "", errors.New(program + " -version does not look like FFmpeg")
 	}
 	return words[2], nil
+}
+
+// ffmpegJail says which walls FFmpeg's processes have on this machine.
+func ffmpegJail(hosts []*config.Server) Finding {
+	const check = "ffmpeg jail"
+	const fix = "run a kernel with Landlock (5.13 or later, lsm=landlock) and seccomp"
+	j := jail.Jail{Helper: jail.Self}
+	for _, h := range hosts {
+		if h.Has(config.RoleIngest) {
+			j.User = h.Ingest.User
+		}
+	}
+	var words []string
+	state := OK
+	for _, p := range j.Look() {
+		word := p.Name + ": "
+		if !p.On {
+			word += "off, "
+			if p.Name != jail.PartUser { // who is not root cannot change its user
+				state = Warn
+			}
+		}
+		words = append(words, word+p.Detail)
+	}
+	mend := ""
+	if state == Warn {
+		mend = fix
+	}
+	return finding(check, state, mend, "%s", strings.Join(words, "; "))
 }

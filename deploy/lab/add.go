@@ -62,12 +62,16 @@ func (l *Lab) another(spec HostSpec, member bool) (config.Server, error) {
 	c := *first
 	c.Host, c.Roles = string(spec.ID), []string{config.RoleData, config.RoleIngest}
 	def := config.DefaultServer()
-	c.TLS, c.Meta.Dir, c.Ingest.Dir, c.Meta.Join = def.TLS, def.Meta.Dir, def.Ingest.Dir, false
+	c.TLS, c.Meta.Dir, c.Ingest.Dir, c.Data.Catalog, c.Meta.Join = def.TLS, def.Meta.Dir, def.Ingest.Dir, def.Data.Catalog, false
 	at := func(addr string) string { // the configuration was validated
 		_, port, _ := net.SplitHostPort(addr)
 		return net.JoinHostPort(spec.Addr, port)
 	}
 	c.Ingest.Addr = at(first.Ingest.Addr)
+	if first.Has(config.RoleGateway) { // labs of earlier versions have none
+		c.Roles = append(c.Roles, config.RoleGateway)
+		c.Gateway = config.Gateway{Addr: at(first.Gateway.Addr)}
+	}
 	c.Data.Stores = slices.Clone(first.Data.Stores)
 	for i := range c.Data.Stores {
 		s := &c.Data.Stores[i]
@@ -75,7 +79,7 @@ func (l *Lab) another(spec HostSpec, member bool) (config.Server, error) {
 	}
 	if member {
 		p := first.Meta.Peers[0]
-		c.Roles, c.Meta.Join = config.Roles(), true
+		c.Roles, c.Meta.Join = slices.Clone(first.Roles), true
 		c.Meta.Peers = append(slices.Clone(first.Meta.Peers), config.Peer{ID: string(spec.ID), Raft: at(p.Raft), API: at(p.API)})
 	}
 	return c, nil

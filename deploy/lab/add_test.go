@@ -28,13 +28,16 @@ func TestAdd(t *testing.T) {
 		t.Errorf("a host that waits to be a member must be ready at %v", got)
 	}
 	h.Outside = false
-	if want := []string{"127.9.0.4:9080", "127.9.0.4:8081", "127.9.0.4:8082", "127.9.0.4:8083", "127.9.0.4:8084"}; !cmp.Equal(h.listeners(), want) {
+	if want := []string{"127.9.0.4:9080", "127.9.0.4:8081", "127.9.0.4:8082", "127.9.0.4:8083", "127.9.0.4:8084", "127.9.0.4:8888"}; !cmp.Equal(h.listeners(), want) {
 		t.Errorf("listeners %v, want %v", h.listeners(), want)
 	}
 	if !h.Config.Meta.Join || len(h.Config.Meta.Peers) != 4 || !h.Config.Has(config.RoleMeta) || h.Config.Data.Stores[2].Dir != filepath.Join(h.Dir, "stores/3") {
 		t.Errorf("configuration %+v", h.Config)
 	}
-	if id, err := identity.Load(filepath.Join(h.Dir, "tls")); err != nil || id.Peer() != (identity.Peer{ID: "h4", Role: identity.RoleHost}) {
+	if file, err := os.ReadFile(filepath.Join(h.Dir, config.File)); err != nil || strings.Contains(string(file), l.Hosts[0].Dir) {
+		t.Errorf("it has paths of the first host: %s, %v", file, err)
+	}
+	if id, err := identity.Load(filepath.Join(h.Dir, "tls")); err != nil || id.Peer() != (identity.Peer{ID: "h4", Role: identity.RoleHost, Roles: vstack.RolesHost}) {
 		t.Errorf("identity %+v, %v", id, err)
 	}
 	data, err := l.Add(HostSpec{ID: "h5", Addr: "127.9.0.5"}, false)

@@ -10,6 +10,7 @@
 //	DIR/hosts/h1/stores/1/ 2/ …     superblocks
 //	DIR/hosts/h1/spool/             uploads in progress
 //	DIR/hosts/h1/log                standard error of the process
+//	DIR/hosts/h1/pid                its number, while it runs
 //	DIR/client/                     vstack.yaml ca.crt tls.crt tls.key of the administrator
 //	DIR/lock                        held by the process that runs the lab
 //

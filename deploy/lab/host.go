@@ -8,12 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/vstack"
@@ -30,6 +29,9 @@ type Host struct {
 	// NetNS is the file of the network namespace in which the host runs; empty: that of
 	// this process. Set it before Lab.Start.
 	NetNS string
+	// OnStart, when set, is told the process of each run as soon as there is one; an error
+	// ends that run. Set it before Lab.Start.
+	OnStart func(pid int) error
 	// Outside says that its metastore is no member of the metadata cluster, so that it
 	// cannot become ready. Not to be changed during Lab.Ready.
 	Outside bool
@@ -128,6 +130,13 @@ func (h *Host) Start() error {
 	return h.start(exe, env)
 }
 
+// Use sets the program of the next start.
+func (h *Host) Use(exe string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.exe = exe
+}
+
 // program is what the host runs, and its environment.
 func (h *Host) program() (exe string, env []string) {
 	h.mu.Lock()
@@ -178,7 +187,7 @@ func (h *Host) start(exe string, env []string) error {
 	cmd.Dir = h.Dir
 	cmd.Env = append(hostEnv(os.Environ()), env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = childAttributes()
 	p := &process{done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
@@ -187,13 +196,24 @@ func (h *Host) start(exe string, env []string) error {
 		if err == nil {
 			err = cmd.Start()
 		}
+		if err == nil && h.OnStart != nil {
+			if err = h.OnStart(cmd.Process.Pid); err != nil {
+				_ = cmd.Process.Kill() // it has done nothing yet
+				_ = cmd.Wait()
+			}
+		}
 		if err != nil {
 			started <- err
 			return
 		}
 		p.pid = cmd.Process.Pid
+		// For people who kill a host by hand; nothing here reads it.
+		noted := os.WriteFile(h.pidFile(), []byte(strconv.Itoa(p.pid)+"\n"), 0o644)
 		started <- nil
 		p.err = cmd.Wait()
+		if noted == nil {
+			_ = os.Remove(h.pidFile()) // the process it names is no more
+		}
 		close(p.done)
 	}()
 	if err := <-started; err != nil {
@@ -203,21 +223,7 @@ func (h *Host) start(exe string, env []string) error {
 	return nil
 }
 
-// enter moves this thread, and with it what it starts, to the host's network namespace.
-func (h *Host) enter() error {
-	if h.NetNS == "" {
-		return nil
-	}
-	f, err := os.Open(h.NetNS)
-	if err != nil {
-		return fmt.Errorf("enter network namespace: %w", err)
-	}
-	defer f.Close()
-	if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("enter network namespace %s: %w", h.NetNS, err)
-	}
-	return nil
-}
+func (h *Host) pidFile() string { return filepath.Join(h.Dir, "pid") }
 
 func (h *Host) openLog() (*os.File, error) {
 	if st, err := os.Stat(h.Log()); err == nil && st.Size() > maxLog {

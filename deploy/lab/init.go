@@ -89,8 +89,12 @@ func storeDirs(c config.Server) []string {
 
 // buildHost fills one host's directory.
 func buildHost(dir string, ca *identity.CA, c config.Server, addr string) error {
-	err := ca.Issue(filepath.Join(dir, tlsDir), identity.Spec{ID: c.Host, Role: identity.RoleHost, Addrs: []string{addr}})
+	roles, err := c.CertRoles()
 	if err != nil {
+		return err
+	}
+	spec := identity.Spec{ID: c.Host, Role: identity.RoleHost, Roles: roles, Addrs: []string{addr}}
+	if err := ca.Issue(filepath.Join(dir, tlsDir), spec); err != nil {
 		return err
 	}
 	for _, d := range append(storeDirs(c), c.Meta.Dir, c.Ingest.Dir) {

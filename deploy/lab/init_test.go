@@ -25,12 +25,12 @@ func TestInit(t *testing.T) {
 		if len(l.Hosts) != 3 {
 			t.Fatalf("%d hosts", len(l.Hosts))
 		}
-		want := []string{"127.0.0.2:8080", "127.0.0.2:8081", "127.0.0.2:8082", "127.0.0.2:8084"}
+		want := []string{"127.0.0.2:8080", "127.0.0.2:8081", "127.0.0.2:8082", "127.0.0.2:8084", "127.0.0.2:8888"}
 		if got := l.Hosts[1].listeners(); !cmp.Equal(got, want) {
 			t.Errorf("listeners of h2: %v, want %v", got, want)
 		}
 		id, err := identity.Load(filepath.Join(l.Hosts[2].Dir, "tls"))
-		if err != nil || id.Peer() != (identity.Peer{ID: "h3", Role: identity.RoleHost}) {
+		if err != nil || id.Peer() != (identity.Peer{ID: "h3", Role: identity.RoleHost, Roles: vstack.RolesHost}) {
 			t.Errorf("identity of h3: %+v, %v", id, err)
 		}
 		c, err := config.LoadClient(l.Client, nil, nil)

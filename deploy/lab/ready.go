@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/httpclient"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
@@ -31,8 +32,8 @@ func (l *Lab) Ready(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("wait for lab: %w", err)
 	}
-	w := &waiter{lab: l, web: &http.Client{Transport: &http.Transport{TLSClientConfig: id.ClientTLS()}}}
-	defer w.web.CloseIdleConnections()
+	w := &waiter{lab: l, web: httpclient.New(httpclient.Config{TLS: id.ClientTLS()})}
+	defer w.web.Close()
 	client, err := config.LoadClient(l.Client, nil, nil)
 	if err != nil {
 		return fmt.Errorf("wait for lab: %w", err)
@@ -48,7 +49,7 @@ func (l *Lab) Ready(ctx context.Context) error {
 // waiter asks until nothing is missing.
 type waiter struct {
 	lab  *Lab
-	web  *http.Client
+	web  *httpclient.Client
 	meta *metaclient.Client
 	last string
 }
@@ -177,6 +178,9 @@ func (h *Host) listeners() []string {
 	}
 	if h.Config.Has(config.RoleIngest) {
 		out = append(out, h.Config.Ingest.Addr)
+	}
+	if h.Config.Has(config.RoleGateway) {
+		out = append(out, h.Config.Gateway.Addr)
 	}
 	return out
 }

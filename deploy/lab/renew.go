@@ -11,7 +11,7 @@ import (
 )
 
 // Renew issues every host's certificate and the client's anew, by the authority that
-// Init made, for the addresses of their configurations. A running host on this machine
+// Init made, for the addresses and the roles of their configurations. A running host on this machine
 // takes its new one within seconds; others get it by their bundle.
 func (l *Lab) Renew() error {
 	ca, err := identity.LoadCA(filepath.Join(l.Dir, caDir))
@@ -19,7 +19,11 @@ func (l *Lab) Renew() error {
 		return fmt.Errorf("renew certificates of lab %s: %w", l.Dir, err)
 	}
 	for _, h := range l.Hosts {
-		spec := identity.Spec{ID: string(h.ID), Role: identity.RoleHost, Addrs: dialled(h.Config)}
+		roles, err := h.Config.CertRoles()
+		if err != nil {
+			return fmt.Errorf("renew certificate of host %s: %w", h.ID, err)
+		}
+		spec := identity.Spec{ID: string(h.ID), Role: identity.RoleHost, Roles: roles, Addrs: dialled(h.Config)}
 		if err := ca.Issue(filepath.Join(h.Dir, tlsDir), spec); err != nil {
 			return fmt.Errorf("renew certificate of host %s: %w", h.ID, err)
 		}
@@ -33,6 +37,9 @@ func (l *Lab) Renew() error {
 // dialled are the addresses at which others reach a host, without ports.
 func dialled(c *config.Server) []string {
 	addrs := []string{c.Ingest.Addr}
+	if c.Has(config.RoleGateway) {
+		addrs = append(addrs, c.Gateway.Addr)
+	}
 	if self, ok := c.Self(); ok {
 		addrs = append(addrs, self.API, self.Raft)
 	}

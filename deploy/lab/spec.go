@@ -37,6 +37,8 @@ type Spec struct {
 	LogLevel string
 	// DeadAfter is a store's silence before its roles move. Default that of config.
 	DeadAfter time.Duration
+	// DropGrace is how long a store keeps what may go. Default that of the datanode.
+	DropGrace time.Duration
 	// Ports of every host.
 	Ports Ports
 }
@@ -53,6 +55,8 @@ type Ports struct {
 	API    int // 8080
 	Stores int // 8081, and the numbers after it except Ingest's
 	Ingest int // 8084
+	// Gateway is where players are served: 8888.
+	Gateway int
 }
 
 // ParseHosts reads "a=10.0.0.1,b=10.0.0.2" or "10.0.0.1,10.0.0.2", where the hosts
@@ -96,6 +100,7 @@ func (s Spec) withDefaults() (Spec, error) {
 	setPort(&s.Ports.API, 8080)
 	setPort(&s.Ports.Stores, 8081)
 	setPort(&s.Ports.Ingest, 8084)
+	setPort(&s.Ports.Gateway, 8888)
 	if len(s.Hosts) == 0 {
 		if s.Count == 0 {
 			s.Count = 3
@@ -158,14 +163,14 @@ func (s Spec) voters() int {
 func (s Spec) server(i int) config.Server {
 	c := config.DefaultServer()
 	h := s.Hosts[i]
-	c.Host = string(h.ID)
+	c.Host, c.Roles = string(h.ID), config.Roles()
 	for _, p := range s.Hosts[:s.voters()] {
 		c.Meta.Peers = append(c.Meta.Peers, config.Peer{
 			ID: string(p.ID), Raft: hostPort(p.Addr, s.Ports.Raft), API: hostPort(p.Addr, s.Ports.API),
 		})
 	}
 	if i >= s.voters() {
-		c.Roles = []string{config.RoleData, config.RoleIngest}
+		c.Roles = []string{config.RoleData, config.RoleIngest, config.RoleGateway}
 	}
 	port := s.Ports.Stores
 	for n := range s.Stores {
@@ -179,9 +184,11 @@ func (s Spec) server(i int) config.Server {
 	}
 	c.Data.Superblock = s.Superblock
 	c.Ingest.Addr = hostPort(h.Addr, s.Ports.Ingest)
+	c.Gateway.Addr = hostPort(h.Addr, s.Ports.Gateway)
 	c.WriteTransport = s.WriteTransport
 	c.Log.Level = s.LogLevel
 	c.DeadAfter = s.DeadAfter
+	c.Data.DropGrace = s.DropGrace
 	return c
 }
 
@@ -193,6 +200,7 @@ func (s Spec) client() config.Client {
 			c.Metastores = append(c.Metastores, hostPort(h.Addr, s.Ports.API))
 		}
 		c.Uploaders = append(c.Uploaders, hostPort(h.Addr, s.Ports.Ingest))
+		c.Gateways = append(c.Gateways, hostPort(h.Addr, s.Ports.Gateway))
 	}
 	return c
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/vstack/vstack/internal/ops"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore"
+	"github.com/vstack/vstack/quicclient/gateway"
 	"github.com/vstack/vstack/uploader"
 )
 
@@ -28,7 +29,7 @@ var (
 	fence   = regexp.MustCompile("(?s)```.*?```")
 	quoted  = regexp.MustCompile("`([^`\n]+)`")
 	inJSON  = regexp.MustCompile(`"([a-z_]+)"`)
-	callRow = regexp.MustCompile("(?m)^\\| `((?:GET|HEAD|PUT|POST|PATCH|DELETE) [^`]+)` \\|(.*)\\|$")
+	callRow = regexp.MustCompile("(?m)^\\| `((?:OPTIONS|GET|HEAD|PUT|POST|PATCH|DELETE) [^`]+)` \\|(.*)\\|$")
 	errSet  = regexp.MustCompile(`(?m)^\*([a-z]+)\*: ([^.]+)\.`)
 	code    = regexp.MustCompile("`([A-Z][A-Z_]+)`")
 )
@@ -81,7 +82,7 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 	page := string(body)
 	shared := wire.Methods(ops.Routes())
 	for title, routes := range map[string][]wire.Route{
-		"Every role": ops.Routes(), "Metastore": metastore.Routes(), "Datanode": datanode.Routes(), "Uploader": uploader.Routes(),
+		"Every role": ops.Routes(), "Metastore": metastore.Routes(), "Datanode": datanode.Routes(), "Uploader": uploader.Routes(), "Gateway": gateway.Routes(),
 	} {
 		t.Run(title, func(t *testing.T) {
 			rows := apiSection(t, page, title)
@@ -107,8 +108,12 @@ func TestEveryRouteIsDocumented(t *testing.T) {
 
 func compareRoute(t *testing.T, call string, r wire.Route, row apiRow, probe bool) {
 	t.Helper()
-	if mutual := strings.HasPrefix(row.cert, "yes"); mutual != r.Mutual {
-		t.Errorf("%s: cert %q, the route says %v", call, row.cert, r.Mutual)
+	want := strings.Join(r.Roles.Names(), ", ")
+	if want == "" {
+		want = "–"
+	}
+	if said, _, _ := strings.Cut(row.cert, ";"); said != want { // behind it may stand for what of it
+		t.Errorf("%s: roles %q, the route has %q", call, said, want)
 	}
 	for _, p := range r.Params {
 		// The headers of a PUT have a table of their own.
@@ -116,13 +121,13 @@ func compareRoute(t *testing.T, call string, r wire.Route, row apiRow, probe boo
 			t.Errorf("%s: parameter %s is not in its row", call, p.Name)
 		}
 	}
-	var want []string
+	var codes []string
 	for _, s := range r.Errors {
-		want = append(want, string(s.Code()))
+		codes = append(codes, string(s.Code()))
 	}
-	slices.Sort(want)
-	if want = slices.Compact(want); !probe && !slices.Equal(want, slices.Compact(row.codes)) {
-		t.Errorf("%s: errors %v, the route has %v", call, row.codes, want)
+	slices.Sort(codes)
+	if codes = slices.Compact(codes); !probe && !slices.Equal(codes, slices.Compact(row.codes)) {
+		t.Errorf("%s: errors %v, the route has %v", call, row.codes, codes)
 	}
 }
 
@@ -142,7 +147,7 @@ func TestEveryFieldOfABodyIsDocumented(t *testing.T) {
 	}
 	fields := map[string]string{}
 	seen := map[reflect.Type]bool{}
-	for _, r := range slices.Concat(metastore.Routes(), datanode.Routes(), uploader.Routes()) {
+	for _, r := range slices.Concat(metastore.Routes(), datanode.Routes(), uploader.Routes(), gateway.Routes()) {
 		for _, v := range []any{r.Request, r.Response} {
 			if v != nil {
 				jsonFields(reflect.TypeOf(v), seen, fields)

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // link finds the targets of Markdown links.
@@ -16,7 +17,7 @@ var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 // markdown lists the repository's pages, relative to its root.
 func markdown(t *testing.T, dir string) []string {
 	t.Helper()
-	out := []string{"README.md"}
+	out := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"}
 	err := filepath.WalkDir(filepath.Join(dir, "docs"), func(p string, e fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(p, ".md") {
 			rel, rerr := filepath.Rel(dir, p)
@@ -73,6 +74,71 @@ func TestEveryDocsPageIsLinked(t *testing.T) {
 		if name != "README.md" && !strings.Contains(string(index), "("+name) {
 			t.Errorf("docs/README.md does not link %s", name)
 		}
+	}
+}
+
+// questions are what visitors ask, and the page that answers.
+var questions = map[string]string{
+	"does it run on my three small machines?":      "docs/deployment.md",
+	"does it play in my browser, in VLC?":          "docs/playback.md",
+	"can I trust it with my films?":                "docs/trust.md",
+	"a machine died: what do I type?":              "docs/runbook.md",
+	"where do I add a policy, what are the rules?": "CONTRIBUTING.md",
+}
+
+// TestQuestionsAreTwoClicksAway follows the links from the README.
+func TestQuestionsAreTwoClicksAway(t *testing.T) {
+	dir := root(t)
+	targets := func(page string) (out []string) {
+		body, err := os.ReadFile(filepath.Join(dir, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(body), -1) {
+			if target, _, _ := strings.Cut(m[1], "#"); strings.HasSuffix(target, ".md") && !strings.Contains(target, "://") {
+				out = append(out, filepath.ToSlash(filepath.Join(filepath.Dir(page), target)))
+			}
+		}
+		return out
+	}
+	clicks := map[string]int{}
+	for _, first := range targets("README.md") {
+		clicks[first] = 1
+		for _, second := range targets(first) {
+			if clicks[second] == 0 {
+				clicks[second] = 2
+			}
+		}
+	}
+	for q, page := range questions {
+		if clicks[page] == 0 {
+			t.Errorf("%s: %s is more than two clicks from the README", q, page)
+		}
+	}
+}
+
+// maxCode is how wide a line of the README's code may be: what a reader's window shows.
+const maxCode = 95
+
+func TestCodeOfTheReadmeFitsTheWindow(t *testing.T) {
+	body, err := os.ReadFile(filepath.Join(root(t), "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, lines := false, 0
+	for n, line := range strings.Split(string(body), "\n") {
+		switch {
+		case strings.HasPrefix(line, "```"):
+			code = !code
+		case code:
+			lines++
+			if w := utf8.RuneCountInString(line); w > maxCode {
+				t.Errorf("README.md:%d: %d letters of code, at most %d", n+1, w, maxCode)
+			}
+		}
+	}
+	if lines < 10 || code {
+		t.Errorf("%d lines of code found; the last block is open: %v", lines, code)
 	}
 }
 

@@ -26,7 +26,7 @@ func (c *Cluster) Began(ctx context.Context, addr string) (float64, error) {
 	}
 	resp, err := c.web.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("start of the process at %s: %w: %w", addr, vstack.ErrUnavailable, err)
+		return 0, fmt.Errorf("start of the process at %s: %w", addr, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

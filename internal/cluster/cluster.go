@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,15 +13,22 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/cluster/verify"
+	"github.com/vstack/vstack/internal/httpclient"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient"
 )
 
-// maxAnswer bounds a JSON answer of a role.
-const maxAnswer = 16 << 20
+const (
+	// maxAnswer bounds a role's metrics.
+	maxAnswer = 16 << 20
+	// receiveTimeout is how long an uploader may take to answer behind a film's last byte.
+	receiveTimeout = 10 * time.Minute
+	// stallTimeout is how long an uploader may take no byte of a film.
+	stallTimeout = 2 * time.Minute
+)
 
 // Cluster is a connection to a cluster. It is safe for concurrent use.
 type Cluster struct {
@@ -31,7 +37,8 @@ type Cluster struct {
 
 	cfg    *config.Client
 	id     *identity.Identity
-	web    *http.Client // HTTP/1.1 to uploaders and stores
+	web    *httpclient.Client // to stores, and for short calls to uploaders
+	films  *httpclient.Client // of films, to uploaders
 	logger *slog.Logger
 }
 
@@ -52,25 +59,39 @@ func Open(cfg *config.Client, logger *slog.Logger) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open cluster: %w", err)
 	}
-	return &Cluster{Meta: meta, cfg: cfg, id: id, web: newWeb(id.ClientTLS()), logger: logger}, nil
+	return &Cluster{Meta: meta, cfg: cfg, id: id, web: newWeb(id.ClientTLS()), films: newFilms(id.ClientTLS()), logger: logger}, nil
 }
 
-// newWeb makes the HTTP/1.1 client.
-func newWeb(conf *tls.Config) *http.Client {
-	return &http.Client{Transport: &http.Transport{
-		TLSClientConfig: conf,
-		// A refused upload should be refused before its bytes are sent: a refusal that
-		// crosses them on the way is lost in a connection reset.
-		ExpectContinueTimeout: 2 * time.Second,
-		MaxIdleConnsPerHost:   verifyParallel,
-	}}
+// askParallel is how many stores are asked at once.
+const askParallel = verify.Parallel
+
+// newWeb makes the client of short calls and of chunks: a host that was stopped holds a
+// command no longer than the package's timeouts.
+func newWeb(conf *tls.Config) *httpclient.Client {
+	return httpclient.New(httpclient.Config{TLS: conf, IdleConns: askParallel})
+}
+
+// newFilms makes the client of uploads, whose answer comes when the film is on disk.
+func newFilms(conf *tls.Config) *httpclient.Client {
+	return httpclient.New(httpclient.Config{TLS: conf, HeaderTimeout: receiveTimeout, StallTimeout: stallTimeout})
 }
 
 // Close ends the connections.
 func (c *Cluster) Close() {
-	c.web.CloseIdleConnections()
+	c.web.Close()
+	c.films.Close()
 	c.Meta.Close()
 }
+
+// Uploaders are the addresses of the role ingest.
+func (c *Cluster) Uploaders() []string { return c.cfg.Uploaders }
+
+// Gateways are the addresses of the role gateway.
+func (c *Cluster) Gateways() []string { return c.cfg.Gateways }
+
+// Transport reaches uploaders under the bundle's certificate, with the patience that a film
+// on its way wants.
+func (c *Cluster) Transport() http.RoundTripper { return c.films }
 
 // Chunks makes a client of the data plane; "" is the default policy. The caller closes it.
 func (c *Cluster) Chunks(policy string) (*quicclient.Client, error) {
@@ -88,34 +109,21 @@ func (c *Cluster) Get(ctx context.Context, addr, path string, out any) error {
 
 // Call sends in, when there is one, as JSON, and reads out, when there is one.
 func (c *Cluster) Call(ctx context.Context, method, addr, path string, in io.Reader, out any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "https://"+addr+path, in)
-	if err != nil {
-		return fmt.Errorf("%s %s%s: %w", method, addr, path, err)
-	}
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	resp, err := c.web.Do(req)
-	if err != nil {
-		return fmt.Errorf("%w: %w", vstack.ErrUnavailable, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= http.StatusBadRequest {
-		return wire.ReadError(resp)
-	}
-	if out == nil {
-		return nil
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
-		return fmt.Errorf("read answer of %s%s: %w", addr, path, err)
-	}
-	return nil
+	return c.web.JSON(ctx, method, "https://"+addr+path, in, out)
 }
 
 // Videos follows cursors until the end, or until limit when that is above 0.
 func (c *Cluster) Videos(ctx context.Context, state vstack.VideoState, limit int) ([]vstack.Video, error) {
+	return c.list(ctx, metaclient.ListOptions{State: state, Limit: pageSize}, limit)
+}
+
+// KnownVideos lists what one member knows, also where there is no leader.
+func (c *Cluster) KnownVideos(ctx context.Context, state vstack.VideoState, limit int) ([]vstack.Video, error) {
+	return c.list(ctx, metaclient.ListOptions{State: state, Limit: pageSize, Stale: true}, limit)
+}
+
+func (c *Cluster) list(ctx context.Context, opt metaclient.ListOptions, limit int) ([]vstack.Video, error) {
 	all := []vstack.Video{}
-	opt := metaclient.ListOptions{State: state, Limit: pageSize}
 	for {
 		page, err := c.Meta.Videos(ctx, opt)
 		if err != nil {

@@ -17,7 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -33,41 +32,11 @@ func against(t *testing.T, h http.HandlerFunc) (c *Cluster, addr string) {
 	t.Helper()
 	srv := httptest.NewTLSServer(h)
 	t.Cleanup(srv.Close)
-	web := newWeb(srv.Client().Transport.(*http.Transport).TLSClientConfig)
-	t.Cleanup(web.CloseIdleConnections)
-	return &Cluster{web: web}, strings.TrimPrefix(srv.URL, "https://")
-}
-
-func TestCopyAt(t *testing.T) {
-	good := []byte("sixteen bytes ok")
-	ref := vstack.ChunkRef{ID: vstack.ChunkIDOf(good), Size: uint32(len(good))}
-	for name, tc := range map[string]struct {
-		answer http.HandlerFunc
-		deep   bool
-		want   error
-	}{
-		"the right bytes":                 {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(good) }, true, nil},
-		"wrong bytes of the right length": {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.ToUpper(good)) }, true, vstack.ErrHashMismatch},
-		"a wrong length":                  {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(good[:7]) }, false, vstack.ErrCorrupt},
-		"no such chunk":                   {func(w http.ResponseWriter, _ *http.Request) { wire.WriteError(w, vstack.ErrNotFound) }, true, vstack.ErrNotFound},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c, addr := against(t, tc.answer)
-			if _, err := c.copyAt(t.Context(), addr, ref, tc.deep); !errors.Is(err, tc.want) {
-				t.Errorf("got %v, want %v", err, tc.want)
-			}
-		})
-	}
-}
-
-func TestTallyCountsChunksWithoutAGoodCopy(t *testing.T) {
-	a, b := vstack.StoreID{1}, vstack.StoreID{2}
-	slots := []wire.SlotPlacement{{Holders: []vstack.StoreID{a, b}}, {Holders: []vstack.StoreID{a, b}}}
-	r := VerifyReport{}
-	r.tally(slots, &vstack.PlacementMap{}, [][]error{{nil, vstack.ErrNotFound}, {vstack.ErrCorrupt, vstack.ErrUnavailable}})
-	if r.Good != 1 || r.Unreadable != 1 || len(r.Bad) != 3 || !cmp.Equal(r.ByCopies, []int{1, 1, 0, 0}) {
-		t.Errorf("got %+v", r)
-	}
+	conf := srv.Client().Transport.(*http.Transport).TLSClientConfig
+	c = &Cluster{web: newWeb(conf), films: newFilms(conf)}
+	t.Cleanup(c.web.Close)
+	t.Cleanup(c.films.Close)
+	return c, strings.TrimPrefix(srv.URL, "https://")
 }
 
 func TestSendIsAFormWithItsLengthAndTheFileLast(t *testing.T) {
@@ -105,9 +74,9 @@ func TestSendIsAFormWithItsLengthAndTheFileLast(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	opt := UploadOptions{Renditions: []string{"source", "480p"}, KeepOriginal: true}
+	opt := UploadOptions{Renditions: []string{"source", "480p"}, KeepOriginal: true, Class: "auto"}
 	prog := console.NewProgress(console.ProgressNone, io.Discard)
-	acc, err := c.send(t.Context(), prog, addr, f, 17, formFields(file, "", opt))
+	acc, err := c.sendForm(t.Context(), prog, addr, f, 17, (&sending{file: file, opt: opt}).fields()[1:], "")
 	if err != nil || acc.Upload.IsZero() {
 		t.Fatalf("got %+v, %v", acc, err)
 	}
@@ -129,7 +98,7 @@ func TestSendGivesTheRefusalOfTheUploader(t *testing.T) {
 	defer f.Close()
 	c, addr := against(t, func(w http.ResponseWriter, _ *http.Request) { wire.WriteError(w, vstack.ErrTooLarge) })
 	prog := console.NewProgress(console.ProgressNone, io.Discard)
-	if _, err := c.send(t.Context(), prog, addr, f, 1<<20, nil); !errors.Is(err, vstack.ErrTooLarge) {
+	if _, err := c.sendForm(t.Context(), prog, addr, f, 1<<20, nil, ""); !errors.Is(err, vstack.ErrTooLarge) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -169,7 +138,7 @@ func TestAJobThatWaitsForTheClusterIsLeftWithTheReason(t *testing.T) {
 	})
 	var said bytes.Buffer
 	prog := console.NewProgress(console.ProgressLines, &said)
-	job, err := c.follow(t.Context(), prog, addr, vstack.UploadID{1}, time.Millisecond)
+	job, err := c.follow(t.Context(), prog, addr, vstack.UploadID{1}, 5*time.Second, time.Millisecond)
 	if !errors.Is(err, vstack.ErrNoQuorum) || console.ExitCode(err) != console.ExitNoQuorum || job.State != wire.JobRunning {
 		t.Errorf("got %+v, %v", job, err)
 	}
@@ -191,80 +160,8 @@ func TestAJobThatGoesOnAfterAWaitIsFollowed(t *testing.T) {
 		}
 	})
 	prog := console.NewProgress(console.ProgressNone, io.Discard)
-	if _, err := c.follow(t.Context(), prog, addr, vstack.UploadID{1}, time.Minute); err != nil {
+	if _, err := c.follow(t.Context(), prog, addr, vstack.UploadID{1}, 5*time.Second, time.Minute); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestAnUploaderThatDiesWhileItReceivesIsReplacedByTheNext(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "f")
-	if err := os.WriteFile(file, bytes.Repeat([]byte("frame"), 4<<20), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	deaths := 0
-	c, addr := against(t, func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.URL.Path == "/readyz":
-		case r.Method == http.MethodPost && deaths == 0:
-			deaths++
-			_, _ = io.CopyN(io.Discard, r.Body, 100_000)
-			panic(http.ErrAbortHandler)
-		case r.Method == http.MethodPost:
-			n, err := io.Copy(io.Discard, r.Body)
-			if err != nil || n < 20<<20 {
-				t.Errorf("second try: %d bytes, %v", n, err)
-			}
-			w.WriteHeader(http.StatusAccepted)
-			_, _ = io.WriteString(w, `{"upload_id":"`+vstack.UploadID{1}.String()+`"}`)
-		default:
-			_, _ = io.WriteString(w, `{"state":"published"}`)
-		}
-	})
-	c.cfg = &config.Client{Uploaders: []string{addr}}
-	prog := console.NewProgress(console.ProgressNone, io.Discard)
-	job, err := c.Upload(t.Context(), prog, file, UploadOptions{})
-	if err != nil || job.State != wire.JobPublished || deaths != 1 {
-		t.Errorf("got %+v, %v after %d deaths", job, err, deaths)
-	}
-}
-
-func TestAnUploaderThatDoesNotTakeAFileIsPassedOver(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "f")
-	if err := os.WriteFile(file, []byte("frames"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, tc := range map[string]struct {
-		refusals []error // one after the other, then the file is taken
-		sent     int
-		want     error
-	}{
-		"it stops":                  {[]error{vstack.ErrUnavailable}, 2, nil},
-		"it has enough to do":       {[]error{vstack.ErrTooManyUploads}, 2, nil},
-		"nobody takes it":           {[]error{vstack.ErrUnavailable, vstack.ErrUnavailable, vstack.ErrUnavailable}, 2, vstack.ErrUnavailable},
-		"the file is at fault":      {[]error{vstack.ErrNotMedia}, 1, vstack.ErrNotMedia},
-		"nobody knows what it made": {[]error{vstack.ErrOutcomeUnknown}, 1, vstack.ErrOutcomeUnknown},
-	} {
-		t.Run(name, func(t *testing.T) {
-			sent := 0
-			c, addr := against(t, func(w http.ResponseWriter, r *http.Request) {
-				switch {
-				case r.Method == http.MethodPost:
-					if sent++; sent <= len(tc.refusals) {
-						wire.WriteError(w, tc.refusals[sent-1])
-						return
-					}
-					w.WriteHeader(http.StatusAccepted)
-					_, _ = io.WriteString(w, `{"upload_id":"`+vstack.UploadID{1}.String()+`"}`)
-				case r.URL.Path != "/readyz":
-					_, _ = io.WriteString(w, `{"state":"published"}`)
-				}
-			})
-			c.cfg = &config.Client{Uploaders: []string{addr}}
-			_, err := c.Upload(t.Context(), console.NewProgress(console.ProgressNone, io.Discard), file, UploadOptions{})
-			if !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) || sent != tc.sent {
-				t.Errorf("sent %d times, want %d; %v, want %v", sent, tc.sent, err, tc.want)
-			}
-		})
 	}
 }
 

@@ -65,7 +65,7 @@ func (c *Cluster) Held(ctx context.Context, prog *console.Progress) (HeldReport,
 	}
 	task := prog.Task("inventory", console.UnitCount, int64(len(m.Stores)))
 	var g errgroup.Group
-	g.SetLimit(verifyParallel)
+	g.SetLimit(askParallel)
 	var mu sync.Mutex
 	for _, s := range m.Stores {
 		g.Go(func() error {
@@ -94,7 +94,7 @@ func (c *Cluster) Held(ctx context.Context, prog *console.Progress) (HeldReport,
 func (c *Cluster) nameAll(ctx context.Context, prog *console.Progress, n *named, videos []vstack.Video) error {
 	task := prog.Task("manifests", console.UnitCount, int64(len(videos)))
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(verifyParallel)
+	g.SetLimit(askParallel)
 	done := int64(0)
 	for _, v := range videos {
 		g.Go(func() error {

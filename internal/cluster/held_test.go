@@ -74,7 +74,8 @@ func TestHeldFindsWhatNoStoreHas(t *testing.T) {
 		h.m.Stores = append(h.m.Stores, vstack.Store{ID: vstack.StoreID{byte(i + 1)}, Addr: strings.TrimPrefix(s.URL, "https://")})
 	}
 	c := asking(t, h)
-	c.web = stores[0].Client() // the test servers share a certificate
+	c.web = newWeb(stores[0].Client().Transport.(*http.Transport).TLSClientConfig) // the test servers share a certificate
+	defer c.web.Close()
 	prog := console.NewProgress(console.ProgressNone, nil)
 	defer prog.Close()
 	r, err := c.Held(t.Context(), prog)

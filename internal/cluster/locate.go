@@ -43,7 +43,7 @@ func (c *Cluster) Locate(ctx context.Context, arg string) (ChunkPlace, error) {
 	}
 	var targets vstack.PGTargets
 	if strings.Contains(arg, "/") {
-		slot, err := vstack.ParseSlot(arg)
+		slot, err := c.findSlot(ctx, arg)
 		if err != nil {
 			return place, err
 		}
@@ -57,7 +57,7 @@ func (c *Cluster) Locate(ctx context.Context, arg string) (ChunkPlace, error) {
 	}
 	place.Copies = make([]ChunkCopy, len(m.Stores))
 	var g errgroup.Group
-	g.SetLimit(verifyParallel)
+	g.SetLimit(askParallel)
 	for i, s := range m.Stores {
 		t := targets.Index(s.ID) + 1
 		place.Copies[i] = ChunkCopy{Store: s.ID, Host: s.Host, Addr: s.Addr, Target: t, Voter: t > 0 && t <= vstack.Acceptors}
@@ -67,6 +67,16 @@ func (c *Cluster) Locate(ctx context.Context, arg string) (ChunkPlace, error) {
 		})
 	}
 	return place, g.Wait()
+}
+
+// findSlot reads VIDEO/TRACK/SEQ, where VIDEO may be shortened.
+func (c *Cluster) findSlot(ctx context.Context, arg string) (vstack.Slot, error) {
+	video, rest, _ := strings.Cut(arg, "/")
+	id, err := c.FindVideo(ctx, video)
+	if err != nil {
+		return vstack.Slot{}, err
+	}
+	return vstack.ParseSlot(id.String() + "/" + rest)
 }
 
 // chosen finds the chunk of a published video's slot, and the slot's targets.

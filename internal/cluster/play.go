@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/vstack/vstack/internal/cluster/stream"
+	"github.com/vstack/vstack/internal/cluster/tell"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
@@ -23,10 +25,10 @@ func (c *Cluster) PlayTo(ctx context.Context, prog *console.Progress, id vstack.
 	switch file {
 	case "":
 	case "-":
-		if opt.Tracks, err = firstVideo(m); err != nil {
+		if opt.Tracks, err = stream.Tracks(m); err != nil {
 			return quicclient.Report{}, err
 		}
-		opt.Sink = writerSink{out}
+		opt.Sink = stream.New(m, opt.Tracks, out)
 	default:
 		parts, err := newTrackFiles(file)
 		if err != nil {
@@ -48,7 +50,7 @@ const viewTimeout = 2 * time.Second
 
 // playCounted plays and counts a view once something was shown, an interrupted one too.
 func (c *Cluster) playCounted(ctx context.Context, prog *console.Progress, m *vstack.Manifest, policy string, opt quicclient.PlayOptions) (quicclient.Report, error) {
-	r, err := c.Play(ctx, prog, m, policy, opt)
+	r, err := c.play(ctx, prog, m, policy, opt, true)
 	if r.Verified > 0 {
 		count, cancel := context.WithTimeout(context.WithoutCancel(ctx), viewTimeout)
 		defer cancel()
@@ -59,17 +61,12 @@ func (c *Cluster) playCounted(ctx context.Context, prog *console.Progress, m *vs
 	return r, err
 }
 
-func firstVideo(m *vstack.Manifest) ([]uint16, error) {
-	for _, t := range m.Tracks {
-		if t.Kind == vstack.TrackVideo {
-			return []uint16{t.Number}, nil
-		}
-	}
-	return nil, console.Hint(fmt.Errorf("video %s has no video track: %w", m.Video, vstack.ErrNotFound), "vstack video export %s -o FILE.mka", m.Video)
-}
-
 // Play runs the smart client and shows how it goes.
 func (c *Cluster) Play(ctx context.Context, prog *console.Progress, m *vstack.Manifest, policy string, opt quicclient.PlayOptions) (quicclient.Report, error) {
+	return c.play(ctx, prog, m, policy, opt, false)
+}
+
+func (c *Cluster) play(ctx context.Context, prog *console.Progress, m *vstack.Manifest, policy string, opt quicclient.PlayOptions, told bool) (quicclient.Report, error) {
 	qc, err := c.Chunks(policy)
 	if err != nil {
 		return quicclient.Report{}, err
@@ -79,7 +76,20 @@ func (c *Cluster) Play(ctx context.Context, prog *console.Progress, m *vstack.Ma
 		unit = console.UnitSeconds
 	}
 	task := prog.Task("play", unit, 0)
+	var t *tell.Teller
+	if told {
+		name := policy
+		if p, err := quicclient.PolicyByName(policy); err == nil {
+			name = p.Name()
+		}
+		t = tell.Start(tell.Config{Gateways: c.cfg.Gateways, Call: c.Call, Signals: qc.Stores, Manifest: m, Policy: name})
+	}
+	hears := opt.OnEvent
 	opt.OnEvent = func(e quicclient.Event) {
+		if hears != nil {
+			hears(e)
+		}
+		t.Event(e)
 		text := "as fast as it goes"
 		if opt.Speed > 0 {
 			text = fmt.Sprintf("buffer %s %2.0f s", console.Bar(e.Buffered.Seconds()/30, 15), e.Buffered.Seconds())
@@ -93,7 +103,10 @@ func (c *Cluster) Play(ctx context.Context, prog *console.Progress, m *vstack.Ma
 		}
 		task.Set(int64(e.Done), int64(e.Total), text)
 	}
+	hinted := c.hint(ctx, qc, m)
 	r, err := qc.Play(ctx, m, opt)
+	hinted()
+	t.End(r, err)
 	if err != nil {
 		task.Fail(err.Error())
 	} else {
@@ -102,12 +115,21 @@ func (c *Cluster) Play(ctx context.Context, prog *console.Progress, m *vstack.Ma
 	return r, errors.Join(err, qc.Close())
 }
 
-// writerSink writes the chunks of one track one after the other.
-type writerSink struct{ w io.Writer }
-
-func (s writerSink) Chunk(_ context.Context, _ vstack.Track, _ vstack.ChunkRef, data []byte) error {
-	_, err := s.w.Write(data)
-	return err
+// hint tells a reader how a video lies while it begins with what lies in copies in every
+// class; it goes without where the catalog does not say. The caller calls done at the end.
+func (c *Cluster) hint(ctx context.Context, qc *quicclient.Client, m *vstack.Manifest) (done func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if v, err := c.Meta.Video(ctx, m.Video); err == nil {
+			qc.Hint(v, m)
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // trackFiles collects each track in a file of its own, for ffmpeg to put together.

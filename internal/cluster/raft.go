@@ -128,3 +128,24 @@ func (c *Cluster) FollowedLeader(ctx context.Context) (wire.RaftStatus, error) {
 		}
 	}
 }
+
+// AllFollow waits until every member answers, has its vote and follows one leader. When ctx
+// ends it returns what there is.
+func (c *Cluster) AllFollow(ctx context.Context) (wire.RaftStatus, error) {
+	tick := time.NewTicker(joinPoll)
+	defer tick.Stop()
+	for {
+		st, err := c.Meta.RaftStatus(ctx)
+		late := slices.ContainsFunc(st.Peers, func(p wire.RaftPeer) bool {
+			return !p.Reached || p.Standing != "member" || !p.Voter || p.Follows != st.Leader
+		})
+		if err == nil && st.Leader != "" && !late {
+			return st, nil
+		}
+		select {
+		case <-ctx.Done():
+			return st, err
+		case <-tick.C:
+		}
+	}
+}

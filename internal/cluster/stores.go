@@ -3,7 +3,9 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vstack/vstack/internal/console"
@@ -66,6 +68,21 @@ func (c *Cluster) Stores(ctx context.Context, nodes []wire.Node) ([]StoreRow, er
 		}
 	}
 	return rows, nil
+}
+
+// ScrubStore starts a pass over all that a store holds, at the rate that it is configured
+// with.
+func (c *Cluster) ScrubStore(ctx context.Context, id vstack.StoreID) (wire.ScrubStatus, error) {
+	var st wire.ScrubStatus
+	m, err := c.Meta.RefreshPlacement(ctx)
+	if err != nil {
+		return st, err
+	}
+	s, ok := m.Store(id)
+	if !ok {
+		return st, fmt.Errorf("store %s: %w", id, vstack.ErrNotFound)
+	}
+	return st, c.Call(ctx, http.MethodPost, s.Addr, "/v1/scrub", strings.NewReader("{}"), &st)
 }
 
 // Replacement is what became of an order to replace a store.

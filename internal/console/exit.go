@@ -91,7 +91,7 @@ var hints = []struct {
 	{vstack.ErrDiskFull, "vstack store ls"},
 	{vstack.ErrUnavailable, "vstack doctor"},
 	{vstack.ErrTimeout, "vstack doctor, or a longer --timeout"},
-	{vstack.ErrNotMedia, "ffprobe FILE"},
+	{vstack.ErrNotMedia, "vstack video upload --help"},
 	{vstack.ErrTooManyUploads, "the same command again in a minute"},
 }
 

@@ -8,8 +8,6 @@ import (
 	"os"
 	"regexp"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/term"
 
@@ -34,20 +32,16 @@ func ParseFormat(s string) (Format, error) {
 	return "", fmt.Errorf("-o %q: %w: want table, json or yaml", s, vstack.ErrInvalid)
 }
 
-// Table is a listing for people.
-type Table struct {
-	Head  []string
-	Rows  [][]any
-	Right []int  // columns aligned to the right, from 0
-	Empty string // said on standard error in place of a table without rows
-	Foot  string // said on standard error below the table
-}
-
 // Printer writes a command's results.
 type Printer struct {
 	Out    io.Writer // data
 	Err    io.Writer // for people
 	Format Format
+	// Width is how many cells a line of Out has; 0 where it is no terminal and nothing
+	// must fit.
+	Width int
+	// Wide prints every column in full, whether it fits or not.
+	Wide bool
 }
 
 // Print writes v as JSON or YAML, or the table made of it.
@@ -72,42 +66,6 @@ func (p *Printer) Print(v any, asTable func() Table) error {
 // the same.
 func (p *Printer) Say(format string, args ...any) {
 	fmt.Fprintf(p.Err, format+"\n", args...)
-}
-
-func (p *Printer) table(t Table) error {
-	if len(t.Rows) == 0 && t.Empty != "" {
-		p.Say("%s", t.Empty)
-		return nil
-	}
-	w := table.NewWriter()
-	style := table.StyleLight
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
-	style.Format.Header = text.FormatUpper
-	w.SetStyle(style)
-	w.SuppressTrailingSpaces()
-	head := make(table.Row, len(t.Head))
-	for i, h := range t.Head {
-		head[i] = h
-	}
-	if len(head) > 0 {
-		w.AppendHeader(head)
-	}
-	for _, r := range t.Rows {
-		w.AppendRow(r)
-	}
-	var cols []table.ColumnConfig
-	for _, c := range t.Right {
-		cols = append(cols, table.ColumnConfig{Number: c + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	}
-	w.SetColumnConfigs(cols)
-	if _, err := fmt.Fprintln(p.Out, w.Render()); err != nil {
-		return err
-	}
-	if t.Foot != "" {
-		p.Say("%s", t.Foot)
-	}
-	return nil
 }
 
 // toYAML goes through JSON, so that both have the same keys and text forms, and keeps
@@ -150,6 +108,19 @@ func plain(n *yaml.Node) {
 
 // IsTerminal reports whether f is one.
 func IsTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+
+// TerminalWidth is how many cells a line of w has; 0 where w is no terminal.
+func TerminalWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
 
 // Painter colours words on a terminal and leaves them alone elsewhere.
 type Painter struct{ On bool }

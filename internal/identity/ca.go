@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -36,6 +37,7 @@ type CA struct {
 type Spec struct {
 	ID       string        // CN: the host's or the administrator's name
 	Role     Role          // OU
+	Roles    vstack.Roles  // what a host may do; none: what hosts could before there were roles
 	Addrs    []string      // IP addresses and DNS names that a host is dialled by; may be empty for an admin
 	ValidFor time.Duration // default two years
 }
@@ -85,10 +87,10 @@ func CreateCA(dir string) (*CA, error) {
 		return nil, fmt.Errorf("create CA: %w", err)
 	}
 	// The key goes first: a certificate whose key was lost would look like a whole CA.
-	if err := writeFile(filepath.Join(dir, caKeyFile), keyPEM, 0o600); err != nil {
+	if err := vfs.WriteFile(vfs.OS{}, filepath.Join(dir, caKeyFile), keyPEM, 0o600); err != nil {
 		return nil, fmt.Errorf("create CA: %w", err)
 	}
-	if err := writeFile(filepath.Join(dir, caCertFile), encodeCerts([]*x509.Certificate{cert}), 0o644); err != nil {
+	if err := vfs.WriteFile(vfs.OS{}, filepath.Join(dir, caCertFile), encodeCerts([]*x509.Certificate{cert}), 0o644); err != nil {
 		return nil, fmt.Errorf("create CA: %w", err)
 	}
 	return &CA{cert: cert, key: key}, nil
@@ -162,7 +164,7 @@ func (c *CA) write(dir string, tmpl *x509.Certificate, key crypto.Signer) error 
 		{certFile, encodeCerts([]*x509.Certificate{leaf}), 0o644},
 	}
 	for _, f := range files {
-		if err := writeFile(filepath.Join(dir, f.name), f.data, f.mode); err != nil {
+		if err := vfs.WriteFile(vfs.OS{}, filepath.Join(dir, f.name), f.data, f.mode); err != nil {
 			return err
 		}
 	}
@@ -178,6 +180,9 @@ func (c *CA) template(spec Spec, now time.Time) (*x509.Certificate, error) {
 	}
 	if spec.Role == RoleHost && len(spec.Addrs) == 0 {
 		return nil, fmt.Errorf("%w: a host needs at least one address", vstack.ErrInvalid)
+	}
+	if spec.Roles&^vstack.RolesHost != 0 || spec.Role != RoleHost && spec.Roles != 0 {
+		return nil, fmt.Errorf("%w: roles %q for a certificate with role %q", vstack.ErrInvalid, spec.Roles, spec.Role)
 	}
 	if spec.ValidFor < 0 {
 		return nil, fmt.Errorf("%w: validity of %v", vstack.ErrInvalid, spec.ValidFor)
@@ -202,6 +207,7 @@ func (c *CA) template(spec Spec, now time.Time) (*x509.Certificate, error) {
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 		BasicConstraintsValid: true,
+		URIs:                  roleURIs(spec.Roles),
 	}
 	if spec.Role == RoleHost {
 		tmpl.ExtKeyUsage = append(tmpl.ExtKeyUsage, x509.ExtKeyUsageServerAuth)

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/vstack/vstack/internal/vfs"
 )
 
 type cryptoSigner = crypto.Signer
@@ -34,7 +36,7 @@ func overwrite(t *testing.T, path string, data []byte) {
 
 func copyFile(t *testing.T, from, to string, mode fs.FileMode) {
 	t.Helper()
-	if err := writeFile(to, readBytes(t, from), mode); err != nil {
+	if err := vfs.WriteFile(vfs.OS{}, to, readBytes(t, from), mode); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,7 +62,7 @@ func hostSpec(id string) Spec {
 func serve(t *testing.T, cfg *tls.Config) string {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, err := RequirePeer(r)
+		p, err := RequirePeer(r, vstack.RolesHost|vstack.RoleAdmin)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusUnauthorized)
 			return
@@ -469,24 +470,52 @@ func TestIssueRefuses(t *testing.T) {
 	}
 }
 
+func TestRolesAreInTheCertificate(t *testing.T) {
+	ca, _ := newCA(t)
+	for _, roles := range []vstack.Roles{vstack.RoleGateway, vstack.RoleData | vstack.RoleMeta, vstack.RolesHost} {
+		spec := hostSpec("h1")
+		spec.Roles = roles
+		if got := load(t, issue(t, ca, spec)).Peer().Roles; got != roles {
+			t.Errorf("issued with %s, reads as %s", roles, got)
+		}
+	}
+	if got := load(t, issue(t, ca, hostSpec("h1"))).Peer().Roles; got != vstack.RolesUnsaid {
+		t.Errorf("one that names none: %s", got)
+	}
+	if got := load(t, issue(t, ca, Spec{ID: "ann", Role: RoleAdmin})).Peer().Roles; got != vstack.RoleAdmin {
+		t.Errorf("an administrator's: %s", got)
+	}
+	for _, spec := range []Spec{{ID: "ann", Role: RoleAdmin, Roles: vstack.RoleMeta}, {ID: "h1", Role: RoleHost, Addrs: []string{"::1"}, Roles: vstack.RoleAdmin}} {
+		if err := ca.Issue(t.TempDir(), spec); !errors.Is(err, vstack.ErrInvalid) {
+			t.Errorf("%+v is issued: %v", spec, err)
+		}
+	}
+	// Whatever is written into a host's certificate, it is no administrator's; and what a
+	// later program gives a name to, this one gives nothing for.
+	odd := &x509.Certificate{URIs: []*url.URL{{Scheme: "vstack", Host: "role", Path: "/admin"}, {Scheme: "vstack", Host: "role", Path: "/archive"}}}
+	if got := rolesOf(odd); got != 0 {
+		t.Errorf("of admin and archive: %s", got)
+	}
+}
+
 func TestRequirePeerChecksRoles(t *testing.T) {
 	ca, _ := newCA(t)
 	host := load(t, issue(t, ca, hostSpec("h1")))
 	leaf := host.current.Load().cert.Leaf
 	r := httptest.NewRequest(http.MethodPut, "/v1/x", nil)
 	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}
-	if _, err := RequirePeer(r); !errors.Is(err, vstack.ErrUnauthenticated) {
+	if _, err := RequirePeer(r, vstack.RoleAdmin); !errors.Is(err, vstack.ErrUnauthenticated) {
 		t.Errorf("unverified certificate: %v, want ErrUnauthenticated", err)
 	}
 	r.TLS.VerifiedChains = [][]*x509.Certificate{{leaf, ca.cert}}
-	if p, err := RequirePeer(r, RoleAdmin, RoleHost); err != nil || p != (Peer{"h1", RoleHost}) {
+	if p, err := RequirePeer(r, vstack.RoleAdmin|vstack.RoleData); err != nil || p != (Peer{"h1", RoleHost, vstack.RolesUnsaid}) {
 		t.Errorf("host: %v, %v", p, err)
 	}
-	if _, err := RequirePeer(r, RoleAdmin); !errors.Is(err, vstack.ErrForbidden) {
+	if _, err := RequirePeer(r, vstack.RoleAdmin); !errors.Is(err, vstack.ErrForbidden) {
 		t.Errorf("host as administrator: %v, want ErrForbidden", err)
 	}
 	r.TLS = nil
-	if _, err := RequirePeer(r); !errors.Is(err, vstack.ErrUnauthenticated) {
+	if _, err := RequirePeer(r, vstack.RoleAdmin); !errors.Is(err, vstack.ErrUnauthenticated) {
 		t.Errorf("plain HTTP: %v, want ErrUnauthenticated", err)
 	}
 }

@@ -2,14 +2,16 @@ package identity
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/http"
-	"slices"
+	"net/url"
+	"strings"
 
 	"github.com/vstack/vstack/internal/vstack"
 )
 
-// Role says what a certificate's owner may do.
+// Role is what a certificate's owner is, in its OU.
 type Role string
 
 const (
@@ -25,7 +27,12 @@ func (r Role) valid() bool { return r == RoleHost || r == RoleAdmin }
 type Peer struct {
 	ID   string
 	Role Role
+	// Roles are what it may do.
+	Roles vstack.Roles
 }
+
+// roleURI is followed by a role's name in a host's certificate.
+const roleURI = "vstack://role/"
 
 // PeerOf returns who presented the connection's client certificate. It is false for a
 // reader, and for any certificate that the TLS stack did not verify.
@@ -33,23 +40,64 @@ func PeerOf(cs *tls.ConnectionState) (Peer, bool) {
 	if cs == nil || len(cs.VerifiedChains) == 0 || len(cs.VerifiedChains[0]) == 0 {
 		return Peer{}, false
 	}
-	s := cs.VerifiedChains[0][0].Subject
+	leaf := cs.VerifiedChains[0][0]
+	s := leaf.Subject
 	if s.CommonName == "" || len(s.OrganizationalUnit) != 1 || !Role(s.OrganizationalUnit[0]).valid() {
 		return Peer{}, false
 	}
-	return Peer{ID: s.CommonName, Role: Role(s.OrganizationalUnit[0])}, true
+	p := Peer{ID: s.CommonName, Role: Role(s.OrganizationalUnit[0]), Roles: vstack.RoleAdmin}
+	if p.Role == RoleHost {
+		p.Roles = rolesOf(leaf)
+	}
+	return p, true
 }
 
-// RequirePeer returns the request's peer if it has one of roles (any role, if none is
-// named). Errors: ErrUnauthenticated without a client certificate, ErrForbidden with
-// the wrong one.
-func RequirePeer(r *http.Request, roles ...Role) (Peer, error) {
-	p, ok := PeerOf(r.TLS)
-	if !ok {
-		return Peer{}, fmt.Errorf("%s %s: %w", r.Method, r.URL.Path, vstack.ErrUnauthenticated)
+// rolesOf reads a host's roles. Those of a certificate that names none are what hosts could
+// do before there were roles; a name that this program does not know gives nothing.
+func rolesOf(leaf *x509.Certificate) vstack.Roles {
+	roles, said := vstack.Roles(0), false
+	for _, u := range leaf.URIs {
+		name, ok := strings.CutPrefix(u.String(), roleURI)
+		if !ok {
+			continue
+		}
+		said = true
+		if r, err := vstack.ParseRole(name); err == nil {
+			roles |= r & vstack.RolesHost
+		}
 	}
-	if len(roles) > 0 && !slices.Contains(roles, p.Role) {
-		return Peer{}, fmt.Errorf("%s %s: %w: %q has role %q, want %q", r.Method, r.URL.Path, vstack.ErrForbidden, p.ID, p.Role, roles)
+	if !said {
+		return vstack.RolesUnsaid
+	}
+	return roles
+}
+
+// roleURIs is the form of roles in a certificate.
+func roleURIs(roles vstack.Roles) (out []*url.URL) {
+	for _, name := range roles.Names() {
+		out = append(out, &url.URL{Scheme: "vstack", Host: "role", Path: "/" + name})
+	}
+	return out
+}
+
+// RequirePeer returns the request's peer if it has any of roles. Errors:
+// ErrUnauthenticated without a client certificate, ErrForbidden with the wrong one.
+func RequirePeer(r *http.Request, roles vstack.Roles) (Peer, error) {
+	p, ok := PeerOf(r.TLS)
+	if err := Require(p, ok, roles); err != nil {
+		return Peer{}, fmt.Errorf("%s %.200s: %w", r.Method, r.URL.Path, err)
 	}
 	return p, nil
+}
+
+// Require judges somebody who is known, or not: the same for whoever asks by way of
+// another.
+func Require(p Peer, known bool, roles vstack.Roles) error {
+	switch {
+	case !known:
+		return vstack.ErrUnauthenticated
+	case !p.Roles.Has(roles):
+		return fmt.Errorf("%w: the certificate of %q has the roles %q, want any of %q", vstack.ErrForbidden, p.ID, p.Roles, roles)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"slices"
@@ -59,6 +60,28 @@ func (i *Identity) ClientTLS() *tls.Config {
 	return cfg
 }
 
+// shown marks the ticket of a connection that showed a certificate.
+var shown = []byte("certificate")
+
+// readersOnly has sessions resumed by those alone who showed no certificate: whoever shows
+// one proves it in every handshake. A ticket cannot be withheld from one connection, so the
+// others' are marked, and not taken back.
+func readersOnly(cfg *tls.Config) {
+	cfg.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
+		if len(cs.PeerCertificates) > 0 {
+			ss.Extra = append(ss.Extra, shown)
+		}
+		return cfg.EncryptTicket(cs, ss)
+	}
+	cfg.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+		ss, err := cfg.DecryptTicket(ticket, cs)
+		if err != nil || ss == nil || slices.ContainsFunc(ss.Extra, func(b []byte) bool { return bytes.Equal(b, shown) }) {
+			return nil, err
+		}
+		return ss, nil
+	}
+}
+
 // served hands out the configuration of the identity's current files.
 type served struct {
 	identity *Identity
@@ -90,6 +113,7 @@ func (s *served) forClient(*tls.ClientHelloInfo) (*tls.Config, error) {
 			ClientCAs:    m.roots,
 			NextProtos:   s.protos,
 		}
+		readersOnly(s.cfg)
 	}
 	return s.cfg, nil
 }

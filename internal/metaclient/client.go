@@ -1,12 +1,11 @@
 package metaclient
 
 import (
-	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -19,12 +18,10 @@ type Client struct {
 	members   *directory
 	preferred atomic.Pointer[string] // endpoint that answered last
 	seen      atomic.Uint64          // highest Vstack-Index of any answer
+	level     atomic.Uint32          // highest Vstack-Level of any answer
 	closed    atomic.Bool
 
-	placementMu sync.Mutex // held across the request: one refresh at a time
-	placement   *vstack.PlacementMap
-	etag        string
-	checked     time.Time
+	placement placements
 }
 
 // New makes a client; it connects when first used.
@@ -33,10 +30,10 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	dialer := &net.Dialer{Timeout: cfg.DialTimeout, KeepAlive: 5 * time.Second}
+	dial := network.DialWithin(cfg.Network, cfg.DialTimeout)
 	transport := func(http2 bool) *http.Transport {
 		t := &http.Transport{
-			DialContext:           dialer.DialContext,
+			DialContext:           dial,
 			TLSClientConfig:       cfg.TLS.Clone(),
 			TLSHandshakeTimeout:   2 * cfg.DialTimeout,
 			MaxIdleConnsPerHost:   idleConns,
@@ -64,12 +61,27 @@ const idleConns = 32
 func (c *Client) Close() {
 	c.closed.Store(true)
 	c.members.close()
+	c.placement.close()
 	c.http.CloseIdleConnections()
 	c.held.CloseIdleConnections()
 }
 
 // Index is the highest catalog index that any answer carried.
 func (c *Client) Index() uint64 { return c.seen.Load() }
+
+// Level is the highest feature level that any answer carried: what the cluster's programs
+// may write. Before the first answer it is vstack.LevelFirst.
+func (c *Client) Level() vstack.Level { return vstack.Level(c.level.Load()).OrFirst() }
+
+// raised notes the level of an answer; a cluster's level only rises.
+func (c *Client) raised(level vstack.Level) {
+	for {
+		old := c.level.Load()
+		if uint32(level) <= old || c.level.CompareAndSwap(old, uint32(level)) {
+			return
+		}
+	}
+}
 
 func (c *Client) observe(index uint64) {
 	for {

@@ -2,56 +2,20 @@ package metaclient
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
+	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
 
 // feedHold is how long a member may hold a feed request.
 const feedHold = 30 * time.Second
-
-// Placement answers the placement map. Within PlacementTTL it comes from memory;
-// after that it is asked for again with its ETag, and while no member answers the
-// last known map is answered: a stale map is harmless, datanodes fence by epoch.
-// The map is shared: do not change it. It may not be Ready yet.
-func (c *Client) Placement(ctx context.Context) (*vstack.PlacementMap, error) {
-	c.placementMu.Lock()
-	defer c.placementMu.Unlock()
-	if c.placement.Ready() && time.Since(c.checked) < c.cfg.PlacementTTL {
-		return c.placement, nil
-	}
-	return c.refreshPlacement(ctx)
-}
-
-// RefreshPlacement asks a member now, for a caller that was told EPOCH_STALE.
-func (c *Client) RefreshPlacement(ctx context.Context) (*vstack.PlacementMap, error) {
-	c.placementMu.Lock()
-	defer c.placementMu.Unlock()
-	return c.refreshPlacement(ctx)
-}
-
-func (c *Client) refreshPlacement(ctx context.Context) (*vstack.PlacementMap, error) {
-	var m vstack.PlacementMap
-	// With a map in hand one round over the members is enough.
-	have := c.placement.Ready()
-	ans, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/placement", out: &m, etag: c.etag, local: true, once: have})
-	switch {
-	case err != nil && have && ctx.Err() == nil:
-		c.checked = time.Now()
-		return c.placement, nil
-	case err != nil:
-		return nil, err
-	case ans.status == http.StatusNotModified:
-	case c.placement == nil || m.Version >= c.placement.Version:
-		c.placement, c.etag = &m, ans.etag
-	}
-	c.checked = time.Now()
-	return c.placement, nil
-}
 
 // Heartbeat reports one host's stores. It is not retried beyond one round over the
 // members: the next one is a second away.
@@ -70,6 +34,42 @@ func (c *Client) Feed(ctx context.Context, since uint64) (wire.FeedPage, error) 
 	return out, err
 }
 
+// Follow answers the feed by groups. A member of the first release knows no such form: its
+// page of manifests is read the same way, and the map, which it would send when it is passed,
+// is asked for by itself while the caller has none.
+func (c *Client) Follow(ctx context.Context, req feed.Request) (feed.Page, error) {
+	hold := req.Wait
+	if hold < 0 {
+		hold = feedHold
+	}
+	ans, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/feed", query: req.Query(), accept: feed.ContentType,
+		limit: maxFeedBody, hold: hold, local: true})
+	if err != nil {
+		return feed.Page{}, err
+	}
+	if ans.form == feed.ContentType {
+		page, err := feed.Decode(ans.body)
+		if err != nil {
+			return feed.Page{}, fmt.Errorf("GET /v1/feed: %w: %w", vstack.ErrInternal, err)
+		}
+		return page, nil
+	}
+	var old wire.FeedPage
+	if err := json.Unmarshal(ans.body, &old); err != nil {
+		return feed.Page{}, fmt.Errorf("GET /v1/feed: decode answer: %w: %v", vstack.ErrInternal, err)
+	}
+	if req.Map == 0 && !req.References {
+		m, err := c.RefreshPlacement(ctx)
+		if err != nil {
+			return feed.Page{}, err
+		}
+		if m.Version > 0 {
+			return feed.Page{Index: req.Since, More: true, Cluster: old.Cluster, Placement: m}, nil
+		}
+	}
+	return feed.FromJSON(&old, req), nil
+}
+
 // Nodes lists the hosts with their stores' last reports.
 func (c *Client) Nodes(ctx context.Context) ([]wire.Node, error) {
 	var out wire.List[wire.Node]
@@ -81,6 +81,50 @@ func (c *Client) Nodes(ctx context.Context) ([]wire.Node, error) {
 func (c *Client) RaftStatus(ctx context.Context) (wire.RaftStatus, error) {
 	var out wire.RaftStatus
 	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/raft/status", out: &out, local: true})
+	return out, err
+}
+
+// Levels says which feature level the cluster is at, and who knows which.
+func (c *Client) Levels(ctx context.Context) (wire.LevelReport, error) {
+	var out wire.LevelReport
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/raft/level", out: &out})
+	return out, err
+}
+
+// Redundancy says how videos lie, where they go, and what may fail.
+func (c *Client) Redundancy(ctx context.Context) (wire.Redundancy, error) {
+	var out wire.Redundancy
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/redundancy", out: &out})
+	return out, err
+}
+
+// SetRedundancy changes the policy, or pauses and resumes videos' moves; ErrTooFewTargets for
+// a policy that the cluster cannot keep.
+func (c *Client) SetRedundancy(ctx context.Context, req wire.RedundancyRequest) (wire.Redundancy, error) {
+	var out wire.Redundancy
+	_, err := c.do(ctx, call{method: http.MethodPut, path: "/v1/redundancy", body: req, out: &out, write: true})
+	return out, err
+}
+
+// PlanRedundancy says what a policy would have done now; nil for the one in force.
+func (c *Client) PlanRedundancy(ctx context.Context, p *vstack.RedundancyPolicy) (wire.RedundancyPlan, error) {
+	q := url.Values{}
+	if p != nil {
+		for name, v := range map[string]any{"scheme": p.Layout.Scheme, "min_hosts_can_fail": p.HostsCanFail,
+			"warm_above": p.WarmAbove, "cool_below": p.CoolBelow, "min_age": p.MinAge} {
+			q.Set(name, fmt.Sprint(v))
+		}
+	}
+	var out wire.RedundancyPlan
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/redundancy/plan", query: q, out: &out})
+	return out, err
+}
+
+// RaiseLevel raises the cluster's feature level, for good; ErrLevelTooOld while somebody
+// takes part who knows a lower one only.
+func (c *Client) RaiseLevel(ctx context.Context, to vstack.Level) (wire.LevelReport, error) {
+	var out wire.LevelReport
+	_, err := c.do(ctx, call{method: http.MethodPost, path: "/v1/raft/level", body: wire.RaiseLevelRequest{Level: to}, out: &out, write: true})
 	return out, err
 }
 
@@ -108,5 +152,48 @@ func (c *Client) ActivateEpochs(ctx context.Context, changes []wire.EpochChange)
 func (c *Client) ReplaceStore(ctx context.Context, id, with vstack.StoreID) (wire.ReplaceStoreReply, error) {
 	var out wire.ReplaceStoreReply
 	_, err := c.do(ctx, call{method: http.MethodPost, path: "/v1/stores/" + id.String() + "/replace", body: wire.ReplaceStoreRequest{With: with}, out: &out, write: true})
+	return out, err
+}
+
+// Order gives one order for some stores.
+func (c *Client) Order(ctx context.Context, req wire.OrderRequest) (wire.OrderReply, error) {
+	var out wire.OrderReply
+	_, err := c.do(ctx, call{method: http.MethodPost, path: "/v1/stores/orders", body: req, out: &out, write: true})
+	return out, err
+}
+
+// Orders lists stores that are cordoned or leave, and what that waits for.
+func (c *Client) Orders(ctx context.Context) ([]wire.StandingOrder, error) {
+	var out wire.List[wire.StandingOrder]
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/stores/orders", out: &out})
+	return out.Items, err
+}
+
+// OKToStop asks whether a host may be stopped now.
+func (c *Client) OKToStop(ctx context.Context, host vstack.HostID) (wire.OKToStop, error) {
+	var out wire.OKToStop
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/nodes/" + string(host) + "/ok-to-stop", out: &out})
+	return out, err
+}
+
+// Balance says how the roles are shared out.
+func (c *Client) Balance(ctx context.Context) (wire.BalanceReport, error) {
+	var out wire.BalanceReport
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/balance", out: &out})
+	return out, err
+}
+
+// SetBalance begins, ends or holds the sharing out of roles.
+func (c *Client) SetBalance(ctx context.Context, to vstack.Balance) (wire.BalanceReport, error) {
+	var out wire.BalanceReport
+	_, err := c.do(ctx, call{method: http.MethodPut, path: "/v1/balance", body: wire.BalanceRequest{State: to}, out: &out, write: true})
+	return out, err
+}
+
+// Events lists what happened after a Raft index, the oldest first.
+func (c *Client) Events(ctx context.Context, since uint64, limit int) (wire.EventPage, error) {
+	var out wire.EventPage
+	q := url.Values{"since": {strconv.FormatUint(since, 10)}, "limit": {strconv.Itoa(limit)}}
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/events", query: q, out: &out})
 	return out, err
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -20,6 +21,9 @@ type Config struct {
 	// TLS verifies the members, and presents a certificate where writes are to be
 	// made: identity.Identity.ClientTLS(). Required.
 	TLS *tls.Config
+	// Network opens the connections. Default: the operating system, with a probe of idle
+	// connections every 5 s.
+	Network network.Network
 	// Logger gets one line a failed attempt at debug level. Default slog.Default().
 	Logger *slog.Logger
 	// Timeout bounds a call whose context has no deadline. Default 30 s.
@@ -39,6 +43,7 @@ type Config struct {
 }
 
 func (c *Config) withDefaults() {
+	c.Network = network.Or(c.Network, network.OS{KeepAlive: 5 * time.Second})
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

@@ -46,6 +46,7 @@ type call struct {
 	body, out    any // out nil: the answer's body is drained and dropped
 	write        bool
 	etag         string // If-None-Match
+	accept       string // a form other than JSON, which the caller decodes; out is nil
 	limit        int64  // of the answer's body; 0 = maxBody
 	hold         time.Duration
 	local        bool // answered by any member at any index: no min_index
@@ -57,6 +58,7 @@ type call struct {
 type answer struct {
 	status int
 	etag   string
+	form   string // Content-Type
 	body   []byte
 }
 
@@ -102,8 +104,12 @@ func (c *Client) attempt(ctx context.Context, k call, endpoint string, payload [
 	if requestID != "" {
 		req.Header.Set(wire.HeaderRequestID, requestID)
 	}
+	req.Header.Set(wire.HeaderLevel, strconv.FormatUint(uint64(vstack.NewestLevel), 10))
 	if k.etag != "" {
 		req.Header.Set("If-None-Match", k.etag)
+	}
+	if k.accept != "" {
+		req.Header.Set("Accept", k.accept+", application/json;q=0.5")
 	}
 	client := c.http
 	if k.hold > 0 {
@@ -118,12 +124,15 @@ func (c *Client) attempt(ctx context.Context, k call, endpoint string, payload [
 	if resp.StatusCode >= http.StatusBadRequest {
 		return answer{}, wire.ReadError(resp)
 	}
-	ans := answer{status: resp.StatusCode, etag: resp.Header.Get("ETag")}
+	ans := answer{status: resp.StatusCode, etag: resp.Header.Get("ETag"), form: resp.Header.Get("Content-Type")}
 	if ans.body, err = readBody(resp, k); err != nil {
 		return answer{}, err
 	}
 	if index, err := strconv.ParseUint(resp.Header.Get(wire.HeaderIndex), 10, 64); err == nil {
 		c.observe(index)
+	}
+	if level, err := strconv.ParseUint(resp.Header.Get(wire.HeaderLevel), 10, 32); err == nil {
+		c.raised(vstack.Level(level))
 	}
 	return ans, nil
 }
@@ -149,7 +158,7 @@ func readBody(resp *http.Response, k call) ([]byte, error) {
 	if err != nil {
 		return nil, &unreachable{fmt.Errorf("read body: %w", err)}
 	}
-	if len(body) == 0 && k.out != nil && resp.StatusCode == http.StatusOK {
+	if len(body) == 0 && (k.out != nil || k.accept != "") && resp.StatusCode == http.StatusOK {
 		// What a server says whose handler gave up, because it ends or this client left.
 		return nil, &unreachable{fmt.Errorf("read body: %w", io.ErrUnexpectedEOF)}
 	}

@@ -15,6 +15,8 @@ type ListOptions struct {
 	State  vstack.VideoState // empty: all but deleted
 	Cursor string            // List.Next of the page before
 	Limit  int               // 0: the server's default of 100; at most 1,000
+	// Stale takes what the member that is asked knows: there need not be a leader.
+	Stale bool
 }
 
 // Videos lists one page.
@@ -22,6 +24,9 @@ func (c *Client) Videos(ctx context.Context, opt ListOptions) (wire.List[vstack.
 	q := url.Values{}
 	if opt.State != "" {
 		q.Set("state", string(opt.State))
+	}
+	if opt.Stale {
+		q.Set("consistency", "stale")
 	}
 	if opt.Cursor != "" {
 		q.Set("cursor", opt.Cursor)
@@ -55,10 +60,10 @@ func (c *Client) DeleteVideo(ctx context.Context, id vstack.VideoID) error {
 	return err
 }
 
-// SetClass sets the storage policy.
-func (c *Client) SetClass(ctx context.Context, id vstack.VideoID, p vstack.ClassPolicy) (vstack.Video, error) {
+// SetClass sets the storage policy, and how the video is to lie when it cools.
+func (c *Client) SetClass(ctx context.Context, id vstack.VideoID, req wire.ClassRequest) (vstack.Video, error) {
 	var out vstack.Video
-	_, err := c.do(ctx, call{method: http.MethodPut, path: videoPath(id, "/class"), body: wire.ClassRequest{Policy: p}, out: &out, write: true})
+	_, err := c.do(ctx, call{method: http.MethodPut, path: videoPath(id, "/class"), body: req, out: &out, write: true})
 	return out, err
 }
 

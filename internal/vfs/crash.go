@@ -253,6 +253,9 @@ func (c *Crash) Lock(name string) (io.Closer, error) {
 	return &crashLock{fs: c, name: name, file: f}, nil
 }
 
+// Device is the same everywhere: a Crash is one disk.
+func (c *Crash) Device(string) (uint64, error) { return 1, nil }
+
 func (c *Crash) Free(string) (int64, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

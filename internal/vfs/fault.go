@@ -172,6 +172,8 @@ func (f *Fault) Free(dir string) (int64, error) {
 	return f.inner.Free(dir)
 }
 
+func (f *Fault) Device(dir string) (uint64, error) { return f.inner.Device(dir) }
+
 // faultFile is a file of a Fault. Close, Size, NextData and Evict do not fail.
 type faultFile struct {
 	File

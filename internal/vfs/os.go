@@ -84,6 +84,14 @@ func (OS) Free(dir string) (int64, error) {
 	return int64(st.Bavail) * st.Bsize, nil
 }
 
+func (OS) Device(dir string) (uint64, error) {
+	var st unix.Stat_t
+	if err := retryEINTR(func() error { return unix.Stat(dir, &st) }); err != nil {
+		return 0, &fs.PathError{Op: "stat", Path: dir, Err: err}
+	}
+	return st.Dev, nil
+}
+
 // osFile keeps the descriptor beside the *os.File, which owns it.
 type osFile struct {
 	*os.File

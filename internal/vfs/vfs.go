@@ -33,6 +33,9 @@ type FS interface {
 	Lock(name string) (io.Closer, error)
 	// Free is the number of bytes that an unprivileged process may still write there.
 	Free(dir string) (int64, error)
+	// Device tells file systems apart: two directories whose free space is the same have
+	// the same.
+	Device(dir string) (uint64, error)
 }
 
 // File is an open file. Offsets are explicit; there is no file position.
@@ -63,31 +66,45 @@ type File interface {
 // ErrLocked is returned by Lock when another holder has the lock.
 var ErrLocked = errors.New("locked by another holder")
 
-// WriteFile makes name hold data, durably and all or nothing: a crash leaves either
-// what was there before or data. The directory must exist.
+// WriteFile makes name hold data, durably and all or nothing: a crash, or a process that
+// reads at any moment, finds either what was there before or data. The directory must
+// exist. A real file gets exactly perm, whatever the umask, before it has a byte.
 func WriteFile(fsys FS, name string, data []byte, perm fs.FileMode) error {
 	temp := name + ".tmp"
-	f, err := fsys.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, perm)
-	if err != nil {
-		return fmt.Errorf("create %s: %w", temp, err)
-	}
-	_, err = f.WriteAt(data, 0)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err := writeNew(fsys, temp, data, perm); err != nil {
+		_ = fsys.Remove(temp) // the first error is the one to tell
 		return fmt.Errorf("write %s: %w", temp, err)
 	}
 	if err := fsys.Rename(temp, name); err != nil {
+		_ = fsys.Remove(temp) // as above
 		return fmt.Errorf("rename %s to %s: %w", temp, name, err)
 	}
 	if err := fsys.SyncDir(filepath.Dir(name)); err != nil {
 		return fmt.Errorf("sync directory of %s: %w", name, err)
 	}
 	return nil
+}
+
+// writeNew makes a synced file in the place of one that a crash may have left, which may
+// have had other permissions.
+func writeNew(fsys FS, name string, data []byte, perm fs.FileMode) error {
+	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return err
+	}
+	if file, ok := f.(interface{ Chmod(fs.FileMode) error }); ok {
+		err = file.Chmod(perm)
+	}
+	if err == nil {
+		_, err = f.WriteAt(data, 0)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
 
 // ReadFile reads a whole file of at most limit bytes.

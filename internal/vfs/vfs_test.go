@@ -107,6 +107,11 @@ var contract = map[string]func(t *testing.T, fsys FS, dir string){
 		if free, err := fsys.Free(dir); err != nil || free <= 0 {
 			t.Errorf("free: %d, %v", free, err)
 		}
+		here, err := fsys.Device(dir)
+		must(t, err)
+		if above, err := fsys.Device(filepath.Dir(dir)); err != nil || above != here {
+			t.Errorf("device %d, of its parent %d, %v", here, above, err)
+		}
 	},
 	"content": func(t *testing.T, fsys FS, dir string) {
 		f := create(t, fsys, filepath.Join(dir, "f"), "hello")
@@ -353,5 +358,29 @@ func TestLimit(t *testing.T) {
 	wantErr(t, err, syscall.ENOSPC)
 	if free, err := c.Free("/"); err != nil || free != 100 {
 		t.Errorf("free %d, %v", free, err)
+	}
+}
+
+// A private key must not be readable for a moment, nor a certificate hidden by a umask, and
+// what a crash left under the temporary name must not lend its permissions.
+func TestWriteFileGivesItsPermissions(t *testing.T) {
+	old := syscall.Umask(0o077)
+	defer syscall.Umask(old)
+	dir := t.TempDir()
+	for name, perm := range map[string]fs.FileMode{"key": 0o600, "cert": 0o644} {
+		path := filepath.Join(dir, name)
+		must(t, os.WriteFile(path+".tmp", []byte("left by a crash"), 0o640))
+		must(t, WriteFile(OS{}, path, []byte("new"), perm))
+		info, err := os.Stat(path)
+		must(t, err)
+		if info.Mode().Perm() != perm {
+			t.Errorf("%s has mode %o, want %o", name, info.Mode().Perm(), perm)
+		}
+		if b, err := os.ReadFile(path); err != nil || string(b) != "new" {
+			t.Errorf("%s holds %q (%v)", name, b, err)
+		}
+		if _, err := os.Stat(path + ".tmp"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the temporary file of %s is left: %v", name, err)
+		}
 	}
 }

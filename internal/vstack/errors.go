@@ -35,6 +35,7 @@ var (
 	ErrUnauthenticated = sentinel("UNAUTHENTICATED", "client certificate required")
 	ErrForbidden       = sentinel("FORBIDDEN", "not allowed")
 	ErrTooLarge        = sentinel("TOO_LARGE", "larger than the limit")
+	ErrMethod          = sentinel("METHOD_NOT_ALLOWED", "method is not one of the route's")
 	ErrTimeout         = sentinel("TIMEOUT", "timed out")
 	ErrUnavailable     = sentinel("UNAVAILABLE", "unavailable, try again")
 	ErrInternal        = sentinel("INTERNAL", "internal error")
@@ -47,7 +48,12 @@ var (
 	ErrNotReady        = sentinel("NOT_READY", "placement is not assigned yet: too few stores")
 	ErrUploadNotLive   = sentinel("UPLOAD_NOT_LIVE", "upload is not live")
 	ErrForeignCatalog  = sentinel("FOREIGN_CATALOG", "catalog is not the one that the store belongs to")
+	ErrLevelTooOld     = sentinel("LEVEL_TOO_OLD", "program is older than the cluster's feature level")
 	ErrManifestInvalid = sentinel("MANIFEST_INVALID", "manifest is not valid")
+	ErrClassStale      = sentinel("CLASS_STALE", "class of the video is another one")
+	ErrNoTaker         = sentinel("NO_TAKER", "no other store can take these roles")
+	ErrStoreInUse      = sentinel("STORE_IN_USE", "store has roles or may hold the only copies")
+	ErrTooFewTargets   = sentinel("TOO_FEW_TARGETS", "too few stores or hosts for the scheme")
 
 	// ChunkPaxos.
 	ErrBallotStale    = sentinel("BALLOT_STALE", "a higher ballot was promised")
@@ -78,6 +84,8 @@ var (
 	ErrTranscode      = sentinel("TRANSCODE_FAILED", "FFmpeg could not convert the file")
 	ErrCanceled       = sentinel("CANCELED", "canceled")
 	ErrTooManyUploads = sentinel("TOO_MANY_UPLOADS", "too many uploads at once, try again")
+	ErrOffset         = sentinel("OFFSET_MISMATCH", "bytes do not go on where the upload stands")
+	ErrTusVersion     = sentinel("TUS_VERSION", "version of the tus protocol is not spoken here")
 )
 
 // AllErrors returns every sentinel, for the tables that must cover them all.

@@ -47,6 +47,21 @@ type Video struct {
 	Views     int64        `json:"views"`
 	Source    Source       `json:"source"`
 	Index     uint64       `json:"index"` // Raft index of the last change
+	// ClassIndex is the Raft index of the last class change or publish; 0 for one from
+	// before the feature level that keeps it.
+	ClassIndex uint64 `json:"class_index,omitzero"`
+	// Layout is in force while the class asks for fragments; while it does not, it is what
+	// was asked for with the policy. Absent where neither was.
+	Layout Layout `json:"layout,omitzero"`
+	// ClassBefore is the ClassIndex before the last step of its class: what stores said of
+	// it then holds until they know of the step.
+	ClassBefore uint64 `json:"class_before,omitzero"`
+	// ClassSince is when the last step of its class was taken; absent for one that took none
+	// since the feature level that keeps it.
+	ClassSince time.Time `json:"class_since,omitzero"`
+	// Popularity is what counts of Views for its class: views decay by half each half-life of
+	// the policy. Absent below the feature level at which they do.
+	Popularity int64 `json:"popularity,omitzero"`
 }
 
 // Source describes the file that a person uploaded.
@@ -78,66 +93,4 @@ type Upload struct {
 	Index       uint64      `json:"index"`
 	Opened      time.Time   `json:"opened"`
 	Source      Source      `json:"source"`
-}
-
-// TrackKind says what a track carries.
-type TrackKind string
-
-const (
-	TrackVideo    TrackKind = "video"
-	TrackAudio    TrackKind = "audio"
-	TrackOriginal TrackKind = "original" // the uploaded file's bytes, in chunks; no init chunk
-)
-
-// ChunkRef names one chosen chunk of a track.
-type ChunkRef struct {
-	Seq      uint32  `json:"seq"`
-	ID       ChunkID `json:"id"`
-	Size     uint32  `json:"size"`     // bytes
-	Start    int64   `json:"start"`    // presentation start, in the track's timescale
-	Duration int64   `json:"duration"` // in the track's timescale
-	Keyframe bool    `json:"keyframe"` // starts with a random access point
-}
-
-// Track is one CMAF stream of a video.
-type Track struct {
-	Number     uint16     `json:"number"`
-	Kind       TrackKind  `json:"kind"`
-	Codec      string     `json:"codec"`              // RFC 6381, "avc1.640028"
-	Name       string     `json:"name,omitempty"`     // rendition, "source" or "720p"
-	Language   string     `json:"language,omitempty"` // RFC 5646
-	Copied     bool       `json:"copied"`             // the stream was copied, not transcoded
-	Timescale  uint32     `json:"timescale"`          // ticks a second
-	Width      int        `json:"width,omitempty"`
-	Height     int        `json:"height,omitempty"`
-	FrameRate  float64    `json:"frame_rate,omitempty"`
-	SampleRate int        `json:"sample_rate,omitempty"`
-	Channels   int        `json:"channels,omitempty"`
-	Bitrate    int64      `json:"bitrate"` // mean, bits a second
-	Init       ChunkRef   `json:"init,omitzero"`
-	Chunks     []ChunkRef `json:"chunks"`
-}
-
-// Manifest is all that a player needs besides the placement map. It never changes
-// once published.
-type Manifest struct {
-	Version  int     `json:"version"` // 1
-	Video    VideoID `json:"video"`
-	Duration float64 `json:"duration"` // seconds, of the longest track
-	Tracks   []Track `json:"tracks"`
-}
-
-// Slots calls yield for every chunk of the manifest, init chunks included, in track
-// and sequence order, until yield returns false.
-func (m *Manifest) Slots(yield func(Slot, ChunkRef) bool) {
-	for _, t := range m.Tracks {
-		if !t.Init.ID.IsZero() && !yield(Slot{m.Video, t.Number, t.Init.Seq}, t.Init) {
-			return
-		}
-		for _, c := range t.Chunks {
-			if !yield(Slot{m.Video, t.Number, c.Seq}, c) {
-				return
-			}
-		}
-	}
 }

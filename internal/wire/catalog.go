@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"time"
 
+	google "github.com/google/uuid"
+
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -27,6 +29,15 @@ type ResumeUploadRequest struct {
 type PublishRequest struct {
 	Incarnation vstack.Incarnation `json:"incarnation"`
 	Manifest    vstack.Manifest    `json:"manifest"`
+	// Source is the whole file's, of an upload that was opened before it was known; from
+	// vstack.LevelFormats on.
+	Source *PublishedSource `json:"source,omitempty"`
+}
+
+// PublishedSource is what is known of an uploaded file once all of it has arrived.
+type PublishedSource struct {
+	Size   int64          `json:"size"` // bytes
+	SHA256 vstack.ChunkID `json:"sha256"`
 }
 
 // VideoPatch is the body of PATCH /v1/videos/{id}.
@@ -37,6 +48,9 @@ type VideoPatch struct {
 // ClassRequest is the body of PUT /v1/videos/{id}/class.
 type ClassRequest struct {
 	Policy vstack.ClassPolicy `json:"policy"`
+	// Layout is how the video is to lie when it cools; it cannot change while the video is
+	// not hot. Default the cluster's.
+	Layout *vstack.Layout `json:"layout,omitempty"`
 }
 
 // ViewsRequest is the body of POST /v1/videos/{id}/views.
@@ -54,6 +68,15 @@ type VideoViews struct {
 // for the leader to commit as one entry.
 type ViewsBatch struct {
 	Views []VideoViews `json:"views"`
+	// Source makes a repeat harmless for ever; absent below vstack.LevelFormats.
+	Source ViewsSource `json:"source,omitzero"`
+}
+
+// ViewsSource is one run of a member's process, by a random UUID, and the number of its
+// batch, from 1. A run sends a batch until it is confirmed, and only then the next.
+type ViewsSource struct {
+	Run google.UUID `json:"run"`
+	Seq uint64      `json:"seq"`
 }
 
 // List is the envelope of a listing. Next is the cursor of the next page, empty at the end.
@@ -78,6 +101,10 @@ type SlotPlacement struct {
 	PG      vstack.PG        `json:"pg"`
 	Epoch   vstack.Epoch     `json:"epoch"`
 	Holders []vstack.StoreID `json:"holders"`
+	// Scheme and Fragments say that the holders hold fragments: which one each. Absent where
+	// they hold copies.
+	Scheme    vstack.Scheme           `json:"scheme,omitzero"`
+	Fragments []vstack.FragmentNumber `json:"fragments,omitempty"`
 }
 
 // VideoPlacement answers GET /v1/videos/{id}/placement. HostsCanFail and
@@ -89,61 +116,15 @@ type VideoPlacement struct {
 	HostsCanFail  int             `json:"hosts_can_fail"`
 	StoresCanFail int             `json:"stores_can_fail"`
 	Slots         []SlotPlacement `json:"slots"`
-}
-
-// StoreReport is one store's part of a heartbeat.
-type StoreReport struct {
-	ID       vstack.StoreID `json:"id"`
-	Addr     string         `json:"addr"`
-	Capacity int64          `json:"capacity"` // bytes the store may use
-	Used     int64          `json:"used"`     // bytes on disk
-	Chunks   int64          `json:"chunks"`
-	Missing  int64          `json:"missing"`    // chunks it should hold and does not yet
-	Corrupt  int64          `json:"corrupt"`    // chunks found damaged and not healed yet
-	LSN      vstack.LSN     `json:"lsn"`        // last durable record
-	Applied  uint64         `json:"applied"`    // catalog index that the store follows
-	ReadP99  float64        `json:"read_p99"`   // seconds, open to first byte, last minute
-	Reads    int64          `json:"reads"`      // requests served since start
-	ReadSize int64          `json:"read_bytes"` // bytes served since start
-	Writes   int64          `json:"writes"`     // chunks accepted since start
-	Started  time.Time      `json:"started"`
-	Full     bool           `json:"full"` // refuses writes for lack of space
-	// Cluster and Seen are what the store keeps of its past: the cluster that it belongs
-	// to, zero for a new store, and the highest catalog index that it followed, as of
-	// about a minute ago.
-	Cluster vstack.ClusterID `json:"cluster,omitzero"`
-	Seen    uint64           `json:"seen,omitzero"`
-	// Mute is why the store does not vote; empty when it does.
-	Mute string `json:"mute,omitempty"`
-	// Amnesic lists the placement groups that the store acts for and is barred from
-	// until their epoch changes; at most PlacementGroups.
-	Amnesic []vstack.PG `json:"amnesic,omitempty"`
-	// Lacking lists the placement groups of which the store lacked chunks when it last
-	// compared itself with the catalog, at the index Surveyed.
-	Lacking  []vstack.PG `json:"lacking,omitempty"`
-	Surveyed uint64      `json:"surveyed,omitzero"`
-}
-
-// Heartbeat is the body of POST /v1/heartbeats: one host's datanode, every second.
-type Heartbeat struct {
-	Host    vstack.HostID `json:"host"`
-	Version string        `json:"version"`
-	Stores  []StoreReport `json:"stores"`
-}
-
-// HeartbeatReply answers a heartbeat. Echo is the highest LSN that the catalog ever
-// saw of each store: a store that recovers below its echo has forgotten votes.
-type HeartbeatReply struct {
-	Index uint64 `json:"index"` // the catalog's, to catch up with
-	// Refused names stores that are not of this catalog, and why: it neither registers
-	// them nor answers for them.
-	Refused map[vstack.StoreID]string `json:"refused,omitempty"`
-	// Cluster is the catalog's identity, zero until the first placement.
-	Cluster vstack.ClusterID `json:"cluster,omitzero"`
-	// Restored is when the catalog came from a backup: for some days stores keep what it
-	// does not name. Zero if it never did.
-	Restored time.Time                     `json:"restored,omitzero"`
-	Echo     map[vstack.StoreID]vstack.LSN `json:"echo"`
+	// Class is the video's. Groups are the placement groups that it has chunks in, and Waiting
+	// those of them in which a store still lacks something of that class, as the leader heard;
+	// other members do not say.
+	Class   vstack.StorageClass `json:"class"`
+	Groups  int                 `json:"groups,omitzero"`
+	Waiting int                 `json:"groups_waiting,omitzero"`
+	// Held is the same as HostsCanFail and StoresCanFail by what stores say that they hold: a
+	// lower bound. The leader alone says it.
+	Held *Bears `json:"held,omitempty"`
 }
 
 // Node is one host as GET /v1/nodes lists it.
@@ -153,6 +134,9 @@ type Node struct {
 	LastSeen time.Time         `json:"last_seen"`
 	Version  string            `json:"version"`
 	Stores   []NodeStore       `json:"stores"`
+	// Level is the newest feature level that its program knows; absent for
+	// vstack.LevelFirst, and while it has not reported to this leader.
+	Level vstack.Level `json:"level,omitzero"`
 }
 
 // NodeStore is a registered store with its last report.
@@ -169,7 +153,11 @@ type FeedPage struct {
 	Index uint64 `json:"index"` // ask again with this
 	// Cluster is the catalog's identity, zero until the first placement: stores follow
 	// no other than their own.
-	Cluster   vstack.ClusterID     `json:"cluster,omitzero"`
+	Cluster vstack.ClusterID `json:"cluster,omitzero"`
+	// End is the index of the last change that the state behind this page knows. An object
+	// that changed since an earlier page comes at its last change, so a reader has all of
+	// them once it reached the highest End that any page told it.
+	End       uint64               `json:"end,omitzero"`
 	More      bool                 `json:"more"` // another page is ready now
 	Videos    []FeedVideo          `json:"videos,omitempty"`
 	Uploads   []vstack.Upload      `json:"uploads,omitempty"`
@@ -203,6 +191,9 @@ type RaftPeer struct {
 	LastIndex uint64 `json:"last_index,omitempty"`
 	Commit    uint64 `json:"commit,omitempty"`
 	Applied   uint64 `json:"applied,omitempty"`
+	// Level is the newest feature level that its program knows; absent for
+	// vstack.LevelFirst.
+	Level vstack.Level `json:"level,omitzero"`
 	// Behind is how many committed entries the leader knows of that the peer does not.
 	Behind uint64 `json:"behind,omitempty"`
 	// Checksum is of the peer's catalog at Applied; peers at one index have one checksum.
@@ -222,15 +213,16 @@ type RaftPeer struct {
 
 // RaftStatus answers GET /v1/raft/status.
 type RaftStatus struct {
-	Node     string     `json:"node"`
-	Cluster  string     `json:"cluster,omitempty"` // the Raft cluster's name
-	Leader   string     `json:"leader"`            // empty when none is known
-	Term     uint64     `json:"term"`
-	Checksum string     `json:"checksum"` // of the catalog at Applied
-	Applied  uint64     `json:"applied"`
-	CanFail  int        `json:"can_fail"` // members that can be lost now with a majority left
-	Diverged bool       `json:"diverged"` // two members have different catalogs at one index
-	Peers    []RaftPeer `json:"peers"`
+	Node     string       `json:"node"`
+	Cluster  string       `json:"cluster,omitempty"` // the Raft cluster's name
+	Leader   string       `json:"leader"`            // empty when none is known
+	Term     uint64       `json:"term"`
+	Checksum string       `json:"checksum"` // of the catalog at Applied
+	Applied  uint64       `json:"applied"`
+	CanFail  int          `json:"can_fail"` // members that can be lost now with a majority left
+	Level    vstack.Level `json:"level"`    // feature level of the catalog at Applied
+	Diverged bool         `json:"diverged"` // two members have different catalogs at one index
+	Peers    []RaftPeer   `json:"peers"`
 }
 
 // RaftMember is one entry of the cluster's configuration.

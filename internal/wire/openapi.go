@@ -33,8 +33,8 @@ type Route struct {
 	Request, Response any
 	// Errors are the problems that the route answers with, beyond INTERNAL.
 	Errors []*vstack.Sentinel
-	// Mutual says that the route wants a client certificate of the cluster.
-	Mutual bool
+	// Roles are those that may, each alone; none: anybody, without a certificate.
+	Roles vstack.Roles
 }
 
 // OpenAPI describes routes as an OpenAPI 3.1 document. Schemas come from the JSON
@@ -55,7 +55,7 @@ func OpenAPI(title, version string, routes []Route) []byte {
 		"paths":   paths,
 		"components": map[string]any{
 			"schemas":         b.schemas,
-			"securitySchemes": map[string]any{"mutual": map[string]any{"type": "mutualTLS", "description": "certificate of the cluster's CA, role host or admin"}},
+			"securitySchemes": map[string]any{"mutual": map[string]any{"type": "mutualTLS", "description": "certificate of the cluster's CA, with the role that is named"}},
 		},
 	}
 	// Maps of strings and schemas always marshal; their keys come out sorted.
@@ -97,8 +97,12 @@ func (b *schemaBook) operation(r Route) map[string]any {
 		}
 	}
 	op["responses"] = responses
-	if r.Mutual {
-		op["security"] = []any{map[string]any{"mutual": []string{}}}
+	if r.Roles != 0 { // OpenAPI: role names, which are not defined in the document
+		var either []any
+		for _, name := range r.Roles.Names() {
+			either = append(either, map[string]any{"mutual": []string{name}})
+		}
+		op["security"] = either
 	}
 	return op
 }
@@ -192,6 +196,9 @@ func (b *schemaBook) ofStruct(t reflect.Type) map[string]any {
 }
 
 func (b *schemaBook) object(t reflect.Type) map[string]any {
+	if s, ok := reflect.Zero(t).Interface().(interface{ JSONSchemaOf() any }); ok {
+		t = reflect.TypeOf(s.JSONSchemaOf()) // its JSON is not that of its fields
+	}
 	props := map[string]any{}
 	var required []string
 	b.fields(t, props, &required)

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -13,7 +14,7 @@ func TestOpenAPI(t *testing.T) {
 	raw := wire.OpenAPI("metastore", "v1", []wire.Route{
 		{Method: "GET", Path: "/v1/videos", Summary: "List", Params: []wire.Param{{Name: "cursor", In: "query"}},
 			Response: wire.List[vstack.Video]{}},
-		{Method: "POST", Path: "/v1/uploads", Request: wire.OpenUploadRequest{}, Response: vstack.Upload{}, Mutual: true,
+		{Method: "POST", Path: "/v1/uploads", Request: wire.OpenUploadRequest{}, Response: vstack.Upload{}, Roles: vstack.RoleIngest | vstack.RoleAdmin,
 			Errors: []*vstack.Sentinel{vstack.ErrNoLeader, vstack.ErrUnavailable}},
 		{Method: "GET", Path: "/v1/videos/{id}", Response: wire.NodeStore{}, Errors: []*vstack.Sentinel{vstack.ErrNotFound}},
 	})
@@ -68,8 +69,8 @@ func TestOpenAPI(t *testing.T) {
 		if got := op.Responses["503"].Description; got != "NO_LEADER, UNAVAILABLE" {
 			t.Errorf("503: %q", got)
 		}
-		if len(op.Security) != 1 {
-			t.Error("no security")
+		if got := fmt.Sprint(op.Security); got != "[map[mutual:[ingest]] map[mutual:[admin]]]" {
+			t.Errorf("security %s", got)
 		}
 		if op.OperationID != "postUploads" {
 			t.Errorf("operationId %q", op.OperationID)

@@ -143,6 +143,20 @@ func ReadPaxosRequest(r *http.Request) (m message.Message, echo vstack.LSN, hasB
 	return nil, 0, false, fmt.Errorf("%s %s: %w", r.Method, path, vstack.ErrNotFound)
 }
 
+// Leaves reads the leaf table that a PUT of a chunk of size bytes may bring along; nil
+// without one.
+func Leaves(h http.Header, size uint32) (vstack.LeafTable, error) {
+	s := h.Get(HeaderLeaves)
+	if s == "" {
+		return nil, nil
+	}
+	t, err := vstack.ParseLeafTable(s, size)
+	if err != nil {
+		return nil, fmt.Errorf("header %s: %w", HeaderLeaves, err)
+	}
+	return t, nil
+}
+
 func readPut(r *http.Request, chunk string) (m message.Accept, err error) {
 	if m.Value.Chunk, err = vstack.ParseChunkID(chunk); err != nil {
 		return m, err

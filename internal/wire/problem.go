@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -36,6 +37,7 @@ var statuses = map[*vstack.Sentinel]int{
 	vstack.ErrUnauthenticated: http.StatusUnauthorized,
 	vstack.ErrForbidden:       http.StatusForbidden,
 	vstack.ErrTooLarge:        http.StatusRequestEntityTooLarge,
+	vstack.ErrMethod:          http.StatusMethodNotAllowed,
 	vstack.ErrTimeout:         http.StatusGatewayTimeout,
 	vstack.ErrUnavailable:     http.StatusServiceUnavailable,
 	vstack.ErrInternal:        http.StatusInternalServerError,
@@ -44,9 +46,14 @@ var statuses = map[*vstack.Sentinel]int{
 	vstack.ErrOutcomeUnknown:  http.StatusServiceUnavailable,
 	vstack.ErrNotReady:        http.StatusServiceUnavailable,
 	vstack.ErrQuorumAtRisk:    http.StatusConflict,
+	vstack.ErrClassStale:      http.StatusConflict,
+	vstack.ErrNoTaker:         http.StatusConflict,
+	vstack.ErrStoreInUse:      http.StatusConflict,
+	vstack.ErrTooFewTargets:   http.StatusConflict,
 	vstack.ErrBackupInvalid:   http.StatusUnprocessableEntity,
 	vstack.ErrUploadNotLive:   http.StatusConflict,
 	vstack.ErrForeignCatalog:  http.StatusConflict,
+	vstack.ErrLevelTooOld:     http.StatusConflict,
 	vstack.ErrManifestInvalid: http.StatusUnprocessableEntity,
 
 	vstack.ErrBallotStale:    http.StatusConflict,
@@ -75,6 +82,8 @@ var statuses = map[*vstack.Sentinel]int{
 	vstack.ErrTranscode:      http.StatusUnprocessableEntity,
 	vstack.ErrCanceled:       http.StatusConflict,
 	vstack.ErrTooManyUploads: http.StatusServiceUnavailable,
+	vstack.ErrOffset:         http.StatusConflict,
+	vstack.ErrTusVersion:     http.StatusPreconditionFailed,
 }
 
 // ProblemOf describes err; an error without a sentinel is INTERNAL.
@@ -90,15 +99,19 @@ func ProblemOf(err error) Problem {
 }
 
 // WriteError answers a request with err as problem+json.
-func WriteError(w http.ResponseWriter, err error) {
-	p := ProblemOf(err)
+func WriteError(w http.ResponseWriter, err error) { WriteProblem(w, ProblemOf(err)) }
+
+// WriteProblem answers a request with p.
+func WriteProblem(w http.ResponseWriter, p Problem) {
 	if p.Status == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "1")
 	}
+	body, _ := json.Marshal(p) // of strings and a number
 	w.Header().Set("Content-Type", ProblemType)
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)+1))
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the peer may be gone; there is nobody else to tell
+	_, _ = w.Write(append(body, '\n')) // the peer may be gone; there is nobody else to tell
 }
 
 // RemoteError is an error that another process answered. It unwraps to the sentinel

@@ -12,7 +12,7 @@ import (
 //
 //	Server-Timing: rtt;dur=20.125, cwnd;desc=65536, sent;desc=1500, lost;desc=3, busy;desc=4, disk;dur=0.410
 //
-// Over TCP there is only busy and disk. In the header Sent and Lost count packets of
+// Over TCP there is only busy and disk; decode is there where fragments were joined. In the header Sent and Lost count packets of
 // the connection since its previous header; in the trailer, those during this response.
 type ServerTiming struct {
 	RTT  time.Duration // smoothed, as the server measures it; 0 without QUIC
@@ -21,11 +21,13 @@ type ServerTiming struct {
 	Lost uint64        // packets declared lost
 	Busy int           // requests in flight at this store, this one included
 	Disk time.Duration // how long this request waited for its turn at the disk
+	// Decode is how long it took to gather and join fragments of the chunk; 0 for none.
+	Decode time.Duration
 }
 
 // String is the header's value.
 func (t ServerTiming) String() string {
-	b := make([]byte, 0, 112)
+	b := make([]byte, 0, 136)
 	if t.RTT > 0 {
 		b = appendMillis(append(b, "rtt;dur="...), t.RTT)
 		b = strconv.AppendUint(append(b, ", cwnd;desc="...), t.Cwnd, 10)
@@ -35,6 +37,9 @@ func (t ServerTiming) String() string {
 	}
 	b = strconv.AppendInt(append(b, "busy;desc="...), int64(t.Busy), 10)
 	b = appendMillis(append(b, ", disk;dur="...), t.Disk)
+	if t.Decode > 0 {
+		b = appendMillis(append(b, ", decode;dur="...), t.Decode)
+	}
 	return string(b)
 }
 
@@ -60,6 +65,8 @@ func (t *ServerTiming) set(name, key, value string) bool {
 		return parseMillis(value, &t.RTT)
 	case name == "disk" && key == "dur":
 		return parseMillis(value, &t.Disk)
+	case name == "decode" && key == "dur":
+		return parseMillis(value, &t.Decode)
 	case key != "desc":
 		return false
 	}

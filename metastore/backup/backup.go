@@ -114,10 +114,10 @@ func rebaseIndex(applied, current uint64, now time.Time) uint64 {
 }
 
 // Rebase reads a backup to its end, as Inspect does, and makes the catalog that goes on
-// from it in a cluster at index current; see catalog.Rebase.
-func Rebase(r io.Reader, current uint64, now time.Time) (Info, *catalog.View, error) {
+// from it in a cluster at index current and feature level floor; see catalog.Rebase.
+func Rebase(r io.Reader, current uint64, floor vstack.Level, now time.Time) (Info, *catalog.View, error) {
 	return read(r, func(h Header, in io.Reader) (*catalog.View, error) {
-		return catalog.Rebase(in, rebaseIndex(h.Index, current, now), now)
+		return catalog.Rebase(in, rebaseIndex(h.Index, current, now), floor, now)
 	})
 }
 

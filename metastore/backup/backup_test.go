@@ -14,6 +14,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
 var day = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -26,27 +27,27 @@ func small(t testing.TB) *catalog.Catalog {
 		t.Fatal(err)
 	}
 	index := uint64(0)
-	apply := func(typ catalog.Type, payload any) {
+	apply := func(typ command.Type, payload any) {
 		index++
-		b, err := catalog.Encode(typ, payload, "", day)
+		b, err := command.Encode(typ, payload, "", day)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Apply(&raft.Log{Index: index, Type: raft.LogCommand, Data: b}).(*catalog.Result).Err(); err != nil {
+		if err := c.Apply(&raft.Log{Index: index, Type: raft.LogCommand, Data: b}).(*command.Result).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var groups [][]vstack.StoreID
 	stores := []vstack.StoreID{{1}, {2}, {3}}
 	for i, s := range stores {
-		apply(catalog.RegisterStores, catalog.RegisterStoresPayload{Host: vstack.HostID([]string{"h1", "h2", "h3"}[i]),
-			Stores: []catalog.StoreRegistration{{ID: s, Addr: "127.0.0.1:1", Capacity: 1}}})
+		apply(command.RegisterStores, command.RegisterStoresPayload{Host: vstack.HostID([]string{"h1", "h2", "h3"}[i]),
+			Stores: []command.StoreRegistration{{ID: s, Addr: "127.0.0.1:1", Capacity: 1}}})
 	}
 	for range vstack.PlacementGroups {
 		groups = append(groups, stores)
 	}
-	apply(catalog.AssignPlacement, catalog.AssignPlacementPayload{Base: index, Groups: groups, Cluster: vstack.ClusterID{7}})
-	apply(catalog.OpenUpload, catalog.OpenUploadPayload{Upload: vstack.UploadID{1}, Video: vstack.VideoID{2}, Title: "t", Policy: vstack.PolicyAuto,
+	apply(command.AssignPlacement, command.AssignPlacementPayload{Base: index, Groups: groups, Cluster: vstack.ClusterID{7}})
+	apply(command.OpenUpload, command.OpenUploadPayload{Upload: vstack.UploadID{1}, Video: vstack.VideoID{2}, Title: "t", Policy: vstack.PolicyAuto,
 		Owner: vstack.ProposerID{3}, Source: vstack.Source{Name: "f", Size: 1, SHA256: vstack.ChunkID{9}}})
 	return c
 }
@@ -77,7 +78,7 @@ func TestABackupTellsWhatItHolds(t *testing.T) {
 			t.Errorf("%s: %+v", name, info)
 		}
 	}
-	info, view, err := Rebase(bytes.NewReader(b), 9, day)
+	info, view, err := Rebase(bytes.NewReader(b), 9, vstack.LevelFirst, day)
 	if err != nil || view.Applied() <= 9 || view.Counts().Open != 0 || info.Index != 5 {
 		t.Fatalf("rebased: %+v, %v", info, err)
 	}
@@ -88,7 +89,7 @@ func TestDamagedBackupsAreRefused(t *testing.T) {
 	refused := func(what string, at int, b []byte) {
 		t.Helper()
 		_, err := Inspect(bytes.NewReader(b))
-		_, view, err2 := Rebase(bytes.NewReader(b), 0, day)
+		_, view, err2 := Rebase(bytes.NewReader(b), 0, vstack.LevelFirst, day)
 		if !errors.Is(err, vstack.ErrBackupInvalid) || !errors.Is(err2, vstack.ErrBackupInvalid) || view != nil {
 			t.Fatalf("%s at %d of %d: %v, %v", what, at, len(b), err, err2)
 		}

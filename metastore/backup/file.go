@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -34,11 +35,7 @@ func SaveFile(path string, fetch func(io.Writer) error) (Info, error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return info, fmt.Errorf("save backup: %w", err)
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return info, fmt.Errorf("save backup: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+	if err := (vfs.OS{}).SyncDir(dir); err != nil {
 		return info, fmt.Errorf("save backup %s: %w", path, err)
 	}
 	return info, nil

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-memdb"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
 // application is one write transaction over a batch of commands.
@@ -19,6 +20,8 @@ type application struct {
 	// Of the command at hand.
 	index uint64
 	time  time.Time
+	by    string // who asked for it
+	noted int    // events
 }
 
 func begin(txn *memdb.Txn, requests map[string]*requestRow) (*application, error) {
@@ -41,8 +44,8 @@ func (a *application) finish() error {
 }
 
 // apply runs one command. Its error is fatal; a refusal is in the Result.
-func (a *application) apply(cmd Command, index uint64) (*Result, error) {
-	a.index, a.time = index, cmd.Time
+func (a *application) apply(cmd command.Command, index uint64) (*command.Result, error) {
+	a.index, a.time, a.by, a.noted = index, cmd.Time, cmd.By, 0
 	if index <= a.meta.Applied {
 		return nil, fmt.Errorf("entry is not after the applied %d: %w", a.meta.Applied, vstack.ErrInternal)
 	}
@@ -50,13 +53,13 @@ func (a *application) apply(cmd Command, index uint64) (*Result, error) {
 	if first := a.answered(cmd.RequestID); first != nil {
 		return a.repeat(first, cmd), nil
 	}
-	res := &Result{Index: index}
+	res := &command.Result{Index: index}
 	refused, err := a.run(cmd, res)
 	if err != nil {
 		return nil, err
 	}
 	if refused != nil {
-		res = &Result{Index: index, Code: vstack.SentinelOf(refused).Code(), Detail: refused.Error()}
+		res = &command.Result{Index: index, Code: vstack.SentinelOf(refused).Code(), Detail: refused.Error()}
 	}
 	if cmd.RequestID != "" {
 		a.remember(&requestRow{ID: cmd.RequestID, Type: cmd.Type, Result: *res})
@@ -65,42 +68,60 @@ func (a *application) apply(cmd Command, index uint64) (*Result, error) {
 }
 
 // run dispatches. refused is the command's own failure; err is fatal.
-func (a *application) run(cmd Command, res *Result) (refused, err error) {
+func (a *application) run(cmd command.Command, res *command.Result) (refused, err error) {
 	switch cmd.Type {
-	case OpenUpload:
+	case command.OpenUpload:
 		return handle(cmd, res, a.openUpload)
-	case ResumeUpload:
+	case command.ResumeUpload:
 		return handle(cmd, res, a.resumeUpload)
-	case Publish:
+	case command.Publish:
 		return handle(cmd, res, a.publish)
-	case AbortUpload:
+	case command.AbortUpload:
 		return handle(cmd, res, a.abortUpload)
-	case DeleteVideo:
+	case command.DeleteVideo:
 		return handle(cmd, res, a.deleteVideo)
-	case PatchVideo:
+	case command.PatchVideo:
 		return handle(cmd, res, a.patchVideo)
-	case SetPolicy:
+	case command.SetPolicy:
 		return handle(cmd, res, a.setPolicy)
-	case AddViews:
+	case command.AddViews:
 		return handle(cmd, res, a.addViews)
-	case RegisterStores:
+	case command.RegisterStores:
 		return handle(cmd, res, a.registerStores)
-	case SetLiveness:
+	case command.SetLiveness:
 		return handle(cmd, res, a.setLiveness)
-	case AssignPlacement:
+	case command.AssignPlacement:
 		return handle(cmd, res, a.assignPlacement)
-	case SetLeaving:
+	case command.SetLeaving:
 		return handle(cmd, res, a.setLeaving)
-	case PrepareEpochs:
+	case command.PrepareEpochs:
 		return handle(cmd, res, a.prepareEpochs)
-	case ActivateEpochs:
+	case command.ActivateEpochs:
 		return handle(cmd, res, a.activateEpochs)
+	case command.StepClass:
+		return handle(cmd, res, a.stepClass)
+	case command.OrderStores:
+		return handle(cmd, res, a.orderStores)
+	case command.SetBalance:
+		return handle(cmd, res, a.setBalance)
+	case command.SetRedundancy:
+		return handle(cmd, res, a.setRedundancy)
+	case command.AgeViews:
+		return handle(cmd, res, a.ageViews)
+	case command.ChangeTickets:
+		return handle(cmd, res, a.changeTickets)
+	case command.RaiseLevel:
+		p, err := command.PayloadOf[command.RaiseLevelPayload](cmd)
+		if err != nil {
+			return nil, err
+		}
+		return nil, a.raise(p.Level)
 	}
 	return nil, fmt.Errorf("unknown command %q: %w: this member is older than the log", cmd.Type, vstack.ErrInvalid)
 }
 
-func handle[P any](cmd Command, res *Result, f func(P, *Result) error) (refused, err error) {
-	p, err := payloadOf[P](cmd)
+func handle[P any](cmd command.Command, res *command.Result, f func(P, *command.Result) error) (refused, err error) {
+	p, err := command.PayloadOf[P](cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -123,9 +144,9 @@ func (a *application) put(r row) {
 		return
 	}
 	if old != nil {
-		a.meta.Sum = a.meta.Sum.minus(old.(row).checksum())
+		a.meta.Sum = a.meta.Sum.Minus(old.(row).checksum())
 	}
-	a.meta.Sum = a.meta.Sum.plus(r.checksum())
+	a.meta.Sum = a.meta.Sum.Plus(r.checksum())
 	if err := a.txn.Insert(r.table(), r); err != nil {
 		a.err = fmt.Errorf("write %s: %w", r.table(), err)
 	}
@@ -152,13 +173,4 @@ func (a *application) video(id vstack.VideoID) *videoRow {
 
 func (a *application) upload(id vstack.UploadID) *uploadRow {
 	return get[*uploadRow](a.txn, tableUploads, id[:])
-}
-
-// withViews is the video as readers see it.
-func withViews(txn *memdb.Txn, r *videoRow) vstack.Video {
-	v := r.Video
-	if w := get[*viewsRow](txn, tableViews, r.key()); w != nil {
-		v.Views = w.Count
-	}
-	return v
 }

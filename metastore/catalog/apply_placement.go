@@ -5,12 +5,13 @@ import (
 	"slices"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
 // assignPlacement takes a plan. Once an upload was ever opened, or an epoch change
 // prepared, the assignment is frozen: from then on a group changes its targets by an
 // epoch change only.
-func (a *application) assignPlacement(p AssignPlacementPayload, _ *Result) error {
+func (a *application) assignPlacement(p command.AssignPlacementPayload, _ *command.Result) error {
 	old := get[*groupsRow](a.txn, tableGroups, []byte{1})
 	switch {
 	case old != nil && a.meta.frozen():
@@ -36,6 +37,7 @@ func (a *application) assignPlacement(p AssignPlacementPayload, _ *Result) error
 		}
 	}
 	a.putGroups(groups)
+	a.note(vstack.EventPlacement, "", fmt.Sprintf("%d groups on %d stores", len(groups), a.meta.Stores))
 	if a.meta.Cluster.IsZero() {
 		a.meta.Cluster = p.Cluster
 	}
@@ -57,9 +59,9 @@ func (a *application) checkTargets(targets []vstack.StoreID) error {
 
 // setLeaving marks stores whose roles are to move. Who has no role is not marked, nor is
 // one as dead that has come back since it was judged.
-func (a *application) setLeaving(p SetLeavingPayload, _ *Result) error {
-	if len(p.Stores) == 0 || len(p.Stores) > MaxStores {
-		return fmt.Errorf("set leaving of %d stores: %w: want 1 to %d", len(p.Stores), vstack.ErrInvalid, MaxStores)
+func (a *application) setLeaving(p command.SetLeavingPayload, _ *command.Result) error {
+	if len(p.Stores) == 0 || len(p.Stores) > command.MaxStores {
+		return fmt.Errorf("set leaving of %d stores: %w: want 1 to %d", len(p.Stores), vstack.ErrInvalid, command.MaxStores)
 	}
 	for _, l := range p.Stores {
 		if err := a.checkLeave(l); err != nil {
@@ -77,11 +79,16 @@ func (a *application) setLeaving(p SetLeavingPayload, _ *Result) error {
 		next.Store.Leaving, next.With = l.Why, l.With
 		a.put(&next)
 		a.placementChanged()
+		kind := vstack.EventLost
+		if l.Why == vstack.LeaveOrdered {
+			kind = vstack.EventReplaced
+		}
+		a.note(kind, "store "+l.ID.String(), "of host "+string(next.Store.Host))
 	}
 	return nil
 }
 
-func (a *application) checkLeave(l StoreLeave) error {
+func (a *application) checkLeave(l command.StoreLeave) error {
 	if get[*storeRow](a.txn, tableStores, l.ID[:]) == nil {
 		return vstack.ErrNotFound
 	}
@@ -125,7 +132,7 @@ func (a *application) groups() []vstack.PGTargets {
 // prepareEpochs issues the next attempt for each group, in place of the one before. It
 // is all or nothing: each group must be as its proposer saw it, or two leaders' choices
 // could mix.
-func (a *application) prepareEpochs(p PrepareEpochsPayload, _ *Result) error {
+func (a *application) prepareEpochs(p command.PrepareEpochsPayload, _ *command.Result) error {
 	groups := slices.Clone(a.groups())
 	if len(groups) == 0 {
 		return fmt.Errorf("prepare epochs: %w", vstack.ErrNotReady)
@@ -150,6 +157,9 @@ func (a *application) prepareEpochs(p PrepareEpochsPayload, _ *Result) error {
 		}
 		// A row is never changed in place, so neither is what it points at.
 		g.Next = &vstack.NextEpoch{Epoch: c.From + 1, Attempt: issued + 1, Targets: c.Targets, Driver: c.Driver}
+		if a.meta.Level >= vstack.LevelFragments {
+			g.Next.Fragments = g.CarryFragments(c.Targets)
+		}
 		if !slices.Contains(g.Next.Acceptors(), c.Driver) {
 			return fmt.Errorf("prepare epoch %d of group %d: %w: driver %s does not vote in it", c.From+1, c.PG, vstack.ErrInvalid, c.Driver)
 		}
@@ -167,8 +177,8 @@ func (a *application) putGroups(groups []vstack.PGTargets) {
 // activateEpochs brings into force what is prepared under exactly the epoch and attempt
 // that a change names: no other attempt can be activated after it was overtaken, so that
 // the installs of two drivers never mix.
-func (a *application) activateEpochs(p ActivateEpochsPayload, res *Result) error {
-	if err := CheckActivation(p); err != nil {
+func (a *application) activateEpochs(p command.ActivateEpochsPayload, res *command.Result) error {
+	if err := command.CheckActivation(p); err != nil {
 		return err
 	}
 	groups := slices.Clone(a.groups())
@@ -180,7 +190,7 @@ func (a *application) activateEpochs(p ActivateEpochsPayload, res *Result) error
 		g := &groups[c.PG]
 		switch n := g.Next; {
 		case n != nil && n.Epoch == c.Epoch && n.Attempt == c.Attempt:
-			*g = vstack.PGTargets{Epoch: n.Epoch, Targets: n.Targets, Attempt: n.Attempt}
+			*g = vstack.PGTargets{Epoch: n.Epoch, Targets: n.Targets, Fragments: n.Fragments, Attempt: n.Attempt}
 			changed = true
 			res.Activated = append(res.Activated, c)
 		case g.Epoch == c.Epoch && g.Attempt == c.Attempt: // the answer to the first was lost
@@ -192,19 +202,6 @@ func (a *application) activateEpochs(p ActivateEpochsPayload, res *Result) error
 	if changed {
 		a.putGroups(groups)
 		a.releaseStores()
-	}
-	return nil
-}
-
-// CheckActivation reports what is wrong with an activation's fields.
-func CheckActivation(p ActivateEpochsPayload) error {
-	if len(p.Changes) == 0 || len(p.Changes) > vstack.PlacementGroups {
-		return fmt.Errorf("activate epochs: %w: %d changes, want 1 to %d", vstack.ErrInvalid, len(p.Changes), vstack.PlacementGroups)
-	}
-	for _, c := range p.Changes {
-		if c.PG >= vstack.PlacementGroups || c.Epoch == 0 || c.Attempt == 0 {
-			return fmt.Errorf("activate epoch %d of group %d, attempt %d: %w: no such attempt is ever issued", c.Epoch, c.PG, c.Attempt, vstack.ErrInvalid)
-		}
 	}
 	return nil
 }
@@ -222,5 +219,6 @@ func (a *application) releaseStores() {
 		next := *r
 		next.Store.Leaving, next.With = "", vstack.StoreID{}
 		a.put(&next)
+		a.note(vstack.EventEmptied, "store "+next.Store.ID.String(), "of host "+string(next.Store.Host))
 	}
 }

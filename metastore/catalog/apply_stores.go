@@ -2,22 +2,16 @@ package catalog
 
 import (
 	"fmt"
-	"net"
 
 	"github.com/vstack/vstack/internal/vstack"
-)
-
-// MaxStores bounds the stores of a cluster, MaxHostStores those of one host.
-const (
-	MaxStores     = 1024
-	MaxHostStores = 64
+	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
 // registerStores makes stores known, or moves their address and capacity. A store
 // never changes its host: two hosts that claim one StoreID hold copies of one
 // directory, and letting both vote would break agreement.
-func (a *application) registerStores(p RegisterStoresPayload, _ *Result) error {
-	if err := CheckRegistration(p); err != nil {
+func (a *application) registerStores(p command.RegisterStoresPayload, _ *command.Result) error {
+	if err := command.CheckRegistration(p); err != nil {
 		return err
 	}
 	fresh := 0
@@ -29,8 +23,8 @@ func (a *application) registerStores(p RegisterStoresPayload, _ *Result) error {
 			return fmt.Errorf("register store %s on host %s: %w on host %s", s.ID, p.Host, vstack.ErrAlreadyExists, old.Store.Host)
 		}
 	}
-	if a.meta.Stores+fresh > MaxStores {
-		return fmt.Errorf("register stores of host %s: %w: at most %d stores", p.Host, vstack.ErrTooLarge, MaxStores)
+	if a.meta.Stores+fresh > command.MaxStores {
+		return fmt.Errorf("register stores of host %s: %w: at most %d stores", p.Host, vstack.ErrTooLarge, command.MaxStores)
 	}
 	for _, s := range p.Stores {
 		next := storeRow{Store: vstack.Store{ID: s.ID, Host: p.Host, State: vstack.StoreUp}}
@@ -41,31 +35,13 @@ func (a *application) registerStores(p RegisterStoresPayload, _ *Result) error {
 			}
 		}
 		next.Store.Addr, next.Store.Capacity = s.Addr, s.Capacity
+		if get[*storeRow](a.txn, tableStores, s.ID[:]) == nil {
+			a.note(vstack.EventJoined, "store "+s.ID.String(), "of host "+string(p.Host)+" at "+s.Addr)
+		}
 		a.put(&next)
 		a.placementChanged()
 	}
 	a.meta.Stores += fresh
-	return nil
-}
-
-// CheckRegistration reports what is wrong with a registration's fields.
-func CheckRegistration(p RegisterStoresPayload) error {
-	if _, err := vstack.ParseHostID(string(p.Host)); err != nil {
-		return err
-	}
-	if len(p.Stores) == 0 || len(p.Stores) > MaxHostStores {
-		return fmt.Errorf("register %d stores of host %s: %w: want 1 to %d", len(p.Stores), p.Host, vstack.ErrInvalid, MaxHostStores)
-	}
-	seen := make(map[vstack.StoreID]bool, len(p.Stores))
-	for _, s := range p.Stores {
-		if s.ID.IsZero() || seen[s.ID] || s.Capacity < 0 {
-			return fmt.Errorf("register store %s of host %s: %w: id is zero or listed twice, or capacity is negative", s.ID, p.Host, vstack.ErrInvalid)
-		}
-		seen[s.ID] = true
-		if _, _, err := net.SplitHostPort(s.Addr); err != nil || len(s.Addr) > 270 {
-			return fmt.Errorf("register store %s: address %.80q: %w: want HOST:PORT", s.ID, s.Addr, vstack.ErrInvalid)
-		}
-	}
 	return nil
 }
 
@@ -75,7 +51,7 @@ func (a *application) placementChanged() {
 	a.meta.Feed = a.index
 }
 
-func (a *application) setLiveness(p SetLivenessPayload, _ *Result) error {
+func (a *application) setLiveness(p command.SetLivenessPayload, _ *command.Result) error {
 	for _, s := range p.States {
 		switch s.State {
 		case vstack.StoreUp, vstack.StoreSuspect, vstack.StoreDown:
@@ -92,6 +68,12 @@ func (a *application) setLiveness(p SetLivenessPayload, _ *Result) error {
 			}
 			a.put(&next)
 			a.placementChanged()
+			switch {
+			case s.State == vstack.StoreDown:
+				a.note(vstack.EventDown, "store "+s.ID.String(), "of host "+string(next.Store.Host))
+			case s.State == vstack.StoreUp && old.Store.State == vstack.StoreDown:
+				a.note(vstack.EventUp, "store "+s.ID.String(), "of host "+string(next.Store.Host))
+			}
 		}
 	}
 	for _, e := range p.Echoes {

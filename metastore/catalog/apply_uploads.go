@@ -2,20 +2,17 @@ package catalog
 
 import (
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/manifest"
 )
 
 // MaxOpenUploads bounds uploads in state open.
 const MaxOpenUploads = 1024
 
-// maxSourceText bounds the texts that describe an uploaded file, in bytes.
-const maxSourceText = 1024
-
-func (a *application) openUpload(p OpenUploadPayload, res *Result) error {
-	if err := CheckOpen(p); err != nil {
+func (a *application) openUpload(p command.OpenUploadPayload, res *command.Result) error {
+	if err := command.CheckOpen(p); err != nil {
 		return err
 	}
 	if g := get[*groupsRow](a.txn, tableGroups, []byte{1}); g == nil {
@@ -48,52 +45,7 @@ func (a *application) openUpload(p OpenUploadPayload, res *Result) error {
 	return nil
 }
 
-// CheckOpen reports what is wrong with the fields of an open_upload.
-func CheckOpen(p OpenUploadPayload) error {
-	if err := CheckTitle(p.Title); err != nil {
-		return err
-	}
-	if err := CheckPolicy(p.Policy); err != nil {
-		return err
-	}
-	switch {
-	case p.Owner.IsZero():
-		return fmt.Errorf("open upload: %w: owner is missing", vstack.ErrInvalid)
-	case p.Video.IsZero() || p.Upload.IsZero():
-		return fmt.Errorf("open upload: %w: id is missing", vstack.ErrInvalid)
-	case p.Source.Size < 0:
-		return fmt.Errorf("open upload: %w: source size %d", vstack.ErrInvalid, p.Source.Size)
-	case len(p.Source.Name) > maxSourceText || len(p.Source.Container) > maxSourceText:
-		return fmt.Errorf("open upload: %w: source name or container over %d bytes", vstack.ErrInvalid, maxSourceText)
-	case !utf8.ValidString(p.Source.Name) || !utf8.ValidString(p.Source.Container):
-		return fmt.Errorf("open upload: %w: source name or container is not UTF-8", vstack.ErrInvalid)
-	}
-	return nil
-}
-
-// CheckTitle wants 1 to vstack.MaxTitle bytes of UTF-8 without control characters.
-func CheckTitle(s string) error {
-	if len(s) == 0 || len(s) > vstack.MaxTitle || !utf8.ValidString(s) {
-		return fmt.Errorf("title of %d bytes: %w: want 1 to %d bytes of UTF-8", len(s), vstack.ErrInvalid, vstack.MaxTitle)
-	}
-	for _, r := range s {
-		if r < ' ' || r == 0x7f {
-			return fmt.Errorf("title: %w: control character %U", vstack.ErrInvalid, r)
-		}
-	}
-	return nil
-}
-
-// CheckPolicy wants one of the storage policies.
-func CheckPolicy(p vstack.ClassPolicy) error {
-	switch p {
-	case vstack.PolicyAuto, vstack.PolicyHot, vstack.PolicyCold:
-		return nil
-	}
-	return fmt.Errorf("storage policy %.40q: %w: want auto, hot or cold", p, vstack.ErrInvalid)
-}
-
-func (a *application) resumeUpload(p ResumeUploadPayload, res *Result) error {
+func (a *application) resumeUpload(p command.ResumeUploadPayload, res *command.Result) error {
 	u := a.upload(p.Upload)
 	switch {
 	case p.Owner.IsZero():
@@ -112,7 +64,7 @@ func (a *application) resumeUpload(p ResumeUploadPayload, res *Result) error {
 	return nil
 }
 
-func (a *application) publish(p PublishPayload, res *Result) error {
+func (a *application) publish(p command.PublishPayload, res *command.Result) error {
 	u := a.upload(p.Upload)
 	if u == nil {
 		return fmt.Errorf("publish upload %s: %w", p.Upload, vstack.ErrNotFound)
@@ -130,21 +82,31 @@ func (a *application) publish(p PublishPayload, res *Result) error {
 	if err := live(u, p.Incarnation); err != nil {
 		return fmt.Errorf("publish upload %s: %w", p.Upload, err)
 	}
-	stats, err := manifest.Check(p.Manifest, u.Upload.Video)
+	stats, err := command.CheckManifest(p.Manifest, u.Upload.Video, a.meta.Level)
+	if err != nil {
+		return fmt.Errorf("publish upload %s: %w", p.Upload, err)
+	}
+	source, err := command.CheckSource(u.Upload.Source, p.Source, a.meta.Level)
 	if err != nil {
 		return fmt.Errorf("publish upload %s: %w", p.Upload, err)
 	}
 	a.meta.OpenUploads--
 	next := *v
+	next.Video.Source = source
 	next.Video.State = vstack.VideoPublished
 	next.Video.Published = a.time
 	next.Video.Duration = p.Manifest.Duration
 	next.Video.Size, next.Video.Chunks, next.Video.Tracks = stats.Size, stats.Chunks, len(p.Manifest.Tracks)
 	next.Manifest = p.Manifest
+	if a.meta.Level >= vstack.LevelFormats {
+		next.Video.ClassIndex = a.index
+	}
 	res.Video = a.answer(a.putVideo(next)) // a copy: a remembered answer must not keep the manifest alive
 	done := *u
 	done.Upload.State = vstack.UploadPublished
+	done.Upload.Source = source
 	a.putUpload(done)
+	a.note(vstack.EventPublished, "video "+next.Video.ID.String(), next.Video.Title)
 	return nil
 }
 
@@ -159,7 +121,7 @@ func live(u *uploadRow, inc vstack.Incarnation) error {
 	return nil
 }
 
-func (a *application) abortUpload(p AbortUploadPayload, res *Result) error {
+func (a *application) abortUpload(p command.AbortUploadPayload, res *command.Result) error {
 	u := a.upload(p.Upload)
 	if u == nil {
 		return fmt.Errorf("abort upload %s: %w", p.Upload, vstack.ErrNotFound)
@@ -189,5 +151,6 @@ func (a *application) endUpload(u *uploadRow) *uploadRow {
 	a.meta.OpenUploads--
 	done := *u
 	done.Upload.State = vstack.UploadAborted
+	a.note(vstack.EventAborted, "upload "+done.Upload.ID.String(), "of video "+done.Upload.Video.String())
 	return a.putUpload(done)
 }

@@ -4,14 +4,13 @@ import (
 	"fmt"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/views"
 )
-
-// MaxViews bounds what one add_views may add to one video.
-const MaxViews = 1 << 30
 
 // deleteVideo leaves a tombstone, which keeps the id from being used again and tells
 // acceptors and stores to drop what they hold.
-func (a *application) deleteVideo(p DeleteVideoPayload, res *Result) error {
+func (a *application) deleteVideo(p command.DeleteVideoPayload, res *command.Result) error {
 	v := a.video(p.Video)
 	if v == nil {
 		return fmt.Errorf("delete video %s: %w", p.Video, vstack.ErrNotFound)
@@ -26,52 +25,46 @@ func (a *application) deleteVideo(p DeleteVideoPayload, res *Result) error {
 	next := *v
 	next.Video.State = vstack.VideoDeleted
 	next.Manifest = nil
+	a.note(vstack.EventDeleted, "video "+p.Video.String(), next.Video.Title)
 	res.Video = a.answer(a.putVideo(next))
 	return nil
 }
 
-func (a *application) patchVideo(p PatchVideoPayload, res *Result) error {
+func (a *application) patchVideo(p command.PatchVideoPayload, res *command.Result) error {
 	v, err := a.editable(p.Video)
 	if err != nil {
 		return fmt.Errorf("patch video: %w", err)
 	}
 	next := *v
 	if p.Title != nil {
-		if err := CheckTitle(*p.Title); err != nil {
+		if err := command.CheckTitle(*p.Title); err != nil {
 			return err
 		}
 		next.Video.Title = *p.Title
+		a.note(vstack.EventRenamed, "video "+p.Video.String(), next.Video.Title)
 	}
-	res.Video = a.answer(a.putVideo(next))
-	return nil
-}
-
-func (a *application) setPolicy(p SetPolicyPayload, res *Result) error {
-	if err := CheckPolicy(p.Policy); err != nil {
-		return err
-	}
-	v, err := a.editable(p.Video)
-	if err != nil {
-		return fmt.Errorf("set storage policy: %w", err)
-	}
-	next := *v
-	next.Video.Policy = p.Policy
 	res.Video = a.answer(a.putVideo(next))
 	return nil
 }
 
 // addViews counts views of published videos; others are skipped, because views come
 // in batches of many videos and one of them may have been deleted meanwhile.
-func (a *application) addViews(p AddViewsPayload, _ *Result) error {
+func (a *application) addViews(p command.AddViewsPayload, _ *command.Result) error {
+	runs, counted := views.Counted(a.meta.Viewers, p.Source)
+	if a.meta.Viewers = runs; counted {
+		return nil
+	}
 	for _, w := range p.Views {
 		v := a.video(w.Video)
-		if v == nil || v.Video.State != vstack.VideoPublished || w.Count <= 0 || w.Count > MaxViews {
+		if v == nil || v.Video.State != vstack.VideoPublished || w.Count <= 0 || w.Count > command.MaxViews {
 			continue
 		}
 		next := viewsRow{Video: w.Video, Count: w.Count}
-		if old := get[*viewsRow](a.txn, tableViews, w.Video[:]); old != nil {
+		old := get[*viewsRow](a.txn, tableViews, w.Video[:])
+		if old != nil {
 			next.Count += old.Count
 		}
+		a.warm(&next, old, w.Count)
 		a.put(&next)
 	}
 	return nil
@@ -87,6 +80,6 @@ func (a *application) editable(id vstack.VideoID) (*videoRow, error) {
 
 // answer is a copy of the video as readers see it.
 func (a *application) answer(r *videoRow) *vstack.Video {
-	v := withViews(a.txn, r)
+	v := withViews(a.txn, &a.meta, r)
 	return &v
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/meter"
 )
 
 // Config is what a Catalog needs from outside.
@@ -43,7 +45,7 @@ type Catalog struct {
 	halted error                       // set by the Raft goroutine only
 	// requests finds the remembered answers; the Raft goroutine's alone.
 	requests map[string]*requestRow
-	metrics  *metrics
+	metrics  *meter.Meter
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when Applied grows
@@ -59,7 +61,7 @@ func New(cfg Config) (*Catalog, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	m, err := newMetrics(cfg.Registry)
+	m, err := meter.New(cfg.Registry)
 	if err != nil {
 		return nil, err
 	}
@@ -85,19 +87,21 @@ func (c *Catalog) ApplyBatch(logs []*raft.Log) []any {
 	a, err := begin(txn, c.requests)
 	for i, l := range logs {
 		if c.halted == nil && err == nil && l.Type == raft.LogCommand {
-			var res *Result
-			var cmd Command
-			if cmd, err = Decode(l.Data); err == nil {
+			var res *command.Result
+			var cmd command.Command
+			if cmd, err = command.Decode(l.Data); err == nil {
 				res, err = a.apply(cmd, l.Index)
 				out[i] = res
-				c.metrics.observe(cmd.Type, res)
+				if res != nil { // an unknown type halts the member and is not a label
+					c.metrics.Observe(string(cmd.Type), string(res.Code))
+				}
 			}
 			if err != nil {
 				err = fmt.Errorf("apply entry %d: %w", l.Index, err)
 			}
 		}
 		if c.halted != nil || err != nil {
-			out[i] = &Result{Index: l.Index, Code: vstack.ErrInternal.Code(), Detail: "this member's catalog has halted"}
+			out[i] = &command.Result{Index: l.Index, Code: vstack.ErrInternal.Code(), Detail: "this member's catalog has halted"}
 		}
 	}
 	if err == nil {
@@ -111,7 +115,7 @@ func (c *Catalog) ApplyBatch(logs []*raft.Log) []any {
 	}
 	txn.Commit()
 	c.broadcast()
-	c.metrics.applied(a.meta, time.Since(start))
+	c.metrics.Applied(a.meta.counts(), time.Since(start))
 	return out
 }
 

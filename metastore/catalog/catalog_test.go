@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
 func newCatalog(t testing.TB) *Catalog {
@@ -34,8 +35,8 @@ func newHaltable(t testing.TB) (*Catalog, *error) {
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
 
 // entry encodes a command as the log entry at an index.
-func entry(t testing.TB, index uint64, typ Type, payload any, request string) *raft.Log {
-	b, err := Encode(typ, payload, request, epoch.Add(time.Duration(index)*time.Second))
+func entry(t testing.TB, index uint64, typ command.Type, payload any, request string) *raft.Log {
+	b, err := command.Encode(typ, payload, request, epoch.Add(time.Duration(index)*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,12 +50,12 @@ type driver struct {
 	index uint64
 }
 
-func (d *driver) do(typ Type, payload any, request string) *Result {
+func (d *driver) do(typ command.Type, payload any, request string) *command.Result {
 	d.index++
-	return d.c.Apply(entry(d.t, d.index, typ, payload, request)).(*Result)
+	return d.c.Apply(entry(d.t, d.index, typ, payload, request)).(*command.Result)
 }
 
-func (d *driver) must(typ Type, payload any) *Result {
+func (d *driver) must(typ command.Type, payload any) *command.Result {
 	r := d.do(typ, payload, "")
 	if err := r.Err(); err != nil {
 		d.t.Fatalf("%s: %v", typ, err)
@@ -78,21 +79,23 @@ func plan(stores int) [][]vstack.StoreID {
 }
 
 // placed is a catalog with three stores and a placement.
-func placed(t testing.TB) *driver {
+func placed(t testing.TB) *driver { return placedOn(t, 3) }
+
+func placedOn(t testing.TB, stores int) *driver {
 	d := &driver{t: t, c: newCatalog(t)}
-	for h := range 3 {
-		d.must(RegisterStores, registration(h))
+	for h := range stores {
+		d.must(command.RegisterStores, registration(h))
 	}
-	d.must(AssignPlacement, AssignPlacementPayload{Base: d.index, Groups: plan(3)})
+	d.must(command.AssignPlacement, command.AssignPlacementPayload{Base: d.index, Groups: plan(stores)})
 	return d
 }
 
-func registration(h int) RegisterStoresPayload {
-	return RegisterStoresPayload{Host: vstack.HostID(fmt.Sprintf("h%d", h)), Stores: []StoreRegistration{{ID: store(h), Addr: fmt.Sprintf("127.0.0.%d:8081", h+1), Capacity: 100}}}
+func registration(h int) command.RegisterStoresPayload {
+	return command.RegisterStoresPayload{Host: vstack.HostID(fmt.Sprintf("h%d", h)), Stores: []command.StoreRegistration{{ID: store(h), Addr: fmt.Sprintf("127.0.0.%d:8081", h+1), Capacity: 100}}}
 }
 
-func opening(n int) OpenUploadPayload {
-	return OpenUploadPayload{Upload: upload(n), Video: video(n), Title: fmt.Sprintf("video %d", n), Policy: vstack.PolicyAuto, Owner: proposer(1),
+func opening(n int) command.OpenUploadPayload {
+	return command.OpenUploadPayload{Upload: upload(n), Video: video(n), Title: fmt.Sprintf("video %d", n), Policy: vstack.PolicyAuto, Owner: proposer(1),
 		Source: vstack.Source{Name: "a.mp4", Size: 5, SHA256: vstack.ChunkID{byte(n)}}}
 }
 
@@ -105,8 +108,8 @@ func manifestOf(n, chunks int) *vstack.Manifest {
 }
 
 func (d *driver) publish(n, chunks int) {
-	u := d.must(OpenUpload, opening(n)).Upload
-	d.must(Publish, PublishPayload{Upload: upload(n), Incarnation: u.Incarnation, Manifest: manifestOf(n, chunks)})
+	u := d.must(command.OpenUpload, opening(n)).Upload
+	d.must(command.Publish, command.PublishPayload{Upload: upload(n), Incarnation: u.Incarnation, Manifest: manifestOf(n, chunks)})
 }
 
 func checksum(t testing.TB, c *Catalog) string {
@@ -128,46 +131,52 @@ func snapshotOf(t testing.TB, c *Catalog) []byte {
 }
 
 // drawCommand makes commands of which some are accepted and some refused.
-func drawCommand(t *rapid.T, index uint64) (Type, any) {
+func drawCommand(t *rapid.T, index uint64) (command.Type, any) {
 	n := rapid.IntRange(0, 5).Draw(t, "n")
 	inc := vstack.Incarnation(rapid.IntRange(0, 8).Draw(t, "incarnation"))
-	switch rapid.IntRange(0, 14).Draw(t, "command") {
+	switch rapid.IntRange(0, 19).Draw(t, "command") {
 	case 0, 1:
-		return OpenUpload, opening(n)
+		return command.OpenUpload, opening(n)
 	case 2:
-		return ResumeUpload, ResumeUploadPayload{Upload: upload(n), Owner: proposer(n)}
+		return command.ResumeUpload, command.ResumeUploadPayload{Upload: upload(n), Owner: proposer(n)}
 	case 3, 4:
-		return Publish, PublishPayload{Upload: upload(n), Incarnation: inc, Manifest: manifestOf(n, rapid.IntRange(0, 3).Draw(t, "chunks"))}
+		return command.Publish, command.PublishPayload{Upload: upload(n), Incarnation: inc, Manifest: manifestOf(n, rapid.IntRange(0, 3).Draw(t, "chunks"))}
 	case 5:
-		return AbortUpload, AbortUploadPayload{Upload: upload(n), Incarnation: inc}
+		return command.AbortUpload, command.AbortUploadPayload{Upload: upload(n), Incarnation: inc}
 	case 6:
-		return DeleteVideo, DeleteVideoPayload{Video: video(n)}
+		return command.DeleteVideo, command.DeleteVideoPayload{Video: video(n)}
 	case 7:
 		title := rapid.StringN(0, 20, 40).Draw(t, "title")
-		return PatchVideo, PatchVideoPayload{Video: video(n), Title: &title}
+		return command.PatchVideo, command.PatchVideoPayload{Video: video(n), Title: &title}
 	case 8:
-		return SetPolicy, SetPolicyPayload{Video: video(n), Policy: vstack.ClassPolicy(rapid.SampledFrom([]string{"hot", "cold", "tepid"}).Draw(t, "policy"))}
+		return command.SetPolicy, command.SetPolicyPayload{Video: video(n), Policy: vstack.ClassPolicy(rapid.SampledFrom([]string{"hot", "cold", "tepid"}).Draw(t, "policy"))}
 	case 9:
-		return AddViews, AddViewsPayload{Views: []VideoViews{{video(n), int64(rapid.IntRange(-1, 9).Draw(t, "views"))}, {video(1), 2}}}
+		return command.AddViews, command.AddViewsPayload{Views: []command.VideoViews{{Video: video(n), Count: int64(rapid.IntRange(-1, 9).Draw(t, "views"))}, {Video: video(1), Count: 2}}}
 	case 10:
-		return RegisterStores, registration(n)
+		return command.RegisterStores, registration(n)
 	case 11, 12, 13:
 		return drawEpochCommand(t, n)
+	case 14:
+		return command.RaiseLevel, command.RaiseLevelPayload{Level: vstack.Level(rapid.IntRange(1, int(vstack.NewestLevel)).Draw(t, "level"))}
+	case 15, 16:
+		return drawStep(t, n, index)
+	case 17, 18:
+		return drawOrder(t, n)
 	}
 	if rapid.Bool().Draw(t, "assign") {
-		return AssignPlacement, AssignPlacementPayload{Base: index, Groups: plan(3)}
+		return command.AssignPlacement, command.AssignPlacementPayload{Base: index, Groups: plan(3)}
 	}
-	return SetLiveness, SetLivenessPayload{States: []StoreLiveness{{store(n), vstack.StoreState(rapid.SampledFrom([]string{"up", "suspect", "down"}).Draw(t, "state"))}},
-		Echoes: []StoreEcho{{store(n), vstack.LSN(inc)}}}
+	return command.SetLiveness, command.SetLivenessPayload{States: []command.StoreLiveness{{ID: store(n), State: vstack.StoreState(rapid.SampledFrom([]string{"up", "suspect", "down"}).Draw(t, "state"))}},
+		Echoes: []command.StoreEcho{{ID: store(n), LSN: vstack.LSN(inc)}}}
 }
 
 func TestMembersAgreeHoweverTheyGetTheLog(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var log []*raft.Log
 		for h := range 3 {
-			log = append(log, entry(t, uint64(h+1), RegisterStores, registration(h), ""))
+			log = append(log, entry(t, uint64(h+1), command.RegisterStores, registration(h), ""))
 		}
-		log = append(log, entry(t, 4, AssignPlacement, AssignPlacementPayload{Base: 3, Groups: plan(3)}, ""))
+		log = append(log, entry(t, 4, command.AssignPlacement, command.AssignPlacementPayload{Base: 3, Groups: plan(3)}, ""))
 		n := rapid.IntRange(1, 60).Draw(rt, "commands")
 		for i := range n {
 			index := uint64(10 + 2*i) // gaps: elections take indexes too
@@ -227,23 +236,29 @@ func TestChecksumSeesEveryKindOfChange(t *testing.T) {
 	last := checksum(t, d.c)
 	title := "new"
 	for _, step := range []struct {
-		typ     Type
+		typ     command.Type
 		payload any
 	}{
-		{PatchVideo, PatchVideoPayload{Video: video(1), Title: &title}},
-		{SetPolicy, SetPolicyPayload{Video: video(1), Policy: vstack.PolicyHot}},
-		{AddViews, AddViewsPayload{Views: []VideoViews{{video(1), 1}}}},
-		{SetLiveness, SetLivenessPayload{States: []StoreLiveness{{store(0), vstack.StoreDown}}}},
-		{SetLiveness, SetLivenessPayload{Echoes: []StoreEcho{{store(0), 9}}}},
-		{SetLeaving, leave(0, vstack.LeaveOrdered, 1)},
-		{PrepareEpochs, prepare(preparation(3, 1, 0, 2, 1, 0))},
-		{PrepareEpochs, prepare(preparation(3, 1, 1, 2, 1, 0))},
-		{ActivateEpochs, activate(change(3, 2, 2))},
-		{DeleteVideo, DeleteVideoPayload{Video: video(1)}},
+		{command.PatchVideo, command.PatchVideoPayload{Video: video(1), Title: &title}},
+		{command.SetPolicy, command.SetPolicyPayload{Video: video(1), Policy: vstack.PolicyHot}},
+		{command.AddViews, command.AddViewsPayload{Views: []command.VideoViews{{Video: video(1), Count: 1}}}},
+		{command.SetLiveness, command.SetLivenessPayload{States: []command.StoreLiveness{{ID: store(0), State: vstack.StoreDown}}}},
+		{command.SetLiveness, command.SetLivenessPayload{Echoes: []command.StoreEcho{{ID: store(0), LSN: 9}}}},
+		{command.SetLeaving, leave(0, vstack.LeaveOrdered, 1)},
+		{command.PrepareEpochs, prepare(preparation(3, 1, 0, 2, 1, 0))},
+		{command.PrepareEpochs, prepare(preparation(3, 1, 1, 2, 1, 0))},
+		{command.ActivateEpochs, activate(change(3, 2, 2))},
+		{command.RaiseLevel, command.RaiseLevelPayload{Level: vstack.LevelFragments}},
+		{command.StepClass, command.StepClassPayload{Video: video(1), From: vstack.ClassHot, To: vstack.ClassCooling, Layout: vstack.Layout{Scheme: vstack.Scheme{K: 2, M: 1}}}},
+		{command.PrepareEpochs, prepare(preparation(4, 1, 0, 0, 2, 1))},
+		{command.ActivateEpochs, activate(change(4, 2, 1))},
+		{command.RaiseLevel, command.RaiseLevelPayload{Level: vstack.LevelPolicy}},
+		{command.OrderStores, orderOf(vstack.OrderCordon, 1)},
+		{command.DeleteVideo, command.DeleteVideoPayload{Video: video(1)}},
 	} {
 		sum := d.c.View().meta.Sum
 		d.must(step.typ, step.payload)
-		if d.c.View().meta.Sum == sum {
+		if d.c.View().meta.Sum == sum && step.typ != command.RaiseLevel { // which is in the meta row
 			t.Errorf("%s leaves the sum of rows as it was", step.typ)
 		}
 		if s := checksum(t, d.c); s == last {
@@ -255,7 +270,7 @@ func TestChecksumSeesEveryKindOfChange(t *testing.T) {
 }
 
 func TestUnknownEntriesHaltTheMember(t *testing.T) {
-	good := entry(t, 9, DeleteVideo, DeleteVideoPayload{Video: video(1)}, "")
+	good := entry(t, 9, command.DeleteVideo, command.DeleteVideoPayload{Video: video(1)}, "")
 	raw := func(s string) *raft.Log { return &raft.Log{Index: 9, Type: raft.LogCommand, Data: []byte(s)} }
 	for name, l := range map[string]*raft.Log{
 		"type":            raw(`{"type":"set_colour","version":1,"payload":{},"time":"2026-01-01T00:00:00Z"}`),
@@ -269,20 +284,20 @@ func TestUnknownEntriesHaltTheMember(t *testing.T) {
 			c, fatal := newHaltable(t)
 			d := &driver{t: t, c: c}
 			for h := range 3 {
-				d.must(RegisterStores, registration(h))
+				d.must(command.RegisterStores, registration(h))
 			}
 			sum := checksum(t, c)
-			res := c.ApplyBatch([]*raft.Log{entry(t, 4, RegisterStores, registration(4), ""), l})
+			res := c.ApplyBatch([]*raft.Log{entry(t, 4, command.RegisterStores, registration(4), ""), l})
 			if *fatal == nil {
 				t.Fatal("the member goes on")
 			}
-			if r := res[1].(*Result); !errors.Is(r.Err(), vstack.ErrInternal) {
+			if r := res[1].(*command.Result); !errors.Is(r.Err(), vstack.ErrInternal) {
 				t.Errorf("answered %v", r.Err())
 			}
 			if got := checksum(t, c); got != sum {
 				t.Error("the batch with the bad entry left something")
 			}
-			if r := c.Apply(entry(t, 20, RegisterStores, registration(5), "")).(*Result); r.Err() == nil {
+			if r := c.Apply(entry(t, 20, command.RegisterStores, registration(5), "")).(*command.Result); r.Err() == nil {
 				t.Error("a halted catalog accepts commands")
 			}
 			if _, err := c.Snapshot(); err == nil {
@@ -294,20 +309,20 @@ func TestUnknownEntriesHaltTheMember(t *testing.T) {
 
 func TestARepeatedRequestGetsTheFirstAnswer(t *testing.T) {
 	d := placed(t)
-	first := d.do(OpenUpload, opening(1), "req")
-	second := d.do(OpenUpload, opening(2), "req") // a forwarder made other ids on its retry
+	first := d.do(command.OpenUpload, opening(1), "req")
+	second := d.do(command.OpenUpload, opening(2), "req") // a forwarder made other ids on its retry
 	if second.Upload == nil || second.Upload.ID != upload(1) || second.Index != first.Index {
 		t.Fatalf("repeat answered %+v", second)
 	}
 	if _, err := d.c.View().Video(video(2)); !errors.Is(err, vstack.ErrNotFound) {
 		t.Fatalf("the repeat was applied: %v", err)
 	}
-	refused := d.do(DeleteVideo, DeleteVideoPayload{Video: video(9)}, "req-2")
-	d.must(OpenUpload, opening(9))
-	if again := d.do(DeleteVideo, DeleteVideoPayload{Video: video(9)}, "req-2"); again.Code != refused.Code || again.Index != refused.Index {
+	refused := d.do(command.DeleteVideo, command.DeleteVideoPayload{Video: video(9)}, "req-2")
+	d.must(command.OpenUpload, opening(9))
+	if again := d.do(command.DeleteVideo, command.DeleteVideoPayload{Video: video(9)}, "req-2"); again.Code != refused.Code || again.Index != refused.Index {
 		t.Fatalf("a refusal is not remembered: %+v", again)
 	}
-	if other := d.do(DeleteVideo, DeleteVideoPayload{Video: video(1)}, "req"); !errors.Is(other.Err(), vstack.ErrInvalid) {
+	if other := d.do(command.DeleteVideo, command.DeleteVideoPayload{Video: video(1)}, "req"); !errors.Is(other.Err(), vstack.ErrInvalid) {
 		t.Fatalf("another command under a used id: %v", other.Err())
 	}
 }
@@ -317,27 +332,27 @@ func TestRequestsAreForgottenOldestFirst(t *testing.T) {
 	var batch []*raft.Log
 	for i := range MaxRequests + 5 {
 		d.index++
-		batch = append(batch, entry(t, d.index, DeleteVideo, DeleteVideoPayload{Video: video(1)}, fmt.Sprint("r", i)))
+		batch = append(batch, entry(t, d.index, command.DeleteVideo, command.DeleteVideoPayload{Video: video(1)}, fmt.Sprint("r", i)))
 	}
 	d.c.ApplyBatch(batch)
 	if n := d.c.View().meta.Requests; n != MaxRequests {
 		t.Fatalf("%d requests are kept, want %d", n, MaxRequests)
 	}
-	if r := d.do(DeleteVideo, DeleteVideoPayload{Video: video(1)}, "r5"); r.Index != 6 {
+	if r := d.do(command.DeleteVideo, command.DeleteVideoPayload{Video: video(1)}, "r5"); r.Index != 6 {
 		t.Errorf("the oldest kept request answers index %d, want 6", r.Index)
 	}
-	if r := d.do(DeleteVideo, DeleteVideoPayload{Video: video(1)}, "r4"); r.Index != d.index {
+	if r := d.do(command.DeleteVideo, command.DeleteVideoPayload{Video: video(1)}, "r4"); r.Index != d.index {
 		t.Errorf("a forgotten request answers index %d, want its own %d", r.Index, d.index)
 	}
 }
 
 func TestCommandsRoundTripThroughJSON(t *testing.T) {
-	l := entry(t, 1, OpenUpload, opening(1), "id")
-	cmd, err := Decode(l.Data)
+	l := entry(t, 1, command.OpenUpload, opening(1), "id")
+	cmd, err := command.Decode(l.Data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := payloadOf[OpenUploadPayload](cmd)
+	p, err := command.PayloadOf[command.OpenUploadPayload](cmd)
 	if err != nil || p != opening(1) || !cmd.Time.Equal(epoch.Add(time.Second)) || cmd.RequestID != "id" {
 		t.Fatalf("%+v, %v", p, err)
 	}

@@ -2,7 +2,9 @@ package catalog
 
 import (
 	"fmt"
+	"iter"
 
+	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
 
@@ -16,7 +18,7 @@ const (
 // Feed answers what changed after since: whole changes in index order, up to a page.
 // An empty page means that nothing did.
 func (v *View) Feed(since uint64) wire.FeedPage {
-	page := wire.FeedPage{Index: since, Cluster: v.meta.Cluster}
+	page := wire.FeedPage{Index: since, Cluster: v.meta.Cluster, End: v.meta.Feed}
 	if since >= v.meta.Feed {
 		return page
 	}
@@ -33,7 +35,7 @@ func (v *View) Feed(since uint64) wire.FeedPage {
 		}
 		for ; video != nil && changedAt(video) == at; video = videos() {
 			r := video.(*videoRow)
-			page.Videos = append(page.Videos, wire.FeedVideo{Video: withViews(v.txn, r), Manifest: r.Manifest})
+			page.Videos = append(page.Videos, wire.FeedVideo{Video: withViews(v.txn, v.meta, r), Manifest: r.Manifest})
 			objects++
 			chunks += r.Video.Chunks
 		}
@@ -77,4 +79,46 @@ func changedAt(o any) uint64 {
 		return r.Changed
 	}
 	return 1<<64 - 1
+}
+
+// Change is one row that the feed shows: a video, or an upload.
+type Change struct {
+	Index     uint64 // of the row's last change
+	Video     vstack.Video
+	Manifest  *vstack.Manifest // of a published video
+	Published uint64           // index at which the video was published
+	Upload    *vstack.Upload   // nil for a video
+}
+
+// Changes are the rows that changed after since, in the order of their last changes. A video's
+// views are left out.
+func (v *View) Changes(since uint64) iter.Seq[Change] {
+	return func(yield func(Change) bool) {
+		videos, uploads := v.changes(tableVideos, since+1), v.changes(tableUploads, since+1)
+		video, upload := videos(), uploads()
+		for video != nil || upload != nil {
+			if changedAt(video) > changedAt(upload) {
+				r := upload.(*uploadRow)
+				upload = uploads()
+				if !yield(Change{Index: r.Changed, Upload: &r.Upload}) {
+					return
+				}
+				continue
+			}
+			r := video.(*videoRow)
+			video = videos()
+			if !yield(Change{Index: r.Video.Index, Video: r.Video, Manifest: r.Manifest, Published: v.published(r)}) {
+				return
+			}
+		}
+	}
+}
+
+// published is the index at which a video was published, or a backup with it restored: its
+// upload has not changed since.
+func (v *View) published(r *videoRow) uint64 {
+	if u := get[*uploadRow](v.txn, tableUploads, r.Upload[:]); u != nil && u.Upload.State == vstack.UploadPublished {
+		return u.Changed
+	}
+	return r.Video.Index
 }

@@ -9,27 +9,29 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
 // FuzzApply feeds log entries: whatever the bytes, the member either applies them the
 // same way twice or halts.
 func FuzzApply(f *testing.F) {
 	for _, l := range []*raft.Log{
-		entry(f, 1, OpenUpload, opening(1), "r"),
-		entry(f, 1, Publish, PublishPayload{Upload: upload(0), Incarnation: 1, Manifest: manifestOf(0, 2)}, ""),
-		entry(f, 1, RegisterStores, registration(7), ""),
-		entry(f, 1, AssignPlacement, AssignPlacementPayload{Base: 4, Groups: plan(3)}, ""),
-		entry(f, 1, SetLeaving, leave(2, vstack.LeaveOrdered, 0), "l"),
-		entry(f, 1, PrepareEpochs, prepare(preparation(5, 1, 0, 1, 2, 0), preparation(6, 1, 0, 0, 2, 1)), "p"),
-		entry(f, 1, ActivateEpochs, activate(change(5, 2, 1), change(0, 2, 1)), "a"),
-		entry(f, 1, SetLiveness, SetLivenessPayload{States: []StoreLiveness{{store(1), "down"}}}, ""),
+		entry(f, 1, command.OpenUpload, opening(1), "r"),
+		entry(f, 1, command.Publish, command.PublishPayload{Upload: upload(0), Incarnation: 1, Manifest: manifestOf(0, 2)}, ""),
+		entry(f, 1, command.RegisterStores, registration(7), ""),
+		entry(f, 1, command.AssignPlacement, command.AssignPlacementPayload{Base: 4, Groups: plan(3)}, ""),
+		entry(f, 1, command.SetLeaving, leave(2, vstack.LeaveOrdered, 0), "l"),
+		entry(f, 1, command.PrepareEpochs, prepare(preparation(5, 1, 0, 1, 2, 0), preparation(6, 1, 0, 0, 2, 1)), "p"),
+		entry(f, 1, command.ActivateEpochs, activate(change(5, 2, 1), change(0, 2, 1)), "a"),
+		entry(f, 1, command.SetLiveness, command.SetLivenessPayload{States: []command.StoreLiveness{{ID: store(1), State: "down"}}}, ""),
+		entry(f, 1, command.StepClass, command.StepClassPayload{Video: video(0), From: vstack.ClassHot, To: vstack.ClassCooling, Layout: layout}, "c"),
 	} {
 		f.Add(l.Data)
 	}
 	f.Add([]byte(`{"type":"?","version":1}`))
 	d := placed(f)
-	d.must(OpenUpload, opening(0))
-	d.must(PrepareEpochs, prepare(preparation(0, 1, 0, 0, 1, 2)))
+	d.must(command.OpenUpload, opening(0))
+	d.must(command.PrepareEpochs, prepare(preparation(0, 1, 0, 0, 1, 2)))
 	before, rows := checksum(f, d.c), d.c.View().meta.Sum
 	f.Fuzz(func(t *testing.T, data []byte) {
 		sums := [2]string{}
@@ -37,7 +39,7 @@ func FuzzApply(f *testing.F) {
 			c := twin(t, d.c)
 			var fatal error
 			c.cfg.Fatal = func(err error) { fatal = err }
-			res := c.Apply(&raft.Log{Index: 50, Type: raft.LogCommand, Data: data}).(*Result)
+			res := c.Apply(&raft.Log{Index: 50, Type: raft.LogCommand, Data: data}).(*command.Result)
 			sums[i] = checksum(t, c)
 			if fatal != nil && sums[i] != before {
 				t.Fatal("a halted member changed its catalog")
@@ -74,8 +76,8 @@ func FuzzRestore(f *testing.F) {
 	d := placed(f)
 	d.publish(1, 2)
 	f.Add(snapshotOf(f, d.c))
-	d.must(SetLeaving, leave(1, vstack.LeaveOrdered, 0))
-	d.must(PrepareEpochs, prepare(preparation(0, 1, 0, 0, 1, 2)))
+	d.must(command.SetLeaving, leave(1, vstack.LeaveOrdered, 0))
+	d.must(command.PrepareEpochs, prepare(preparation(0, 1, 0, 0, 1, 2)))
 	f.Add(snapshotOf(f, d.c))
 	f.Add([]byte(snapshotMagic))
 	f.Add([]byte(snapshotMagic + "\xff\xff\xff\x01....m"))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/manifest"
 )
 
@@ -26,7 +27,7 @@ func appendPublished(b []byte, r *videoRow) ([]byte, error) {
 		return b, err
 	}
 	b = append(binary.LittleEndian.AppendUint32(b, uint32(len(head))), head...)
-	return manifest.AppendChunks(b, r.Manifest), nil
+	return manifest.AppendChunks(b, r.Manifest)
 }
 
 func decodePublished(b []byte) (*videoRow, error) {
@@ -35,7 +36,7 @@ func decodePublished(b []byte) (*videoRow, error) {
 	}
 	head, chunks := b[4:4+binary.LittleEndian.Uint32(b)], b[4+binary.LittleEndian.Uint32(b):]
 	r := &videoRow{}
-	if err := strict(head, r); err != nil {
+	if err := command.Strict(head, r); err != nil {
 		return nil, err
 	}
 	if r.Manifest == nil {

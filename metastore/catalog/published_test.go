@@ -3,12 +3,14 @@ package catalog
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
 func publishedRow(chunks int) *videoRow {
@@ -20,8 +22,27 @@ func publishedRow(chunks int) *videoRow {
 	return &videoRow{Video: vstack.Video{ID: video(1), Title: "t", State: vstack.VideoPublished}, Upload: upload(1), Created: 7, Manifest: m}
 }
 
+// tableRow is publishedRow with a manifest of version 2.
+func tableRow(chunks int) *videoRow {
+	r := publishedRow(chunks)
+	r.Manifest.Version = vstack.ManifestTable
+	for i := range r.Manifest.Tracks {
+		t := &r.Manifest.Tracks[i]
+		t.Chunks = slices.Clone(t.Chunks)
+		t.Init.Leaves[3], t.Default = 7, true
+		c := &t.Chunks[0]
+		c.Leaves[0], c.Keyframe = 9, true
+		c.Fragments = []vstack.Fragment{{Size: 400, Duration: 4000, Keyframe: true, CutPoint: true, Lead: 99}, {Size: 600, Duration: 5000}}
+	}
+	return r
+}
+
 func TestAPublishedVideoSurvivesItsBinaryForm(t *testing.T) {
-	want := publishedRow(3)
+	t.Run("version 1", func(t *testing.T) { survives(t, publishedRow(3)) })
+	t.Run("version 2", func(t *testing.T) { survives(t, tableRow(3)) })
+}
+
+func survives(t *testing.T, want *videoRow) {
 	b, err := appendPublished(nil, want)
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +61,7 @@ func TestAPublishedVideoSurvivesItsBinaryForm(t *testing.T) {
 	}
 	for name, bad := range map[string][]byte{
 		"more behind it":          append(bytes.Clone(b), 0),
-		"a keyframe flag of 2":    append(bytes.Clone(b[:len(b)-1]), 2),
+		"flags of 4":              append(bytes.Clone(b[:len(b)-2]), 4, 4),
 		"a length beyond the end": append([]byte{255, 255, 255, 255}, b[4:]...),
 	} {
 		if _, err := decodePublished(bad); !errors.Is(err, vstack.ErrCorrupt) {
@@ -57,6 +78,10 @@ func FuzzDecodePublished(f *testing.F) {
 	}
 	f.Add(b)
 	f.Add(b[:len(b)-3])
+	if b, err = appendPublished(nil, tableRow(2)); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := decodePublished(b)
 		if err != nil {
@@ -74,4 +99,19 @@ func FuzzDecodePublished(f *testing.F) {
 			t.Fatal(d)
 		}
 	})
+}
+
+// TestVersion2IsRefusedBelowItsLevel: a member of the level before could not read it.
+func TestVersion2IsRefusedBelowItsLevel(t *testing.T) {
+	d := placed(t)
+	u := d.must(command.OpenUpload, opening(1)).Upload
+	m := manifestOf(1, 2)
+	m.Version = vstack.ManifestTable
+	res := d.do(command.Publish, command.PublishPayload{Upload: upload(1), Incarnation: u.Incarnation, Manifest: m}, "")
+	if err := res.Err(); !errors.Is(err, vstack.ErrManifestInvalid) {
+		t.Fatalf("answered %v", err)
+	}
+	if _, err := command.CheckManifest(m, video(1), vstack.LevelFormats); err != nil {
+		t.Error(err)
+	}
 }

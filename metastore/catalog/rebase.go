@@ -26,8 +26,9 @@ func ReadSnapshot(r io.Reader) (*View, error) {
 //   - so no slot is voted on that has votes, and every placement group begins an epoch
 //     from base on with nothing to take over;
 //   - every row changes, so that whoever follows the feed reads all of it again;
-//   - it says when that was, since stores keep for long what only the lost history named.
-func Rebase(r io.Reader, base uint64, now time.Time) (*View, error) {
+//   - it says when that was, since stores keep for long what only the lost history named;
+//   - its feature level is at least floor, that of the cluster: a level never falls.
+func Rebase(r io.Reader, base uint64, floor vstack.Level, now time.Time) (*View, error) {
 	db, app, err := read(r)
 	if err != nil {
 		return nil, err
@@ -41,10 +42,13 @@ func Rebase(r io.Reader, base uint64, now time.Time) (*View, error) {
 	a.meta.Restored, a.meta.RestoredAt = base, now.UTC()
 	a.meta.Incarnation = max(a.meta.Incarnation, vstack.Incarnation(base))
 	a.rebaseRows()
+	if err := a.raise(floor); err != nil {
+		return nil, err
+	}
 	if g := get[*groupsRow](txn, tableGroups, []byte{1}); g != nil {
 		next := groupsRow{Groups: make([]vstack.PGTargets, len(g.Groups))}
 		for pg, t := range g.Groups {
-			next.Groups[pg] = vstack.PGTargets{Epoch: max(t.Epoch+1, vstack.Epoch(base)), Targets: t.Targets}
+			next.Groups[pg] = vstack.PGTargets{Epoch: max(t.Epoch+1, vstack.Epoch(base)), Targets: t.Targets, Fragments: t.Fragments}
 		}
 		a.put(&next)
 	}

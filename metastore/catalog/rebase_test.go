@@ -8,23 +8,24 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
 func TestARebasedCatalogRepeatsNoNumber(t *testing.T) {
 	d := placed(t)
 	d.publish(1, 3)
-	open := d.must(OpenUpload, opening(2)).Upload
+	open := d.must(command.OpenUpload, opening(2)).Upload
 	d.publish(3, 2)
-	d.must(DeleteVideo, DeleteVideoPayload{Video: video(3)})
-	d.do(OpenUpload, opening(4), "remembered")
+	d.must(command.DeleteVideo, command.DeleteVideoPayload{Video: video(3)})
+	d.do(command.OpenUpload, opening(4), "remembered")
 	before := d.c.View()
 	saved := snapshotOf(t, d.c)
 	seen := before.Applied()
 
 	// History goes on, and is lost.
-	lost := d.must(ResumeUpload, ResumeUploadPayload{Upload: open.ID, Owner: proposer(9)}).Upload
+	lost := d.must(command.ResumeUpload, command.ResumeUploadPayload{Upload: open.ID, Owner: proposer(9)}).Upload
 	base, restored := seen+1<<32, time.Unix(1_700_000_000, 0)
-	v, err := Rebase(bytes.NewReader(saved), base, restored)
+	v, err := Rebase(bytes.NewReader(saved), base, vstack.LevelFirst, restored)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,13 +43,13 @@ func TestARebasedCatalogRepeatsNoNumber(t *testing.T) {
 		t.Fatalf("restored %s at %d, rebased %s at %d", got, after.Applied(), want, v.Applied())
 	}
 	r := &driver{t: t, c: c, index: after.Applied()}
-	if res := r.do(Publish, PublishPayload{Upload: open.ID, Incarnation: open.Incarnation, Manifest: manifestOf(2, 1)}, ""); !errors.Is(res.Err(), vstack.ErrUploadNotLive) {
+	if res := r.do(command.Publish, command.PublishPayload{Upload: open.ID, Incarnation: open.Incarnation, Manifest: manifestOf(2, 1)}, ""); !errors.Is(res.Err(), vstack.ErrUploadNotLive) {
 		t.Errorf("an upload that was open goes on: %v", res.Err())
 	}
 	if got, _ := after.Video(video(2)); got.State != vstack.VideoFailed {
 		t.Errorf("its video is %s", got.State)
 	}
-	if got := r.must(OpenUpload, opening(5)).Upload; got.Incarnation <= lost.Incarnation || uint64(got.Incarnation) <= base {
+	if got := r.must(command.OpenUpload, opening(5)).Upload; got.Incarnation <= lost.Incarnation || uint64(got.Incarnation) <= base {
 		t.Errorf("incarnation %d after %d of the lost history", got.Incarnation, lost.Incarnation)
 	}
 	for pg, g := range after.Placement().Groups {
@@ -89,7 +90,7 @@ func readsAllAgain(t *testing.T, v *View, since uint64) {
 }
 
 func TestRebaseGoesForward(t *testing.T) {
-	if _, err := Rebase(bytes.NewReader(snapshotOf(t, placed(t).c)), 1, time.Unix(1, 0)); !errors.Is(err, vstack.ErrInvalid) {
+	if _, err := Rebase(bytes.NewReader(snapshotOf(t, placed(t).c)), 1, vstack.LevelFirst, time.Unix(1, 0)); !errors.Is(err, vstack.ErrInvalid) {
 		t.Errorf("backwards: %v", err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/sums"
 )
 
 // MaxRequests is how many request ids are remembered with their answers. It is part
@@ -20,18 +22,23 @@ const MaxRequests = 16384
 // at its end and cut at its front and nothing in it is ever changed, so that the views
 // of older indexes keep theirs.
 type requestRow struct {
-	ID     string `json:"id"`
-	Type   Type   `json:"type"`
-	Result Result `json:"result"`
+	ID     string         `json:"id"`
+	Type   command.Type   `json:"type"`
+	Result command.Result `json:"result"`
 
-	sum sum
+	sum sums.Sum
 }
 
-// hash covers the answer. The object in it was a row at the answer's index, and counted
+// hash covers the answer, below vstack.LevelFormats with the text of a refusal: those texts
+// are frozen, since members of different programs must come to one checksum. The object in it was a row at the answer's index, and counted
 // there, so that it is named here and not encoded again.
-func (r *requestRow) hash() sum {
+func (r *requestRow) hash(level vstack.Level) sums.Sum {
 	b := make([]byte, 0, 256)
-	for _, s := range []string{"requests", r.ID, string(r.Type), string(r.Result.Code), r.Result.Detail} {
+	detail := r.Result.Detail
+	if level >= vstack.LevelFormats {
+		detail = ""
+	}
+	for _, s := range []string{"requests", r.ID, string(r.Type), string(r.Result.Code), detail} {
 		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
 	}
 	b = binary.AppendUvarint(b, r.Result.Index)
@@ -43,7 +50,7 @@ func (r *requestRow) hash() sum {
 	}
 	h := sha256.New()
 	h.Write(b)
-	return lanes(h)
+	return sums.Lanes(h)
 }
 
 // answered is the row of a request that was applied before, or nil.
@@ -55,9 +62,9 @@ func (a *application) answered(requestID string) *requestRow {
 }
 
 // repeat answers a request id that was seen before with its first answer.
-func (a *application) repeat(first *requestRow, cmd Command) *Result {
+func (a *application) repeat(first *requestRow, cmd command.Command) *command.Result {
 	if first.Type != cmd.Type {
-		return &Result{Index: a.index, Code: vstack.ErrInvalid.Code(),
+		return &command.Result{Index: a.index, Code: vstack.ErrInvalid.Code(),
 			Detail: fmt.Sprintf("request id %q was used for %s before: %v", cmd.RequestID, first.Type, vstack.ErrInvalid)}
 	}
 	res := first.Result
@@ -69,14 +76,14 @@ func (a *application) remember(r *requestRow) {
 	if a.err != nil {
 		return
 	}
-	r.sum = r.hash()
+	r.sum = r.hash(a.meta.Level)
 	a.requests[r.ID] = r
 	a.meta.Answers = append(a.meta.Answers, r)
-	a.meta.Sum = a.meta.Sum.plus(r.sum)
+	a.meta.Sum = a.meta.Sum.Plus(r.sum)
 	for len(a.meta.Answers) > MaxRequests {
 		oldest := a.meta.Answers[0]
 		a.meta.Answers = a.meta.Answers[1:]
-		a.meta.Sum = a.meta.Sum.minus(oldest.sum)
+		a.meta.Sum = a.meta.Sum.Minus(oldest.sum)
 		delete(a.requests, oldest.ID)
 	}
 	a.meta.Requests = len(a.meta.Answers)

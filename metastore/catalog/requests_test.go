@@ -9,16 +9,17 @@ import (
 	"testing"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
 // The remembered answers of a view are those of its index, however many requests follow
 // before it is written.
 func TestAViewKeepsItsAnswersWhileTheCatalogGoesOn(t *testing.T) {
 	d := placed(t)
-	d.must(OpenUpload, opening(0))
+	d.must(command.OpenUpload, opening(0))
 	patch := func(n int) {
 		title := fmt.Sprint(n)
-		if r := d.do(PatchVideo, PatchVideoPayload{Video: video(0), Title: &title}, fmt.Sprintf("request %d", n)); r.Code != "" {
+		if r := d.do(command.PatchVideo, command.PatchVideoPayload{Video: video(0), Title: &title}, fmt.Sprintf("request %d", n)); r.Code != "" {
 			t.Fatal(r)
 		}
 	}
@@ -50,7 +51,7 @@ func TestAViewKeepsItsAnswersWhileTheCatalogGoesOn(t *testing.T) {
 	}
 	// A repeat is answered from the restored rows, as the first time.
 	first := c.requests["request 7"]
-	r := c.Apply(entry(t, 1_000_000, PatchVideo, PatchVideoPayload{Video: video(0)}, "request 7")).(*Result)
+	r := c.Apply(entry(t, 1_000_000, command.PatchVideo, command.PatchVideoPayload{Video: video(0)}, "request 7")).(*command.Result)
 	if r.Code != "" || r.Index != first.Result.Index || r.Video.Title != "7" {
 		t.Fatalf("the repeat was answered %+v", r)
 	}
@@ -58,7 +59,7 @@ func TestAViewKeepsItsAnswersWhileTheCatalogGoesOn(t *testing.T) {
 
 func TestRequestsOfASnapshotMustBeWhatRememberKeeps(t *testing.T) {
 	row := func(id string, index uint64) *requestRow {
-		return &requestRow{ID: id, Type: PatchVideo, Result: Result{Index: index}}
+		return &requestRow{ID: id, Type: command.PatchVideo, Result: command.Result{Index: index}}
 	}
 	for name, c := range map[string]struct {
 		rows []*requestRow

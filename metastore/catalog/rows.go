@@ -2,14 +2,13 @@ package catalog
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"hash"
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/catalog/meter"
+	"github.com/vstack/vstack/metastore/catalog/sums"
 	"github.com/vstack/vstack/metastore/manifest"
 )
 
@@ -18,7 +17,7 @@ import (
 type row interface {
 	table() string
 	key() []byte
-	checksum() sum
+	checksum() sums.Sum
 }
 
 type videoRow struct {
@@ -28,7 +27,7 @@ type videoRow struct {
 	Manifest *vstack.Manifest `json:"manifest,omitempty"`
 
 	digest [sha256.Size]byte // of Manifest
-	sum    sum
+	sum    sums.Sum
 }
 
 type uploadRow struct {
@@ -36,14 +35,18 @@ type uploadRow struct {
 	Created uint64        `json:"created"`
 	Changed uint64        `json:"changed"`
 
-	sum sum
+	sum sums.Sum
 }
 
 type viewsRow struct {
 	Video vstack.VideoID `json:"video"`
 	Count int64          `json:"count"`
+	// Heat is what counts of them for the video's class, as of one less than Since steps: see
+	// package heat. Both are absent below vstack.LevelPolicy, and 0 for views from before.
+	Heat  int64  `json:"heat,omitzero"`
+	Since uint64 `json:"since,omitzero"`
 
-	sum sum
+	sum sums.Sum
 }
 
 type storeRow struct {
@@ -52,13 +55,13 @@ type storeRow struct {
 	// With is the store that an operator wants in its place while it leaves.
 	With vstack.StoreID `json:"with,omitzero"`
 
-	sum sum
+	sum sums.Sum
 }
 
 type groupsRow struct {
 	Groups []vstack.PGTargets `json:"groups"`
 
-	sum sum
+	sum sums.Sum
 }
 
 // metaRow is not counted in Sum by itself: see View.Checksum.
@@ -78,11 +81,35 @@ type metaRow struct {
 	Cluster vstack.ClusterID `json:"cluster,omitzero"`
 	// Restored is where the catalog went on from a backup; see Rebase.
 	Restored uint64 `json:"restored,omitzero"`
+	// Level is the cluster's feature level; absent for vstack.LevelFirst.
+	Level vstack.Level `json:"level,omitzero"`
+	// ClassFloor is the index of the entry that raised the cluster to vstack.LevelFormats:
+	// the ClassIndex of videos that were published before.
+	ClassFloor uint64 `json:"class_floor,omitzero"`
+	// Balance says whether roles are being shared out anew; absent below vstack.LevelPolicy.
+	Balance vstack.Balance `json:"balance,omitzero"`
+	// Events are the rows of events; absent below vstack.LevelPolicy.
+	Events int `json:"events,omitzero"`
+	// Tickets are to upload with, oldest first; absent below vstack.LevelPolicy.
+	Tickets []vstack.Ticket `json:"tickets,omitempty"`
 	// RestoredAt is when it did, by the clock of the leader that was asked.
 	RestoredAt time.Time `json:"restored_at,omitzero"`
 
-	Sum     sum           `json:"-"` // of all rows
+	// Viewers are the runs of members that counted views, the last to do so at the end;
+	// see package views. Empty below vstack.LevelFormats.
+	Viewers []wire.ViewsSource `json:"viewers,omitzero"`
+	// Redundancy is absent until something is decided, and below vstack.LevelPolicy.
+	Redundancy *redundancy `json:"redundancy,omitempty"`
+
+	Sum     sums.Sum      `json:"-"` // of all rows
 	Answers []*requestRow `json:"-"` // of the last requests, oldest first; see requests.go
+}
+
+// counts are what the metrics show.
+func (m *metaRow) counts() meter.State {
+	return meter.State{
+		Applied: m.Applied, Videos: m.Videos, Uploads: m.Uploads, OpenUploads: m.OpenUploads, Stores: m.Stores, Requests: m.Requests,
+	}
 }
 
 // frozen reports whether placement changes by epoch only.
@@ -101,11 +128,11 @@ func (r *storeRow) key() []byte  { return r.Store.ID[:] }
 func (r *groupsRow) key() []byte { return []byte{1} }
 func (r *metaRow) key() []byte   { return []byte{1} }
 
-func (r *videoRow) checksum() sum  { return r.sum }
-func (r *uploadRow) checksum() sum { return r.sum }
-func (r *viewsRow) checksum() sum  { return r.sum }
-func (r *storeRow) checksum() sum  { return r.sum }
-func (r *groupsRow) checksum() sum { return r.sum }
+func (r *videoRow) checksum() sums.Sum  { return r.sum }
+func (r *uploadRow) checksum() sums.Sum { return r.sum }
+func (r *viewsRow) checksum() sums.Sum  { return r.sum }
+func (r *storeRow) checksum() sums.Sum  { return r.sum }
+func (r *groupsRow) checksum() sums.Sum { return r.sum }
 
 // seal computes the row's checksum; every row is sealed before it is inserted.
 func seal(r row) (row, error) {
@@ -122,65 +149,19 @@ func seal(r row) (row, error) {
 		}
 		bare := *r
 		bare.Manifest = nil
-		r.sum, err = sumOf(r.table(), bare, r.digest[:])
+		r.sum, err = sums.Of(r.table(), bare, r.digest[:])
 	case *uploadRow:
-		r.sum, err = sumOf(r.table(), r, nil)
+		r.sum, err = sums.Of(r.table(), r, nil)
 	case *viewsRow:
-		r.sum, err = sumOf(r.table(), r, nil)
+		r.sum, err = sums.Of(r.table(), r, nil)
 	case *storeRow:
-		r.sum, err = sumOf(r.table(), r, nil)
+		r.sum, err = sums.Of(r.table(), r, nil)
+	case *eventRow:
+		r.sum, err = sums.Of(r.table(), r, nil)
 	case *groupsRow:
-		r.sum, err = sumOf(r.table(), r, nil)
+		r.sum, err = sums.Of(r.table(), r, nil)
 	default:
 		err = fmt.Errorf("seal a %T: %w", r, vstack.ErrInternal)
 	}
 	return r, err
-}
-
-// sum is a hash of a set of rows: the lane-wise sum of their SHA-256, so that a row
-// can be taken out again. It finds members that differ by accident or decay; it is no
-// defence against somebody who picks the rows.
-type sum [4]uint64
-
-func (s sum) plus(o sum) sum {
-	for i := range s {
-		s[i] += o[i]
-	}
-	return s
-}
-
-func (s sum) minus(o sum) sum {
-	for i := range s {
-		s[i] -= o[i]
-	}
-	return s
-}
-
-func (s sum) String() string {
-	var b []byte
-	for _, lane := range s {
-		b = binary.BigEndian.AppendUint64(b, lane)
-	}
-	return hex.EncodeToString(b)
-}
-
-func sumOf(table string, v any, extra []byte) (sum, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return sum{}, fmt.Errorf("checksum a row of %s: %w", table, err)
-	}
-	h := sha256.New()
-	h.Write([]byte(table))
-	h.Write([]byte{0})
-	h.Write(extra)
-	h.Write(b)
-	return lanes(h), nil
-}
-
-func lanes(h hash.Hash) (s sum) {
-	b := h.Sum(nil)
-	for i := range s {
-		s[i] = binary.BigEndian.Uint64(b[8*i:])
-	}
-	return s
 }

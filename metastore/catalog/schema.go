@@ -2,10 +2,11 @@ package catalog
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/hashicorp/go-memdb"
+
+	"github.com/vstack/vstack/metastore/catalog/keyed"
 )
 
 const (
@@ -14,60 +15,31 @@ const (
 	tableViews   = "views"
 	tableStores  = "stores"
 	tableGroups  = "groups"
+	tableEvents  = "events"
 	tableMeta    = "meta"
 
-	byID      = "id"
+	byID      = keyed.ID
 	byCreated = "created" // Raft index that created the row
 	byChanged = "changed" // Raft index of the last change that the feed shows
 	bySource  = "source"  // SHA-256 of the uploaded file
 )
 
-// keyed indexes a row by bytes of fixed length, so that a lookup, which memdb does by
-// prefix in an index that is not unique, never finds a neighbour.
-type keyed[R any] func(R) []byte
-
-func (k keyed[R]) FromObject(o any) (bool, []byte, error) {
-	r, ok := o.(R)
-	if !ok {
-		return false, nil, fmt.Errorf("index: row is a %T", o)
-	}
-	return true, k(r), nil
-}
-
-func (k keyed[R]) FromArgs(args ...any) ([]byte, error) {
-	if len(args) == 1 {
-		if b, ok := args[0].([]byte); ok {
-			return b, nil
-		}
-	}
-	return nil, errors.New("index: want one []byte")
-}
-
-func table[R any](name string, id keyed[R], others map[string]keyed[R]) *memdb.TableSchema {
-	t := &memdb.TableSchema{Name: name, Indexes: map[string]*memdb.IndexSchema{
-		byID: {Name: byID, Unique: true, Indexer: id},
-	}}
-	for n, k := range others {
-		t.Indexes[n] = &memdb.IndexSchema{Name: n, Indexer: k}
-	}
-	return t
-}
-
 func newDB() (*memdb.MemDB, error) {
 	tables := []*memdb.TableSchema{
-		table(tableVideos, (*videoRow).key, map[string]keyed[*videoRow]{
+		keyed.Table(tableVideos, (*videoRow).key, map[string]keyed.By[*videoRow]{
 			byCreated: func(r *videoRow) []byte { return u64(r.Created) },
 			byChanged: func(r *videoRow) []byte { return u64(r.Video.Index) },
 		}),
-		table(tableUploads, (*uploadRow).key, map[string]keyed[*uploadRow]{
+		keyed.Table(tableUploads, (*uploadRow).key, map[string]keyed.By[*uploadRow]{
 			byCreated: func(r *uploadRow) []byte { return u64(r.Created) },
 			byChanged: func(r *uploadRow) []byte { return u64(r.Changed) },
 			bySource:  func(r *uploadRow) []byte { return r.Upload.Source.SHA256[:] },
 		}),
-		table(tableViews, (*viewsRow).key, nil),
-		table(tableStores, (*storeRow).key, nil),
-		table(tableGroups, (*groupsRow).key, nil),
-		table(tableMeta, (*metaRow).key, nil),
+		keyed.Table(tableViews, (*viewsRow).key, nil),
+		keyed.Table(tableStores, (*storeRow).key, nil),
+		keyed.Table(tableGroups, (*groupsRow).key, nil),
+		keyed.Table(tableEvents, (*eventRow).key, nil),
+		keyed.Table(tableMeta, (*metaRow).key, nil),
 	}
 	schema := &memdb.DBSchema{Tables: map[string]*memdb.TableSchema{}}
 	for _, t := range tables {

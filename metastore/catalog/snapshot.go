@@ -2,37 +2,34 @@ package catalog
 
 import (
 	"bufio"
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"hash/crc32"
 	"io"
 
 	"github.com/hashicorp/go-memdb"
 	"github.com/hashicorp/raft"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/frame"
 )
 
 const (
 	snapshotMagic = "VSTKCAT\x01"
 	// maxFrame bounds one row of a snapshot; the largest is a video with its manifest.
-	maxFrame    = MaxCommand + 1<<20
-	frameHeader = 9
+	maxFrame = command.MaxCommand + 1<<20
 )
 
-type frameKind byte
-
 const (
-	frameMeta      frameKind = 'm'
-	frameGroups    frameKind = 'g'
-	frameStore     frameKind = 's'
-	frameVideo     frameKind = 'v'
-	framePublished frameKind = 'p' // a video with its manifest; see published.go
-	frameUpload    frameKind = 'u'
-	frameViews     frameKind = 'w'
-	frameRequest   frameKind = 'r'
-	frameEnd       frameKind = 'e'
+	frameMeta      frame.Kind = 'm'
+	frameGroups    frame.Kind = 'g'
+	frameStore     frame.Kind = 's'
+	frameVideo     frame.Kind = 'v'
+	framePublished frame.Kind = 'p' // a video with its manifest; see published.go
+	frameUpload    frame.Kind = 'u'
+	frameViews     frame.Kind = 'w'
+	frameRequest   frame.Kind = 'r'
+	frameEvent     frame.Kind = 'n' // from vstack.LevelPolicy on
+	frameEnd       frame.Kind = 'e'
 )
 
 // end is the trailer.
@@ -65,79 +62,32 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 
 // Write writes the view in the snapshot format.
 func (v *View) Write(w io.Writer) error {
-	out := &frameWriter{w: bufio.NewWriterSize(w, 1<<20)}
-	if _, err := out.w.WriteString(snapshotMagic); err != nil {
-		return err
-	}
-	out.frame(frameMeta, v.meta)
-	each(v.txn, tableGroups, byID, func(r *groupsRow) { out.frame(frameGroups, r) })
-	each(v.txn, tableStores, byID, func(r *storeRow) { out.frame(frameStore, r) })
+	out := frame.NewWriter(w, snapshotMagic, maxFrame)
+	var buf []byte // of the row that is being encoded
+	out.JSON(frameMeta, v.meta)
+	each(v.txn, tableGroups, byID, func(r *groupsRow) { out.JSON(frameGroups, r) })
+	each(v.txn, tableStores, byID, func(r *storeRow) { out.JSON(frameStore, r) })
 	each(v.txn, tableVideos, byID, func(r *videoRow) {
 		if r.Manifest == nil {
-			out.frame(frameVideo, r)
+			out.JSON(frameVideo, r)
 			return
 		}
 		var err error
-		out.buf, err = appendPublished(out.buf[:0], r)
-		out.write(framePublished, out.buf, err)
+		buf, err = appendPublished(buf[:0], r)
+		out.Write(framePublished, buf, err)
 	})
-	each(v.txn, tableUploads, byID, func(r *uploadRow) { out.frame(frameUpload, r) })
-	each(v.txn, tableViews, byID, func(r *viewsRow) { out.frame(frameViews, r) })
+	each(v.txn, tableUploads, byID, func(r *uploadRow) { out.JSON(frameUpload, r) })
+	each(v.txn, tableViews, byID, func(r *viewsRow) { out.JSON(frameViews, r) })
+	each(v.txn, tableEvents, byID, func(r *eventRow) { out.JSON(frameEvent, r) })
 	for _, r := range v.meta.Answers {
-		out.frame(frameRequest, r)
+		out.JSON(frameRequest, r)
 	}
 	sum, err := v.Checksum()
 	if err != nil {
 		return err
 	}
-	out.frame(frameEnd, end{Frames: out.frames, Checksum: sum})
-	if out.err != nil {
-		return out.err
-	}
-	return out.w.Flush()
-}
-
-type frameWriter struct {
-	w      *bufio.Writer
-	buf    []byte // of the row that is being encoded
-	frames uint64
-	err    error
-}
-
-func (f *frameWriter) frame(kind frameKind, v any) {
-	if f.err != nil {
-		return
-	}
-	payload, err := json.Marshal(v)
-	f.write(kind, payload, err)
-}
-
-// write writes what was encoded, or keeps the error of that.
-func (f *frameWriter) write(kind frameKind, payload []byte, err error) {
-	if f.err != nil {
-		return
-	}
-	if err != nil {
-		f.err = fmt.Errorf("encode frame %c: %w", kind, err)
-		return
-	}
-	if len(payload) > maxFrame {
-		f.err = fmt.Errorf("encode frame %c: %w: %d bytes", kind, vstack.ErrTooLarge, len(payload))
-		return
-	}
-	var h [frameHeader]byte
-	binary.LittleEndian.PutUint32(h[0:], uint32(len(payload)))
-	binary.LittleEndian.PutUint32(h[4:], frameCRC(kind, payload))
-	h[8] = byte(kind)
-	if _, f.err = f.w.Write(h[:]); f.err == nil {
-		_, f.err = f.w.Write(payload)
-	}
-	f.frames++
-}
-
-func frameCRC(kind frameKind, payload []byte) uint32 {
-	table := crc32.MakeTable(crc32.Castagnoli) // made once by the library
-	return crc32.Update(crc32.Update(0, table, []byte{byte(kind)}), table, payload)
+	out.JSON(frameEnd, end{Frames: out.Frames(), Checksum: sum})
+	return out.Flush()
 }
 
 // Restore replaces everything by a snapshot. On an error the catalog is as before.
@@ -150,7 +100,7 @@ func (c *Catalog) Restore(r io.ReadCloser) error {
 	c.db.Store(db)
 	c.requests = app.requests
 	c.broadcast()
-	c.metrics.state(app.meta)
+	c.metrics.State(app.meta.counts())
 	return nil
 }
 
@@ -169,7 +119,7 @@ func read(r io.Reader) (*memdb.MemDB, *application, error) {
 	defer txn.Abort()
 	l := &loader{txn: txn, app: &application{txn: txn, requests: map[string]*requestRow{}}}
 	for {
-		kind, payload, err := readFrame(in)
+		kind, payload, err := frame.Read(in, maxFrame)
 		if err != nil {
 			return nil, nil, fmt.Errorf("frame %d: %w", l.frames, err)
 		}
@@ -187,38 +137,21 @@ func read(r io.Reader) (*memdb.MemDB, *application, error) {
 	}
 }
 
-func readFrame(in *bufio.Reader) (frameKind, []byte, error) {
-	var h [frameHeader]byte
-	if _, err := io.ReadFull(in, h[:]); err != nil {
-		return 0, nil, fmt.Errorf("%w: header: %v", vstack.ErrCorrupt, err)
-	}
-	n, kind := binary.LittleEndian.Uint32(h[0:]), frameKind(h[8])
-	if n > maxFrame {
-		return 0, nil, fmt.Errorf("%w: length %d, at most %d", vstack.ErrCorrupt, n, maxFrame)
-	}
-	// Grown as it is read, so that a false length allocates no more than there is.
-	payload, err := io.ReadAll(io.LimitReader(in, int64(n)))
-	if err != nil || uint32(len(payload)) != n {
-		return 0, nil, fmt.Errorf("%w: payload of %d bytes, want %d (%v)", vstack.ErrCorrupt, len(payload), n, err)
-	}
-	if got, want := frameCRC(kind, payload), binary.LittleEndian.Uint32(h[4:]); got != want {
-		return 0, nil, fmt.Errorf("%w: CRC %08x, want %08x", vstack.ErrCorrupt, got, want)
-	}
-	return kind, payload, nil
-}
-
 type loader struct {
 	txn    *memdb.Txn
 	app    *application // for put, which adds the checksums up
 	frames uint64
 }
 
-func (l *loader) load(kind frameKind, payload []byte) error {
+func (l *loader) load(kind frame.Kind, payload []byte) error {
 	if kind == frameMeta {
 		if l.frames != 0 {
 			return fmt.Errorf("%w: the meta row comes first", vstack.ErrCorrupt)
 		}
-		return strict(payload, &l.app.meta)
+		if err := command.Strict(payload, &l.app.meta); err != nil {
+			return err
+		}
+		return known(l.app.meta.Level)
 	}
 	if l.frames == 0 {
 		return fmt.Errorf("%w: the meta row comes first", vstack.ErrCorrupt)
@@ -235,6 +168,8 @@ func (l *loader) load(kind frameKind, payload []byte) error {
 		r = &uploadRow{}
 	case frameViews:
 		r = &viewsRow{}
+	case frameEvent:
+		r = &eventRow{}
 	case framePublished:
 		r, err := decodePublished(payload)
 		if err != nil {
@@ -247,7 +182,7 @@ func (l *loader) load(kind frameKind, payload []byte) error {
 	default:
 		return fmt.Errorf("%w: unknown kind", vstack.ErrCorrupt)
 	}
-	if err := strict(payload, r); err != nil {
+	if err := command.Strict(payload, r); err != nil {
 		return err
 	}
 	l.app.put(r)
@@ -257,7 +192,7 @@ func (l *loader) load(kind frameKind, payload []byte) error {
 // request adds a remembered answer; end puts them in order.
 func (l *loader) request(payload []byte) error {
 	r := &requestRow{}
-	if err := strict(payload, r); err != nil {
+	if err := command.Strict(payload, r); err != nil {
 		return err
 	}
 	if len(l.app.meta.Answers) == MaxRequests {
@@ -272,7 +207,7 @@ func (l *loader) request(payload []byte) error {
 // end checks the trailer and that nothing follows it.
 func (l *loader) end(payload []byte, in *bufio.Reader) error {
 	var e end
-	if err := strict(payload, &e); err != nil {
+	if err := command.Strict(payload, &e); err != nil {
 		return fmt.Errorf("trailer: %w", err)
 	}
 	if e.Frames != l.frames {

@@ -11,36 +11,38 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/frame"
 )
 
 func TestUploadsEndOnce(t *testing.T) {
 	d := placed(t)
-	up := d.must(OpenUpload, opening(1)).Upload
+	up := d.must(command.OpenUpload, opening(1)).Upload
 	if up.Incarnation != 1 || up.Index != d.index || up.State != vstack.UploadOpen {
 		t.Fatalf("opened %+v", up)
 	}
-	d.must(AbortUpload, AbortUploadPayload{Upload: upload(1), Incarnation: up.Incarnation})
-	d.must(AbortUpload, AbortUploadPayload{Upload: upload(1)}) // again: the same end
+	d.must(command.AbortUpload, command.AbortUploadPayload{Upload: upload(1), Incarnation: up.Incarnation})
+	d.must(command.AbortUpload, command.AbortUploadPayload{Upload: upload(1)}) // again: the same end
 	if v, _ := d.c.View().Video(video(1)); v.State != vstack.VideoFailed {
 		t.Fatalf("video of an aborted upload is %s", v.State)
 	}
-	for typ, payload := range map[Type]any{
-		Publish:      PublishPayload{Upload: upload(1), Incarnation: 1, Manifest: manifestOf(1, 1)},
-		ResumeUpload: ResumeUploadPayload{Upload: upload(1), Owner: proposer(2)},
+	for typ, payload := range map[command.Type]any{
+		command.Publish:      command.PublishPayload{Upload: upload(1), Incarnation: 1, Manifest: manifestOf(1, 1)},
+		command.ResumeUpload: command.ResumeUploadPayload{Upload: upload(1), Owner: proposer(2)},
 	} {
 		if r := d.do(typ, payload, ""); !errors.Is(r.Err(), vstack.ErrUploadNotLive) {
 			t.Errorf("%s after abort: %v", typ, r.Err())
 		}
 	}
-	if r := d.do(OpenUpload, opening(1), ""); !errors.Is(r.Err(), vstack.ErrAlreadyExists) {
+	if r := d.do(command.OpenUpload, opening(1), ""); !errors.Is(r.Err(), vstack.ErrAlreadyExists) {
 		t.Errorf("an id is used again: %v", r.Err())
 	}
 	d.publish(2, 2)
 	other := manifestOf(2, 3)
-	if r := d.do(Publish, PublishPayload{Upload: upload(2), Incarnation: 2, Manifest: other}, ""); !errors.Is(r.Err(), vstack.ErrUploadNotLive) {
+	if r := d.do(command.Publish, command.PublishPayload{Upload: upload(2), Incarnation: 2, Manifest: other}, ""); !errors.Is(r.Err(), vstack.ErrUploadNotLive) {
 		t.Errorf("another manifest after publish: %v", r.Err())
 	}
-	if r := d.do(AbortUpload, AbortUploadPayload{Upload: upload(2)}, ""); !errors.Is(r.Err(), vstack.ErrUploadNotLive) {
+	if r := d.do(command.AbortUpload, command.AbortUploadPayload{Upload: upload(2)}, ""); !errors.Is(r.Err(), vstack.ErrUploadNotLive) {
 		t.Errorf("abort after publish: %v", r.Err())
 	}
 }
@@ -48,10 +50,10 @@ func TestUploadsEndOnce(t *testing.T) {
 func TestDeletingLeavesATombstone(t *testing.T) {
 	d := placed(t)
 	d.publish(1, 2)
-	d.must(OpenUpload, opening(2))
-	d.must(DeleteVideo, DeleteVideoPayload{Video: video(1)})
-	d.must(DeleteVideo, DeleteVideoPayload{Video: video(1)})
-	d.must(DeleteVideo, DeleteVideoPayload{Video: video(2)})
+	d.must(command.OpenUpload, opening(2))
+	d.must(command.DeleteVideo, command.DeleteVideoPayload{Video: video(1)})
+	d.must(command.DeleteVideo, command.DeleteVideoPayload{Video: video(1)})
+	d.must(command.DeleteVideo, command.DeleteVideoPayload{Video: video(2)})
 	v := d.c.View()
 	if got, err := v.Video(video(1)); err != nil || got.State != vstack.VideoDeleted {
 		t.Fatalf("deleted video: %+v, %v", got, err)
@@ -68,46 +70,46 @@ func TestDeletingLeavesATombstone(t *testing.T) {
 	if page, _ := v.Videos(vstack.VideoDeleted, 0, 10); len(page) != 2 {
 		t.Errorf("%d tombstones are listed on demand, want 2", len(page))
 	}
-	if r := d.do(OpenUpload, opening(1), ""); !errors.Is(r.Err(), vstack.ErrAlreadyExists) {
+	if r := d.do(command.OpenUpload, opening(1), ""); !errors.Is(r.Err(), vstack.ErrAlreadyExists) {
 		t.Errorf("the id of a deleted video is used again: %v", r.Err())
 	}
 	title := "x"
-	if r := d.do(PatchVideo, PatchVideoPayload{Video: video(1), Title: &title}, ""); !errors.Is(r.Err(), vstack.ErrNotFound) {
+	if r := d.do(command.PatchVideo, command.PatchVideoPayload{Video: video(1), Title: &title}, ""); !errors.Is(r.Err(), vstack.ErrNotFound) {
 		t.Errorf("patch of a deleted video: %v", r.Err())
 	}
 }
 
 func TestOpenUploadWantsAPlacementAndRoom(t *testing.T) {
 	d := &driver{t: t, c: newCatalog(t)}
-	if r := d.do(OpenUpload, opening(1), ""); !errors.Is(r.Err(), vstack.ErrNotReady) {
+	if r := d.do(command.OpenUpload, opening(1), ""); !errors.Is(r.Err(), vstack.ErrNotReady) {
 		t.Fatalf("without a placement: %v", r.Err())
 	}
 	d = placed(t)
 	for i := range MaxOpenUploads {
-		d.must(OpenUpload, opening(i))
+		d.must(command.OpenUpload, opening(i))
 	}
-	if r := d.do(OpenUpload, opening(MaxOpenUploads), ""); !errors.Is(r.Err(), vstack.ErrTooManyUploads) {
+	if r := d.do(command.OpenUpload, opening(MaxOpenUploads), ""); !errors.Is(r.Err(), vstack.ErrTooManyUploads) {
 		t.Fatalf("beyond the bound: %v", r.Err())
 	}
-	d.must(AbortUpload, AbortUploadPayload{Upload: upload(0)})
-	d.must(OpenUpload, opening(MaxOpenUploads))
+	d.must(command.AbortUpload, command.AbortUploadPayload{Upload: upload(0)})
+	d.must(command.OpenUpload, opening(MaxOpenUploads))
 }
 
 func TestAStoreKeepsItsHost(t *testing.T) {
 	d := placed(t)
 	moved := registration(0)
 	moved.Host = "h9"
-	if r := d.do(RegisterStores, moved, ""); !errors.Is(r.Err(), vstack.ErrAlreadyExists) {
+	if r := d.do(command.RegisterStores, moved, ""); !errors.Is(r.Err(), vstack.ErrAlreadyExists) {
 		t.Fatalf("one store on two hosts: %v", r.Err())
 	}
 	addr := registration(0)
 	addr.Stores[0].Addr = "127.0.0.9:8081"
-	d.must(RegisterStores, addr)
+	d.must(command.RegisterStores, addr)
 	m := d.c.View().Placement()
 	if s, _ := m.Store(store(0)); s.Addr != "127.0.0.9:8081" || m.Version != d.index {
 		t.Errorf("moved store %+v in version %d", s, m.Version)
 	}
-	d.must(RegisterStores, addr)
+	d.must(command.RegisterStores, addr)
 	if v := d.c.View().PlacementVersion(); v != d.index-1 {
 		t.Errorf("registering the same again changed the placement to %d", v)
 	}
@@ -115,11 +117,11 @@ func TestAStoreKeepsItsHost(t *testing.T) {
 
 func TestPlacementFreezesWithTheFirstUpload(t *testing.T) {
 	d := placed(t)
-	d.must(RegisterStores, registration(3))
-	if r := d.do(AssignPlacement, AssignPlacementPayload{Base: d.index - 1, Groups: plan(4)}, ""); !errors.Is(r.Err(), vstack.ErrEpochStale) {
+	d.must(command.RegisterStores, registration(3))
+	if r := d.do(command.AssignPlacement, command.AssignPlacementPayload{Base: d.index - 1, Groups: plan(4)}, ""); !errors.Is(r.Err(), vstack.ErrEpochStale) {
 		t.Fatalf("a plan of an older map: %v", r.Err())
 	}
-	d.must(AssignPlacement, AssignPlacementPayload{Base: d.c.View().PlacementVersion(), Groups: plan(4)})
+	d.must(command.AssignPlacement, command.AssignPlacementPayload{Base: d.c.View().PlacementVersion(), Groups: plan(4)})
 	changed, kept := 0, 0
 	for pg, g := range d.c.View().Placement().Groups {
 		switch {
@@ -134,18 +136,18 @@ func TestPlacementFreezesWithTheFirstUpload(t *testing.T) {
 	if changed != vstack.PlacementGroups {
 		t.Errorf("%d groups moved to epoch 2, %d did not", changed, kept)
 	}
-	d.must(OpenUpload, opening(1))
-	d.must(RegisterStores, registration(4))
-	if r := d.do(AssignPlacement, AssignPlacementPayload{Base: d.c.View().PlacementVersion(), Groups: plan(5)}, ""); !errors.Is(r.Err(), vstack.ErrAlreadyExists) {
+	d.must(command.OpenUpload, opening(1))
+	d.must(command.RegisterStores, registration(4))
+	if r := d.do(command.AssignPlacement, command.AssignPlacementPayload{Base: d.c.View().PlacementVersion(), Groups: plan(5)}, ""); !errors.Is(r.Err(), vstack.ErrAlreadyExists) {
 		t.Fatalf("after an upload was opened: %v", r.Err())
 	}
 }
 
 func TestEchoesOnlyRise(t *testing.T) {
 	d := placed(t)
-	d.must(SetLiveness, SetLivenessPayload{Echoes: []StoreEcho{{store(1), 70}}})
+	d.must(command.SetLiveness, command.SetLivenessPayload{Echoes: []command.StoreEcho{{ID: store(1), LSN: 70}}})
 	feed := d.c.View().FeedIndex()
-	d.must(SetLiveness, SetLivenessPayload{Echoes: []StoreEcho{{store(1), 60}, {store(99), 5}}})
+	d.must(command.SetLiveness, command.SetLivenessPayload{Echoes: []command.StoreEcho{{ID: store(1), LSN: 60}, {ID: store(99), LSN: 5}}})
 	if s, _ := d.c.View().Store(store(1)); s.Echo != 70 {
 		t.Errorf("echo fell to %d", s.Echo)
 	}
@@ -158,8 +160,8 @@ func TestViewsCountWithoutWakingTheFeed(t *testing.T) {
 	d := placed(t)
 	d.publish(1, 1)
 	feed := d.c.View().FeedIndex()
-	d.must(AddViews, AddViewsPayload{Views: []VideoViews{{video(1), 3}, {video(7), 1}, {video(1), -5}}})
-	d.must(AddViews, AddViewsPayload{Views: []VideoViews{{video(1), 4}}})
+	d.must(command.AddViews, command.AddViewsPayload{Views: []command.VideoViews{{Video: video(1), Count: 3}, {Video: video(7), Count: 1}, {Video: video(1), Count: -5}}})
+	d.must(command.AddViews, command.AddViewsPayload{Views: []command.VideoViews{{Video: video(1), Count: 4}}})
 	v, _ := d.c.View().Video(video(1))
 	if v.Views != 7 {
 		t.Errorf("%d views, want 7", v.Views)
@@ -176,7 +178,7 @@ func TestListingsPageNewestFirst(t *testing.T) {
 	d := placed(t)
 	const n = 25
 	for i := range n {
-		d.must(OpenUpload, opening(i))
+		d.must(command.OpenUpload, opening(i))
 	}
 	var got []vstack.VideoID
 	for before, pages := uint64(0), 0; ; pages++ {
@@ -231,10 +233,10 @@ func TestFeedPagesCarryEveryChangeOnce(t *testing.T) {
 		d.publish(i, 60) // more than feedChunks in all
 	}
 	for i := range n { // changes at neighbouring indexes, so that no page may skip one
-		d.must(SetPolicy, SetPolicyPayload{Video: video(i), Policy: vstack.PolicyHot})
+		d.must(command.SetPolicy, command.SetPolicyPayload{Video: video(i), Policy: vstack.PolicyHot})
 	}
-	d.must(DeleteVideo, DeleteVideoPayload{Video: video(5)})
-	d.must(SetLiveness, SetLivenessPayload{States: []StoreLiveness{{store(0), vstack.StoreDown}}})
+	d.must(command.DeleteVideo, command.DeleteVideoPayload{Video: video(5)})
+	d.must(command.SetLiveness, command.SetLivenessPayload{States: []command.StoreLiveness{{ID: store(0), State: vstack.StoreDown}}})
 	pages := follow(t, d.c.View(), 0)
 	if len(pages) < 3 {
 		t.Fatalf("%d pages: paging is not tested", len(pages))
@@ -266,7 +268,7 @@ func TestFeedPagesCarryEveryChangeOnce(t *testing.T) {
 	if p := d.c.View().Feed(last); p.Index != last || p.More || len(p.Videos)+len(p.Uploads) != 0 {
 		t.Errorf("at the end: %+v", p)
 	}
-	d.must(DeleteVideo, DeleteVideoPayload{Video: video(6)})
+	d.must(command.DeleteVideo, command.DeleteVideoPayload{Video: video(6)})
 	if p := d.c.View().Feed(last); len(p.Videos) != 1 || p.Index != d.index || p.Placement != nil {
 		t.Errorf("after one change: %d videos to %d", len(p.Videos), p.Index)
 	}
@@ -277,7 +279,7 @@ func TestWaitersWakeWhenTheCatalogCatchesUp(t *testing.T) {
 	at := d.index
 	done := make(chan error, 1)
 	go func() { done <- d.c.WaitApplied(t.Context(), at+1) }()
-	d.must(RegisterStores, registration(3))
+	d.must(command.RegisterStores, registration(3))
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +293,7 @@ func TestWaitersWakeWhenTheCatalogCatchesUp(t *testing.T) {
 func TestSnapshotsRefuseDecay(t *testing.T) {
 	d := placed(t)
 	d.publish(1, 3)
-	d.do(DeleteVideo, DeleteVideoPayload{Video: video(8)}, "r")
+	d.do(command.DeleteVideo, command.DeleteVideoPayload{Video: video(8)}, "r")
 	good := snapshotOf(t, d.c)
 	c := newCatalog(t)
 	restore := func(b []byte) error { return c.Restore(io.NopCloser(bytes.NewReader(b))) }
@@ -331,12 +333,12 @@ func reframe(b []byte) []byte {
 	b = bytes.Clone(b)
 	for at := len(snapshotMagic); at < len(b); {
 		n := int(binary.LittleEndian.Uint32(b[at:]))
-		payload := b[at+frameHeader : at+frameHeader+n]
+		payload := b[at+frame.HeaderLen : at+frame.HeaderLen+n]
 		if i := bytes.Index(payload, []byte("video 1")); i >= 0 {
 			payload[i] = 'V'
-			binary.LittleEndian.PutUint32(b[at+4:], frameCRC(frameKind(b[at+8]), payload))
+			binary.LittleEndian.PutUint32(b[at+4:], frame.CRC(frame.Kind(b[at+8]), payload))
 		}
-		at += frameHeader + n
+		at += frame.HeaderLen + n
 	}
 	return b
 }

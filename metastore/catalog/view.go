@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-memdb"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/sums"
 )
 
 // View is a consistent read of the catalog at one applied index. What it returns is
@@ -25,17 +26,30 @@ func (v *View) FeedIndex() uint64 { return v.meta.Feed }
 // Cluster is the catalog's identity; zero before the first placement.
 func (v *View) Cluster() vstack.ClusterID { return v.meta.Cluster }
 
+// Level is the cluster's feature level.
+func (v *View) Level() vstack.Level { return v.meta.Level.OrFirst() }
+
+// ClassFloor is the least that counts as a video's ClassIndex; 0 below the feature level
+// that keeps it.
+func (v *View) ClassFloor() uint64 { return v.meta.ClassFloor }
+
+// Balance says whether roles are being shared out anew.
+func (v *View) Balance() vstack.Balance { return v.meta.Balance }
+
+// Tickets are to upload with, oldest first; some may have expired.
+func (v *View) Tickets() []vstack.Ticket { return v.meta.Tickets }
+
 // Frozen reports whether an upload was ever opened or an epoch change prepared:
 // placement then changes by epoch only.
 func (v *View) Frozen() bool { return v.meta.frozen() }
 
 // Checksum covers everything at Applied; members at one index have one checksum.
 func (v *View) Checksum() (string, error) {
-	s, err := sumOf(tableMeta, v.meta, nil)
+	s, err := sums.Of(tableMeta, v.meta, nil)
 	if err != nil {
 		return "", err
 	}
-	return s.plus(v.meta.Sum).String(), nil
+	return s.Plus(v.meta.Sum).String(), nil
 }
 
 // Video looks one video up, tombstones included.
@@ -44,7 +58,7 @@ func (v *View) Video(id vstack.VideoID) (vstack.Video, error) {
 	if r == nil {
 		return vstack.Video{}, fmt.Errorf("video %s: %w", id, vstack.ErrNotFound)
 	}
-	return withViews(v.txn, r), nil
+	return withViews(v.txn, v.meta, r), nil
 }
 
 // Manifest returns a published video's manifest and its digest, which serves as ETag.
@@ -67,7 +81,7 @@ func (v *View) Videos(state vstack.VideoState, before uint64, limit int) (page [
 		if len(page) == limit {
 			return false
 		}
-		page, next = append(page, withViews(v.txn, r)), r.Created
+		page, next = append(page, withViews(v.txn, v.meta, r)), r.Created
 		return true
 	}, &next)
 	return page, next
@@ -168,11 +182,13 @@ func (v *View) Store(id vstack.StoreID) (Store, bool) {
 func (v *View) PlacementVersion() uint64 { return v.meta.Placement }
 
 // Placement assembles the placement map.
-func (v *View) Placement() *vstack.PlacementMap {
-	m := &vstack.PlacementMap{Version: v.meta.Placement, Groups: []vstack.PGTargets{}, Stores: []vstack.Store{}}
-	if g := get[*groupsRow](v.txn, tableGroups, []byte{1}); g != nil {
+func (v *View) Placement() *vstack.PlacementMap { return placementOf(v.txn, v.meta.Placement) }
+
+func placementOf(txn *memdb.Txn, version uint64) *vstack.PlacementMap {
+	m := &vstack.PlacementMap{Version: version, Groups: []vstack.PGTargets{}, Stores: []vstack.Store{}}
+	if g := get[*groupsRow](txn, tableGroups, []byte{1}); g != nil {
 		m.Groups = g.Groups
 	}
-	each(v.txn, tableStores, byID, func(r *storeRow) { m.Stores = append(m.Stores, r.Store) })
+	each(txn, tableStores, byID, func(r *storeRow) { m.Stores = append(m.Stores, r.Store) })
 	return m
 }

@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -30,6 +30,8 @@ type Config struct {
 	ID string
 	// Identity proves this member to the others.
 	Identity *identity.Identity
+	// Network opens the connections. Default: the operating system.
+	Network network.Network
 	// Leader is the id of the member that this one follows, empty when there is none.
 	Leader func() string
 	// API is where a member serves.
@@ -44,9 +46,8 @@ type Forwarder struct {
 
 // New makes a forwarder; it connects when first used.
 func New(cfg Config) *Forwarder {
-	d := &net.Dialer{Timeout: time.Second}
 	return &Forwarder{cfg, &http.Client{Transport: &http.Transport{
-		DialContext: d.DialContext, TLSClientConfig: cfg.Identity.ClientTLS(), TLSHandshakeTimeout: 2 * time.Second,
+		DialContext: network.DialWithin(network.Or(cfg.Network, network.OS{}), time.Second), TLSClientConfig: cfg.Identity.ClientTLS(), TLSHandshakeTimeout: 2 * time.Second,
 		ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second,
 		HTTP2: &http.HTTP2Config{SendPingTimeout: time.Second, PingTimeout: time.Second},
 	}}}
@@ -66,12 +67,25 @@ func (f *Forwarder) LeaderAPI() (string, error) {
 	return api, nil
 }
 
-// Caller is the form of a certificate's owner in wire.HeaderCaller.
-func Caller(p identity.Peer) string { return string(p.Role) + " " + p.ID }
+// Led reports whether this member knows of another that leads.
+func (f *Forwarder) Led() bool {
+	_, err := f.LeaderAPI()
+	return err == nil
+}
 
-// Forward passes the request to the leader, once, and its answer back. An error that
-// comes once the answer has begun cuts it short.
-func (f *Forwarder) Forward(w http.ResponseWriter, req *http.Request) error {
+// ForwardJSON is Forward of a request whose body was read; v takes its place.
+func (f *Forwarder) ForwardJSON(w http.ResponseWriter, req *http.Request, by Caller, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode body of %s %s: %w", req.Method, req.URL.Path, err)
+	}
+	req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return f.Forward(w, req, by)
+}
+
+// Forward passes the caller's request to the leader, once, and its answer back. An error
+// that comes once the answer has begun cuts it short.
+func (f *Forwarder) Forward(w http.ResponseWriter, req *http.Request, by Caller) error {
 	if by := req.Header.Get(wire.HeaderForwarded); by != "" {
 		return fmt.Errorf("forwarded by %.63q to %s, which does not lead: %w", by, f.cfg.ID, vstack.ErrNoLeader)
 	}
@@ -90,15 +104,13 @@ func (f *Forwarder) Forward(w http.ResponseWriter, req *http.Request) error {
 	if out.ContentLength = req.ContentLength; out.ContentLength == 0 {
 		out.Body = http.NoBody
 	}
-	for _, h := range []string{"Content-Type", "If-None-Match", wire.HeaderRequestID} {
+	for _, h := range []string{"Content-Type", "If-None-Match", wire.HeaderRequestID, wire.HeaderLevel} {
 		if v := req.Header.Get(h); v != "" {
 			out.Header.Set(h, v)
 		}
 	}
 	out.Header.Set(wire.HeaderForwarded, f.cfg.ID)
-	if p, ok := identity.PeerOf(req.TLS); ok {
-		out.Header.Set(wire.HeaderCaller, Caller(p))
-	}
+	by.say(out.Header)
 	resp, err := f.doWhileLed(out, cancel)
 	if err != nil {
 		var large *http.MaxBytesError
@@ -112,6 +124,9 @@ func (f *Forwarder) Forward(w http.ResponseWriter, req *http.Request) error {
 		return fmt.Errorf("forward to leader at %s: %w: %v", api, vstack.ErrOutcomeUnknown, err)
 	}
 	defer resp.Body.Close()
+	if disbelieved(resp) { // nothing happened; another member may do it
+		return fmt.Errorf("forward to leader at %s: %w: it takes %s for no member", api, vstack.ErrNoLeader, f.cfg.ID)
+	}
 	return relay(w, resp)
 }
 
@@ -146,7 +161,7 @@ func (f *Forwarder) doWhileLed(out *http.Request, cancel context.CancelFunc) (*h
 // relay copies the leader's answer.
 func relay(w http.ResponseWriter, resp *http.Response) error {
 	h := w.Header()
-	for _, name := range []string{"Content-Type", "ETag", "Cache-Control", "Retry-After", wire.HeaderNode, wire.HeaderTerm, wire.HeaderIndex, wire.HeaderMembers} {
+	for _, name := range []string{"Content-Type", "ETag", "Cache-Control", "Retry-After", wire.HeaderNode, wire.HeaderTerm, wire.HeaderIndex, wire.HeaderMembers, wire.HeaderLevel} {
 		if v := resp.Header.Get(name); v != "" {
 			h.Set(name, v)
 		}

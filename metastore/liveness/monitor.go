@@ -9,6 +9,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/reconfigure"
 )
 
@@ -41,14 +42,18 @@ type Monitor struct {
 
 // sighting is the last report of a store.
 type sighting struct {
-	at     time.Time
-	report wire.StoreReport
-	lsn    vstack.LSN // highest of this term
+	at      time.Time
+	report  wire.StoreReport
+	level   vstack.Level
+	lsn     vstack.LSN // highest of this term
+	process process
+	claims  reconfigure.Claims // of the report
 }
 
 type hostSighting struct {
 	at      time.Time
 	version string
+	level   vstack.Level
 }
 
 // New makes a monitor without a memory.
@@ -78,19 +83,22 @@ func (m *Monitor) Record(term uint64, hb wire.Heartbeat, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lead(term, now)
-	m.hosts[hb.Host] = hostSighting{now, hb.Version}
+	m.hosts[hb.Host] = hostSighting{now, hb.Version, hb.Level}
 	for _, r := range hb.Stores {
 		s := m.stores[r.ID]
 		if s == nil {
 			s = &sighting{}
 			m.stores[r.ID] = s
 		}
-		s.at, s.report, s.lsn = now, r, max(s.lsn, r.LSN)
+		s.at, s.report, s.level, s.lsn = now, r, hb.Level.OrFirst(), max(s.lsn, r.LSN)
+		if s.process.newer(r.Started, hb.Seq) {
+			s.claims = claimsOf(r)
+		}
 	}
 }
 
 // Judge compares what was heard with what is committed.
-func (m *Monitor) Judge(term uint64, stores []catalog.Store, now time.Time) (p catalog.SetLivenessPayload) {
+func (m *Monitor) Judge(term uint64, stores []catalog.Store, now time.Time) (p command.SetLivenessPayload) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lead(term, now)
@@ -106,10 +114,10 @@ func (m *Monitor) Judge(term uint64, stores []catalog.Store, now time.Time) (p c
 	for _, st := range stores {
 		seen := m.stores[st.ID]
 		if state := m.stateOf(st.State, seen, now); state != st.State {
-			p.States = append(p.States, catalog.StoreLiveness{ID: st.ID, State: state})
+			p.States = append(p.States, command.StoreLiveness{ID: st.ID, State: state})
 		}
 		if seen != nil && seen.lsn > st.Echo {
-			p.Echoes = append(p.Echoes, catalog.StoreEcho{ID: st.ID, LSN: seen.lsn})
+			p.Echoes = append(p.Echoes, command.StoreEcho{ID: st.ID, LSN: seen.lsn})
 		}
 	}
 	if len(p.States) == 0 && !echo {
@@ -166,15 +174,15 @@ func (m *Monitor) Amnesia() map[vstack.StoreID]reconfigure.Report {
 	return out
 }
 
-// Surveys collects what stores last said that they lack.
-func (m *Monitor) Surveys() map[vstack.StoreID]reconfigure.Survey {
+// Level is the newest feature level that a store's program knows; false for one that this
+// leader has not heard.
+func (m *Monitor) Level(id vstack.StoreID) (vstack.Level, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	out := make(map[vstack.StoreID]reconfigure.Survey, len(m.stores))
-	for id, s := range m.stores {
-		out[id] = reconfigure.Survey{Index: s.report.Surveyed, Lacking: s.report.Lacking}
+	if s := m.stores[id]; s != nil {
+		return s.level, true
 	}
-	return out
+	return vstack.LevelFirst, false
 }
 
 // Echo is the highest LSN of a store that this leader knows of.
@@ -196,7 +204,7 @@ func (m *Monitor) Nodes(stores []catalog.Store) []wire.Node {
 		n := byHost[st.Host]
 		if n == nil {
 			seen := m.hosts[st.Host]
-			n = &wire.Node{Host: st.Host, State: vstack.StoreUp, LastSeen: seen.at.UTC(), Version: seen.version}
+			n = &wire.Node{Host: st.Host, State: vstack.StoreUp, LastSeen: seen.at.UTC(), Version: seen.version, Level: seen.level}
 			byHost[st.Host] = n
 		}
 		ns := wire.NodeStore{Store: st.Store}

@@ -8,6 +8,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
 func storeID(host, n int) vstack.StoreID { return vstack.StoreID{0xaa, byte(host), byte(n)} }
@@ -25,7 +26,7 @@ func TestMonitorRules(t *testing.T) {
 	term := uint64(4)
 	now := time.Unix(1000, 0)
 	stores := []catalog.Store{{Store: vstack.Store{ID: storeID(0, 0), State: vstack.StoreUp}}, {Store: vstack.Store{ID: storeID(0, 1), State: vstack.StoreUp}}, {Store: vstack.Store{ID: storeID(1, 0), State: vstack.StoreUp}}}
-	apply := func(p catalog.SetLivenessPayload) catalog.SetLivenessPayload {
+	apply := func(p command.SetLivenessPayload) command.SetLivenessPayload {
 		for _, s := range p.States {
 			for i := range stores {
 				if stores[i].ID == s.ID {
@@ -35,7 +36,7 @@ func TestMonitorRules(t *testing.T) {
 		}
 		return p
 	}
-	run := func(d time.Duration) (all []catalog.StoreLiveness, echoes int) {
+	run := func(d time.Duration) (all []command.StoreLiveness, echoes int) {
 		for end := now.Add(d); now.Before(end); {
 			now = now.Add(250 * time.Millisecond)
 			p := apply(m.Judge(term, stores, now))

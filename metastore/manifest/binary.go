@@ -14,32 +14,41 @@ import (
 const refSize = 4 + 32 + 4 + 8 + 8 + 1
 
 // Bare is a copy of a manifest whose tracks have no chunks: what of it goes as JSON
-// beside binary references.
+// beside binary references. In version 2 its init chunks are among those.
 func Bare(m *vstack.Manifest) *vstack.Manifest {
 	bare := *m
 	bare.Tracks = make([]vstack.Track, len(m.Tracks))
 	for i, t := range m.Tracks {
 		t.Chunks = nil
+		if m.Version == vstack.ManifestTable {
+			t.Init = vstack.ChunkRef{}
+		}
 		bare.Tracks[i] = t
 	}
 	return &bare
 }
 
-// AppendChunks appends the references of all tracks, each track's behind their number,
-// a u32.
-func AppendChunks(b []byte, m *vstack.Manifest) []byte {
+// AppendChunks appends the references of all tracks: in version 1 each track's behind
+// their number, a u32; in version 2 as vstack.AppendTable has them.
+func AppendChunks(b []byte, m *vstack.Manifest) ([]byte, error) {
+	if m.Version == vstack.ManifestTable {
+		return vstack.AppendTable(b, m)
+	}
 	for _, t := range m.Tracks {
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(t.Chunks)))
 		for _, c := range t.Chunks {
 			b = appendRef(b, c)
 		}
 	}
-	return b
+	return b, nil
 }
 
 // ReadChunks gives the tracks of a bare manifest what AppendChunks wrote, and wants
 // nothing behind it.
 func ReadChunks(b []byte, m *vstack.Manifest) error {
+	if m.Version == vstack.ManifestTable {
+		return vstack.ReadTable(b, m)
+	}
 	if len(m.Tracks) > vstack.MaxTracks {
 		return fmt.Errorf("chunks of video %s: %w: %d tracks", m.Video, vstack.ErrCorrupt, len(m.Tracks))
 	}
@@ -105,6 +114,14 @@ func Digest(m *vstack.Manifest) (d [sha256.Size]byte, err error) {
 	}
 	h.Write(b)
 	var buf []byte
+	if m.Version == vstack.ManifestTable {
+		if buf, err = vstack.AppendTable(nil, m); err != nil {
+			return d, fmt.Errorf("digest a manifest: %w", err)
+		}
+		h.Write(buf)
+		h.Sum(d[:0])
+		return d, nil
+	}
 	for _, t := range m.Tracks {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(t.Chunks))))
 		for _, c := range t.Chunks {

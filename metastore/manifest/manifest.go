@@ -30,8 +30,8 @@ type Stats struct {
 func Check(m *vstack.Manifest, video vstack.VideoID) (Stats, error) {
 	var s Stats
 	switch {
-	case m.Version != 1:
-		return s, invalid("version %d, want 1", m.Version)
+	case m.Version != vstack.ManifestFirst && m.Version != vstack.ManifestTable:
+		return s, invalid("version %d, want %d or %d", m.Version, vstack.ManifestFirst, vstack.ManifestTable)
 	case m.Video != video:
 		return s, invalid("it is of video %s, the upload is of %s", m.Video, video)
 	case len(m.Tracks) == 0 || len(m.Tracks) > vstack.MaxTracks:
@@ -48,10 +48,13 @@ func Check(m *vstack.Manifest, video vstack.VideoID) (Stats, error) {
 			return s, invalid("track number %d is used twice", t.Number)
 		}
 		numbers[t.Number] = true
-		playable = playable || t.Kind != vstack.TrackOriginal
-		if err := checkTrack(t); err != nil {
+		playable = playable || t.Kind == vstack.TrackVideo || t.Kind == vstack.TrackAudio
+		if err := checkTrack(t, m.Version); err != nil {
 			return s, err
 		}
+	}
+	if size, _ := vstack.TableSize(m); m.Version == vstack.ManifestTable && size > vstack.MaxManifest {
+		return s, invalid("a table of %d bytes, at most %d", size, vstack.MaxManifest)
 	}
 	if !playable {
 		return s, invalid("no video or audio track")
@@ -69,9 +72,9 @@ func Check(m *vstack.Manifest, video vstack.VideoID) (Stats, error) {
 	return s, nil
 }
 
-func checkTrack(t *vstack.Track) error {
+func checkTrack(t *vstack.Track, version int) error {
 	switch {
-	case t.Kind != vstack.TrackVideo && t.Kind != vstack.TrackAudio && t.Kind != vstack.TrackOriginal:
+	case !known(t.Kind, version):
 		return invalid("track %d: kind %.40q", t.Number, t.Kind)
 	case len(t.Codec) > maxTrackText || len(t.Name) > maxTrackText || len(t.Language) > maxTrackText:
 		return invalid("track %d: codec, name or language over %d bytes", t.Number, maxTrackText)
@@ -82,31 +85,64 @@ func checkTrack(t *vstack.Track) error {
 	case t.Bitrate < 0 || t.SampleRate < 0 || t.Channels < 0 || !(t.FrameRate >= 0) || math.IsInf(t.FrameRate, 0):
 		return invalid("track %d: negative rate", t.Number)
 	}
-	if t.Kind == vstack.TrackOriginal {
-		if t.Init != (vstack.ChunkRef{}) {
-			return invalid("track %d: an original has no init chunk", t.Number)
-		}
-	} else {
-		if t.Timescale == 0 || t.Timescale > maxTimescale {
-			return invalid("track %d: timescale %d, want 1 to %d", t.Number, t.Timescale, maxTimescale)
-		}
-		if t.Init.Seq != 0 {
-			return invalid("track %d: init chunk has sequence %d, want 0", t.Number, t.Init.Seq)
-		}
-		if err := checkRef(t, t.Init); err != nil {
-			return err
-		}
+	if err := checkDetails(t, version); err != nil {
+		return err
 	}
-	return checkRefs(t)
+	if err := checkInit(t); err != nil {
+		return err
+	}
+	return checkRefs(t, version)
 }
 
-func checkRefs(t *vstack.Track) error {
+// known reports whether a version has the kind of track.
+func known(k vstack.TrackKind, version int) bool {
+	switch k {
+	case vstack.TrackVideo, vstack.TrackAudio, vstack.TrackOriginal:
+		return true
+	case vstack.TrackText, vstack.TrackImage:
+		return version == vstack.ManifestTable
+	}
+	return false
+}
+
+// checkInit wants an init chunk where there are frames: not of an original, and of text
+// and images only if they are in fragments.
+func checkInit(t *vstack.Track) error {
+	if t.Kind == vstack.TrackOriginal {
+		if !isZero(t.Init) {
+			return invalid("track %d: an original has no init chunk", t.Number)
+		}
+		return nil
+	}
+	if t.Timescale == 0 || t.Timescale > maxTimescale {
+		return invalid("track %d: timescale %d, want 1 to %d", t.Number, t.Timescale, maxTimescale)
+	}
+	if isZero(t.Init) && (t.Kind == vstack.TrackText || t.Kind == vstack.TrackImage) {
+		return nil
+	}
+	if t.Init.Seq != 0 {
+		return invalid("track %d: init chunk has sequence %d, want 0", t.Number, t.Init.Seq)
+	}
+	if t.Init.Fragments != nil {
+		return invalid("track %d: init chunk has fragments", t.Number)
+	}
+	return checkRef(t, t.Init)
+}
+
+func isZero(c vstack.ChunkRef) bool {
+	return c.Seq == 0 && c.ID.IsZero() && c.Size == 0 && c.Start == 0 && c.Duration == 0 && !c.Keyframe && c.Leaves.IsZero() && c.Fragments == nil
+}
+
+func checkRefs(t *vstack.Track, version int) error {
 	var end int64 = math.MinInt64
 	for i, c := range t.Chunks {
 		if uint64(c.Seq) != uint64(i)+1 {
 			return invalid("track %d: chunk %d of the list has sequence %d, want %d", t.Number, i, c.Seq, i+1)
 		}
 		if err := checkRef(t, c); err != nil {
+			return err
+		}
+		if err := checkFragments(t, c, version); err != nil {
 			return err
 		}
 		if t.Kind == vstack.TrackOriginal {

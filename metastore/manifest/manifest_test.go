@@ -34,7 +34,17 @@ func TestCheckManifestAcceptsWhatUploadsMake(t *testing.T) {
 
 func TestCheckManifestRefuses(t *testing.T) {
 	for name, spoil := range map[string]func(*vstack.Manifest){
-		"another version":   func(m *vstack.Manifest) { m.Version = 2 },
+		"another version":   func(m *vstack.Manifest) { m.Version = 3 },
+		"no version":        func(m *vstack.Manifest) { m.Version = 0 },
+		"text in version 1": func(m *vstack.Manifest) { m.Tracks[0].Kind = vstack.TrackText },
+		"a display size in version 1": func(m *vstack.Manifest) {
+			m.Tracks[0].DisplayWidth, m.Tracks[0].DisplayHeight = 640, 360
+		},
+		"leaves in version 1":      func(m *vstack.Manifest) { m.Tracks[0].Chunks[1].Leaves[0] = 1 },
+		"init leaves in version 1": func(m *vstack.Manifest) { m.Tracks[0].Init.Leaves[0] = 1 },
+		"fragments in version 1": func(m *vstack.Manifest) {
+			m.Tracks[0].Chunks[1].Fragments = []vstack.Fragment{{Size: 1000, Duration: 9000}}
+		},
 		"another video":     func(m *vstack.Manifest) { m.Video = video(2) },
 		"no tracks":         func(m *vstack.Manifest) { m.Tracks = nil },
 		"too many tracks":   func(m *vstack.Manifest) { m.Tracks = make([]vstack.Track, vstack.MaxTracks+1) },

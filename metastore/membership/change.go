@@ -27,6 +27,9 @@ func (m *Manager) Add(ctx context.Context, id vstack.HostID, req wire.AddPeerReq
 		// Not UNAVAILABLE: asking again, elsewhere, gives the same answer.
 		return p, fmt.Errorf("add member %s: %w: start its process first, with meta.join: %v", id, vstack.ErrInvalid, err)
 	}
+	if level := m.cfg.Level(); p.Level.OrFirst() < level {
+		return p, fmt.Errorf("add member %s: %w: its program knows level %d, the cluster is at %d", id, vstack.ErrLevelTooOld, p.Level.OrFirst(), level)
+	}
 	if err := m.mayJoin(string(id), req, p); err != nil {
 		return p, fmt.Errorf("add member %s: %w", id, err)
 	}

@@ -39,7 +39,9 @@ type Config struct {
 	Ask  func(ctx context.Context, addr, path string, v any) error
 	// Applied is the last index in this member's catalog.
 	Applied func() uint64
-	Logger  *slog.Logger
+	// Level is the feature level of this member's catalog.
+	Level  func() vstack.Level
+	Logger *slog.Logger
 	// Registry takes the metrics; nil for none.
 	Registry prometheus.Registerer
 	// Tick is how often the leader looks at members that join, and at its disk. Default
@@ -65,8 +67,8 @@ type version struct {
 
 // New makes a manager.
 func New(cfg Config) (*Manager, error) {
-	if cfg.ID == "" || cfg.Node == nil || cfg.Self == nil || cfg.Ask == nil || cfg.Applied == nil || cfg.Logger == nil {
-		return nil, fmt.Errorf("membership: %w: ID, Node, Self, Ask, Applied and Logger are required", vstack.ErrInvalid)
+	if cfg.ID == "" || cfg.Node == nil || cfg.Self == nil || cfg.Ask == nil || cfg.Applied == nil || cfg.Level == nil || cfg.Logger == nil {
+		return nil, fmt.Errorf("membership: %w: ID, Node, Self, Ask, Applied, Level and Logger are required", vstack.ErrInvalid)
 	}
 	if cfg.Tick <= 0 {
 		cfg.Tick = 250 * time.Millisecond
@@ -122,7 +124,7 @@ func (m *Manager) Status(ctx context.Context) (wire.RaftStatus, error) {
 	if err != nil {
 		return wire.RaftStatus{}, err
 	}
-	out := wire.RaftStatus{Node: m.cfg.ID, Cluster: me.Cluster, Leader: m.cfg.Node.Leader(), Term: me.Term, Applied: me.Applied, Checksum: me.Checksum}
+	out := wire.RaftStatus{Node: m.cfg.ID, Cluster: me.Cluster, Leader: m.cfg.Node.Leader(), Term: me.Term, Applied: me.Applied, Checksum: me.Checksum, Level: m.cfg.Level()}
 	out.Peers = m.askAll(ctx)
 	var commit uint64 // the furthest that anybody knows, which is the leader's
 	sums := map[uint64]string{}
@@ -157,6 +159,10 @@ func healthy(p wire.RaftPeer) bool { return p.Reached && (p.Leader || follows(p)
 func follows(p wire.RaftPeer) bool {
 	return p.LastContact > 0 && p.LastContact < contactFresh.Seconds()
 }
+
+// Peers asks every member for its own state; those that do not answer in time are not
+// Reached.
+func (m *Manager) Peers(ctx context.Context) []wire.RaftPeer { return m.askAll(ctx) }
 
 // askAll asks every member; those that do not answer in time are not Reached.
 func (m *Manager) askAll(ctx context.Context) []wire.RaftPeer {

@@ -11,8 +11,8 @@
 //   - acceptors of a group are on three hosts where there are three, else as spread
 //     as the hosts allow; all targets together too: no host holds two more targets
 //     of a group than a host that has an unused store;
-//   - acceptor roles are shared equally: ±1 between stores wherever hosts have equally
-//     many stores, and as equal as the spread allows otherwise;
+//   - targets and acceptor roles are shared equally: ±1 between stores wherever hosts have
+//     equally many stores, and as equal as the spread allows otherwise;
 //   - leads are as equal as the acceptor roles allow: no chain of swaps inside groups
 //     makes them more equal.
 //
@@ -20,6 +20,9 @@
 // costs no group a host among its acceptors: a role that only a worse spread could fill
 // stays where it is, so that a lost host which returns finds its roles, and a plan made
 // again from the result changes nothing.
+//
+// Balance gives every store its share of the roles, by weight, and moves hardly more than
+// what the new stores get; Step cuts the way of a group there into changes of one store.
 //
 // Ties are broken by a hash of (group, store), which scatters the combinations of
 // stores over the groups: the load and the repair of a lost store fall on many.

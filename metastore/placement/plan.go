@@ -18,6 +18,8 @@ const MaxStores = 1024
 type Store struct {
 	ID   vstack.StoreID
 	Host vstack.HostID
+	// Weight is its share of roles beside others' when roles are balanced; 0 counts as 1.
+	Weight int64
 }
 
 // Ready reports whether stores suffice for a first plan: vstack.Acceptors stores, on
@@ -45,6 +47,11 @@ func Plan(stores []Store) ([vstack.PlacementGroups][]vstack.StoreID, error) {
 	p.assignAcceptors()
 	p.balanceLeads()
 	p.assignTails()
+	b := &balancer{planner: p, open: slices.Repeat([]bool{true}, len(p.stores)), lead: make([]int, len(p.stores)), n: len(p.groups)}
+	for _, g := range p.groups {
+		b.lead[g[0]]++
+	}
+	b.even()
 	for pg, members := range p.groups {
 		for _, s := range members {
 			out[pg] = append(out[pg], p.stores[s].ID)

@@ -19,6 +19,9 @@ type Change struct {
 	Leaving map[vstack.StoreID]vstack.StoreID
 	// Open are the stores that may take a role; none of Leaving.
 	Open map[vstack.StoreID]bool
+	// Narrow are the groups that may do with fewer targets, down to the acceptors, where
+	// nobody can take the place of a tail that leaves; nil for none.
+	Narrow []bool
 }
 
 // Replace returns new targets of the groups that change, nil for the others. A store
@@ -50,6 +53,9 @@ func Replace(c Change) ([][]vstack.StoreID, error) {
 			} else {
 				r.replaceTail(pg, i)
 			}
+		}
+		if c.Narrow != nil && c.Narrow[pg] {
+			r.narrow(pg)
 		}
 		if slices.Equal(before, r.groups[pg]) {
 			continue
@@ -146,6 +152,13 @@ func (r *replacer) replaceTail(pg, i int) {
 		r.groups[pg][i] = s
 		r.count(s, i)
 	}
+}
+
+// narrow takes the tails out of a group that leave and have no successor.
+func (r *replacer) narrow(pg int) {
+	g := r.groups[pg]
+	n := min(vstack.Acceptors, len(g))
+	r.groups[pg] = append(g[:n:n], slices.DeleteFunc(slices.Clone(g[n:]), func(s int) bool { return r.leaving[s] })...)
 }
 
 // spares are the stores that may join a group, tails those of its own that may vote.

@@ -255,8 +255,8 @@ func TestALostHostOfThreeKeepsItsVotes(t *testing.T) {
 
 // TestASpreadThatOneMoveImprovedDoesNotHoldTheNext is a case that random changes found.
 func TestASpreadThatOneMoveImprovedDoesNotHoldTheNext(t *testing.T) {
-	a, b, c := Store{vstack.StoreID{1}, "h0"}, Store{vstack.StoreID{2}, "h0"}, Store{vstack.StoreID{3}, "h1"}
-	far, near := Store{vstack.StoreID{4}, "h2"}, Store{vstack.StoreID{5}, "h1"}
+	a, b, c := Store{ID: vstack.StoreID{1}, Host: "h0"}, Store{ID: vstack.StoreID{2}, Host: "h0"}, Store{ID: vstack.StoreID{3}, Host: "h1"}
+	far, near := Store{ID: vstack.StoreID{4}, Host: "h2"}, Store{ID: vstack.StoreID{5}, Host: "h1"}
 	change := planned(t, []Store{a, b, c}, []Store{far, near})
 	change.leave(a, vstack.StoreID{})
 	change.leave(b, vstack.StoreID{})

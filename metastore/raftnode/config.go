@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
@@ -38,13 +39,15 @@ type Config struct {
 	Join bool
 	// Listen is where Raft listens. Default: the address of this member in Peers.
 	Listen string
+	// Network opens the sockets. Default: the operating system.
+	Network network.Network
 	// ServerTLS makes the listener's configuration for ALPN protocols, and requires
 	// client certificates. Required.
 	ServerTLS func(protos ...string) *tls.Config
 	// ClientTLS dials other members. Required.
 	ClientTLS *tls.Config
-	// Admit judges the verified other end of a connection. Required.
-	Admit func(*tls.ConnectionState) error
+	// Peer names the verified other end of a connection, or refuses it. Required.
+	Peer func(*tls.ConnectionState) (id string, err error)
 	// FSM is the catalog. Required.
 	FSM raft.FSM
 	// Fatal is told once of what the process must not survive; it must end the
@@ -92,6 +95,7 @@ func orDefault[T comparable](v *T, d T) {
 
 func (c *Config) withDefaults() {
 	orDefault(&c.Logger, slog.Default())
+	c.Network = network.Or(c.Network, network.OS{})
 	orDefault(&c.Heartbeat, 250*time.Millisecond)
 	orDefault(&c.Election, 250*time.Millisecond)
 	orDefault(&c.Lease, min(200*time.Millisecond, c.Heartbeat))
@@ -118,8 +122,8 @@ func (c *Config) self() Peer {
 
 // Validate reports the first field that cannot work.
 func (c *Config) Validate() error {
-	if c.Dir == "" || c.ServerTLS == nil || c.ClientTLS == nil || c.Admit == nil || c.FSM == nil || c.Fatal == nil {
-		return fmt.Errorf("raft: %w: Dir, ServerTLS, ClientTLS, Admit, FSM and Fatal are required", vstack.ErrInvalid)
+	if c.Dir == "" || c.ServerTLS == nil || c.ClientTLS == nil || c.Peer == nil || c.FSM == nil || c.Fatal == nil {
+		return fmt.Errorf("raft: %w: Dir, ServerTLS, ClientTLS, Peer, FSM and Fatal are required", vstack.ErrInvalid)
 	}
 	if len(c.Peers) == 0 || len(c.Peers) > MaxPeers {
 		return fmt.Errorf("raft: %d peers: %w: want 1 to %d, this member among them", len(c.Peers), vstack.ErrInvalid, MaxPeers)

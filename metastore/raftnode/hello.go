@@ -2,7 +2,6 @@ package raftnode
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -80,14 +79,17 @@ func (s *streams) askHello(ctx context.Context, id, addr string) (hello, error) 
 	defer cancel()
 	cfg := s.client.Clone()
 	cfg.NextProtos = []string{helloProto}
-	d := tls.Dialer{Config: cfg}
-	conn, err := d.DialContext(ctx, "tcp", addr)
+	conn, err := s.dialTLS(ctx, addr, cfg)
 	if err != nil {
 		return hello{}, fmt.Errorf("ask raft member %s at %s: %w", id, addr, err)
 	}
 	defer conn.Close()
-	state := conn.(*tls.Conn).ConnectionState()
-	if err := s.admit(&state); err != nil {
+	state := conn.ConnectionState()
+	name, err := s.peer(&state)
+	if err == nil && name != id {
+		err = fmt.Errorf("%w: the certificate is of %q", vstack.ErrForbidden, name)
+	}
+	if err != nil {
 		return hello{}, fmt.Errorf("ask raft member %s at %s: %w", id, addr, err)
 	}
 	if deadline, ok := ctx.Deadline(); ok {

@@ -32,12 +32,13 @@ type Node struct {
 	log       raft.LogStore
 	bolt      *raftboltdb.BoltStore
 	guard     *disk.Guard
-	transport transport
+	transport *transport
 	streams   *streams
 	origin    atomic.Pointer[origin] // of the directory; written by settle and the guard
 	standing  atomic.Pointer[standing]
 	ready     atomic.Bool // raft is set, for connections that come early
 	members   atomic.Pointer[memberList]
+	others    introductions
 
 	slots       chan struct{}
 	notify      chan bool
@@ -115,12 +116,10 @@ func (n *Node) open() error {
 	if !from.Started && len(from.Founders) > 0 {
 		genesis = "" // cut off while it founded: settle goes on
 	}
-	if n.streams, err = listen(n.cfg, genesis, n.hello); err != nil {
+	if n.streams, err = listen(n.cfg, genesis, n, n.hello); err != nil {
 		return err
 	}
-	n.transport = transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: n.streams, MaxPool: connectionPool, Timeout: n.cfg.RPCTimeout, Logger: hlog,
-	}), n.cfg.DiskTimeout}
+	n.transport = newTransport(n.cfg, n.streams, n)
 	conf := n.raftConfig()
 	conf.Logger, conf.LocalID = hlog, serverID(from.ID, from.Instance)
 	if n.raft, err = raft.NewRaft(conf, n.cfg.FSM, n.log, stable, snaps, n.transport); err != nil {
@@ -253,9 +252,8 @@ func (n *Node) release() {
 			n.cfg.Logger.Warn("stop raft", "err", err)
 		}
 	}
-	if n.transport.NetworkTransport != nil {
-		n.transport.CloseStreams()
-		_ = n.transport.Close() // closes the streams; their listener has nobody left
+	if n.transport != nil {
+		_ = n.transport.Close()
 	} else if n.streams != nil {
 		_ = n.streams.Close()
 	}

@@ -106,14 +106,30 @@ func memberConfig(name, dir string, peers []Peer, id *identity.Identity, fsm raf
 	return Config{
 		ID: name, Dir: dir, Peers: peers,
 		ServerTLS: id.MutualTLS, ClientTLS: id.ClientTLS(),
-		Admit: func(cs *tls.ConnectionState) error {
-			if p, ok := identity.PeerOf(cs); !ok || p.Role != identity.RoleHost {
-				return vstack.ErrForbidden
-			}
-			return nil
+		Peer: func(cs *tls.ConnectionState) (string, error) {
+			p, ok := identity.PeerOf(cs)
+			return p.ID, identity.Require(p, ok, vstack.RoleMeta)
 		},
 		FSM: fsm, Fatal: fatal, Logger: slog.New(slog.DiscardHandler),
 	}
+}
+
+// all is a roster of everybody.
+type all struct{}
+
+func (all) knows(string) bool                    { return true }
+func (all) member(string) bool                   { return true }
+func (all) knowsAs(raft.ServerID) bool           { return true }
+func (all) at(raft.ServerAddress) (string, bool) { return "", false }
+
+// transport is one that takes messages from everybody in the cluster "test".
+func (g *group) transport(cfg Config) *transport {
+	g.t.Helper()
+	s, err := listen(cfg, "test", all{}, func(string) hello { return hello{} })
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return newTransport(cfg, s, all{})
 }
 
 func (g *group) start(i int, adjust ...func(*Config)) {
@@ -261,12 +277,8 @@ func TestHeartbeatsTakeTheMainLoop(t *testing.T) {
 	g := newGroup(t, 1)
 	cfg := g.config(0)
 	cfg.withDefaults()
-	s, err := listen(cfg, "test", func(string) hello { return hello{} })
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr := transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: s, MaxPool: 1, Timeout: time.Second, Logger: newLogger(cfg.Logger)}), time.Second}
-	defer func() { tr.CloseStreams(); _ = tr.Close() }()
+	tr := g.transport(cfg)
+	defer func() { _ = tr.Close() }()
 	tr.SetHeartbeatHandler(func(rpc raft.RPC) { rpc.Respond(&raft.AppendEntriesResponse{}, errors.New("fast path")) })
 	got := make(chan raft.RPC, 1)
 	go func() {
@@ -274,7 +286,7 @@ func TestHeartbeatsTakeTheMainLoop(t *testing.T) {
 		rpc.Respond(&raft.AppendEntriesResponse{Success: true}, nil)
 		got <- rpc
 	}()
-	beat := raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: 3, Addr: []byte(g.peers[0].Addr)}, Term: 1}
+	beat := raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: 3, ID: []byte("h1.x"), Addr: []byte(g.peers[0].Addr)}, Term: 1}
 	var resp raft.AppendEntriesResponse
 	if err := tr.AppendEntries("h1", raft.ServerAddress(g.peers[0].Addr), &beat, &resp); err != nil || !resp.Success {
 		t.Fatalf("heartbeat: %+v, %v", resp, err)

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -117,24 +118,8 @@ func writeOrigin(path string, o origin) error {
 	if err != nil {
 		return fmt.Errorf("encode raft origin: %w", err)
 	}
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
+	if err := vfs.WriteFile(vfs.OS{}, path, append(b, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write raft origin: %w", err)
-	}
-	_, err = f.Write(append(b, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write raft origin %s: %w", tmp, err)
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return fmt.Errorf("write raft origin: %w", err)
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("sync raft directory: %w", err)
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-		return fmt.Errorf("sync raft directory: %w", err)
 	}
 	return nil
 }

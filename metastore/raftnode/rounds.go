@@ -55,23 +55,26 @@ func (r *Rounds) Do(ctx context.Context, run func(context.Context) (uint64, erro
 }
 
 // lead runs a round for all who joined it until it began; it goes on when the read that
-// opened it is given up.
+// opened it is given up. The turn goes back and those who wait are told also when run
+// panics, which net/http survives: a turn that is lost ends all linearizable reads.
 func (r *Rounds) lead(ctx context.Context, mine *round, run func(context.Context) (uint64, error)) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), roundTimeout)
 	defer cancel()
-	var err error
+	mine.err = fmt.Errorf("linearizable read: %w: its round did not end", vstack.ErrInternal)
+	defer close(mine.done)
+	turn := false
 	select {
 	case <-r.turn:
+		turn = true
 	case <-ctx.Done():
-		err = fmt.Errorf("linearizable read: %w", vstack.ErrTimeout)
 	}
 	r.mu.Lock()
 	r.next = nil // whoever comes from here on needs a later round
 	r.mu.Unlock()
-	if err == nil {
-		mine.index, err = run(ctx)
-		r.turn <- struct{}{}
+	if !turn {
+		mine.err = fmt.Errorf("linearizable read: %w", vstack.ErrTimeout)
+		return
 	}
-	mine.err = err
-	close(mine.done)
+	defer func() { r.turn <- struct{}{} }()
+	mine.index, mine.err = run(ctx)
 }

@@ -3,9 +3,11 @@ package raftnode
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,7 +15,9 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/raftnode/refusals"
 )
 
 const (
@@ -29,18 +33,28 @@ type streams struct {
 	advertise raft.ServerAddress
 	serverTLS func(protos ...string) *tls.Config
 	client    *tls.Config
-	admit     func(*tls.ConnectionState) error
+	peer      func(*tls.ConnectionState) (string, error)
+	roster    roster
 	hello     func(genesis string) hello
+	refused   *refusals.Log
 	log       *slog.Logger
+	network   network.Network
 	of        atomic.Pointer[membership]
 
-	ready  chan net.Conn
+	ready  chan greeted
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu   sync.Mutex
-	open map[*stream]struct{}
+	mu        sync.Mutex
+	open      map[*stream]struct{}
+	greetings map[netip.Addr]int // handshakes under way of each address
+}
+
+// greeted is a connection of a member.
+type greeted struct {
+	net.Conn
+	name string // in its certificate
 }
 
 // membership is which protocols are spoken: before this member is of a cluster, hello
@@ -52,16 +66,17 @@ type membership struct {
 
 func (m *membership) proto() string { return raftProto + m.genesis }
 
-// listen starts to say hello; a genesis lets Raft in as well.
-func listen(cfg Config, genesis string, say func(genesis string) hello) (*streams, error) {
-	l, err := net.Listen("tcp", cfg.Listen)
+// listen starts to say hello; a genesis lets members in as well, to speak Raft.
+func listen(cfg Config, genesis string, members roster, say func(genesis string) hello) (*streams, error) {
+	l, err := cfg.Network.Listen(context.Background(), "tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for raft: %w", err)
 	}
 	self := cfg.self()
 	s := &streams{
 		listener: l, advertise: serverAddress(self.Addr, self.API), serverTLS: cfg.ServerTLS, client: cfg.ClientTLS.Clone(),
-		admit: cfg.Admit, hello: say, log: cfg.Logger, ready: make(chan net.Conn), open: map[*stream]struct{}{},
+		peer: cfg.Peer, roster: members, hello: say, refused: refusals.New(cfg.Logger), log: cfg.Logger, network: cfg.Network,
+		ready: make(chan greeted), open: map[*stream]struct{}{}, greetings: map[netip.Addr]int{},
 	}
 	s.setGenesis(genesis)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -99,21 +114,55 @@ func (s *streams) acceptLoop() {
 			}
 			continue
 		}
+		from := addrOf(conn)
+		if !s.begin(from) {
+			_ = conn.Close() // a flood from there: hosts dial again
+			continue
+		}
 		select {
 		case slots <- struct{}{}:
 		default:
-			_ = conn.Close() // a flood: hosts dial again
+			s.end(from)
+			_ = conn.Close() // a flood
 			continue
 		}
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()
-			defer func() { <-slots }()
+			defer func() { s.end(from); <-slots }()
 			if err := s.greet(conn); err != nil {
-				s.log.Warn("raft connection refused", "from", conn.RemoteAddr(), "err", err)
+				s.refused.Warn("raft connection refused", "from", conn.RemoteAddr(), "err", err)
 				_ = conn.Close()
 			}
 		}()
+	}
+}
+
+func addrOf(c net.Conn) netip.Addr {
+	a, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{} // of a network without addresses
+	}
+	return a.Addr().Unmap()
+}
+
+// begin counts a handshake; one address has at most an eighth of them, so that one that says
+// nothing does not keep members away.
+func (s *streams) begin(from netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.greetings[from] >= maxHandshakes/8 {
+		return false
+	}
+	s.greetings[from]++
+	return true
+}
+
+func (s *streams) end(from netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.greetings[from]--; s.greetings[from] == 0 {
+		delete(s.greetings, from)
 	}
 }
 
@@ -128,13 +177,17 @@ func (s *streams) greet(raw net.Conn) error {
 	}
 	state := conn.ConnectionState()
 	if state.NegotiatedProtocol == helloProto {
-		if err := s.admit(&state); err != nil {
+		if _, err := s.peer(&state); err != nil {
 			return err
 		}
 		return s.sayHello(conn)
 	}
-	if err := s.check(&state, of); err != nil {
+	name, err := s.check(&state, of)
+	if err != nil {
 		return err
+	}
+	if !s.roster.knows(name) {
+		return fmt.Errorf("%w: %q is no member", vstack.ErrForbidden, name)
 	}
 	tracked := &stream{Conn: conn, owner: s}
 	s.mu.Lock()
@@ -145,7 +198,7 @@ func (s *streams) greet(raw net.Conn) error {
 	s.open[tracked] = struct{}{}
 	s.mu.Unlock()
 	select {
-	case s.ready <- tracked:
+	case s.ready <- greeted{tracked, name}:
 		return nil
 	case <-s.ctx.Done():
 		_ = tracked.Close()
@@ -153,23 +206,20 @@ func (s *streams) greet(raw net.Conn) error {
 	}
 }
 
-// check wants the cluster's protocol and a member behind the certificate. A client
+// check wants the cluster's protocol, and names who is behind the certificate. A client
 // that offers no protocol at all completes the handshake, so it is asked for here.
-func (s *streams) check(state *tls.ConnectionState, of *membership) error {
+func (s *streams) check(state *tls.ConnectionState, of *membership) (string, error) {
 	if of.genesis == "" || state.NegotiatedProtocol != of.proto() {
-		return fmt.Errorf("%w: protocol %q, want that of cluster %q", vstack.ErrForbidden, state.NegotiatedProtocol, of.genesis)
+		return "", fmt.Errorf("%w: protocol %q, want that of cluster %q", vstack.ErrForbidden, state.NegotiatedProtocol, of.genesis)
 	}
-	return s.admit(state)
+	return s.peer(state)
 }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener for the transport that sends, to which nobody connects:
+// senders has what comes.
 func (s *streams) Accept() (net.Conn, error) {
-	select {
-	case conn := <-s.ready:
-		return conn, nil
-	case <-s.ctx.Done():
-		return nil, net.ErrClosed
-	}
+	<-s.ctx.Done()
+	return nil, net.ErrClosed
 }
 
 // Dial implements raft.StreamLayer.
@@ -182,16 +232,39 @@ func (s *streams) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn
 	defer cancel()
 	cfg := s.client.Clone()
 	cfg.NextProtos = []string{of.proto()}
-	d := tls.Dialer{Config: cfg}
 	to, _, _ := strings.Cut(string(addr), "|")
-	conn, err := d.DialContext(ctx, "tcp", to)
+	conn, err := s.dialTLS(ctx, to, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("dial raft member at %s: %w", to, err)
 	}
-	state := conn.(*tls.Conn).ConnectionState()
-	if err := s.check(&state, of); err != nil {
+	state := conn.ConnectionState()
+	name, err := s.check(&state, of)
+	if want, known := s.roster.at(addr); err == nil && known && name != want {
+		err = fmt.Errorf("%w: want %q, %q answers there", vstack.ErrForbidden, want, name)
+	}
+	if err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("dial raft member at %s: %w", to, err)
+	}
+	return conn, nil
+}
+
+// dialTLS connects and shakes hands; whoever listens there proves itself for its address.
+func (s *streams) dialTLS(ctx context.Context, addr string, cfg *tls.Config) (*tls.Conn, error) {
+	raw, err := s.network.Dial(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.ServerName == "" {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, errors.Join(err, raw.Close())
+		}
+		cfg.ServerName = host
+	}
+	conn := tls.Client(raw, cfg)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, raw.Close())
 	}
 	return conn, nil
 }

@@ -6,18 +6,37 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// transport sends heartbeats through Raft's main loop by never taking the fast path, and
-// ends pipelines that are stuck.
+// transport sends, and takes from senders what comes: heartbeats go through Raft's main
+// loop, as they never take the library's fast path. It ends pipelines that are stuck.
 type transport struct {
 	*raft.NetworkTransport
+	senders *senders
 	// stall is how long a follower may take for an answer; its disk has that long.
 	stall time.Duration
 }
 
-func (transport) SetHeartbeatHandler(func(raft.RPC)) {}
+func newTransport(cfg Config, s *streams, members roster) *transport {
+	log := newLogger(cfg.Logger)
+	return &transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: s, MaxPool: connectionPool, Timeout: cfg.RPCTimeout, Logger: log}),
+		newSenders(s, members, cfg.RPCTimeout, log), cfg.DiskTimeout}
+}
+
+// Consumer implements raft.Transport.
+func (t *transport) Consumer() <-chan raft.RPC { return t.senders.out }
+
+// SetHeartbeatHandler implements raft.Transport.
+func (*transport) SetHeartbeatHandler(func(raft.RPC)) {}
+
+// Close ends everything; the streams, too.
+func (t *transport) Close() error {
+	t.CloseStreams()
+	err := t.NetworkTransport.Close() // closes the streams; their listener has nobody left
+	t.senders.Close()
+	return err
+}
 
 // AppendEntriesPipeline implements raft.Transport.
-func (t transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
+func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
 	p, err := t.NetworkTransport.AppendEntriesPipeline(id, target)
 	if err != nil {
 		return nil, err

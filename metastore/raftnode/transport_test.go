@@ -14,11 +14,8 @@ func TestAPipelineThatNobodyReadsEnds(t *testing.T) {
 	g := newGroup(t, 1)
 	cfg := g.config(0)
 	cfg.withDefaults()
-	s, err := listen(cfg, "test", func(string) hello { return hello{} })
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr := transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: s, MaxPool: 1, Timeout: time.Second, Logger: newLogger(cfg.Logger)}), 100 * time.Millisecond}
+	cfg.RPCTimeout, cfg.DiskTimeout = time.Second, 100*time.Millisecond
+	tr := g.transport(cfg)
 	stop := make(chan struct{})
 	done := make(chan struct{})
 	go func() { // a follower that refuses
@@ -32,7 +29,7 @@ func TestAPipelineThatNobodyReadsEnds(t *testing.T) {
 			}
 		}
 	}()
-	defer func() { close(stop); <-done; tr.CloseStreams(); _ = tr.Close() }()
+	defer func() { close(stop); <-done; _ = tr.Close() }()
 	p, err := tr.AppendEntriesPipeline("h1", raft.ServerAddress(g.peers[0].Addr))
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +38,7 @@ func TestAPipelineThatNobodyReadsEnds(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		for {
-			req := raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: 3}, Term: 1}
+			req := raft.AppendEntriesRequest{RPCHeader: raft.RPCHeader{ProtocolVersion: 3, ID: []byte("h1.x")}, Term: 1}
 			if _, err := p.AppendEntries(&req, new(raft.AppendEntriesResponse)); err != nil {
 				ended <- err
 				return

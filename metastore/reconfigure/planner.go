@@ -15,6 +15,7 @@ const (
 	Dead    Reason = "dead"    // a target is taken for lost
 	Ordered Reason = "ordered" // an operator's order
 	Amnesic Reason = "amnesic" // an acceptor forgot its votes
+	Skewed  Reason = "uneven"  // roles are shared out anew
 	Overdue Reason = "overdue" // the attempt before did not end in time
 	Orphan  Reason = "orphan"  // the driver of the attempt before is gone
 )
@@ -41,20 +42,19 @@ type State struct {
 	Wanted map[vstack.StoreID]vstack.StoreID
 	// Amnesia are the last reports of stores that are barred from groups.
 	Amnesia map[vstack.StoreID]Report
-	// Surveys are the last words of stores on what they lack.
-	Surveys map[vstack.StoreID]Survey
+	// Claims are the last words of stores on what they have, of the processes that run now.
+	Claims map[vstack.StoreID]Claims
 	// Silent are the stores of which this leader has heard nothing for a while, whatever
 	// is committed of them.
 	Silent map[vstack.StoreID]bool
 	// Published are the groups that may hold chunks of published videos; nil for none.
 	Published *[vstack.PlacementGroups]bool
-	Now       time.Time
-}
-
-// Survey is what a store found when it compared itself with the catalog at an index.
-type Survey struct {
-	Index   uint64
-	Lacking []vstack.PG
+	// Fragmented are the groups in which a video lies, or is to lie, in fragments: they do not
+	// do with fewer targets. Nil where that is not known, and none does.
+	Fragmented *[vstack.PlacementGroups]bool
+	// Balance says that roles are to be shared out anew.
+	Balance bool
+	Now     time.Time
 }
 
 // Report is what an amnesic store said, and when it was heard.
@@ -79,6 +79,9 @@ type Decision struct {
 	Preparing int           // groups
 	Oldest    time.Duration // how long the oldest attempt is out, as this planner knows
 	Held      Held
+	// Uneven counts the groups that have yet to move for every store to have its share,
+	// where that is asked for.
+	Uneven int
 }
 
 // Planner remembers since when it knows of each attempt and epoch.
@@ -90,14 +93,13 @@ type Planner struct {
 
 // mark is the number that was last seen and the time at which it was seen first.
 type mark struct {
-	number  uint64
-	since   time.Time
-	version uint64 // of the map in which it was seen first
+	number uint64
+	since  time.Time
 }
 
 func (m *mark) see(number uint64, s State) {
 	if m.number != number || m.since.IsZero() {
-		*m = mark{number, s.Now, s.Map.Version}
+		*m = mark{number, s.Now}
 	}
 }
 
@@ -118,7 +120,7 @@ func (p *Planner) Decide(s State) (Decision, error) {
 		d.Oldest = max(d.Oldest, s.Now.Sub(p.attempts[pg].since))
 	}
 	v := survey(s, p.forgotten(s))
-	if len(v.dead)+len(v.ordered)+len(v.amnesic)+d.Preparing == 0 {
+	if len(v.dead)+len(v.ordered)+len(v.amnesic)+d.Preparing == 0 && !s.Balance {
 		return d, nil
 	}
 	targets, err := v.replacements(s)
@@ -129,7 +131,12 @@ func (p *Planner) Decide(s State) (Decision, error) {
 		return d, fmt.Errorf("decide epoch changes: %w", err)
 	}
 	under := p.overtake(s, v, targets, &d)
-	p.begin(s, v, targets, under, &d)
+	under = p.begin(s, v, targets, under, &d)
+	if s.Balance {
+		if err := p.balance(s, v, under, &d); err != nil {
+			return d, fmt.Errorf("decide epoch changes: %w", err)
+		}
+	}
 	return d, nil
 }
 
@@ -190,8 +197,9 @@ func (p *Planner) over(next *vstack.NextEpoch, out time.Duration, v *view) Reaso
 	return ""
 }
 
-// begin prepares groups that should move, as far as the window has room.
-func (p *Planner) begin(s State, v *view, targets [][]vstack.StoreID, under int, d *Decision) {
+// begin prepares groups that should move, as far as the window has room, and returns how
+// many prepare with a majority then.
+func (p *Planner) begin(s State, v *view, targets [][]vstack.StoreID, under int, d *Decision) int {
 	for pg, g := range s.Map.Groups {
 		group := vstack.PG(pg)
 		to, why := targets[pg], Amnesic
@@ -207,7 +215,7 @@ func (p *Planner) begin(s State, v *view, targets [][]vstack.StoreID, under int,
 			d.Held.Groups = append(d.Held.Groups, group)
 			continue
 		}
-		if why == Ordered && !v.whole(s, group, p.epochs[pg].version, g.Targets, to) {
+		if why == Ordered && !v.keepers(s, group, to) {
 			d.Held.Copies = append(d.Held.Copies, group)
 			continue
 		}
@@ -219,6 +227,7 @@ func (p *Planner) begin(s State, v *view, targets [][]vstack.StoreID, under int,
 			under++
 		}
 	}
+	return under
 }
 
 // Held is what no epoch change can mend now.
@@ -241,23 +250,28 @@ func Stay(s State) (map[vstack.StoreID]int, error) {
 	return roles, nil
 }
 
-// Movable says in how many groups a store has a role, and in how many of them another
-// can take it once the store leaves, for wanted if that is not zero.
-func Movable(s State, id, wanted vstack.StoreID) (roles, movable int, err error) {
+// Movable says how many roles some stores have, and how many of them others can take once all
+// of these have left; for wanted, where it is not zero, if only one leaves.
+func Movable(s State, wanted vstack.StoreID, ids ...vstack.StoreID) (roles, movable int, err error) {
 	v := survey(s, nil)
-	delete(v.change.Open, id)
-	s.Wanted = map[vstack.StoreID]vstack.StoreID{id: wanted}
-	targets, err := v.without(s, id)
+	s.Wanted = map[vstack.StoreID]vstack.StoreID{}
+	for _, id := range ids {
+		delete(v.change.Open, id)
+		s.Wanted[id] = wanted
+	}
+	targets, err := v.without(s, ids...)
 	if err != nil {
-		return 0, 0, fmt.Errorf("replace store %s: %w", id, err)
+		return 0, 0, fmt.Errorf("move the roles of %d stores: %w", len(ids), err)
 	}
 	for pg, g := range s.Map.Groups {
-		if g.Index(id) < 0 {
-			continue
-		}
-		roles++
-		if targets[pg] != nil || g.Next != nil && !slices.Contains(g.Next.Targets, id) {
-			movable++
+		for _, id := range ids {
+			if g.Index(id) < 0 {
+				continue
+			}
+			roles++
+			if to := targets[pg]; to != nil && !slices.Contains(to, id) || g.Next != nil && !slices.Contains(g.Next.Targets, id) {
+				movable++
+			}
 		}
 	}
 	return roles, movable, nil

@@ -20,11 +20,13 @@ type world struct {
 	m       *vstack.PlacementMap
 	wanted  map[vstack.StoreID]vstack.StoreID
 	amnesia map[vstack.StoreID]Report
-	surveys map[vstack.StoreID]Survey
+	claims  map[vstack.StoreID]Claims
 	silent  map[vstack.StoreID]bool
 	filled  *[vstack.PlacementGroups]bool // groups with chunks of published videos
 	now     time.Time
 	planner *Planner
+	balance bool
+	cold    *[vstack.PlacementGroups]bool // groups in which a video lies in fragments
 }
 
 // newWorld plans over some hosts and adds hosts of one spare store each.
@@ -64,7 +66,7 @@ func (w *world) store(id vstack.StoreID) *vstack.Store {
 }
 
 func (w *world) decide() Decision {
-	d, err := w.planner.Decide(State{Map: w.m, Wanted: w.wanted, Amnesia: w.amnesia, Surveys: w.surveys, Silent: w.silent, Published: w.filled, Now: w.now})
+	d, err := w.planner.Decide(State{Map: w.m, Wanted: w.wanted, Amnesia: w.amnesia, Claims: w.claims, Silent: w.silent, Published: w.filled, Balance: w.balance, Fragmented: w.cold, Now: w.now})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -449,9 +451,16 @@ func TestANewcomerThatDiesMakesRoomForAnother(t *testing.T) {
 
 // survey has every store look at what it should hold, and lack nothing but what is named.
 func (w *world) survey(lacking map[vstack.StoreID][]vstack.PG) {
-	w.surveys = map[vstack.StoreID]Survey{}
+	w.claims = map[vstack.StoreID]Claims{}
 	for _, s := range w.m.Stores {
-		w.surveys[s.ID] = Survey{w.m.Version, lacking[s.ID]}
+		w.claims[s.ID] = Claims{}
+		for pg, g := range w.m.Groups {
+			c := Claim{Epoch: g.Epoch, Complete: w.m.Version + 1, Surveyed: w.m.Version + 1}
+			if slices.Contains(lacking[s.ID], vstack.PG(pg)) {
+				c.Complete = 0
+			}
+			w.claims[s.ID][vstack.PG(pg)] = c
+		}
 	}
 }
 
@@ -470,7 +479,7 @@ func TestAnOrderWaitsForTheCopiesOfThoseWhoStay(t *testing.T) {
 		}
 	}
 	w.survey(map[vstack.StoreID][]vstack.PG{kept: {3, 4}, gone: {5}})
-	stale := w.surveys
+	stale := w.claims
 	w.settle()
 	for pg, g := range w.m.Groups {
 		if moved := g.Index(gone) < 0; moved != (pg != 3 && pg != 4) {
@@ -485,7 +494,7 @@ func TestAnOrderWaitsForTheCopiesOfThoseWhoStay(t *testing.T) {
 		t.Fatalf("the first keeps %d roles", w.roles(gone))
 	}
 	w.store(gone).Leaving = ""
-	w.surveys = stale
+	w.claims = stale
 	w.settle()
 	if n := w.roles(id(2, 0)); n != 100 {
 		t.Fatalf("it keeps %d roles on old words, want all 100 of groups that hold something", n)
@@ -493,10 +502,56 @@ func TestAnOrderWaitsForTheCopiesOfThoseWhoStay(t *testing.T) {
 	if d := w.look(time.Second); len(d.Held.Copies) == 0 {
 		t.Error("nobody is told")
 	}
+	// A view that is being read says nothing, whatever it does not lack.
+	w.survey(nil)
+	for _, claims := range w.claims {
+		for pg, c := range claims {
+			c.Complete, c.Surveyed = 0, 0
+			claims[pg] = c
+		}
+	}
+	w.settle()
+	if n := w.roles(id(2, 0)); n != 100 {
+		t.Fatalf("it keeps %d roles while the views of those who stay are read, want all 100", n)
+	}
 	w.survey(nil)
 	w.settle()
 	if n := w.roles(id(2, 0)); n != 0 {
 		t.Errorf("it keeps %d roles", n)
+	}
+}
+
+// TestAnOrderForAStoreThatIsDownWaitsForNoCopy: two stores that were to leave and died
+// would wait for each other for ever, where they share a group.
+func TestAnOrderForAStoreThatIsDownWaitsForNoCopy(t *testing.T) {
+	w := newWorld(t, 5, 1, 2)
+	w.filled = &[vstack.PlacementGroups]bool{}
+	for pg := range w.filled {
+		w.filled[pg] = true
+	}
+	gone := []vstack.StoreID{id(0, 0), id(1, 0)}
+	for _, id := range gone {
+		w.store(id).Leaving = vstack.LeaveOrdered
+	}
+	w.survey(nil)
+	for _, id := range gone {
+		w.store(id).State = vstack.StoreDown
+		delete(w.claims, id)
+	}
+	w.settle()
+	for pg, g := range w.m.Groups {
+		up := 0
+		for _, id := range g.Acceptors() {
+			if w.store(id).State == vstack.StoreUp {
+				up++
+			}
+		}
+		if up < vstack.Majority {
+			continue // it waits for a return
+		}
+		if g.Index(gone[0]) >= 0 || g.Index(gone[1]) >= 0 {
+			t.Fatalf("group %d still waits for a copy of a store that is down: %v", pg, g.Targets)
+		}
 	}
 }
 
@@ -525,14 +580,14 @@ func TestTwoOrdersNeverTakeTwoCopiesOfAGroupAtOnce(t *testing.T) {
 func TestMovableCountsBeforeAnOrderIsTaken(t *testing.T) {
 	w := newWorld(t, 3, 1, 0)
 	s := func() State { return State{Map: w.m, Wanted: w.wanted, Now: w.now} }
-	if roles, n, err := Movable(s(), id(0, 0), vstack.StoreID{}); err != nil || roles != vstack.PlacementGroups || n != 0 {
+	if roles, n, err := Movable(s(), vstack.StoreID{}, id(0, 0)); err != nil || roles != vstack.PlacementGroups || n != 0 {
 		t.Fatalf("three stores: %d of %d, %v", n, roles, err)
 	}
 	w = newWorld(t, 3, 1, 1)
-	if roles, n, err := Movable(s(), id(0, 0), id(3, 0)); err != nil || roles != vstack.PlacementGroups || n != roles {
+	if roles, n, err := Movable(s(), id(3, 0), id(0, 0)); err != nil || roles != vstack.PlacementGroups || n != roles {
 		t.Fatalf("with a spare: %d of %d, %v", n, roles, err)
 	}
-	if roles, n, err := Movable(s(), id(3, 0), vstack.StoreID{}); err != nil || roles != 0 || n != 0 {
+	if roles, n, err := Movable(s(), vstack.StoreID{}, id(3, 0)); err != nil || roles != 0 || n != 0 {
 		t.Fatalf("the spare itself: %d of %d, %v", n, roles, err)
 	}
 }

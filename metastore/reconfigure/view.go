@@ -13,29 +13,33 @@ type view struct {
 	stores  map[vstack.StoreID]vstack.Store
 	amnesic map[vstack.PG][]vstack.StoreID
 	change  placement.Change
-	dead    []vstack.StoreID // leaving stores, in the map's order
+	dead    []vstack.StoreID // leaving stores, in the map's order; those that are down
 	ordered []vstack.StoreID
 	silent  map[vstack.StoreID]bool
 	load    map[vstack.StoreID]int // attempts that each store drives
 	hosts   map[vstack.HostID]int  // and each host
+	homes   map[vstack.StoreID]vstack.HostID
 }
 
 func survey(s State, amnesic map[vstack.PG][]vstack.StoreID) *view {
 	v := &view{stores: make(map[vstack.StoreID]vstack.Store, len(s.Map.Stores)), amnesic: amnesic,
-		silent: s.Silent, load: map[vstack.StoreID]int{}, hosts: map[vstack.HostID]int{}}
+		silent: s.Silent, load: map[vstack.StoreID]int{}, hosts: map[vstack.HostID]int{}, homes: map[vstack.StoreID]vstack.HostID{}}
 	v.change.Open = map[vstack.StoreID]bool{}
 	for _, st := range s.Map.Stores {
 		v.stores[st.ID] = st
 		v.change.Stores = append(v.change.Stores, placement.Store{ID: st.ID, Host: st.Host})
+		v.homes[st.ID] = st.Host
 		switch {
-		case st.Leaving == vstack.LeaveDead:
+		case st.Leaving == vstack.LeaveDead || st.Leaving != "" && st.State == vstack.StoreDown:
+			// One that was to leave and is down has no copy to wait for.
 			v.dead = append(v.dead, st.ID)
 		case st.Leaving != "":
 			v.ordered = append(v.ordered, st.ID)
-		case st.State == vstack.StoreUp:
+		case st.State == vstack.StoreUp && !st.Cordoned:
 			v.change.Open[st.ID] = true
 		}
 	}
+	weigh(v.change.Stores, s.Map.Stores)
 	for _, g := range s.Map.Groups {
 		targets := g.Targets
 		if g.Next != nil {
@@ -87,18 +91,28 @@ func (v *view) without(s State, leaving ...vstack.StoreID) ([][]vstack.StoreID, 
 	for _, id := range leaving {
 		c.Leaving[id] = s.Wanted[id]
 	}
+	if s.Fragmented != nil && !slices.ContainsFunc(leaving, func(id vstack.StoreID) bool { return v.stores[id].Leaving == vstack.LeaveDead }) {
+		c.Narrow = make([]bool, len(c.Groups))
+		for pg := range c.Narrow {
+			c.Narrow[pg] = !s.Fragmented[pg]
+		}
+	}
 	return placement.Replace(c)
 }
 
-// whole reports whether the stores that a group keeps have all of it, as they said since
-// its epoch began.
-func (v *view) whole(s State, pg vstack.PG, since uint64, from, to []vstack.StoreID) bool {
+// keepers reports whether the stores that a group keeps have all of it, as they said in the
+// epoch in force: a view that is being read says nothing.
+func (v *view) keepers(s State, pg vstack.PG, to []vstack.StoreID) bool {
 	if s.Published == nil || !s.Published[pg] {
 		return true
 	}
-	for _, id := range from {
-		said, ok := s.Surveys[id]
-		if slices.Contains(to, id) && (!ok || v.down(id) || said.Index < since || slices.Contains(said.Lacking, pg)) {
+	g := s.Map.Groups[pg]
+	for _, id := range g.Targets {
+		if !slices.Contains(to, id) {
+			continue
+		}
+		c, ok := s.Claims[id][pg]
+		if !ok || !v.up(id) || v.silent[id] || c.Epoch != g.Epoch || c.Surveyed == 0 || c.Complete < c.Surveyed {
 			return false
 		}
 	}
@@ -160,8 +174,8 @@ func (v *view) assign(driver vstack.StoreID) {
 
 // reason says why targets change: a dead store among those that go outranks an order.
 func (v *view) reason(from, to []vstack.StoreID) Reason {
-	for i, id := range from {
-		if to[i] != id && v.stores[id].Leaving == vstack.LeaveDead {
+	for _, id := range from {
+		if !slices.Contains(to, id) && slices.Contains(v.dead, id) {
 			return Dead
 		}
 	}

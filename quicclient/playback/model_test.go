@@ -94,3 +94,24 @@ func TestMaxSpeedNeverStalls(t *testing.T) {
 		t.Errorf("%d stalls, state %d, startup %v, position %v", b.stalls, b.state, b.startup, b.position(11*sec))
 	}
 }
+
+// TestTheMeanBuffer follows what is there beyond the position: it shrinks while nothing
+// comes, and counts only while it plays and there is more to come.
+func TestTheMeanBuffer(t *testing.T) {
+	b := newModel(1, 0, 60*sec)
+	b.expect(1)
+	b.delivered(2*sec, 1, 4*sec, false)  // it begins with 4 s
+	b.delivered(4*sec, 1, 12*sec, false) // after 2 s of 4 … 2, mean 3; 10 s are there now
+	b.advance(14 * sec)                  // 10 s of 10 … 0, mean 5; then it stalls
+	b.advance(20 * sec)
+	if got, want := b.buffered(), (2*3.0+10*5.0)/12; got != want {
+		t.Errorf("mean %v s, want %v", got, want)
+	}
+	b.delivered(21*sec, 1, 42*sec, false) // 30 s
+	b.setSpeed(31*sec, 2)                 // 10 s of 30 … 20, mean 25
+	b.delivered(36*sec, 1, 60*sec, true)  // 5 s of 20 … 10, mean 15; all is there
+	b.advance(50 * sec)
+	if got, want := b.buffered(), (2*3.0+10*5.0+10*25.0+5*15.0)/27; got != want {
+		t.Errorf("mean %v s, want %v", got, want)
+	}
+}

@@ -1,7 +1,6 @@
 package playback
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -24,6 +23,22 @@ type Sink interface {
 	Chunk(ctx context.Context, track vstack.Track, ref vstack.ChunkRef, data []byte) error
 }
 
+// FragmentSink is a Sink that takes a chunk in parts, each a whole number of fragments, in
+// the order of their bytes. last marks the end of the chunk. data is valid until Fragment
+// returns; Chunk is not called.
+type FragmentSink interface {
+	Sink
+	Fragment(ctx context.Context, track vstack.Track, ref vstack.ChunkRef, data []byte, last bool) error
+}
+
+// Command changes a playback that runs. Seek moves the position, which must lie in the
+// media; a Speed above 0 is the new one.
+type Command struct {
+	Seek  bool
+	To    time.Duration
+	Speed float64
+}
+
 // Options says what to play and how. Zero values take their defaults.
 type Options struct {
 	// Tracks to play. Default: the first video track and the first audio track, or
@@ -37,7 +52,14 @@ type Options struct {
 	Buffer time.Duration
 	// InFlight bounds the chunks asked for and not yet handed to the sink. Default 4.
 	InFlight int
-	// Sink takes the chunks. Default: they are verified and dropped.
+	// Adaptive plays whichever of the video's renditions the links carry, from the first of
+	// Tracks on: renditions are video tracks, and the playback changes between them where a
+	// chunk of the next one starts with a keyframe.
+	Adaptive bool
+	// Commands change a playback that runs; nil for none.
+	Commands <-chan Command
+	// Sink takes the chunks. Default: they are verified and dropped. One that is also a
+	// FragmentSink takes them by fragment, as soon as each is proven.
 	Sink Sink
 	// OnEvent hears of progress. It is called from the playback's goroutine, and
 	// playback waits for it.
@@ -53,6 +75,8 @@ const (
 	EventStall   EventKind = "stall"
 	EventResumed EventKind = "resumed"
 	EventEnded   EventKind = "ended"
+	EventSeek    EventKind = "seek"
+	EventSwitch  EventKind = "switch" // to another rendition
 	// EventPosition comes every quarter of a second of a playback at a speed, so that
 	// who shows it has something to show while nothing else happens.
 	EventPosition EventKind = "position"
@@ -65,19 +89,22 @@ type Event struct {
 	Position time.Duration // in the media
 	Buffered time.Duration // media delivered beyond Position, of the track with the least
 	Chunk    ChunkRecord   // of EventChunk
+	Track    uint16        // of EventSwitch
 	Done     int           // chunks handed on
 	Total    int           // chunks in all
 }
 
 // Delivery is how a verified chunk came.
 type Delivery struct {
-	Store   vstack.StoreID // that delivered the most of it
-	Sources []Source       // every store that delivered a part of it
-	Proto   string         // of Store's answer: "h3", "http/1.1"
-	TTFB    time.Duration  // request to first byte, of the first piece
-	Elapsed time.Duration  // call to verified bytes
-	Retries int            // attempts that failed before
-	Hedges  int            // attempts started beside one that was late
+	Store   vstack.StoreID   // that delivered the most of it
+	Sources []Source         // every store that delivered a part of it
+	Proto   string           // of Store's answer: "h3", "http/1.1"
+	TTFB    time.Duration    // request to first byte, of the first piece
+	Elapsed time.Duration    // call to verified bytes
+	Retries int              // attempts that failed before
+	Hedges  int              // attempts started beside one that was late, or that took over a part
+	Asked   int              // requests
+	Liars   []vstack.StoreID // stores that sent wrong bytes
 }
 
 // Source is what one store delivered of a chunk.
@@ -87,58 +114,21 @@ type Source struct {
 	Bytes int64
 }
 
-// Fetch returns the verified bytes of a chunk that is needed at due, which is measured
-// from the start of the playback. The player calls release when it is done with data.
-type Fetch func(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef, due time.Duration) (data []byte, how Delivery, release func(), err error)
-
-// New checks the options and lays the chunks of the tracks out in playing order. now is
-// the time since the playback began; Run and it are the only ones to use fetch.
-//
-// Errors: ErrInvalid for options or a manifest that make no sense.
-func New(m *vstack.Manifest, opt Options, fetch Fetch, now func() time.Duration) (*Player, error) {
-	if err := opt.validate(); err != nil {
-		return nil, err
-	}
-	tracks, err := selectTracks(m, opt.Tracks)
-	if err != nil {
-		return nil, err
-	}
-	p := &Player{opt: opt, fetch: fetch, now: now, tracks: tracks, ready: make([]map[uint32]result, len(tracks)), queue: make([][]item, len(tracks))}
-	start, media := time.Duration(math.MaxInt64), time.Duration(0)
-	for i, t := range tracks {
-		items, err := lay(m.Video, t, i)
-		if err != nil {
-			return nil, err
-		}
-		p.queue[i] = items
-		p.items = append(p.items, items...)
-		p.ready[i] = make(map[uint32]result)
-		start, media = min(start, items[0].start), max(media, items[len(items)-1].end)
-	}
-	slices.SortStableFunc(p.items, func(a, b item) int {
-		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.slot.Seq, b.slot.Seq), cmp.Compare(a.track, b.track))
-	})
-	for t := range tracks {
-		first := slices.IndexFunc(p.items, func(it item) bool { return it.track == t && (it.end > 0 || it.last) })
-		p.starters = max(p.starters, first+1)
-	}
-	p.model = newModel(opt.Speed, start, media)
-	for _, t := range tracks {
-		p.model.expect(t.Number)
-	}
-	p.report = newReport(m, opt, tracks, media-start)
-	p.report.Total = len(p.items)
-	return p, nil
+// Ask is a chunk that a playback needs. Times are since the playback began.
+type Ask struct {
+	Slot vstack.Slot
+	Ref  vstack.ChunkRef
+	// Due is when its first byte is needed; it changes while the playback does.
+	Due func() time.Duration
+	// Paces are how much later each of its fragments is needed.
+	Paces []time.Duration
+	// Progress takes the proven head whenever it has grown.
+	Progress func(head []byte)
 }
 
-// Slots calls yield for every chunk that will be played, in playing order.
-func (p *Player) Slots(yield func(vstack.Slot) bool) {
-	for _, it := range p.items {
-		if !yield(it.slot) {
-			return
-		}
-	}
-}
+// Fetch returns the verified bytes of a chunk. The player calls release when it is done
+// with them, and with what Progress was given.
+type Fetch func(ctx context.Context, ask Ask) (data []byte, how Delivery, release func(), err error)
 
 func (o *Options) validate() error {
 	if o.Buffer == 0 {
@@ -156,16 +146,6 @@ func (o *Options) validate() error {
 		return fmt.Errorf("%w: %d chunks in flight, at most %d", vstack.ErrInvalid, o.InFlight, maxInFlight)
 	}
 	return nil
-}
-
-// item is one chunk of a playback.
-type item struct {
-	slot  vstack.Slot
-	ref   vstack.ChunkRef
-	track int           // index in Player.tracks
-	start time.Duration // media time; that of the first chunk for an init chunk
-	end   time.Duration // media time; 0 for an init chunk
-	last  bool          // of its track
 }
 
 // selectTracks finds the tracks to play.
@@ -195,30 +175,4 @@ func selectTracks(m *vstack.Manifest, numbers []uint16) ([]vstack.Track, error) 
 		return nil, fmt.Errorf("%w: the video has no tracks", vstack.ErrInvalid)
 	}
 	return out, nil
-}
-
-// lay lists a track's chunks with their media times.
-func lay(video vstack.VideoID, t vstack.Track, index int) ([]item, error) {
-	if len(t.Chunks) == 0 {
-		return nil, fmt.Errorf("%w: track %d has no chunks", vstack.ErrInvalid, t.Number)
-	}
-	if t.Timescale == 0 && t.Kind != vstack.TrackOriginal {
-		return nil, fmt.Errorf("%w: track %d has no timescale", vstack.ErrInvalid, t.Number)
-	}
-	at := func(ticks int64) time.Duration {
-		return time.Duration(float64(ticks) / float64(max(t.Timescale, 1)) * float64(time.Second))
-	}
-	items := make([]item, 0, len(t.Chunks)+1)
-	if !t.Init.ID.IsZero() {
-		items = append(items, item{
-			slot: vstack.Slot{Video: video, Track: t.Number, Seq: t.Init.Seq}, ref: t.Init, track: index, start: at(t.Chunks[0].Start),
-		})
-	}
-	for i, c := range t.Chunks {
-		items = append(items, item{
-			slot: vstack.Slot{Video: video, Track: t.Number, Seq: c.Seq}, ref: c, track: index,
-			start: at(c.Start), end: at(c.Start + c.Duration), last: i == len(t.Chunks)-1,
-		})
-	}
-	return items, nil
 }

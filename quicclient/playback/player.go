@@ -2,7 +2,7 @@ package playback
 
 import (
 	"context"
-	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -10,36 +10,74 @@ import (
 )
 
 // Player runs one playback. Its goroutine is Run's caller; fetches run beside it and
-// report over results.
+// leave what they bring in their calls.
 type Player struct {
-	opt    Options
-	tracks []vstack.Track
-	items  []item              // in playing order
-	queue  [][]item            // by track: not handed to the sink yet, in order
-	ready  []map[uint32]result // by track: verified, waiting for an earlier one
+	opt      Options
+	manifest *vstack.Manifest
+	lanes    []*lane
 
 	now   func() time.Duration // since the playback began
 	fetch Fetch
 
-	// starters is how many items the playback cannot start without.
-	starters int
 	model    *model
 	report   Report
-	next     int // of items, to ask for
-	inFlight int // asked for and not handed to the sink
+	rate     meter
+	inFlight int // asked for and not handed to the sink in full
 	seen     playState
 	ticked   time.Duration // when the position was last told of
+
+	fetches sync.WaitGroup
+	grown   chan struct{} // a fetch brought something; capacity 1
+	mu      sync.Mutex    // of what fetches write
 }
 
 // tickEvery is how often the position is told of.
 const tickEvery = 250 * time.Millisecond
 
-type result struct {
-	item    item
-	data    []byte
-	how     Delivery
-	release func()
-	err     error
+// New checks the options and lays the chunks of the tracks out in playing order. now is
+// the time since the playback began; Run and it are the only ones to use fetch.
+//
+// Errors: ErrInvalid for options or a manifest that make no sense.
+func New(m *vstack.Manifest, opt Options, fetch Fetch, now func() time.Duration) (*Player, error) {
+	if err := opt.validate(); err != nil {
+		return nil, err
+	}
+	tracks, err := selectTracks(m, opt.Tracks)
+	if err != nil {
+		return nil, err
+	}
+	p := &Player{opt: opt, manifest: m, fetch: fetch, now: now, grown: make(chan struct{}, 1)}
+	if p.lanes, err = newLanes(m, tracks, opt.Adaptive); err != nil {
+		return nil, err
+	}
+	start, media, total := time.Duration(math.MaxInt64), time.Duration(0), 0
+	for _, l := range p.lanes {
+		start, media = min(start, l.plan[0].start), max(media, l.plan[len(l.plan)-1].end)
+		total += len(l.plan)
+	}
+	p.model = newModel(opt.Speed, start, media)
+	for _, l := range p.lanes {
+		p.model.expect(l.number)
+	}
+	p.report = newReport(m, opt, p.lanes, media-start)
+	p.report.Total = total
+	return p, nil
+}
+
+// Slots calls yield for every chunk that may be played, in the order of the tracks.
+func (p *Player) Slots(yield func(vstack.Slot) bool) {
+	for _, l := range p.lanes {
+		for _, t := range l.renditions {
+			if !t.Init.ID.IsZero() && !yield(vstack.Slot{Video: p.manifest.Video, Track: t.Number, Seq: t.Init.Seq}) {
+				return
+			}
+			for _, c := range t.Chunks {
+				if !yield(vstack.Slot{Video: p.manifest.Video, Track: t.Number, Seq: c.Seq}) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Run plays to the end, or to the first error: fetch's, the sink's or ctx's. The report
@@ -52,54 +90,131 @@ func (p *Player) Run(ctx context.Context) (Report, error) {
 
 func (p *Player) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	var fetches sync.WaitGroup
-	defer fetches.Wait()
+	defer p.drain()
 	defer cancel()
-	results := make(chan result, p.opt.InFlight) // so that no fetch waits for the player
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		now := p.now()
 		p.model.advance(now)
 		p.announce(now)
-		if p.report.Chunks == len(p.items) && (p.opt.Speed == 0 || p.model.state == playEnded) {
+		if p.over() {
 			return nil
 		}
-		for p.mayAsk(now) {
-			it := p.items[p.next]
-			p.next++
-			p.inFlight++
-			due := p.model.dueAt(now, it.start)
-			fetches.Go(func() {
-				r := result{item: it}
-				r.data, r.how, r.release, r.err = p.fetch(ctx, it.slot, it.ref, due)
-				results <- r
-			})
-		}
+		p.ask(ctx, now)
+		p.schedule(now)
 		p.sleepUntilNeeded(timer, now)
 		select {
-		case r := <-results:
-			if err := p.take(ctx, r); err != nil {
+		case <-p.grown:
+			if err := p.take(ctx); err != nil {
 				return err
 			}
 		case <-timer.C:
 			p.tick()
+		case c := <-p.opt.Commands:
+			p.obey(c)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// mayAsk reports whether the next chunk may be asked for: within the window of media
-// time, and of memory.
-func (p *Player) mayAsk(now time.Duration) bool {
-	if p.next == len(p.items) || p.inFlight >= p.opt.InFlight {
-		return false
+// over reports whether everything was handed on, and watched if anyone watches.
+func (p *Player) over() bool {
+	for _, l := range p.lanes {
+		if len(l.plan) > 0 || len(l.queue) > 0 {
+			return false
+		}
 	}
-	if p.next >= p.starters && p.model.state == playWaiting && p.opt.Speed != 0 {
-		return false // what comes later must not take bandwidth from the first picture
+	return p.opt.Speed == 0 || p.model.state == playEnded
+}
+
+// ask begins fetches within the window of media time, and of memory.
+func (p *Player) ask(ctx context.Context, now time.Duration) {
+	for p.inFlight < p.opt.InFlight {
+		l := nextOf(p.lanes)
+		if l == nil {
+			return
+		}
+		if p.model.state == playWaiting && p.opt.Speed != 0 {
+			// What comes later must not take bandwidth from the first picture.
+			if l = nextOf(p.waiting()); l == nil {
+				return
+			}
+		}
+		if p.opt.Speed != 0 && l.plan[0].start >= p.model.position(now)+p.opt.Buffer {
+			return
+		}
+		if l.begun {
+			p.adapt(l, now)
+		}
+		p.begin(ctx, l, now)
 	}
-	return p.opt.Speed == 0 || p.items[p.next].start < p.model.position(now)+p.opt.Buffer
+}
+
+// waiting are the lanes whose first media chunk has not been asked for.
+func (p *Player) waiting() (out []*lane) {
+	for _, l := range p.lanes {
+		if !l.begun {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// begin fetches a lane's next chunk.
+func (p *Player) begin(ctx context.Context, l *lane, now time.Duration) {
+	c := &call{item: l.plan[0], ended: make(chan struct{})}
+	l.plan = l.plan[1:]
+	l.queue = append(l.queue, c)
+	if c.end > 0 || c.last {
+		l.begun = true
+	} else {
+		l.inits[c.track.Number] = true
+	}
+	p.inFlight++
+	if p.inFlight == 1 {
+		p.rate.begin(now)
+	}
+	ctx, c.cancel = context.WithCancel(ctx)
+	c.due.Store(int64(p.model.dueAt(now, c.start)))
+	ask := Ask{
+		Slot: c.slot, Ref: c.ref, Due: func() time.Duration { return time.Duration(c.due.Load()) },
+		Progress: func(head []byte) { p.brought(func() { c.head = head }) },
+	}
+	for _, part := range c.parts {
+		ask.Paces = append(ask.Paces, p.model.wall(part.start-c.start))
+	}
+	p.fetches.Go(func() {
+		defer close(c.ended)
+		data, how, release, err := p.fetch(ctx, ask)
+		p.brought(func() {
+			c.done, c.data, c.how, c.release, c.err = true, data, how, release, err
+			if err == nil {
+				c.head = data
+			}
+		})
+	})
+}
+
+// brought notes what a fetch brings.
+func (p *Player) brought(note func()) {
+	p.mu.Lock()
+	note()
+	p.mu.Unlock()
+	select {
+	case p.grown <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// schedule tells the fetches under way when they are needed now.
+func (p *Player) schedule(now time.Duration) {
+	for _, l := range p.lanes {
+		for _, c := range l.queue {
+			c.due.Store(int64(p.model.dueAt(now, c.start)))
+		}
+	}
 }
 
 // sleepUntilNeeded sets the timer to when the window reaches the next chunk, or the
@@ -110,8 +225,8 @@ func (p *Player) sleepUntilNeeded(timer *time.Timer, now time.Duration) {
 		return // only a chunk can change anything
 	}
 	at := p.model.exhausted()
-	if p.next < len(p.items) && p.inFlight < p.opt.InFlight {
-		at = min(at, p.model.dueAt(now, p.items[p.next].start-p.opt.Buffer))
+	if l := nextOf(p.lanes); l != nil && p.inFlight < p.opt.InFlight {
+		at = min(at, p.model.dueAt(now, l.plan[0].start-p.opt.Buffer))
 	}
 	if p.opt.OnEvent != nil {
 		at = min(at, p.ticked+tickEvery)
@@ -129,44 +244,6 @@ func (p *Player) tick() {
 	p.ticked = now
 	p.model.advance(now)
 	p.emit(Event{Kind: EventPosition}, now)
-}
-
-// take handles one fetched chunk: what is now in order goes to the sink.
-func (p *Player) take(ctx context.Context, r result) error {
-	if r.err != nil {
-		return r.err
-	}
-	t := r.item.track
-	p.ready[t][r.item.ref.Seq] = r
-	for len(p.queue[t]) > 0 {
-		it := p.queue[t][0]
-		got, ok := p.ready[t][it.ref.Seq]
-		if !ok {
-			return nil
-		}
-		delete(p.ready[t], it.ref.Seq)
-		p.queue[t] = p.queue[t][1:]
-		if p.opt.Sink != nil {
-			if err := p.opt.Sink.Chunk(ctx, p.tracks[t], it.ref, got.data); err != nil {
-				return fmt.Errorf("hand chunk %s to the sink: %w", it.slot, err)
-			}
-		}
-		got.release()
-		p.inFlight--
-		p.handedOn(it, got.how)
-	}
-	return nil
-}
-
-// handedOn accounts for a chunk that the sink has.
-func (p *Player) handedOn(it item, how Delivery) {
-	now := p.now()
-	if it.end > 0 || it.last {
-		p.model.delivered(now, it.slot.Track, it.end, it.last)
-	}
-	rec := p.report.add(it, how, now)
-	p.announce(now)
-	p.emit(Event{Kind: EventChunk, Chunk: rec}, now)
 }
 
 // announce tells of a change of the playback's state.
@@ -196,17 +273,18 @@ func (p *Player) emit(e Event, now time.Duration) {
 	}
 	e.Time, e.Position = now, p.model.position(now)
 	e.Buffered = p.model.end() - e.Position
-	e.Done, e.Total = p.report.Chunks, len(p.items)
+	e.Done, e.Total = p.report.Chunks, p.report.Total
 	p.opt.OnEvent(e)
 }
 
-// finish completes the report.
-func (p *Player) finish() {
-	now := p.now()
-	p.report.Elapsed = now.Seconds()
-	p.report.Startup = p.model.startup.Seconds()
-	p.report.Stalls = p.model.stalls
-	p.report.StallTime = p.model.stallTime(now).Seconds()
-	p.report.Played = (p.model.position(now) - p.items[0].start).Seconds()
-	p.report.summarize()
+// drain waits for every fetch and gives back what it brought.
+func (p *Player) drain() {
+	p.fetches.Wait()
+	for _, l := range p.lanes {
+		for _, c := range l.queue {
+			if c.err == nil && c.release != nil {
+				c.release()
+			}
+		}
+	}
 }

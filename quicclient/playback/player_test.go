@@ -1,6 +1,7 @@
 package playback
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,8 @@ type source struct {
 	released       int
 }
 
-func (s *source) fetch(ctx context.Context, slot vstack.Slot, r vstack.ChunkRef, due time.Duration) ([]byte, Delivery, func(), error) {
+func (s *source) fetch(ctx context.Context, ask Ask) ([]byte, Delivery, func(), error) {
+	slot, r, due := ask.Slot, ask.Ref, ask.Due()
 	s.mu.Lock()
 	s.asked = append(s.asked, slot)
 	if s.due == nil {
@@ -68,7 +70,9 @@ func (s *source) fetch(ctx context.Context, slot vstack.Slot, r vstack.ChunkRef,
 	s.inFlight--
 	release := func() { s.mu.Lock(); defer s.mu.Unlock(); s.released++ }
 	how := Delivery{Store: vstack.StoreID{1}, Proto: "h3", Elapsed: d, Sources: []Source{{vstack.StoreID{1}, "h3", int64(r.Size)}}}
-	return []byte(slot.String()), how, release, err
+	data := make([]byte, r.Size)
+	copy(data, slot.String())
+	return data, how, release, err
 }
 
 func play(t *testing.T, m *vstack.Manifest, opt Options, s *source) (Report, error) {
@@ -92,7 +96,7 @@ type record struct {
 
 func (r *record) Chunk(_ context.Context, t vstack.Track, c vstack.ChunkRef, data []byte) error {
 	slot := vstack.Slot{Video: vstack.VideoID{1}, Track: t.Number, Seq: c.Seq}
-	if string(data) != slot.String() {
+	if string(bytes.TrimRight(data, "\x00")) != slot.String() {
 		r.bad = fmt.Sprintf("%s for slot %s", data, slot)
 	}
 	r.slots = append(r.slots, fmt.Sprintf("%d/%d", t.Number, c.Seq))

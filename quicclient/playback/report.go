@@ -23,13 +23,31 @@ type Report struct {
 	Startup   float64 `json:"startup"`    // until every track had its first playable chunk
 	Stalls    int     `json:"stalls"`     // after the start
 	StallTime float64 `json:"stall_time"` // of all stalls
+	// Buffer is the mean of the media that was there beyond the position, in seconds, while
+	// it played and there was more to come; 0 when all came before that.
+	Buffer   float64 `json:"buffer"`
+	Seeks    int     `json:"seeks"`
+	SeekTime float64 `json:"seek_time"` // from seeks to what was shown next, in all
+
+	// Lateness is of fragments after the start: how long after they were due they came, 0
+	// for those that were in time. Late counts the others; Slack is by how much the one
+	// that was nearest to being late was in time.
+	Lateness Percentiles `json:"lateness"`
+	Late     int         `json:"late"`
+	Slack    float64     `json:"slack"`
+
+	Bitrate  float64 `json:"bitrate"`  // bits a second of media, of what was handed on
+	Switches int     `json:"switches"` // of rendition
 
 	Total    int   `json:"total"`    // chunks to play, init chunks included
 	Chunks   int   `json:"chunks"`   // handed to the sink
 	Verified int   `json:"verified"` // of these, hashed to their name: all of them
 	Bytes    int64 `json:"bytes"`
 	Retries  int   `json:"retries"` // attempts that failed and were repeated elsewhere
-	Hedges   int   `json:"hedges"`  // attempts started beside one that was late
+	Hedges   int   `json:"hedges"`  // attempts started beside one that was late, or that took a part over
+	Requests int   `json:"requests"`
+	// Liars are the stores that sent wrong bytes.
+	Liars []vstack.StoreID `json:"liars,omitempty"`
 
 	Latency   Percentiles    `json:"latency"` // of chunks: asked for to verified
 	Stores    []StoreShare   `json:"stores"`  // who delivered, most bytes first
@@ -37,6 +55,7 @@ type Report struct {
 	Log       []ChunkRecord  `json:"log"` // every chunk, in the order handed on
 
 	hist *hdrhistogram.Histogram // microseconds
+	late *hdrhistogram.Histogram
 }
 
 // Percentiles of a latency, in seconds.
@@ -75,10 +94,10 @@ type ChunkRecord struct {
 // is given up.
 const histMax = int64(time.Minute / time.Microsecond)
 
-func newReport(m *vstack.Manifest, opt Options, tracks []vstack.Track, media time.Duration) Report {
-	r := Report{Video: m.Video, Speed: opt.Speed, Media: media.Seconds(), Protocols: make(map[string]int), hist: hdrhistogram.New(1, histMax, 3)}
-	for _, t := range tracks {
-		r.Tracks = append(r.Tracks, t.Number)
+func newReport(m *vstack.Manifest, opt Options, lanes []*lane, media time.Duration) Report {
+	r := Report{Video: m.Video, Speed: opt.Speed, Media: media.Seconds(), Protocols: make(map[string]int), hist: hdrhistogram.New(1, histMax, 3), late: hdrhistogram.New(1, histMax, 3), Slack: -1}
+	for _, l := range lanes {
+		r.Tracks = append(r.Tracks, l.number)
 	}
 	return r
 }
@@ -96,6 +115,12 @@ func (r *Report) add(it item, how Delivery, now time.Duration) ChunkRecord {
 	r.Bytes += int64(it.ref.Size)
 	r.Retries += how.Retries
 	r.Hedges += how.Hedges
+	r.Requests += how.Asked
+	for _, s := range how.Liars {
+		if !slices.Contains(r.Liars, s) {
+			r.Liars = append(r.Liars, s)
+		}
+	}
 	// Beyond the bound the histogram would refuse the value, and lose the worst one.
 	_ = r.hist.RecordValue(min(max(how.Elapsed.Microseconds(), 1), histMax))
 	for _, s := range how.Sources {
@@ -111,9 +136,31 @@ func (r *Report) add(it item, how Delivery, now time.Duration) ChunkRecord {
 	return rec
 }
 
+// lateness takes how late a fragment was, if that means anything.
+func (r *Report) lateness(late time.Duration, counts bool) {
+	if !counts {
+		return
+	}
+	if late > 0 {
+		r.Late++
+		r.Slack = 0
+	} else if s := -late.Seconds(); r.Slack < 0 || s < r.Slack {
+		r.Slack = s
+	}
+	_ = r.late.RecordValue(min(max(late.Microseconds(), 0), histMax))
+}
+
 // summarize computes what needs all chunks.
 func (r *Report) summarize() {
-	at := func(q float64) float64 { return float64(r.hist.ValueAtQuantile(q)) / 1e6 }
-	r.Latency = Percentiles{P50: at(50), P95: at(95), P99: at(99), Max: float64(r.hist.Max()) / 1e6}
+	r.Latency, r.Lateness = percentiles(r.hist), percentiles(r.late)
+	r.Slack = max(r.Slack, 0)
+	if r.Media > 0 {
+		r.Bitrate = float64(r.Bytes) * 8 / r.Media
+	}
 	slices.SortStableFunc(r.Stores, func(a, b StoreShare) int { return cmp.Compare(b.Bytes, a.Bytes) })
+}
+
+func percentiles(h *hdrhistogram.Histogram) Percentiles {
+	at := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1e6 }
+	return Percentiles{P50: at(50), P95: at(95), P99: at(99), Max: float64(h.Max()) / 1e6}
 }

@@ -1,24 +1,26 @@
-// Package policy decides from which stores a chunk is read: which byte ranges it is
-// cut into, which store gets which range, when a late range is asked of a second
-// store, and when to stop waiting for the first.
+// Package policy decides which bytes of a chunk are asked of which store, how many at
+// once, and what happens to those that are late.
 //
-// A Policy is a function from what is known (a View) to what to do (a Decision). It
-// does no I/O, reads no clock and starts no goroutine, so that a simulator can run it
-// in virtual time and a test can ask it about any situation. quicclient's scheduler is
-// the runtime: it asks at every event (a piece arrived, an attempt ended or failed) and
-// at the moment that the last Decision named, and carries the actions out.
+// A Policy is a function from what is known (a View) to what to do (a Decision). It does
+// no I/O, reads no clock and starts no goroutine, so that a simulator can run it in
+// virtual time and a test can ask it about any situation. quicclient/transfer is the
+// runtime: it asks at every event, again and again until there is nothing more to do, and
+// at the moment that the last Decision named.
 //
 //	signals of stores ─┐
-//	pieces, attempts  ─┼─► View ─► Decide ─► Start(piece, store) … Cancel … Wake
+//	pieces, attempts  ─┼─► View ─► Decide ─► start(from, length) · take(cut) · cancel · eject · wake
 //	deadlines, spend  ─┘
 //
-// Words: a piece is one byte range of one chunk that nobody has delivered yet; an
-// attempt is one request for a piece at one store; a hedge is a second attempt beside
-// one that still runs; the first attempt to deliver wins and the runtime cancels the
-// others.
+// Words: a piece is a run of bytes that are still to come, of which either nobody is asked
+// or all the attempts in Running are; start asks a store for the head of such a run, or,
+// beside attempts that run, for what they have not brought; take has a store bring a
+// piece's tail, which its attempts then leave off; a fragment is what a player can show at
+// once, and due is when it needs the fragment in which a piece begins.
 //
-// Invariants that the runtime keeps for every policy: a store is asked for a piece at
-// most once a round; an action that names an unknown piece or a store that does not
-// hold it is ignored; a piece whose holders have all failed is given up, whatever the
-// policy says; bytes are verified before anyone sees them.
+// Each policy is one file that begins with how it decides.
+//
+// Invariants that the runtime keeps for every policy: an action that makes no sense is
+// ignored; bytes that a cut, cancelled or failed attempt brought count; a store that failed
+// for a chunk is no holder of its pieces until the next round; a piece whose holders have
+// all failed is given up; bytes are verified before anyone sees them.
 package policy

@@ -24,6 +24,8 @@ type Signals struct {
 	Addr  string
 	State vstack.StoreState // the catalog's opinion
 	Link  Link
+	// Conns is how many QUIC connections stand, or 1 over TCP; 0 when none does.
+	Conns int
 
 	// The path, from the client's own QUIC stack. Until Measured the figures are the
 	// stack's initial guess.
@@ -47,9 +49,13 @@ type Signals struct {
 	TTFB    time.Duration // request to first byte, EWMA
 	Fast    float64       // goodput while busy, bytes a second, EWMA over 2 s
 	Slow    float64       // the same over 10 s
+	Recent  float64       // the same over 0.2 s
+	Busied  time.Duration // for how long bytes have been owed without a pause
+	Sampled bool          // Fast, Slow and Recent hold a sample
 
 	// Load and history of this client.
-	Pending  int64 // bytes asked for and not received
+	Pending  int64 // bytes asked for and not received, Ghosts included
+	Ghosts   int64 // bytes of cut attempts that will probably still come
 	InFlight int   // requests
 	Failures int   // consecutive
 	Ejected  bool  // left alone for a while after failures
@@ -91,3 +97,6 @@ func (s Signals) Goodput() float64 {
 	}
 	return min(s.Fast, s.Slow)
 }
+
+// Up reports whether requests can be sent to the store now.
+func (s *Signals) Up() bool { return (s.Link == LinkQUIC || s.Link == LinkTCP) && !s.Ejected }

@@ -3,7 +3,6 @@ package policy
 import (
 	"cmp"
 	"math/bits"
-	"slices"
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
@@ -16,84 +15,37 @@ const SimpleName = "simple"
 // progress while others of the same store do: then the request is stuck, not the store.
 const stuckFactor = 5
 
-// Simple gives each chunk whole to one store: the one with the fewest pending bytes,
-// then the lowest round-trip time, then in turn. When the store falls silent the next
-// one is asked too, and the first may still win.
-type Simple struct{}
+// Simple gives each chunk whole to one store: the one with the fewest pending bytes, then
+// the lowest round-trip time (factors of two; everything below a millisecond is one), then
+// in turn. Stores that are ejected or out of reach come last.
+//
+// When a store falls silent for max(3 PTO, 200 ms), the next one is asked beside it, for
+// what has not come; the first one may still win. Where some requests of a store make
+// progress, one that does not counts as stuck after five times that.
+//
+// It was the default before smart. It knows nothing of rates: a store that is slow and not
+// silent keeps its chunk.
+type Simple struct{ whole }
 
 // NewSimple makes the policy.
-func NewSimple() Simple { return Simple{} }
+func NewSimple() Simple { return Simple{whole{SimpleName, pickSimple}} }
 
-// Name is SimpleName.
-func (Simple) Name() string { return SimpleName }
-
-// Split keeps the chunk whole.
-func (Simple) Split(size int64, _ bool) []Range { return []Range{{0, size}} }
-
-// Decide starts pieces that nobody works on, and hedges those whose stores are silent.
-func (Simple) Decide(v View) Decision {
-	var d Decision
-	stores := make(map[vstack.StoreID]*Signals, len(v.Stores))
-	for i := range v.Stores {
-		s := v.Stores[i] // a copy: Pending grows with what is decided here
-		stores[s.Store] = &s
-	}
-	for _, p := range v.Pieces {
-		urgency := uint8(UrgencyDefault)
-		if len(p.Running) > 0 {
-			patient := false
-			for _, a := range p.Running {
-				if until := silentAt(*stores[a.Store], a, v.Now); v.Now < until {
-					d.wakeBy(until)
-					patient = true
-				}
-			}
-			if patient {
-				continue
-			}
-			urgency = UrgencyHedge
-		}
-		if best := pick(p, stores); best != nil {
-			best.Pending += p.Range.Length
-			d.Actions = append(d.Actions, Action{Kind: Start, Piece: p.ID, Store: best.Store, Urgency: urgency})
-			d.wakeBy(v.Now + best.Patience())
-		}
-	}
-	return d
-}
-
-// silentAt is when an attempt counts as silent if nothing more comes: patience after
-// the store's last sign of life, or stuckFactor times that after the attempt's own.
-func silentAt(s Signals, a Attempt, now time.Duration) time.Duration {
-	patience := s.Patience()
-	alive := max(a.Progress, now-s.Silence)
-	return min(alive+patience, a.Progress+stuckFactor*patience)
-}
-
-// pick returns the best holder that is not being asked already, or nil.
-func pick(p Piece, stores map[vstack.StoreID]*Signals) *Signals {
-	var best []*Signals
-	for _, id := range p.Holders {
-		s := stores[id]
-		if s == nil || p.Tried(id) {
-			continue
-		}
+// pickSimple returns the best of the candidates, which are not empty.
+func pickSimple(v *View, p *Piece, candidates []int) int {
+	var best []int
+	for _, i := range candidates {
 		switch {
-		case len(best) == 0 || compare(s, best[0]) < 0:
-			best = append(best[:0], s)
-		case compare(s, best[0]) == 0:
-			best = append(best, s)
+		case len(best) == 0 || compareSimple(&v.Stores[i], &v.Stores[best[0]]) < 0:
+			best = append(best[:0], i)
+		case compareSimple(&v.Stores[i], &v.Stores[best[0]]) == 0:
+			best = append(best, i)
 		}
 	}
-	if len(best) == 0 {
-		return nil
-	}
-	slices.SortFunc(best, func(a, b *Signals) int { return slices.Compare(a.Store[:], b.Store[:]) })
 	return best[p.ID%uint64(len(best))]
 }
 
-// compare orders stores, best first; 0 is a tie, which the round robin decides.
-func compare(a, b *Signals) int {
+// compareSimple orders stores, best first; 0 is a tie, which the round robin decides.
+func compareSimple(a, b *Signals) int {
 	return cmp.Or(
 		cmp.Compare(rank(a), rank(b)),
 		cmp.Compare(a.Pending, b.Pending),

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"testing"
@@ -16,19 +17,27 @@ func up(i byte) Signals {
 	return Signals{Store: store(i), State: vstack.StoreUp, Link: LinkQUIC, Measured: true, RTT: 500 * time.Microsecond, Silence: time.Hour}
 }
 
+// view shows pieces of 1,000 bytes that every store holds, unless they say otherwise.
 func view(now time.Duration, stores []Signals, pieces ...Piece) View {
 	for i := range pieces {
-		if pieces[i].Holders == nil {
-			for _, s := range stores {
-				pieces[i].Holders = append(pieces[i].Holders, s.Store)
+		p := &pieces[i]
+		if p.Holders == nil {
+			for i := range stores {
+				p.Holders = append(p.Holders, i)
 			}
 		}
-		pieces[i].Range.Length = 1000
+		if p.To == 0 {
+			p.To = 1000
+		}
+		if p.Size == 0 {
+			p.Size, p.Fragment = p.To, p.To
+		}
+		p.Need, p.Grain = max(p.Need, 1), max(p.Grain, 1)
 	}
-	return View{Now: now, Stores: stores, Pieces: pieces}
+	return View{Now: now, Stores: slices.Clone(stores), Pieces: pieces}
 }
 
-func started(d Decision) (at []vstack.StoreID) {
+func started(d Decision) (at []int) {
 	for _, a := range d.Actions {
 		if a.Kind == Start {
 			at = append(at, a.Store)
@@ -59,7 +68,7 @@ func TestSimplePicks(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			d := NewSimple().Decide(view(time.Second, c.stores, Piece{ID: 1}))
-			if got := started(d); !slices.Equal(got, []vstack.StoreID{store(c.want)}) {
+			if got := started(d); !slices.Equal(got, []int{int(c.want) - 1}) {
 				t.Errorf("started at %v, want %v", got, c.want)
 			}
 			if d.Wake <= time.Second {
@@ -72,19 +81,19 @@ func TestSimplePicks(t *testing.T) {
 func TestSimpleTakesTurnsAmongEquals(t *testing.T) {
 	stores := []Signals{up(1), up(2), up(3)}
 	stores[1].RTT = 900 * time.Microsecond // below the resolution
-	used := map[vstack.StoreID]int{}
+	used := map[int]int{}
 	for id := range uint64(30) {
 		used[started(NewSimple().Decide(view(0, stores, Piece{ID: id})))[0]]++
 	}
-	for i := byte(1); i <= 3; i++ {
-		if used[store(i)] != 10 {
-			t.Errorf("store %d was used %d times of 30", i, used[store(i)])
+	for i := range 3 {
+		if used[i] != 10 {
+			t.Errorf("store %d was used %d times of 30", i, used[i])
 		}
 	}
 	// Pieces of one decision count against each other.
 	at := started(NewSimple().Decide(view(0, stores, Piece{ID: 1}, Piece{ID: 2}, Piece{ID: 3})))
-	slices.SortFunc(at, func(a, b vstack.StoreID) int { return int(a[0]) - int(b[0]) })
-	if !slices.Equal(at, []vstack.StoreID{store(1), store(2), store(3)}) {
+	slices.SortFunc(at, cmp.Compare)
+	if !slices.Equal(at, []int{0, 1, 2}) {
 		t.Errorf("three pieces at once went to %v", at)
 	}
 }
@@ -95,12 +104,12 @@ func TestSimpleHedges(t *testing.T) {
 	if patience != minPatience {
 		t.Fatalf("patience %v with a short path", patience)
 	}
-	run := func(silence, idle time.Duration, holders ...byte) (Decision, []vstack.StoreID) {
+	run := func(silence, idle time.Duration, holders ...byte) (Decision, []int) {
 		s := []Signals{up(1), up(2)}
 		s[0].Silence = silence
-		p := Piece{ID: 1, Running: []Attempt{{Store: store(1), Started: now - idle, Progress: now - idle}}}
+		p := Piece{ID: 1, Running: []Attempt{{Store: 0, Started: now - idle, Progress: now - idle}}}
 		for _, h := range holders {
-			p.Holders = append(p.Holders, store(h))
+			p.Holders = append(p.Holders, int(h)-1)
 		}
 		d := NewSimple().Decide(view(now, s, p))
 		return d, started(d)
@@ -113,7 +122,7 @@ func TestSimpleHedges(t *testing.T) {
 	})
 	t.Run("when the store is silent", func(t *testing.T) {
 		d, at := run(patience, patience, 1, 2)
-		if !slices.Equal(at, []vstack.StoreID{store(2)}) || d.Actions[0].Urgency != UrgencyHedge {
+		if !slices.Equal(at, []int{1}) || d.Actions[0].Urgency != UrgencyHedge {
 			t.Errorf("actions %+v", d.Actions)
 		}
 	})
@@ -123,7 +132,7 @@ func TestSimpleHedges(t *testing.T) {
 		}
 	})
 	t.Run("when one request is stuck among others", func(t *testing.T) {
-		if _, at := run(0, stuckFactor*patience, 1, 2); !slices.Equal(at, []vstack.StoreID{store(2)}) {
+		if _, at := run(0, stuckFactor*patience, 1, 2); !slices.Equal(at, []int{1}) {
 			t.Errorf("started %v", at)
 		}
 	})
@@ -134,7 +143,7 @@ func TestSimpleHedges(t *testing.T) {
 	})
 	t.Run("never the same store twice", func(t *testing.T) {
 		s := []Signals{up(1), up(2)}
-		p := Piece{ID: 1, Running: []Attempt{{Store: store(1)}, {Store: store(2)}}}
+		p := Piece{ID: 1, Running: []Attempt{{Store: 0}, {Store: 1}}}
 		if at := started(NewSimple().Decide(view(now, s, p))); at != nil {
 			t.Errorf("started %v", at)
 		}
@@ -171,8 +180,5 @@ func TestByName(t *testing.T) {
 	}
 	if _, err := ByName("best"); !errors.Is(err, vstack.ErrInvalid) {
 		t.Errorf("an unknown policy: %v", err)
-	}
-	if r := NewSimple().Split(12345, true); !slices.Equal(r, []Range{{0, 12345}}) {
-		t.Errorf("split %v", r)
 	}
 }

@@ -10,14 +10,20 @@ import (
 )
 
 const (
-	fastTau = 2 * time.Second
-	slowTau = 10 * time.Second
+	fastTau   = 2 * time.Second
+	slowTau   = 10 * time.Second
+	recentTau = 200 * time.Millisecond
+	// lossWeight is how many packets a sample of loss needs to weigh as much as all before.
+	lossWeight = 400
 	// sampleEvery is the shortest stretch that a goodput sample is taken over; less is
 	// the noise of one burst.
 	sampleEvery = 50 * time.Millisecond
 	// smoothing is the weight of a new sample in averages that count samples, not time;
 	// RFC 6298 uses it for round-trip times.
 	smoothing = 1.0 / 8
+
+	// defaultCwnd is the congestion window of a connection that did not tell: quic-go's first.
+	defaultCwnd = 32 * 1252
 
 	ejectMin = 250 * time.Millisecond
 	ejectMax = 2 * time.Second
@@ -35,6 +41,11 @@ type meter struct {
 	acc      int64         // bytes in it
 	fast     float64
 	slow     float64
+	recent   float64
+	busy     time.Duration // since when bytes have been owed; meaningless while none are
+	used     time.Duration // when the last request began or ended
+	ghosts   float64       // bytes of cut attempts that still have to pass the link
+	ghostsAt time.Duration
 	ttfb     time.Duration
 	lastByte time.Duration
 
@@ -49,9 +60,14 @@ type meter struct {
 }
 
 // Begin counts a request for n bytes.
-func (m *meter) Begin(n int64) {
+func (m *meter) Begin(now time.Duration, n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.pending == 0 {
+		m.busy = now
+		m.lastByte = max(m.lastByte, now) // silence begins with a debt
+	}
+	m.used = now
 	m.inFlight++
 	m.pending += n
 }
@@ -71,13 +87,13 @@ func (m *meter) FirstByte(now, ttfb time.Duration) {
 	}
 }
 
-// Received counts n bytes of a body.
-func (m *meter) Received(now time.Duration, n int64) {
+// Received counts n bytes of a body, of which owed were still wanted.
+func (m *meter) Received(now time.Duration, n, owed int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lastByte = now
 	m.bytes += n
-	m.pending -= n
+	m.pending -= owed
 	m.acc += n
 	if now-m.window >= sampleEvery {
 		m.sample(now)
@@ -91,6 +107,7 @@ func (m *meter) End(now time.Duration, left int64, answered bool) {
 	defer m.mu.Unlock()
 	m.inFlight--
 	m.pending -= left
+	m.used = now
 	if !answered {
 		return
 	}
@@ -105,7 +122,41 @@ func (m *meter) sample(now time.Duration) {
 	rate := float64(m.acc) / dt.Seconds()
 	m.fast = decay(m.fast, rate, dt, fastTau)
 	m.slow = decay(m.slow, rate, dt, slowTau)
+	m.recent = decay(m.recent, rate, dt, recentTau)
 	m.window, m.acc = now, 0
+}
+
+// Cut counts n bytes that are not wanted any more of an attempt that ends earlier. What
+// of them is under way, a congestion window at most, passes the link all the same.
+func (m *meter) Cut(now time.Duration, n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pending -= n
+	window := float64(m.timing.Cwnd)
+	if window == 0 {
+		window = defaultCwnd
+	}
+	m.ghosts = m.ghostsNow(now) + min(float64(n), window)
+	m.ghostsAt = now
+}
+
+// ghostsNow is what is left of them: the link sends them at its rate.
+func (m *meter) ghostsNow(now time.Duration) float64 {
+	return max(0, m.ghosts-min(m.fast, m.slow)*(now-m.ghostsAt).Seconds())
+}
+
+// Busy is how many requests run.
+func (m *meter) Busy() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.inFlight
+}
+
+// Idle reports whether the store has had no request for a while.
+func (m *meter) Idle(now, while time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.inFlight == 0 && now-m.used >= while
 }
 
 // decay is an average in which a sample over dt weighs 1 − e^(−dt/τ).
@@ -124,8 +175,9 @@ func (m *meter) Told(header string) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t.Sent > 0 {
-		m.loss += smoothing * (min(1, float64(t.Lost)/float64(t.Sent)) - m.loss)
+	if t.Sent > 0 { // a sample of ten packets says less than one of a thousand
+		weight := float64(t.Sent) / (float64(t.Sent) + lossWeight)
+		m.loss += weight * (min(1, float64(t.Lost)/float64(t.Sent)) - m.loss)
 	}
 	if t.RTT == 0 { // over TCP the store knows nothing of the path
 		t.RTT, t.Cwnd = m.timing.RTT, m.timing.Cwnd
@@ -177,8 +229,17 @@ func (m *meter) fill(s *policy.Signals, now time.Duration, packets uint64) {
 	defer m.mu.Unlock()
 	s.ServerRTT, s.Cwnd, s.Loss = m.timing.RTT, m.timing.Cwnd, m.loss
 	s.Busy, s.Disk = m.timing.Busy, m.timing.Disk
-	s.TTFB, s.Fast, s.Slow = m.ttfb, m.fast, m.slow
-	s.Pending, s.InFlight = m.pending, m.inFlight
+	s.TTFB, s.Fast, s.Slow, s.Recent = m.ttfb, m.fast, m.slow, m.recent
+	s.Sampled = m.fast > 0
+	if dt := now - m.window; m.bodies > 0 && s.Sampled && dt >= sampleEvery { // the window that is open
+		rate := float64(m.acc) / dt.Seconds()
+		s.Fast, s.Slow, s.Recent = decay(m.fast, rate, dt, fastTau), decay(m.slow, rate, dt, slowTau), decay(m.recent, rate, dt, recentTau)
+	}
+	s.Ghosts = int64(m.ghostsNow(now))
+	s.Pending, s.InFlight = m.pending+s.Ghosts, m.inFlight
+	if m.pending > 0 {
+		s.Busied = now - m.busy
+	}
 	s.Failures = m.failures
 	s.Ejected = now < m.ejectUntil
 	if m.ejectMark > 0 && packets > 0 {

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient/policy"
 )
@@ -22,7 +22,8 @@ import (
 // Config configures a Pool. Everything is required; quicclient.Config documents the
 // fields and has the defaults.
 type Config struct {
-	TLS             *tls.Config
+	TLS             *tls.Config // with the certificate that writes show; reads show none
+	Network         network.Network
 	Placement       func(context.Context) (*vstack.PlacementMap, error)
 	PlacementMaxAge time.Duration
 
@@ -31,6 +32,8 @@ type Config struct {
 	FallbackAfter    time.Duration
 	TCPConns         int  // bound of TCP connections a store
 	NoQUIC           bool // reads go over TCP
+	Sessions         *Sessions
+	Changed          func() // is told that a dial ended; must not block
 
 	Logger *slog.Logger
 	Dials  *prometheus.CounterVec // QUIC handshakes by result, "ok" or "failed"
@@ -40,7 +43,8 @@ type Config struct {
 type Pool struct {
 	cfg    Config
 	start  time.Time
-	tcp    *http.Transport
+	tcp    *http.Transport  // writes
+	reads  *http.Transport  // without a certificate
 	h3     *http3.Transport // makes client connections; dials nothing itself
 	places places
 
@@ -59,19 +63,20 @@ func NewPool(cfg Config) *Pool {
 	c := &Pool{cfg: cfg, start: time.Now(), peers: make(map[vstack.StoreID]*Peer)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.h3 = &http3.Transport{DisableCompression: true, MaxResponseHeaderBytes: 64 << 10, Logger: cfg.Logger}
-	c.tcp = newTCP(cfg)
+	c.tcp = newTCP(cfg, cfg.TLS.Clone())
+	bare := cfg.TLS.Clone()
+	bare.Certificates, bare.GetClientCertificate = nil, nil
+	c.reads = newTCP(cfg, bare)
 	c.places.c = c
 	return c
 }
 
 // newTCP makes the pool of HTTP/1.1 connections: for bodies of megabytes several of
 // them beat one HTTP/2 connection, whose frames are copied once more.
-func newTCP(cfg Config) *http.Transport {
-	conf := cfg.TLS.Clone()
+func newTCP(cfg Config, conf *tls.Config) *http.Transport {
 	conf.NextProtos = []string{"http/1.1"}
-	dialer := net.Dialer{Timeout: cfg.HandshakeTimeout, KeepAlive: 15 * time.Second}
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext:            network.DialWithin(cfg.Network, cfg.HandshakeTimeout),
 		TLSClientConfig:        conf,
 		TLSHandshakeTimeout:    cfg.HandshakeTimeout,
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // no HTTP/2
@@ -103,10 +108,11 @@ func (c *Pool) Close() error {
 
 	c.cancel()
 	for _, p := range peers {
-		p.lane.close()
+		p.close()
 	}
 	c.wg.Wait()
 	c.tcp.CloseIdleConnections()
+	c.reads.CloseIdleConnections()
 	if udp == nil {
 		return nil
 	}
@@ -149,7 +155,7 @@ func (c *Pool) udpTransport() (*quic.Transport, error) {
 		return nil, vstack.ErrClosed
 	}
 	if c.udp == nil {
-		conn, err := net.ListenUDP("udp", nil)
+		conn, err := c.cfg.Network.ListenPacket(c.ctx, "udp", ":0")
 		if err != nil {
 			return nil, fmt.Errorf("open UDP socket: %w", err)
 		}
@@ -172,7 +178,7 @@ func (c *Pool) peer(s vstack.Store) *Peer {
 	c.mu.Unlock()
 	if old != nil {
 		p.Heard(old.Echo())
-		old.lane.close()
+		old.close()
 	}
 	return p
 }
@@ -196,7 +202,22 @@ func (c *Pool) forget(m *vstack.PlacementMap) {
 	}
 	c.mu.Unlock()
 	for _, p := range gone {
-		p.lane.close()
+		p.close()
+	}
+}
+
+// Rest closes what stores without a request for a while do not need.
+func (c *Pool) Rest(after time.Duration) {
+	c.mu.Lock()
+	peers := make([]*Peer, 0, len(c.peers))
+	for _, p := range c.peers {
+		peers = append(peers, p)
+	}
+	c.mu.Unlock()
+	for _, p := range peers {
+		if p.Idle(c.Now(), after) {
+			p.Rest()
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient/policy"
 )
@@ -54,6 +55,7 @@ func mapOf(version uint64, stores ...vstack.Store) *vstack.PlacementMap {
 func newPool(t *testing.T, s *metastore) *Pool {
 	t.Helper()
 	p := NewPool(Config{
+		Network: network.OS{}, Sessions: NewSessions(), Changed: func() {},
 		TLS: &tls.Config{}, Placement: s.get, PlacementMaxAge: 10 * time.Second,
 		HandshakeTimeout: time.Second, IdleTimeout: 5 * time.Second, FallbackAfter: 100 * time.Millisecond, TCPConns: 2,
 		Logger: slog.New(slog.DiscardHandler), Dials: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "dials"}, []string{"result"}),
@@ -194,7 +196,7 @@ func TestBadAddressIsAnErrorNotAHang(t *testing.T) {
 	p := newPool(t, &metastore{})
 	for _, addr := range []string{"nowhere", "127.0.0.1:port", ""} {
 		peer := newPeer(p, vstack.Store{ID: vstack.StoreID{1}, Addr: addr})
-		if _, err := peer.lane.conn(t.Context(), 10*time.Second); err == nil || errors.Is(err, vstack.ErrTimeout) {
+		if _, err := peer.lanes[0].conn(t.Context(), 10*time.Second); err == nil || errors.Is(err, vstack.ErrTimeout) {
 			t.Errorf("%q: %v", addr, err)
 		}
 	}

@@ -30,14 +30,19 @@ func (p Plan) args(file string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []string{"-hide_banner", "-nostdin", "-nostats", "-v", "error", "-max_alloc", maxAlloc,
-		"-stats_period", "0.5", "-progress", "pipe:" + strconv.Itoa(firstPipe-1), "-threads", threads}
+	out := append(commonArgs(), "-fflags", "+discardcorrupt") // the frame that a broken off recording ends with is no frame
 	out = append(out, in...)
 	for i, t := range p.Tracks {
 		out = append(out, t.args()...)
 		out = append(out, "pipe:"+strconv.Itoa(firstPipe+i))
 	}
 	return out, checkArgs(out, "file:")
+}
+
+// commonArgs stand before everything else.
+func commonArgs() []string {
+	return []string{"-hide_banner", "-nostdin", "-nostats", "-v", "error", "-max_alloc", maxAlloc,
+		"-stats_period", "0.5", "-progress", "pipe:" + strconv.Itoa(firstPipe-1), "-threads", threads, "-filter_threads", "1"}
 }
 
 // args is one output: which stream, how it is coded, how it is muxed.
@@ -56,8 +61,8 @@ func (t Track) args() []string {
 	default:
 		a = append(a, t.encodeAudio()...)
 	}
-	if t.Language != "" {
-		a = append(a, "-metadata:s:0", "language="+t.Language)
+	if iso := languageISO(t.Language); iso != "" {
+		a = append(a, "-metadata:s:0", "language="+iso)
 	}
 	flags := "+empty_moov+delay_moov+default_base_moof+skip_trailer+frag_discont"
 	if t.Kind == vstack.TrackVideo {
@@ -71,25 +76,45 @@ func (t Track) args() []string {
 		"-frag_duration", fragmentMicros, "-frag_size", fragmentBytes)
 }
 
-// encodeVideo is H.264 with a keyframe every two seconds. Frame times are kept as they
-// are (vfr, and the input's own time base), so variable frame rates stay variable.
+// encodeVideo is H.264 whose keyframes are exactly the forced ones: scene changes would
+// put others into each rendition, and players switch only where all have one. Frame times
+// are kept as they are (vfr, and the input's own time base), so variable frame rates stay
+// variable.
 func (t Track) encodeVideo() []string {
 	a := append([]string{"-c:v", "libx264"}, x264Params()...)
-	return append(a, "-preset", "veryfast", "-crf", "21", "-profile:v", "high", "-threads", threads,
-		"-force_key_frames", "expr:gte(t,n_forced*2)", "-fps_mode", "vfr", "-enc_time_base", "-1",
-		"-vf", fmt.Sprintf("scale=%d:%d,setsar=1,format=yuv420p", t.Width, t.Height))
+	a = append(a, "-preset", t.preset(), "-crf", "21", "-profile:v", "high", "-level:v", h264Level(t.Width, t.Height, t.Stream.FrameRate), "-threads", threads,
+		"-sc_threshold", "0", "-g", "1000000", "-force_key_frames", t.keyframes(), "-fps_mode", "vfr", "-enc_time_base", "-1", "-vf", t.videoFilter())
+	if t.Late { // the first frame would have a decode time as far before zero as its delay
+		a = append(a, "-bf", "0")
+	}
+	c := t.Color
+	return append(a, "-color_range", c.Range, "-colorspace", c.Matrix, "-color_trc", c.Transfer, "-color_primaries", c.Primaries)
+}
+
+// largePixels is from where on x264 looks ahead less: its pictures would not fit the jail.
+const largePixels = 12_000_000
+
+func (t Track) preset() string {
+	if t.Width*t.Height > largePixels {
+		return "ultrafast"
+	}
+	return "veryfast"
 }
 
 // encodeAudio is AAC LC, 64 kbit/s a channel; gaps in the source's times become silence
 // instead of moving what follows.
 func (t Track) encodeAudio() []string {
-	channels := min(t.Stream.Channels, 6)
 	rate := t.Stream.SampleRate
 	if rate > 48000 || rate < 8000 {
 		rate = 48000
 	}
-	return []string{"-c:a", "aac", "-b:a", strconv.Itoa(64000 * max(channels, 2)), "-ac", strconv.Itoa(channels), "-ar", strconv.Itoa(aacRate(rate)),
-		"-threads", "1", "-af", "aresample=async=1:min_hard_comp=0.1"}
+	layout := t.Stream.storedLayout()
+	channels := map[string]int{"mono": 1, "stereo": 2, "3.0": 3, "4.0": 4, "5.0": 5, "5.1": 6}[layout]
+	filter := "aformat=channel_layouts=" + layout
+	if !t.Holes { // else package fmp4 fills them: this filter would hold them in memory
+		filter = "aresample=async=1:min_hard_comp=0.1," + filter
+	}
+	return []string{"-c:a", "aac", "-b:a", strconv.Itoa(64000 * max(channels, 2)), "-ar", strconv.Itoa(aacRate(rate)), "-threads", "1", "-af", filter}
 }
 
 // aacRate rounds up to a rate that AAC has.
@@ -102,6 +127,9 @@ func aacRate(rate int) int {
 	return 48000
 }
 
+// filterForm is one filter that pictures pass, none of which opens a file.
+const filterForm = `(setpts|bwdif|setparams|zscale|format|tonemap|scale|setsar|tpad|fps|tile|select)=([a-zA-Z0-9_=:.*/()+-]|\\,)+`
+
 // flags are all options that may stand on a command line, each with the form of its
 // value; nil takes none.
 var flags = func() map[string]*regexp.Regexp {
@@ -110,10 +138,11 @@ var flags = func() map[string]*regexp.Regexp {
 		"-hide_banner": nil, "-nostdin": nil, "-nostats": nil, "-copyts": nil, "-y": nil,
 		"-v": word, "-max_alloc": num, "-stats_period": num, "-progress": regexp.MustCompile(`^pipe:[0-9]+$`),
 		"-threads": num, "-protocol_whitelist": word, "-format_whitelist": word, "-i": nil,
-		"-map": regexp.MustCompile(`^[0-9]+(:[0-9]+)?$`), "-map_metadata": num, "-map_chapters": num, "-c": word, "-c:v": word, "-c:a": word,
-		"-preset": word, "-crf": num, "-profile:v": word, "-x264-params": regexp.MustCompile(`^asm=[A-Za-z0-9.,]+$`), "-force_key_frames": regexp.MustCompile(`^expr:[a-z0-9_(),*]+$`),
-		"-fps_mode": word, "-enc_time_base": num, "-vf": regexp.MustCompile(`^[a-z0-9_=:,]+$`), "-af": regexp.MustCompile(`^[a-z0-9_=:.]+$`),
-		"-b:a": num, "-bsf:a": regexp.MustCompile("^(aac_adtstoasc|" + regexp.QuoteMeta(lastDuration) + ")$"), "-ac": num, "-ar": num, "-metadata:s:0": regexp.MustCompile(`^language=[a-z]{2,3}$`),
+		"-map": regexp.MustCompile(`^[0-9]+(:[0-9]+)?$`), "-map_metadata": num, "-map_chapters": num, "-c": word, "-c:v": word, "-c:a": word, "-c:s": word, "-skip_frame": word, "-q:v": num, "-frames:v": num,
+		"-preset": word, "-crf": num, "-profile:v": word, "-level:v": num, "-sc_threshold": num, "-bf": num, "-g": num, "-filter_threads": num,
+		"-color_range": word, "-colorspace": word, "-color_trc": regexp.MustCompile(`^[a-z0-9-]+$`), "-color_primaries": regexp.MustCompile(`^[a-z0-9-]+$`), "-x264-params": regexp.MustCompile(`^asm=[A-Za-z0-9.,]+$`), "-force_key_frames": regexp.MustCompile(`^(expr:[a-z0-9_(),+]+|[0-9.]+(,[0-9.]+)*)$`),
+		"-fps_mode": word, "-enc_time_base": num, "-vf": regexp.MustCompile(`^` + filterForm + `(,` + filterForm + `)*$`), "-af": regexp.MustCompile(`^[a-z0-9_=:.,]+$`),
+		"-b:a": num, "-bsf:a": regexp.MustCompile("^(aac_adtstoasc|" + regexp.QuoteMeta(lastDuration) + ")$"), "-ar": num, "-metadata:s:0": regexp.MustCompile(`^language=[a-z]{3}$`),
 		"-fflags": word, "-flags": word, "-strict": word, "-avoid_negative_ts": word, "-output_ts_offset": num,
 		"-max_muxing_queue_size": num, "-f": word, "-use_editlist": num, "-movflags": word, "-frag_duration": num, "-frag_size": num,
 	}

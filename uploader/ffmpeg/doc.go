@@ -18,6 +18,9 @@
 //     sent reaches the command line.
 //   - The output is a function of the file and the plan: fixed thread counts, no clock,
 //     no metadata of the encoder. An upload that is cut again gives the same chunks.
+//   - What reads a stranger's file runs in a jail (package jail), within Tools.Bounds.
+//   - A stream is copied only if Chromium plays it from fragmented MP4 and shows what a
+//     good player shows of the source; copy.go has the reasons.
 //   - A child never outlives its owner: its process group is killed on cancel, and it
 //     dies with this process.
 //

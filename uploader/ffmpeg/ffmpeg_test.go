@@ -83,7 +83,8 @@ func TestRealInputsComeBackAsTheyWere(t *testing.T) {
 // rare skips the inputs that only the soak tries.
 func rare(t *testing.T, name string) {
 	t.Helper()
-	if slices.Contains([]string{"open-gop.mp4", "flac.mkv", "avi.avi", "h264.avi", "audio.mp3", "vfr.webm", "late-picture.mp4", "odd.mkv", "ten.mkv"}, name) && os.Getenv("VSTACK_SOAK") == "" {
+	often := []string{"moov-at-end.mp4", "b-frames.mp4", "mov.mov", "vp8.webm", "vp9.webm", "ts.ts", "silent.mp4", "one-second.mp4", "vfr.mp4", "late-sound.mp4", "languages.mkv", portrait}
+	if !slices.Contains(often, name) && os.Getenv("VSTACK_SOAK") == "" {
 		t.Skip("SKIPPED: set VSTACK_SOAK=1 (make soak-lab) to try " + name)
 	}
 }
@@ -92,6 +93,9 @@ func rare(t *testing.T, name string) {
 func compareTrack(t *testing.T, source, result inspected, i int, k *track, frame float64) {
 	t.Helper()
 	want, got := source.frames[k.plan.Stream.Index], result.frames[i]
+	if k.plan.Stream.Start > late { // black, or silence, until it begins
+		got = begun(t, got, want[0].at, frame)
+	}
 	if len(got) == 0 || len(want) == 0 {
 		t.Fatalf("track %d: %d frames, %d in the source", i, len(got), len(want))
 	}
@@ -120,6 +124,20 @@ func compareTrack(t *testing.T, source, result inspected, i int, k *track, frame
 			}
 		}
 	}
+}
+
+// begun is what is left of a track that was late once what fills the time before is off.
+func begun(t *testing.T, got []frameSum, start, frame float64) []frameSum {
+	t.Helper()
+	if len(got) == 0 || got[0].at > frame {
+		t.Fatalf("nothing at 0")
+	}
+	for i, f := range got {
+		if f.at > start-frame/2 {
+			return got[i:]
+		}
+	}
+	return nil
 }
 
 // inspected is what FFmpeg's own tools say of a file.
@@ -173,7 +191,11 @@ func TestCuttingTwiceGivesTheSameChunks(t *testing.T) {
 			rare(t, name)
 			file := clip(t, name)
 			var first []string
-			for _, fill := range []int{0, 1, 85, 170, 254} {
+			fills := []int{0, 85, 254}
+			if os.Getenv("VSTACK_SOAK") != "" {
+				fills = []int{0, 1, 85, 170, 254}
+			}
+			for _, fill := range fills {
 				ids := chunkIDs(heapFilledWith(t, fill).cutFile(t, file, "source", "360p"))
 				if first == nil {
 					first = ids
@@ -275,7 +297,7 @@ func TestLanguagesSurvive(t *testing.T) {
 	_, tracks := cutFile(t, clip(t, "languages.mkv"))
 	for _, name := range []string{"out.mp4", "out.mkv"} {
 		m, err := Probe(t.Context(), export(t, tracks, name))
-		if err != nil || len(m.Streams) != 3 || m.Streams[1].Language != "eng" || m.Streams[2].Language != "deu" && m.Streams[2].Language != "ger" {
+		if err != nil || len(m.Streams) != 3 || m.Streams[1].Language != "en" || m.Streams[2].Language != "de" {
 			t.Errorf("%s: %+v, %v", name, m, err)
 		}
 	}
@@ -283,11 +305,13 @@ func TestLanguagesSurvive(t *testing.T) {
 
 func TestLimitsAreEnforced(t *testing.T) {
 	ok := Stream{Kind: "video", Codec: "h264", PixFmt: "yuv420p", Width: 320, Height: 180}
-	wide := ok
+	wide, large := ok, ok
 	wide.Width = 8193
+	large.Width, large.Height = 8192, 8192
 	for name, m := range map[string]Media{
 		"long":        {Duration: 9 * 3600, Streams: []Stream{ok}},
 		"wide":        {Streams: []Stream{wide}},
+		"large":       {Streams: []Stream{large}},
 		"many tracks": {Streams: slices.Repeat([]Stream{ok}, 33)},
 	} {
 		if _, err := NewPlan(m, nil, Limits{}); !errors.Is(err, vstack.ErrMediaUnfit) {
@@ -396,20 +420,6 @@ func FuzzProbeOutput(f *testing.F) {
 		}
 		if args, err := p.args("/tmp/x"); err != nil {
 			t.Fatalf("%v: %q", err, args)
-		}
-	})
-}
-
-func FuzzBoxes(f *testing.F) {
-	f.Add([]byte("\x00\x00\x00\x10ftypiso5\x00\x00\x02\x00\x00\x00\x00\x08free"))
-	f.Add([]byte("\x00\x00\x00\x01mdat\x00\x00\x00\x00\x00\x00\x00\x10"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		path := filepath.Join(t.TempDir(), "f")
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := checkBoxes(path); err != nil && !errors.Is(err, vstack.ErrTruncated) && !errors.Is(err, vstack.ErrNotMedia) {
-			t.Fatal(err)
 		}
 	})
 }

@@ -13,9 +13,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/vstack/vstack/uploader/fmp4"
+	"github.com/vstack/vstack/uploader/jail"
 )
 
 func TestMain(m *testing.M) {
+	jail.Enter()
 	if file := os.Getenv(orphanEnv); file != "" {
 		orphanMain(file)
 	}
@@ -142,20 +144,29 @@ func (k *track) bytes() []byte {
 	return out
 }
 
+// jailedTools run FFmpeg as a server does: jailed, by this test binary.
+func jailedTools(t testing.TB) Tools {
+	t.Helper()
+	return Tools{Jail: jail.Jail{Helper: jail.Self}}
+}
+
 // cutFile runs a file through ffmpeg and cuts all its tracks.
 func cutFile(t testing.TB, file string, renditions ...string) (Plan, []*track) {
 	t.Helper()
-	return Tools{}.cutFile(t, file, renditions...)
+	return jailedTools(t).cutFile(t, file, renditions...)
 }
 
 func (tools Tools) cutFile(t testing.TB, file string, renditions ...string) (Plan, []*track) {
 	t.Helper()
-	m, err := Probe(t.Context(), file)
+	m, err := tools.Probe(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	plan, err := NewPlan(m, renditions, Limits{})
 	if err != nil {
+		t.Fatal(err)
+	}
+	if plan, err = tools.Refine(t.Context(), plan, file); err != nil {
 		t.Fatal(err)
 	}
 	p, err := tools.Start(t.Context(), plan, file, 0)
@@ -181,11 +192,14 @@ func (tools Tools) cutFile(t testing.TB, file string, renditions ...string) (Pla
 }
 
 func (k *track) cut(r io.Reader) (err error) {
-	reader := fmp4.NewReader(r, Shift)
+	var reader fmp4.Source = fmp4.NewFiller(fmp4.NewReader(r, Shift))
+	if k.plan.Torn {
+		reader = fmp4.NewWithoutLast(reader)
+	}
 	if k.init, err = reader.Init(); err != nil {
 		return err
 	}
-	c := fmp4.NewCutter(k.init.Timescale)
+	c := fmp4.NewCutter(k.init.Timescale, k.plan.Cuts)
 	for {
 		f, err := reader.Next()
 		if err == io.EOF {

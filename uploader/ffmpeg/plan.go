@@ -14,6 +14,9 @@ type Limits struct {
 	Duration float64
 	// Side is the largest width or height, in pixels; default 8,192, H.264's own end.
 	Side int
+	// Pixels of one picture; default 36,000,000. It bounds a job's memory: a converter
+	// holds some twenty pictures.
+	Pixels int
 	// Tracks is the number of tracks, renditions included; default 32. It bounds a
 	// job's memory: each track holds a chunk and a fragment.
 	Tracks int
@@ -25,6 +28,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Side == 0 {
 		l.Side = 8192
+	}
+	if l.Pixels == 0 {
+		l.Pixels = 36_000_000
 	}
 	if l.Tracks == 0 {
 		l.Tracks = 32
@@ -49,21 +55,39 @@ type Track struct {
 	Copy     bool
 	Width    int // of the converted picture; 0 for copies
 	Height   int
+	Aspect   Ratio // of a sample of the converted picture
+	Color    Color // of the converted picture
+	Tonemap  bool  // from HDR
+	Late     bool  // starts so late that the time before needs filling
+	Holes    bool  // the sound has holes too long to be filled by a filter
+	// Torn says that the last frame is not whole, and left out.
+	Torn bool
+	// Cuts are the cut points that all renditions of the stream share, in seconds; nil
+	// where each finds the same ones by itself (StreamScan.Cuts on its own keyframes).
+	Cuts []float64
 }
 
 // Plan says what becomes of each stream.
 type Plan struct {
 	Tracks   []Track
 	Duration float64 // seconds, 0 if the file does not say
+	Origin   float64 // Media's
 	Warnings []string
+	// Texts are the streams of subtitles that are text.
+	Texts []Stream
 }
+
+// late is the delay from which on a player would wait at 0 for a track, in seconds:
+// Chromium starts up to a second before the first frame.
+const late = 0.9
 
 // NewPlan decides for each stream whether it is copied, converted or left out.
 // names are renditions (ValidRendition); none means "source". Media outside the
-// limits is ErrMediaUnfit.
+// limits, and pictures that nobody but their maker's players understand, are
+// ErrMediaUnfit.
 func NewPlan(m Media, names []string, limits Limits) (Plan, error) {
 	limits = limits.withDefaults()
-	p := Plan{Duration: m.Duration, Warnings: slices.Clone(m.Warnings)}
+	p := Plan{Duration: m.Duration, Origin: m.Origin, Warnings: slices.Clone(m.Warnings)}
 	if m.Duration > limits.Duration {
 		return Plan{}, fmt.Errorf("plan: %w: %.0f s long, at most %.0f s", vstack.ErrMediaUnfit, m.Duration, limits.Duration)
 	}
@@ -72,15 +96,17 @@ func NewPlan(m Media, names []string, limits Limits) (Plan, error) {
 	}
 	for _, s := range m.Streams {
 		switch {
+		case s.text() && len(p.Texts) < maxTexts:
+			p.Texts = append(p.Texts, s)
 		case !s.playable():
 			p.Warnings = append(p.Warnings, leftOut(s))
 		case s.Kind == "video":
-			if s.Width > limits.Side || s.Height > limits.Side {
-				return Plan{}, fmt.Errorf("plan: %w: stream %d is %d×%d, at most %d a side", vstack.ErrMediaUnfit, s.Index, s.Width, s.Height, limits.Side)
+			if err := limits.picture(s); err != nil {
+				return Plan{}, err
 			}
 			p.addVideo(m, s, names)
 		default:
-			p.Tracks = append(p.Tracks, Track{Kind: vstack.TrackAudio, Name: "source", Language: s.Language, Stream: s, Copy: copiesAudio(s)})
+			p.addAudio(s)
 		}
 	}
 	if len(p.Tracks) == 0 {
@@ -95,6 +121,19 @@ func NewPlan(m Media, names []string, limits Limits) (Plan, error) {
 	return p, nil
 }
 
+// picture holds one stream against the limits.
+func (l Limits) picture(s Stream) error {
+	switch {
+	case s.Width > l.Side || s.Height > l.Side:
+		return fmt.Errorf("plan: %w: stream %d is %d×%d, at most %d a side", vstack.ErrMediaUnfit, s.Index, s.Width, s.Height, l.Side)
+	case s.Width*s.Height > l.Pixels:
+		return fmt.Errorf("plan: %w: stream %d is %d×%d, at most %d million pixels", vstack.ErrMediaUnfit, s.Index, s.Width, s.Height, l.Pixels/1e6)
+	case s.Dolby == 5 && s.Codec == "hevc":
+		return fmt.Errorf("plan: %w: stream %d is Dolby Vision profile 5, whose colours only Dolby's own players understand", vstack.ErrMediaUnfit, s.Index)
+	}
+	return nil
+}
+
 func leftOut(s Stream) string {
 	what := s.Kind
 	if s.Picture {
@@ -104,66 +143,72 @@ func leftOut(s Stream) string {
 	if codec == "" {
 		codec = "unknown codec"
 	}
+	if s.Empty {
+		codec += ", no frames"
+	}
 	return fmt.Sprintf("stream %d left out: %s (%s)", s.Index, what, codec)
 }
 
 // addVideo adds the renditions of one video stream. One that would enlarge the picture
 // is left out; if nothing else was asked for, the source takes its place.
 func (p *Plan) addVideo(m Media, s Stream, names []string) {
-	short := min(s.Width, s.Height)
+	w, h, a := s.upright()
+	w, h = shown(w, h, a)
+	short := min(w, h)
 	added := 0
 	for _, name := range names {
 		side := renditions[name]
 		if side != 0 && side >= short {
-			p.Warnings = append(p.Warnings, fmt.Sprintf("rendition %s left out: stream %d is only %d×%d", name, s.Index, s.Width, s.Height))
+			p.Warnings = append(p.Warnings, fmt.Sprintf("rendition %s left out: stream %d is only %d×%d", name, s.Index, w, h))
 			continue
 		}
-		p.Tracks = append(p.Tracks, videoTrack(m, s, name, side))
+		p.Tracks = append(p.Tracks, p.videoTrack(m, s, name, side))
 		added++
 	}
 	if added == 0 {
-		p.Tracks = append(p.Tracks, videoTrack(m, s, "source", 0))
+		p.Tracks = append(p.Tracks, p.videoTrack(m, s, "source", 0))
 	}
 }
 
-func videoTrack(m Media, s Stream, name string, side int) Track {
-	t := Track{Kind: vstack.TrackVideo, Name: name, Language: s.Language, Stream: s}
-	if side == 0 && copiesVideo(m, s) {
-		t.Copy = true
-		return t
+func (p *Plan) videoTrack(m Media, s Stream, name string, side int) Track {
+	t := Track{Kind: vstack.TrackVideo, Name: name, Language: s.Language, Stream: s, Aspect: square}
+	if side == 0 {
+		why := s.unplayableVideo(m)
+		if why == "" {
+			if t.Copy, t.Torn = true, s.Torn; t.Torn {
+				p.Warnings = append(p.Warnings, fmt.Sprintf("stream %d: its last frame is not whole, and left out", s.Index))
+			}
+			return t
+		}
+		p.converted(s, why)
 	}
-	w, h := s.Width, s.Height
-	if s.Rotation%180 != 0 { // the decoder turns the picture upright
-		w, h = h, w
-	}
+	w, h, a := s.upright()
 	if side != 0 {
+		w, h = shown(w, h, a)
 		scale := float64(side) / float64(min(w, h))
 		w, h = int(math.Round(float64(w)*scale)), int(math.Round(float64(h)*scale))
+	} else {
+		t.Aspect = a
 	}
 	t.Width, t.Height = max(2, w&^1), max(2, h&^1) // 4:2:0 needs even sides
+	t.Color, t.Tonemap = s.Color.converted(s), s.Color.HDR()
+	t.Late = s.Start > late
 	return t
 }
 
-// copiesVideo says whether Chromium plays the stream from fragmented MP4 as it is:
-// H.264 with 8 bits 4:2:0, VP9 profiles 0 and 2, AV1 main. HEVC it does not play.
-func copiesVideo(m Media, s Stream) bool {
-	switch s.Codec {
-	case "h264":
-		// AVI stores no presentation times, so reordered frames lose their places.
-		return (s.PixFmt == "yuv420p" || s.PixFmt == "yuvj420p") && (m.Format != "avi" || s.BFrames == 0)
-	case "vp9", "av1":
-		return (s.PixFmt == "yuv420p" || s.PixFmt == "yuv420p10le") && m.Format != "avi"
+func (p *Plan) addAudio(s Stream) {
+	t := Track{Kind: vstack.TrackAudio, Name: "source", Language: s.Language, Stream: s}
+	why := s.unplayableAudio()
+	t.Copy = why == ""
+	if !t.Copy {
+		p.converted(s, why)
 	}
-	return false
+	p.Tracks = append(p.Tracks, t)
 }
 
-// copiesAudio is the same for sound: AAC LC and HE, Opus, FLAC. MP3 in MP4 it refuses.
-func copiesAudio(s Stream) bool {
-	switch s.Codec {
-	case "aac":
-		return (s.Profile == "LC" || s.Profile == "HE-AAC" || s.Profile == "HE-AACv2") && s.Channels <= 8
-	case "opus", "flac":
-		return s.Channels <= 8
+// converted says why a stream is not copied, where its codec alone does not tell.
+func (p *Plan) converted(s Stream, why string) {
+	if why != byCodec {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("stream %d converted: %s", s.Index, why))
 	}
-	return false
 }

@@ -1,48 +1,19 @@
 package ffmpeg
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"math"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"time"
+	"slices"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/container"
 )
-
-const (
-	probeTimeout = 60 * time.Second
-	maxProbe     = 4 << 20 // bytes of ffprobe's JSON
-)
-
-// Stream is one stream of a file, as ffprobe sees it.
-type Stream struct {
-	Index      int
-	Kind       string // "video", "audio", "subtitle", "data", "attachment"
-	Codec      string // FFmpeg's name, "h264"
-	Profile    string
-	PixFmt     string
-	Width      int // as coded
-	Height     int
-	Rotation   int     // clockwise degrees, 0, 90, 180 or 270
-	FrameRate  float64 // mean frames a second, 0 if unknown
-	BFrames    int     // depth of reordering
-	SampleRate int
-	Channels   int
-	Language   string
-	Picture    bool // an attached picture, not a moving one
-	Frames     int  // packets seen at the start of the file
-}
 
 // Media is what Probe found.
 type Media struct {
 	Format   string  // ffprobe's format_name
-	Duration float64 // seconds, 0 if the file does not say
+	Duration float64 // seconds from the first frame to the last, 0 if the file does not say
+	Origin   float64 // the file's own time of its start, seconds
 	Streams  []Stream
 	Warnings []string
 }
@@ -52,9 +23,9 @@ func Probe(ctx context.Context, file string) (Media, error) { return Tools{}.Pro
 
 // Probe reads what a local file holds. What FFmpeg cannot read is ErrNotMedia; an MP4
 // that ends before its boxes do is ErrTruncated; a file without any frame of picture or
-// sound is ErrNoStreams.
+// sound is ErrNoStreams; an encrypted one is ErrMediaUnfit.
 func (t Tools) Probe(ctx context.Context, file string) (Media, error) {
-	warning, err := checkBoxes(file)
+	facts, err := container.Look(file)
 	if err != nil {
 		return Media{}, err
 	}
@@ -66,8 +37,13 @@ func (t Tools) Probe(ctx context.Context, file string) (Media, error) {
 	if err != nil {
 		return Media{}, err
 	}
-	if warning != "" {
-		m.Warnings = append(m.Warnings, warning)
+	m.Warnings = append(m.Warnings, facts.Warnings...)
+	m.apply(facts)
+	if err := t.settle(ctx, &m, file); err != nil {
+		return Media{}, err
+	}
+	if facts.Torn {
+		t.tail(ctx, &m, file)
 	}
 	usable, frames := 0, 0
 	for _, s := range m.Streams {
@@ -85,148 +61,114 @@ func (t Tools) Probe(ctx context.Context, file string) (Media, error) {
 	return m, nil
 }
 
-// playable says that a stream is picture or sound that someone could want.
-func (s Stream) playable() bool {
-	switch s.Kind {
-	case "video":
-		return !s.Picture && s.Codec != "" && s.Width > 0 && s.Height > 0
-	case "audio":
-		return s.Codec != "" && s.Channels > 0 && s.SampleRate > 0
+// apply adds what the container's header says to the streams.
+func (m *Media) apply(facts container.Facts) {
+	for i := range m.Streams {
+		s := &m.Streams[i]
+		number := s.Index
+		switch {
+		case m.is("mov"):
+			number = s.ID
+		case m.is("flv") && s.Kind == "video":
+			number = 0
+		case m.is("flv"):
+			continue
+		}
+		t, ok := facts.Tracks[number]
+		if !ok {
+			continue
+		}
+		if tag := LanguageTag(t.Language); tag != "" {
+			s.Language = tag
+		}
+		s.Empty = s.Empty || t.Empty
+		switch {
+		case t.Descriptions > 1:
+			s.because("it changes its coding (%d sample descriptions)", t.Descriptions)
+		case t.Edits > 1:
+			s.because("its edit list shows %d parts of it", t.Edits)
+		case t.Trimmed && s.Kind == "video":
+			s.because("its edit list hides frames at its end")
+		case t.NoTimes && s.BFrames > 0:
+			s.because("its container has no times for reordered frames")
+		}
 	}
-	return false
 }
 
-func (t Tools) probeJSON(ctx context.Context, file string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	in, err := inputArgs(file)
+// settle looks closer where the first look left something open.
+func (t Tools) settle(ctx context.Context, m *Media, file string) error {
+	open := func(s Stream) bool {
+		return s.playable() && s.Frames == 0 || s.Kind == "video" && !s.Picture && s.still() && s.Total == 0
+	}
+	if !slices.ContainsFunc(m.Streams, open) {
+		m.stills()
+		return nil
+	}
+	scan, err := t.Scan(ctx, m.Origin, file)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	args := append([]string{"-hide_banner", "-v", "error", "-max_alloc", maxAlloc, "-of", "json",
-		"-show_format", "-show_streams", "-show_packets", "-read_intervals", "%+#64",
-		"-show_entries", "format=format_name,duration:stream:stream_tags=language:stream_disposition=attached_pic:stream_side_data:packet=stream_index,size"}, in...)
-	out, stderr := &limited{max: maxProbe}, &tail{max: 8 << 10}
-	c := command(ctx, t.ffprobe(), args...)
-	c.Stdout, c.Stderr = out, stderr
-	err = runLocked(c)
-	abs, _ := filepath.Abs(file)
-	switch {
-	case ctx.Err() == context.DeadlineExceeded:
-		return nil, fmt.Errorf("probe: %w: ffprobe took longer than %s", vstack.ErrMediaUnfit, probeTimeout)
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("probe: %w", ctx.Err())
-	case out.over:
-		return nil, fmt.Errorf("probe: %w: description larger than %d bytes", vstack.ErrMediaUnfit, maxProbe)
-	case isExit(err):
-		return nil, fmt.Errorf("probe: %w: %s", vstack.ErrNotMedia, stderr.text(abs))
-	case err != nil:
-		return nil, fmt.Errorf("run ffprobe: %w: %w", vstack.ErrInternal, err)
-	}
-	return out.b.Bytes(), nil
-}
-
-// probeOutput is the part of ffprobe's JSON that is read. Numbers come as text.
-type probeOutput struct {
-	Format struct {
-		Name     string `json:"format_name"`
-		Duration string `json:"duration"`
-	} `json:"format"`
-	Streams []struct {
-		Index       int    `json:"index"`
-		Type        string `json:"codec_type"`
-		Codec       string `json:"codec_name"`
-		Profile     string `json:"profile"`
-		PixFmt      string `json:"pix_fmt"`
-		Width       int    `json:"width"`
-		Height      int    `json:"height"`
-		FrameRate   string `json:"avg_frame_rate"`
-		BFrames     int    `json:"has_b_frames"`
-		SampleRate  string `json:"sample_rate"`
-		Channels    int    `json:"channels"`
-		Disposition struct {
-			Picture int `json:"attached_pic"`
-		} `json:"disposition"`
-		Tags struct {
-			Language string `json:"language"`
-		} `json:"tags"`
-		SideData []struct {
-			Rotation json.Number `json:"rotation"`
-		} `json:"side_data_list"`
-	} `json:"streams"`
-	Packets []struct {
-		Stream int    `json:"stream_index"`
-		Size   string `json:"size"`
-	} `json:"packets"`
-}
-
-func parseProbe(raw []byte) (Media, error) {
-	var p probeOutput
-	if err := json.Unmarshal(raw, &p); err != nil {
-		return Media{}, fmt.Errorf("probe: %w: ffprobe's JSON: %w", vstack.ErrNotMedia, err)
-	}
-	frames := map[int]int{}
-	for _, k := range p.Packets {
-		frames[k.Stream]++
-	}
-	m := Media{Format: p.Format.Name, Duration: number(p.Format.Duration)}
-	for _, s := range p.Streams {
-		x := Stream{
-			Index: s.Index, Kind: s.Type, Codec: s.Codec, Profile: s.Profile, PixFmt: s.PixFmt,
-			Width: s.Width, Height: s.Height, FrameRate: ratio(s.FrameRate), BFrames: s.BFrames,
-			SampleRate: int(number(s.SampleRate)), Channels: s.Channels, Language: language(s.Tags.Language),
-			Picture: s.Disposition.Picture != 0, Frames: frames[s.Index],
+	for i := range m.Streams {
+		s := &m.Streams[i]
+		if !open(*s) {
+			continue
 		}
-		if x.Codec == "unknown" || x.Codec == "none" {
-			x.Codec = ""
+		got := scan.Streams[s.Index]
+		s.Frames, s.Total, s.Empty = got.Packets, got.Packets, got.Packets == 0
+		if got.Packets > 0 {
+			s.Start = got.First
 		}
-		for _, d := range s.SideData {
-			// FFmpeg counts counter-clockwise.
-			if deg, err := d.Rotation.Float64(); err == nil {
-				x.Rotation = (int(math.Round(-deg/90))*90%360 + 360) % 360
-			}
+	}
+	m.stills()
+	return nil
+}
+
+// tailSeconds are decoded at the end of a file that may be torn.
+const tailSeconds = 3
+
+// tail decodes the end of each picture of a file that may end inside a frame, and notes
+// the ones whose decoder complains.
+func (t Tools) tail(ctx context.Context, m *Media, file string) {
+	for i := range m.Streams {
+		s := &m.Streams[i]
+		if s.Kind != "video" || !s.playable() {
+			continue
 		}
-		m.Streams = append(m.Streams, x)
+		said := &complaints{}
+		at := fmt.Sprintf("%.3f", max(0, m.Origin+m.Duration-tailSeconds))
+		err := t.runProbeSaying(ctx, file, &limited{max: maxProbe}, said, probeTimeout, "-of", "csv=p=0", "-show_frames", "-show_entries", "frame=pict_type:frame_side_data=:frame_tags=",
+			"-select_streams", fmt.Sprint(s.Index), "-read_intervals", at+"%", "-threads", "1")
+		s.Torn = err == nil && said.n > 0
 	}
-	return m, nil
 }
 
-// language keeps two or three small letters, the only form that containers agree on.
-func language(s string) string {
-	s = strings.ToLower(s)
-	if len(s) < 2 || len(s) > 3 || s == "und" || strings.Trim(s, "abcdefghijklmnopqrstuvwxyz") != "" {
-		return ""
-	}
-	return s
+// complaints counts what a decoder says.
+type complaints struct{ n int }
+
+func (c *complaints) Write(b []byte) (int, error) {
+	c.n += len(b)
+	return len(b), nil
 }
 
-func number(s string) float64 {
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) || f < 0 {
-		return 0
-	}
-	return f
+// still says that a codec is one of single pictures, which covers are made of.
+func (s Stream) still() bool {
+	return slices.Contains([]string{"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpeg2000"}, s.Codec)
 }
 
-func ratio(s string) float64 {
-	a, b, _ := strings.Cut(s, "/")
-	if d := number(b); d > 0 {
-		return number(a) / d
+// stills marks covers that their container does not mark: single pictures beside a film
+// or a sound.
+func (m *Media) stills() {
+	moving := slices.ContainsFunc(m.Streams, func(s Stream) bool { return s.playable() && !(s.Kind == "video" && s.still() && s.Total == 1) })
+	for i := range m.Streams {
+		if s := &m.Streams[i]; moving && s.Kind == "video" && s.still() && s.Total == 1 {
+			s.Picture = true
+		}
 	}
-	return 0
 }
 
-// limited keeps the first max bytes and remembers that there were more.
-type limited struct {
-	b    bytes.Buffer
-	max  int
-	over bool
-}
-
-func (l *limited) Write(p []byte) (int, error) {
-	if l.b.Len()+len(p) > l.max {
-		l.over = true
-		return 0, errors.New("output larger than its bound")
+// because notes the first reason not to copy the stream.
+func (s *Stream) because(format string, args ...any) {
+	if s.Why == "" {
+		s.Why = fmt.Sprintf(format, args...)
 	}
-	return l.b.Write(p)
 }

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/jail"
 )
 
 // DefaultStall is how long a child may write nothing, while somebody reads, before it
@@ -36,6 +37,8 @@ type Progress struct {
 // Process is one running ffmpeg. Read every pipe until io.EOF, then Wait; or Kill.
 type Process struct {
 	pid      int
+	cmd      *exec.Cmd
+	bounds   jail.Bounds
 	pipes    []*pipe
 	file     string
 	stderr   *tail
@@ -48,6 +51,9 @@ type Process struct {
 	speed    atomic.Int64 // thousandths
 }
 
+// errWall is the cause when a child ran longer than its bounds allow.
+var errWall = errors.New("ran too long")
+
 // errHung is the cause when the watchdog ends a child.
 var errHung = errors.New("no output for too long")
 
@@ -58,6 +64,11 @@ func (t Tools) Start(ctx context.Context, plan Plan, file string, stall time.Dur
 	if err != nil {
 		return nil, fmt.Errorf("start ffmpeg: %w", err)
 	}
+	return t.start(ctx, args, len(plan.Tracks), plan.Duration, file, stall)
+}
+
+// start runs ffmpeg with a progress pipe and as many outputs as args name, on seconds of media.
+func (t Tools) start(ctx context.Context, args []string, outputs int, seconds float64, file string, stall time.Duration) (*Process, error) {
 	abs, err := filepath.Abs(file)
 	if err != nil {
 		return nil, fmt.Errorf("start ffmpeg: %w", err)
@@ -66,13 +77,17 @@ func (t Tools) Start(ctx context.Context, plan Plan, file string, stall time.Dur
 		stall = DefaultStall
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	p := &Process{file: abs, stderr: &tail{max: 8 << 10}, cancel: cancel, ctx: ctx, done: make(chan struct{})}
-	c := command(ctx, t.ffmpeg(), args...)
-	c.Stderr = p.stderr
-	progress, theirs, err := p.openPipes(len(plan.Tracks))
+	p := &Process{file: abs, stderr: &tail{max: 8 << 10}, cancel: cancel, ctx: ctx, done: make(chan struct{}), bounds: t.bounds(seconds)}
+	c, err := t.jailed(ctx, p.bounds, abs, t.ffmpeg(), args...)
+	if err != nil {
+		cancel(nil)
+		return nil, fmt.Errorf("start ffmpeg: %w: %w", vstack.ErrInternal, err)
+	}
+	c.Stderr, p.cmd = p.stderr, c
+	progress, theirs, err := p.openPipes(outputs)
 	if err == nil {
 		c.ExtraFiles = theirs
-		started, done := startLocked(c)
+		started, done := startLocked(c, func() error { return t.Jail.Start(c, p.bounds) })
 		err = <-started
 		if err == nil {
 			p.own(c.Process.Pid, progress, done, stall)
@@ -148,9 +163,13 @@ func (p *Process) Wait() error {
 	p.cancel(nil)
 	p.wg.Wait()
 	var exit *exec.ExitError
-	switch {
+	switch exceeded := p.bounds.Exceeded(p.cmd.ProcessState, p.stderr.head()+p.Said()); {
 	case p.err == nil:
 		return nil
+	case errors.Is(cause, errWall):
+		return fmt.Errorf("ffmpeg: %w: it takes longer than %s", vstack.ErrMediaUnfit, p.bounds.Wall)
+	case exceeded != nil && errors.As(p.err, &exit) && cause == nil:
+		return fmt.Errorf("ffmpeg: %w", exceeded)
 	case errors.As(p.err, &exit) && exit.Exited(): // by itself, whatever happened after
 		said := p.stderr.text(p.file)
 		if said == "" {
@@ -194,7 +213,7 @@ func (p *Process) watch(stall time.Duration) {
 	tick := time.NewTicker(max(stall/8, time.Millisecond))
 	defer tick.Stop()
 	idle, seen := time.Duration(0), int64(-1)
-	last := time.Now()
+	last, began := time.Now(), time.Now()
 	for {
 		select {
 		case <-p.done:
@@ -213,6 +232,10 @@ func (p *Process) watch(stall time.Duration) {
 				idle += now.Sub(last)
 			}
 			last = now
+			if now.Sub(began) >= p.bounds.Wall {
+				p.cancel(errWall)
+				return
+			}
 			if idle >= stall {
 				p.cancel(fmt.Errorf("%w: %s", errHung, stall))
 				return

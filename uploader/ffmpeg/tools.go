@@ -8,15 +8,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/jail"
 )
 
 // Shift is how far the outputs' clock runs ahead of the file's, in seconds; give it to
@@ -39,6 +40,39 @@ const killGrace = 2 * time.Second
 type Tools struct {
 	FFmpeg  string // path or name; default "ffmpeg"
 	FFprobe string // default "ffprobe"
+	// Jail says how children that read a stranger's file are confined.
+	Jail jail.Jail
+	// Bounds are what such a child may use; zero fields take the defaults of withDefaults.
+	Bounds jail.Bounds
+}
+
+// bounds are what a child may use that works on seconds of media; 0 is unknown.
+func (t Tools) bounds(seconds float64) jail.Bounds {
+	b := t.Bounds
+	if seconds <= 0 {
+		seconds = Limits{}.withDefaults().Duration
+	}
+	def := func(v *time.Duration, d time.Duration) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	if b.Memory == 0 {
+		b.Memory = 3 << 30
+	}
+	if b.Files == 0 {
+		b.Files = 256
+	}
+	if b.Threads == 0 {
+		b.Threads = 512
+	}
+	if b.Output == 0 {
+		b.Output = jail.NoOutput
+	}
+	// A film of 8K in four renditions takes some twenty seconds of a core a second.
+	def(&b.CPU, 10*time.Minute+time.Duration(40*seconds)*time.Second)
+	def(&b.Wall, time.Hour+time.Duration(40*seconds)*time.Second)
+	return b
 }
 
 func (t Tools) ffmpeg() string  { return orDefault(t.FFmpeg, "ffmpeg") }
@@ -60,9 +94,20 @@ func (t Tools) Check(ctx context.Context) (version string, err error) {
 		if err := runLocked(c); err != nil {
 			return "", fmt.Errorf("run %s -version: %w: %w", name, vstack.ErrUnavailable, err)
 		}
-		version, _, _ = strings.Cut(out.head(), "\n")
+		version = versionLine(out.head())
 	}
-	return strings.TrimSpace(version), nil
+	return version, nil
+}
+
+// versionLine finds the line that says the version: a build may say other things first.
+func versionLine(said string) string {
+	for line := range strings.Lines(said) {
+		if strings.Contains(line, " version ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(said), "\n")
+	return first
 }
 
 // inputArgs are the arguments before and with the input file.
@@ -74,11 +119,30 @@ func inputArgs(file string) ([]string, error) {
 	return []string{"-protocol_whitelist", "file,pipe", "-format_whitelist", demuxers, "-i", "file:" + abs}, nil
 }
 
-// command prepares a child in a process group of its own that dies with its parent's
-// thread (start it through runLocked or startLocked) and with ctx.
+// jailed prepares a child that reads one file of a stranger's.
+func (t Tools) jailed(ctx context.Context, b jail.Bounds, file, name string, args ...string) (*exec.Cmd, error) {
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return nil, fmt.Errorf("input %s: %w", file, err)
+	}
+	c, err := t.Jail.Command(ctx, b, abs, name, args...)
+	if err != nil {
+		return nil, err
+	}
+	// More than one heap a thread would use up address space, which is bounded.
+	owned(c).Env = append(c.Env, "MALLOC_ARENA_MAX=2")
+	return c, nil
+}
+
+// command prepares a child that reads nothing of a stranger's.
 func command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	c := exec.CommandContext(ctx, name, args...)
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	return owned(exec.CommandContext(ctx, name, args...))
+}
+
+// owned puts a child into a process group of its own that dies with its parent's thread
+// (start it through runLocked or startLocked) and with its context.
+func owned(c *exec.Cmd) *exec.Cmd {
+	c.SysProcAttr = attributes()
 	c.Cancel = func() error { return killGroup(c.Process) }
 	c.WaitDelay = killGrace
 	// FFmpeg reads presets and reports from the environment; a locale changes numbers.
@@ -98,8 +162,10 @@ func killGroup(p *os.Process) error {
 
 // runLocked runs a child to its end. Linux sends Pdeathsig when the *thread* that
 // forked exits, so that thread is pinned until the child is gone.
-func runLocked(c *exec.Cmd) error {
-	started, done := startLocked(c)
+func runLocked(c *exec.Cmd) error { return runStarted(c, c.Start) }
+
+func runStarted(c *exec.Cmd, start func() error) error {
+	started, done := startLocked(c, start)
 	if err := <-started; err != nil {
 		return err
 	}
@@ -108,12 +174,12 @@ func runLocked(c *exec.Cmd) error {
 
 // startLocked starts a child on a pinned thread and waits for it there. started yields
 // the outcome of the start once; done yields Wait's, only after a good start.
-func startLocked(c *exec.Cmd) (started, done chan error) {
+func startLocked(c *exec.Cmd, start func() error) (started, done chan error) {
 	started, done = make(chan error, 1), make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		if err := c.Start(); err != nil {
+		if err := start(); err != nil {
 			started <- err
 			return
 		}
@@ -150,6 +216,29 @@ func (t *tail) head() string {
 	return string(t.first)
 }
 
+var (
+	// address is where FFmpeg keeps what it speaks of, in its own memory.
+	address     = regexp.MustCompile(` @ 0x[0-9a-f]+`)
+	jailedInput = regexp.MustCompile(`(file:)?/proc/self/fd/[0-9]+`)
+	whitelist   = regexp.MustCompile(`^\[([a-z0-9_,]+)\] Format not on whitelist`)
+)
+
+// clean takes out of FFmpeg's lines what is of use to nobody: addresses, the list of
+// what it may read, and its repetitions.
+func clean(lines []string) []string {
+	out := lines[:0]
+	for _, l := range lines {
+		l = address.ReplaceAllString(l, "")
+		if m := whitelist.FindStringSubmatch(l); m != nil {
+			l = fmt.Sprintf("files of the form %q are not taken", m[1])
+		}
+		if len(out) == 0 || out[len(out)-1] != l {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
 // text is the last few lines, cleaned for an error message: the spool's path is of no
 // use to a client.
 func (t *tail) text(file string) string {
@@ -159,8 +248,9 @@ func (t *tail) text(file string) string {
 	if file != "" {
 		b = bytes.ReplaceAll(b, []byte("file:"+file), []byte("input"))
 		b = bytes.ReplaceAll(b, []byte(file), []byte("input"))
+		b = jailedInput.ReplaceAll(b, []byte("input"))
 	}
-	lines := strings.Split(strings.TrimSpace(strings.ToValidUTF8(string(b), "?")), "\n")
+	lines := clean(strings.Split(strings.TrimSpace(strings.ToValidUTF8(string(b), "?")), "\n"))
 	if len(lines) > 4 {
 		lines = lines[len(lines)-4:]
 	}

@@ -51,6 +51,9 @@ func (in *Init) readStsd(_, trak []byte) error {
 	if err != nil {
 		return fmt.Errorf("sample entry %q: %w", entry.Type, err)
 	}
+	if n := channels(entry.Type, e.b); n > 0 { // the entry itself says 2 for any number
+		in.Channels = n
+	}
 	if in.SampleRate == 0 && in.Handler == "soun" {
 		in.SampleRate = int(in.Timescale) // rates above 65,535 do not fit the entry
 	}
@@ -156,10 +159,28 @@ func av1String(kind string, f *fields) string {
 // mp4aString reads the object type indication and, for MPEG-4 audio, the audio object
 // type out of esds's nested descriptors (ISO/IEC 14496-1, 7.2.6).
 func mp4aString(kind string, f *fields) string {
+	oti := objectType(f)
+	if oti != 0x40 {
+		return fmt.Sprintf("%s.%02X", kind, oti)
+	}
+	if descriptor(f) != 5 { // DecoderSpecificInfo: AudioSpecificConfig
+		f.short = true
+		return ""
+	}
+	c := f.u8()
+	aot := int(c >> 3)
+	if aot == 31 {
+		aot = 32 + int(c&7)<<3 + int(f.u8()>>5)
+	}
+	return fmt.Sprintf("%s.40.%d", kind, aot)
+}
+
+// objectType reads esds up to its DecoderSpecificInfo.
+func objectType(f *fields) uint8 {
 	f.skip(4)
 	if descriptor(f) != 3 { // ES_Descriptor
 		f.short = true
-		return ""
+		return 0
 	}
 	f.skip(2)
 	flags := f.u8()
@@ -174,23 +195,47 @@ func mp4aString(kind string, f *fields) string {
 	}
 	if descriptor(f) != 4 { // DecoderConfigDescriptor
 		f.short = true
-		return ""
+		return 0
 	}
 	oti := f.u8()
 	f.skip(12)
-	if oti != 0x40 {
-		return fmt.Sprintf("%s.%02X", kind, oti)
+	return oti
+}
+
+// aacChannels are the channels of AAC's channel configurations (ISO/IEC 14496-3, table
+// 1.19); 0 is a configuration that the stream describes itself.
+var aacChannels = [16]int{1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 7: 8, 11: 7, 12: 8, 14: 8}
+
+// channels is what the codec's own configuration says, 0 for nothing.
+func channels(kind string, boxes []byte) int {
+	switch kind {
+	case "mp4a":
+		if c := audioConfig(boxes); len(c) >= 2 && c[0]>>3 != 31 && c[0]&7<<1|c[1]>>7 != 15 {
+			return aacChannels[c[1]>>3&15]
+		}
+	case "Opus":
+		if x, ok := find(boxes, "dOps"); ok && len(x.Body) >= 2 {
+			return int(x.Body[1])
+		}
+	case "fLaC":
+		if x, ok := find(boxes, "dfLa"); ok && len(x.Body) >= 8+13 {
+			return int(x.Body[8+12]>>1&7) + 1
+		}
 	}
-	if descriptor(f) != 5 { // DecoderSpecificInfo: AudioSpecificConfig
-		f.short = true
-		return ""
+	return 0
+}
+
+// audioConfig is the AudioSpecificConfig of an mp4a entry, nil if there is none.
+func audioConfig(boxes []byte) []byte {
+	x, ok := find(boxes, "esds")
+	if !ok {
+		return nil
 	}
-	c := f.u8()
-	aot := int(c >> 3)
-	if aot == 31 {
-		aot = 32 + int(c&7)<<3 + int(f.u8()>>5)
+	f := &fields{b: x.Body}
+	if objectType(f) != 0x40 || descriptor(f) != 5 || f.short {
+		return nil
 	}
-	return fmt.Sprintf("%s.40.%d", kind, aot)
+	return f.b
 }
 
 // descriptor reads a descriptor's tag and its length, of which nothing is needed.

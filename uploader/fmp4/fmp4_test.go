@@ -252,7 +252,7 @@ func (o iotestOneByte) Read(p []byte) (int, error) { return o.r.Read(p[:min(1, l
 
 // run feeds a cutter with fragments of given sizes and seconds.
 func run(parts []Fragment) (out []Chunk) {
-	c := NewCutter(1000)
+	c := NewCutter(1000, nil)
 	at := int64(0)
 	for _, f := range parts {
 		f.Start = at
@@ -325,7 +325,7 @@ func TestChunkStartsAtAKeyframeWhereThatCostsNothing(t *testing.T) {
 }
 
 func TestPrimingIsNotPresented(t *testing.T) {
-	c := NewCutter(1000)
+	c := NewCutter(1000, nil)
 	c.Add(Fragment{Data: []byte{1}, Start: -20, Duration: 1000, Keyframe: true})
 	k, ok := c.Flush()
 	if !ok || k.Start != 0 || k.Duration != 980 {
@@ -347,7 +347,7 @@ func FuzzReader(f *testing.F) {
 		if in.Timescale == 0 || in.Codec == "" || len(in.Data) > MaxInit+44 {
 			t.Fatalf("accepted init: %+v", in)
 		}
-		c := NewCutter(in.Timescale)
+		c := NewCutter(in.Timescale, nil)
 		total, out := 0, 0
 		check := func(chunks []Chunk) {
 			for _, k := range chunks {

@@ -32,7 +32,21 @@ type Fragment struct {
 	Duration int64 // ticks
 	Keyframe bool  // starts with a random access point
 	Samples  int
+	Lead     int // bytes to the end of the first frame
+
+	decode  int64 // decode time, ticks
+	samples []row // valid as long as Data
+	media   int   // offset of the first sample in Data
 }
+
+// row is a row of a trun box with its defaults filled in.
+type row struct {
+	duration, size, flags uint32
+	composition           int64
+}
+
+// maxSamples bounds the samples of a fragment, which FFmpeg ends after a second.
+const maxSamples = 1 << 16
 
 // moof is what a moof box says of its one track.
 type moof struct {
@@ -41,9 +55,9 @@ type moof struct {
 	tfdtVersion uint8
 	duration    uint64
 	keyframe    bool
-	samples     int
+	samples     []row
 	bytes       uint64 // of all samples
-	firstOffset int64  // composition offset of the first sample
+	media       int    // offset of the first sample in the fragment; 0 if it is not said
 }
 
 // parseMoof reads a moof box (header included) of the track that in describes.
@@ -66,8 +80,8 @@ func parseMoof(b []byte, in *Init) (moof, error) {
 	if err != nil {
 		return m, err
 	}
-	if m.samples == 0 || m.tfdtAt == 0 {
-		return m, fmt.Errorf("moof: %w: %d samples, tfdt at %d", vstack.ErrMediaUnfit, m.samples, m.tfdtAt)
+	if len(m.samples) == 0 || m.tfdtAt == 0 {
+		return m, fmt.Errorf("moof: %w: %d samples, tfdt at %d", vstack.ErrMediaUnfit, len(m.samples), m.tfdtAt)
 	}
 	return m, nil
 }
@@ -128,7 +142,9 @@ func (m *moof) readTrun(x box, def sampleDefaults) error {
 	_, flags, f := full(x)
 	n := f.u32()
 	if flags&trunDataOffset != 0 {
-		f.skip(4)
+		if at := int32(f.u32()); m.media == 0 && at > 0 {
+			m.media = int(at)
+		}
 	}
 	first := def.flags
 	if flags&trunFirstFlags != 0 {
@@ -140,12 +156,12 @@ func (m *moof) readTrun(x box, def sampleDefaults) error {
 			width += 4
 		}
 	}
-	// Without a field a sample the count is bounded by nothing, so by the fragment's size.
-	if width > 0 && uint64(n)*uint64(width) > uint64(len(f.b)) || n > vstack.MaxChunkSize {
+	// Without a field a sample the count is bounded by nothing else.
+	if width > 0 && uint64(n)*uint64(width) > uint64(len(f.b)) || uint64(n)+uint64(len(m.samples)) > maxSamples {
 		return fmt.Errorf("trun: %w: %d samples in %d bytes", vstack.ErrMediaUnfit, n, len(f.b))
 	}
 	for i := range n {
-		s := sampleDefaults{duration: def.duration, size: def.size, flags: def.flags}
+		s := row{duration: def.duration, size: def.size, flags: def.flags}
 		if i == 0 {
 			s.flags = first
 		}
@@ -158,15 +174,13 @@ func (m *moof) readTrun(x box, def sampleDefaults) error {
 		if flags&trunFlags != 0 {
 			s.flags = f.u32()
 		}
-		var composition int64
 		if flags&trunComposition != 0 {
-			composition = int64(int32(f.u32())) // signed in version 1, and small in version 0
+			s.composition = int64(int32(f.u32())) // signed in version 1, and small in version 0
 		}
-		if m.samples == 0 {
+		if len(m.samples) == 0 {
 			m.keyframe = s.flags&sampleIsNotSync == 0
-			m.firstOffset = composition
 		}
-		m.samples++
+		m.samples = append(m.samples, s)
 		m.duration += uint64(s.duration)
 		m.bytes += uint64(s.size)
 	}

@@ -29,6 +29,8 @@ type Init struct {
 	Channels   int
 	EditOffset int64 // decode time of presentation time 0, in ticks
 
+	// silence is the channel configuration of AAC LC whose holes can be filled, else 0.
+	silence  int
 	defaults sampleDefaults
 }
 
@@ -61,7 +63,7 @@ func parseInit(data []byte) (*Init, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, part := range []func(moov, trak []byte) error{in.readTkhd, in.readMdhd, in.readHdlr, in.readStsd, in.readTrex} {
+	for _, part := range []func(moov, trak []byte) error{in.readTkhd, in.readMdhd, in.readHdlr, in.readStsd, in.readSilence, in.readTrex} {
 		if err := part(moov.Body, trak.Body); err != nil {
 			return nil, err
 		}

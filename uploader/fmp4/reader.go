@@ -22,8 +22,8 @@ type Reader struct {
 	buf   []byte
 	ahead bool // buf and first hold the first fragment, which Init had to read
 	first Fragment
-	// delay is the composition offset of the very first sample: with constant reordering
-	// decode time + delay is the presentation time of a fragment's first keyframe.
+	// delay is the composition offset of the last keyframe: with constant reordering decode
+	// time + delay is where a fragment's part of the presentation begins.
 	delay int64
 	last  int64 // decode time of the fragment before, to see that time does not go back
 	err   error
@@ -61,7 +61,7 @@ func (r *Reader) Init() (*Init, error) {
 			return nil, r.err
 		}
 	}
-	r.delay = m.firstOffset
+	r.delay = m.samples[0].composition
 	if r.first, err = r.place(in, m); err != nil {
 		r.err = err
 		return nil, err
@@ -108,10 +108,17 @@ func (r *Reader) place(in *Init, m moof) (Fragment, error) {
 	if err := m.setDecodeTime(r.buf, t); err != nil {
 		return Fragment{}, err
 	}
-	return Fragment{
+	if m.keyframe {
+		r.delay = m.samples[0].composition
+	}
+	f := Fragment{
 		Data: r.buf, Start: t - in.EditOffset + r.delay, Duration: int64(m.duration),
-		Keyframe: m.keyframe, Samples: m.samples,
-	}, nil
+		Keyframe: m.keyframe, Samples: len(m.samples), decode: t, samples: m.samples, media: m.media,
+	}
+	if end := int64(m.media) + int64(m.samples[0].size); m.media > 0 && end <= int64(len(r.buf)) {
+		f.Lead = int(end)
+	}
+	return f, nil
 }
 
 func (r *Reader) readInit() (*Init, error) {
@@ -134,7 +141,11 @@ func (r *Reader) readInit() (*Init, error) {
 				if seen != "ftypmoov" {
 					return nil, fmt.Errorf("%w: boxes %q before the first fragment", vstack.ErrMediaUnfit, seen)
 				}
-				return parseInit(append([]byte(nil), r.buf...))
+				data, err := withoutBoxes(append([]byte(nil), r.buf...), staleBoxes...)
+				if err != nil {
+					return nil, err
+				}
+				return parseInit(data)
 			}
 		case "free", "skip":
 			if err := r.skip(size, head); err != nil {

@@ -5,7 +5,7 @@
 //	readers ─ linearizable, one at each member              ┐ histories, in windows ──►
 //	review ── all registers listed, around and after faults ┘ linear.Check
 //	uploader ─ one file after the other ── read back after healing
-//	viewers ── a film, again and again
+//	viewers ── a film, again and again; what plays in a fault must go on after it
 //
 // The words: a register is a video whose title holds a number; a window is the time
 // between two moments at which no operation was under way, and what the next one knows

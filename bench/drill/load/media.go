@@ -21,29 +21,24 @@ import (
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/quicclient"
 )
 
 const (
-	// A player buffers 30 s ahead, so a shorter film would be in memory before the fault.
 	clipSeconds = 3
-	filmSeconds = 60
-	players     = 2
 	// uploadTimeout is how long a person goes on trying to upload.
 	uploadTimeout = 2 * time.Minute
 	// maxKept bounds the videos that are there to be read back.
 	maxKept    = 8
 	retryPause = 250 * time.Millisecond
 	// boxHead is the size of an MP4 box without content.
-	boxHead   = 8
-	playPause = 100 * time.Millisecond
+	boxHead = 8
 )
 
 // makeClip has ffmpeg draw a moving picture with a tone.
 func makeClip(ctx context.Context, ffmpeg, file string) error {
 	return run(ctx, ffmpeg, "-f", "lavfi", "-i", fmt.Sprintf("testsrc2=size=640x360:rate=30:duration=%d", clipSeconds),
 		"-f", "lavfi", "-i", fmt.Sprintf("sine=frequency=440:sample_rate=48000:duration=%d", clipSeconds),
-		"-c:v", "libx264", "-preset", "ultrafast", "-b:v", "2M", "-pix_fmt", "yuv420p", "-g", "60", "-c:a", "aac", file)
+		"-c:v", "libx264", "-preset", "ultrafast", "-b:v", bitrate, "-pix_fmt", "yuv420p", "-g", "60", "-c:a", "aac", file)
 }
 
 // makeFilm strings clips together without encoding anything again.
@@ -71,6 +66,8 @@ type Media struct {
 	mu   sync.Mutex
 	kept []vstack.VideoID // published and not read back yet; the oldest first
 	turn chan struct{}    // closed when the upload under way ends; nil without one
+	// watching is what each viewer sees now; nil before the first film.
+	watching [players]*viewing
 }
 
 func openMedia(ctx context.Context, env Env, film bool) (*Media, error) {
@@ -172,12 +169,15 @@ func (m *Media) remove(ctx context.Context, id vstack.VideoID) {
 }
 
 // ReadBack reads every byte of the last videos whose publish was acknowledged, and
-// removes them. The cluster is healthy.
-func (m *Media) ReadBack(ctx context.Context) error {
+// removes them; with film also the players', which stays. The cluster is healthy.
+func (m *Media) ReadBack(ctx context.Context, film bool) error {
 	m.mu.Lock()
 	ids := m.kept
 	m.kept = nil
 	m.mu.Unlock()
+	if film && m.film != nil {
+		ids = append(ids, m.film.Video)
+	}
 	for _, id := range ids {
 		v, err := m.env.Cluster.Verify(ctx, m.prog, id, true)
 		switch {
@@ -191,7 +191,9 @@ func (m *Media) ReadBack(ctx context.Context) error {
 			continue
 		}
 		m.env.Add(report.PublishesRead, 1)
-		m.remove(ctx, id)
+		if m.film == nil || id != m.film.Video {
+			m.remove(ctx, id)
+		}
 	}
 	return nil
 }
@@ -263,34 +265,4 @@ func (m *Media) uploadOne(ctx context.Context, file, title string) (vstack.Video
 			}
 		}
 	}
-}
-
-// play is one viewer, who starts again at the end.
-func (m *Media) play(ctx context.Context, viewer int) error {
-	chunks, err := m.env.Cluster.Chunks("")
-	if err != nil {
-		return err
-	}
-	for ctx.Err() == nil {
-		r, err := chunks.Play(ctx, m.film, quicclient.PlayOptions{
-			Speed: 1,
-			OnEvent: func(e quicclient.Event) {
-				switch e.Kind {
-				case quicclient.EventStarted:
-					m.env.Observe(report.PlayStartup, e.Time)
-				case quicclient.EventStall:
-					m.env.Fail(report.Stalls, "viewer %d at %.1f s of the film", viewer, e.Position.Seconds())
-				}
-			},
-		})
-		switch {
-		case ctx.Err() != nil:
-		case err != nil:
-			m.env.Fail(report.PlayFailed, "viewer %d at %.1f s of the film: %v", viewer, r.Played, err)
-			Wait(ctx, playPause)
-		default:
-			m.env.Add(report.Plays, 1)
-		}
-	}
-	return chunks.Close()
 }

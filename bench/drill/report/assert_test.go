@@ -73,12 +73,14 @@ func FuzzParseAssertion(f *testing.F) {
 func TestJudge(t *testing.T) {
 	r := &Report{
 		Timings:  []Timing{{Name: WriteGap, Count: 3, Min: 0.1, Mean: 0.5, P50: 0.4, P90: 0.9, P95: 1, P99: 1.2, P999: 1.3, Max: 1.4}, {Name: LeaderGap}},
-		Counters: []Counter{{Name: Stalls, Value: 2}, {Name: Writes, Value: 0}},
+		Counters: []Counter{{Name: Stalls, Value: 2}, {Name: Writes, Value: 0}, {Name: LostWrites}, {Name: PlayFailed}, {Name: Plays}},
 	}
 	for expr, held := range map[string]bool{
 		"write_gap.p99<1.2s": false, "write_gap.p99<=1.2s": true, "write_gap.min>100ms": false, "write_gap.mean==500ms": true,
 		"write_gap.p50<401ms": true, "write_gap.p90<0.8s": false, "write_gap.p95>=1s": true, "write_gap.p999<1.3s": false, "write_gap.max<1.5s": true,
 		"stalls==2": true, "stalls==0": false, "writes==0": true, "stalls>1": true,
+		"play_failed==0":    false, // no playback ended
+		"lost_writes==0":    false, // nothing was written
 		"leader_gap.p99<1h": false, // nothing was measured
 		"uploads>=0":        false, // not in this report
 	} {
@@ -89,7 +91,7 @@ func TestJudge(t *testing.T) {
 }
 
 func TestMissedBoundsMakeTheExitCode(t *testing.T) {
-	r := &Report{Counters: []Counter{{Name: Stalls, Value: 2}, {Name: LostWrites}}}
+	r := &Report{Counters: []Counter{{Name: Stalls, Value: 2}, {Name: Writes, Value: 9}, {Name: LostWrites}}}
 	r.assertions = []Assertion{parsed(t, "lost_writes==0"), parsed(t, "stalls<=1"), parsed(t, "write_gap.p99<1s")}
 	r.judge()
 	err := r.Err()
@@ -110,8 +112,9 @@ func TestDefaultsAskForNothingThatNoLoadGives(t *testing.T) {
 	for _, tc := range []struct {
 		loads []Load
 		want  int
-	}{{nil, 0}, {[]Load{LoadPlay}, 1}, {[]Load{LoadMeta}, 5}, {[]Load{LoadMeta, LoadUpload, LoadPlay}, 8}} {
-		got := defaultAssertions(tc.loads)
+		may   bool
+	}{{nil, 0, false}, {[]Load{LoadPlay}, 2, false}, {[]Load{LoadPlay}, 1, true}, {[]Load{LoadMeta}, 5, false}, {[]Load{LoadMeta, LoadUpload, LoadPlay}, 9, false}} {
+		got := defaultAssertions(tc.loads, tc.may)
 		if len(got) != tc.want {
 			t.Errorf("%v: %d assertions, want %d", tc.loads, len(got), tc.want)
 		}

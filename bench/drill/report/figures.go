@@ -38,10 +38,13 @@ const (
 	UploadRetries = "upload_retries" // sent again after an uploader was lost
 	LostPublishes = "lost_publishes" // acknowledged publishes that could not be read back
 	PublishesRead = "publishes_read" // acknowledged publishes that were read back, every byte
-	Plays         = "plays"          // played to the end
+	Plays         = "plays"          // played to the end, or on after a fault
 	PlayFailed    = "play_failed"    // ended with an error
 	Stalls        = "stalls"         // of all players
 	HostExits     = "host_exits"     // hosts that ended by themselves and were started again
+
+	Checksums      = "checksums"       // of two members' catalogs at one index, found equal
+	ChecksumSplits = "checksum_splits" // of two members' catalogs at one index, found to differ
 )
 
 // metric describes one name that a report carries.
@@ -79,10 +82,19 @@ var counters = []metric{
 	{UploadRetries, LoadUpload, "uploads continued after an uploader was lost"},
 	{PublishesRead, LoadUpload, "acknowledged publishes read back after healing, every byte of every copy"},
 	{LostPublishes, LoadUpload, "acknowledged publishes that could not be read back"},
-	{Plays, LoadPlay, "videos played to the end"},
+	{Plays, LoadPlay, "playbacks that came to their end, or went on after a fault"},
 	{PlayFailed, LoadPlay, "playbacks that ended with an error"},
 	{Stalls, LoadPlay, "stalls of all players"},
 	{HostExits, "", "hosts that ended by themselves and were started again"},
+	{Checksums, "", "catalogs of two members at one index that were found equal, where a drill compares them"},
+	{ChecksumSplits, "", "catalogs of two members at one index that differ"},
+}
+
+// occasions name, for counters of what must not happen, the counter of what it could have
+// happened to: 0 of 0 is no measurement.
+var occasions = map[string]string{
+	WriteFailed: Writes, LostWrites: Writes, StaleReads: Reads, Violations: Histories, Undecided: Histories,
+	UploadFailed: Uploads, LostPublishes: PublishesRead, PlayFailed: Plays, Stalls: Plays, ChecksumSplits: Checksums,
 }
 
 // Timing is the distribution of a duration, in seconds.

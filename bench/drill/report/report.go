@@ -29,14 +29,16 @@ type Report struct {
 	Repeat  int       `json:"repeat"` // asked for
 	// Given are the hosts of a cluster that was there; absent where the drill ran a lab of
 	// its own.
-	Given       []vstack.HostID `json:"given,omitempty"`
-	Loads       []Load          `json:"loads"`
-	Pause       float64         `json:"pause"` // 0: the drill's own
-	Seed        uint64          `json:"seed"`
-	Verdicts    []Verdict       `json:"verdicts"`
-	Timings     []Timing        `json:"timings"`
-	Counters    []Counter       `json:"counters"`
-	Repetitions []Repetition    `json:"repetitions"`
+	Given []vstack.HostID `json:"given,omitempty"`
+	// From are the commits or files of the earlier programs that labs were made by, in turn.
+	From        []string     `json:"from,omitempty"`
+	Loads       []Load       `json:"loads"`
+	Pause       float64      `json:"pause"` // 0: the drill's own
+	Seed        uint64       `json:"seed"`
+	Verdicts    []Verdict    `json:"verdicts"`
+	Timings     []Timing     `json:"timings"`
+	Counters    []Counter    `json:"counters"`
+	Repetitions []Repetition `json:"repetitions"`
 	// Failures are what must not have happened, in words; the first 200.
 	Failures []string `json:"failures"`
 	// Notes are what clients bore without failing; the first 200.
@@ -65,6 +67,10 @@ type Params struct {
 	Loads      []Load
 	Pause      time.Duration
 	Seed       uint64
+	// Commit is what the program was built from; empty: what the Go tools noted in it.
+	Commit string
+	// MayStall says that viewers may stall in this drill.
+	MayStall bool
 	// Assertions are judged beside those that hold in every drill.
 	Assertions []Assertion
 }
@@ -73,11 +79,13 @@ type Params struct {
 func New(p Params) *Report {
 	r := &Report{
 		Schema: schema, Drill: p.Drill, Doc: p.Doc, Began: time.Now().UTC(), Repeat: p.Repeat, Given: p.Given, Loads: p.Loads,
-		Pause: p.Pause.Seconds(), Seed: p.Seed, assertions: append(defaultAssertions(p.Loads), p.Assertions...),
+		Pause: p.Pause.Seconds(), Seed: p.Seed, assertions: append(defaultAssertions(p.Loads, p.MayStall), p.Assertions...),
 		Repetitions: []Repetition{}, Failures: []string{}, Notes: []string{},
 	}
 	r.Machine = Machine{Commit: "unknown", Go: runtime.Version(), CPUs: runtime.NumCPU(), Kernel: firstWord("/proc/sys/kernel/osrelease"), LoadBefore: firstWord("/proc/loadavg")}
-	if info, ok := debug.ReadBuildInfo(); ok {
+	if p.Commit != "" {
+		r.Machine.Commit = p.Commit
+	} else if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
 				r.Machine.Commit = s.Value

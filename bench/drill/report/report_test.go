@@ -33,10 +33,12 @@ func sample(n int) *Report {
 		r.Repetitions = append(r.Repetitions, rep)
 		y.observe(WriteGap, time.Duration(*rep.WriteGap*float64(time.Second)))
 	}
+	for _, name := range []string{Writes, Reads, Histories, Plays} {
+		y.add(name, 1)
+	}
 	y.add(Stalls, 2)
 	r.Timings, r.Counters = y.figures(r.Loads)
 	r.Failures = append(r.Failures, "stalls: <script>alert(1)</script>")
-	r.assertions = append(r.assertions, Assertion{"stalls==0", Stalls, "", "==", 0})
 	r.judge()
 	return r
 }

@@ -100,7 +100,7 @@ func TestFiguresAreTheLoads(t *testing.T) {
 		t.Errorf("%+v", cs[0])
 	}
 	ts, cs = y.figures(nil)
-	if len(ts) != 2 || len(cs) != 1 {
+	if len(ts) != 2 || len(cs) != 3 {
 		t.Errorf("without loads: %+v %+v", ts, cs)
 	}
 }

@@ -3,8 +3,8 @@
 //
 //	file    │ header 4 KiB │ group │ group │ … │ footer: entries │ trailer 64 B │
 //	group   │ record │ record │ … │ zeros up to a multiple of 4 KiB │
-//	record  │ fixed 160 B │ CRC32C of each 64 KiB block │ pad to 64 │ data │ pad to 64 │
-//	entry   │ fixed 160 B of a record │ its offset 8 B │
+//	record  │ fixed 160 or 192 B │ CRC32C of each block │ pad to 64 │ data │ pad │ leaf table │ pad │
+//	entry   │ fixed part of a record │ its offset 8 B │
 //
 // All integers are little-endian, all checksums CRC32C (Castagnoli). The tables are in
 // docs/format/superblock.md, examples in testdata.

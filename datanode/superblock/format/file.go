@@ -10,17 +10,18 @@ import (
 
 // FileHeader opens every superblock file.
 type FileHeader struct {
-	ID    uint32
-	Store vstack.StoreID
-	Salt  uint64
-	Base  vstack.LSN // every LSN that this file is the first to hold is above it
+	Version Version // of the file and all of its records
+	ID      uint32
+	Store   vstack.StoreID
+	Salt    uint64
+	Base    vstack.LSN // every LSN that this file is the first to hold is above it
 }
 
 func (f *FileHeader) Encode() []byte {
 	b := make([]byte, FileHeaderLen)
 	le := binary.LittleEndian
 	le.PutUint64(b[0:], fileMagic)
-	le.PutUint32(b[8:], Version)
+	le.PutUint32(b[8:], uint32(f.Version))
 	le.PutUint32(b[12:], f.ID)
 	copy(b[16:32], f.Store[:])
 	le.PutUint64(b[32:], f.Salt)
@@ -34,8 +35,8 @@ func (f *FileHeader) Decode(b []byte) error {
 	if len(b) < 64 || le.Uint64(b) != fileMagic || le.Uint32(b[60:]) != CRC(b[:60]) {
 		return fmt.Errorf("file header: %w: magic or CRC", ErrMalformed)
 	}
-	if v := le.Uint32(b[8:]); v != Version {
-		return fmt.Errorf("file header: format version %d, this program reads %d: %w", v, Version, errors.ErrUnsupported)
+	if err := f.Version.decode(le.Uint32(b[8:])); err != nil {
+		return fmt.Errorf("file header: %w", err)
 	}
 	f.ID, f.Salt, f.Base = le.Uint32(b[12:]), le.Uint64(b[32:]), vstack.LSN(le.Uint64(b[40:]))
 	copy(f.Store[:], b[16:32])
@@ -44,6 +45,7 @@ func (f *FileHeader) Decode(b []byte) error {
 
 // Trailer closes a sealed file and points at its index footer.
 type Trailer struct {
+	Version    Version
 	ID         uint32
 	Count      uint32 // entries
 	Footer     int64  // offset of the first entry
@@ -57,7 +59,7 @@ func (t *Trailer) Encode() []byte {
 	b := make([]byte, TrailerLen)
 	le := binary.LittleEndian
 	le.PutUint64(b[0:], trailerMagic)
-	le.PutUint32(b[8:], Version)
+	le.PutUint32(b[8:], uint32(t.Version))
 	le.PutUint32(b[12:], t.Count)
 	le.PutUint64(b[16:], uint64(t.Footer))
 	le.PutUint64(b[24:], t.Salt)
@@ -69,32 +71,38 @@ func (t *Trailer) Encode() []byte {
 	return b
 }
 
-// Decode reads the trailer of a file of size bytes.
-func (t *Trailer) Decode(b []byte, size int64) error {
+// Decode reads the trailer of a file of a version and of size bytes.
+func (t *Trailer) Decode(b []byte, v Version, size int64) error {
 	le := binary.LittleEndian
-	if len(b) < TrailerLen || le.Uint64(b) != trailerMagic || le.Uint32(b[60:]) != CRC(b[:60]) || le.Uint32(b[8:]) != Version {
+	if len(b) < TrailerLen || le.Uint64(b) != trailerMagic || le.Uint32(b[60:]) != CRC(b[:60]) || Version(le.Uint32(b[8:])) != v {
 		return fmt.Errorf("trailer: %w: magic, version or CRC", ErrMalformed)
 	}
+	t.Version = v
 	t.Count, t.Footer, t.Salt = le.Uint32(b[12:]), int64(le.Uint64(b[16:])), le.Uint64(b[24:])
 	t.First, t.Last = vstack.LSN(le.Uint64(b[32:])), vstack.LSN(le.Uint64(b[40:]))
 	t.EntriesCRC, t.ID = le.Uint32(b[48:]), le.Uint32(b[52:])
-	if t.Count > MaxEntries || t.Footer < FileHeaderLen || t.Footer+int64(t.Count)*EntryLen+TrailerLen != size {
+	if t.Count > MaxEntries || t.Footer < FileHeaderLen || t.Footer+v.FooterLen(int(t.Count)) != size {
 		return fmt.Errorf("trailer: %w: %d entries at %d in a file of %d", ErrMalformed, t.Count, t.Footer, size)
 	}
 	return nil
 }
 
-// AppendEntry appends the footer entry of an encoded record header at off.
-func AppendEntry(entries, encoded []byte, off int64) []byte {
-	entries = append(entries, encoded[:FixedLen]...)
+// AppendEntry appends the footer entry of an encoded record header of a file's version at
+// off. In V2 it has a magic of its own: the whole header of a record without data is its
+// fixed part there, and whoever searches for records must not find one in a torn footer.
+func AppendEntry(entries, encoded []byte, off int64, v Version) []byte {
+	at := len(entries)
+	entries = append(entries, encoded[:v.FixedLen()]...)
+	binary.LittleEndian.PutUint32(entries[at:], v.entryMagic())
 	return binary.LittleEndian.AppendUint64(entries, uint64(off))
 }
 
-// DecodeEntry reads footer entry i into h and returns the record's offset.
-func DecodeEntry(entries []byte, i int, h *Header) (int64, error) {
-	b := entries[i*EntryLen : (i+1)*EntryLen]
-	off := int64(binary.LittleEndian.Uint64(b[FixedLen:]))
-	if err := h.DecodeFixed(b); err != nil {
+// DecodeEntry reads entry i of the footer of a file of a version into h and returns the
+// record's offset.
+func DecodeEntry(entries []byte, i int, h *Header, v Version) (int64, error) {
+	b := entries[i*v.EntryLen() : (i+1)*v.EntryLen()]
+	off := int64(binary.LittleEndian.Uint64(b[v.FixedLen():]))
+	if err := h.decode(b, v, v.entryMagic()); err != nil {
 		return 0, fmt.Errorf("footer entry %d: %w", i, err)
 	}
 	if off < h.Group || off%RecordAlign != 0 || off > MaxFile {
@@ -103,32 +111,47 @@ func DecodeEntry(entries []byte, i int, h *Header) (int64, error) {
 	return off, nil
 }
 
-// FooterLen is what a footer of n entries takes, trailer included.
-func FooterLen(n int) int64 { return int64(n)*EntryLen + TrailerLen }
+// entryMagic opens a footer entry.
+func (v Version) entryMagic() uint32 {
+	if v == V1 {
+		return RecordMagic
+	}
+	return entryMagic
+}
 
-// EncodeIdentity is the content of a store's identity file.
-func EncodeIdentity(id vstack.StoreID) []byte {
+// decode takes a version in that this program reads.
+func (v *Version) decode(n uint32) error {
+	if *v = Version(n); *v < V1 || *v > Newest {
+		return fmt.Errorf("format version %d, this program reads %d to %d; start the newer vstack, which wrote it: %w", n, V1, Newest, errors.ErrUnsupported)
+	}
+	return nil
+}
+
+// EncodeIdentity is the content of a store's identity file. version is the highest that any
+// file of the store may have: a program that does not read it must not open the store, where
+// it would take records that it does not know for a torn tail.
+func EncodeIdentity(id vstack.StoreID, version Version) []byte {
 	b := make([]byte, IdentityLen)
 	le := binary.LittleEndian
 	le.PutUint64(b[0:], identityMagic)
-	le.PutUint32(b[8:], Version)
+	le.PutUint32(b[8:], uint32(version))
 	copy(b[16:32], id[:])
 	le.PutUint32(b[60:], CRC(b[:60]))
 	return b
 }
 
 // DecodeIdentity reads EncodeIdentity's form.
-func DecodeIdentity(b []byte) (id vstack.StoreID, err error) {
+func DecodeIdentity(b []byte) (id vstack.StoreID, version Version, err error) {
 	le := binary.LittleEndian
 	if len(b) != IdentityLen || le.Uint64(b) != identityMagic || le.Uint32(b[60:]) != CRC(b[:60]) {
-		return id, fmt.Errorf("store identity: %w: %d bytes, magic or CRC: %w", ErrMalformed, len(b), vstack.ErrCorrupt)
+		return id, 0, fmt.Errorf("store identity: %w: %d bytes, magic or CRC: %w", ErrMalformed, len(b), vstack.ErrCorrupt)
 	}
-	if v := le.Uint32(b[8:]); v != Version {
-		return id, fmt.Errorf("store identity: format version %d, this program reads %d: %w", v, Version, errors.ErrUnsupported)
+	if err := version.decode(le.Uint32(b[8:])); err != nil {
+		return id, 0, fmt.Errorf("store identity: %w", err)
 	}
 	copy(id[:], b[16:32])
 	if id.IsZero() {
-		return id, fmt.Errorf("store identity: %w: zero UUID: %w", ErrMalformed, vstack.ErrCorrupt)
+		return id, 0, fmt.Errorf("store identity: %w: zero UUID: %w", ErrMalformed, vstack.ErrCorrupt)
 	}
-	return id, nil
+	return id, version, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // sample is a record with a different value in every field.
 func sample() Header {
 	return Header{
+		Version: V1,
 		Record: Record{
 			Kind: KindChunk, Voted: true,
 			Slot:   vstack.Slot{Video: vstack.VideoID{0x01, 0x02, 15: 0x0f}, Track: 0x1112, Seq: 0x21222324},
@@ -34,8 +36,8 @@ func sample() Header {
 }
 
 func encodeRecord(h Header, blocks []uint32) []byte {
-	b := make([]byte, HeaderLen(h.DataLen))
-	h.Encode(b, blocks)
+	b := make([]byte, h.Shape().HeaderLen())
+	h.Encode(b, blocks, nil)
 	return b
 }
 
@@ -54,10 +56,10 @@ func goldens() map[string][]byte {
 	amnesia.Kind, amnesia.Ballot = KindAmnesia, vstack.Ballot{}
 	claim := mark
 	claim.Kind = KindClaim
-	entries := AppendEntry(AppendEntry(nil, chunk, 0x3000), encodeRecord(vote, nil), 0x14000)
-	t := Trailer{ID: 7, Count: 2, Footer: 0x15000, Salt: h.Salt, First: 0xa1a2, Last: 0xa1a3, EntriesCRC: CRC(entries)}
-	f := FileHeader{ID: 7, Store: vstack.StoreID{0xe1, 15: 0xef}, Salt: h.Salt, Base: 0xa1a1}
-	return map[string][]byte{
+	entries := AppendEntry(AppendEntry(nil, chunk, 0x3000, V1), encodeRecord(vote, nil), 0x14000, V1)
+	t := Trailer{Version: V1, ID: 7, Count: 2, Footer: 0x15000, Salt: h.Salt, First: 0xa1a2, Last: 0xa1a3, EntriesCRC: CRC(entries)}
+	f := FileHeader{Version: V1, ID: 7, Store: vstack.StoreID{0xe1, 15: 0xef}, Salt: h.Salt, Base: 0xa1a1}
+	out := map[string][]byte{
 		"record-chunk":  chunk,
 		"record-vote":   encodeRecord(vote, nil),
 		"record-staged": encodeRecord(install, nil),
@@ -66,11 +68,16 @@ func goldens() map[string][]byte {
 		"record-claim":  encodeRecord(claim, nil),
 		"footer":        append(bytes.Clone(entries), t.Encode()...),
 		"file-header":   f.Encode()[:64],
-		"identity":      EncodeIdentity(vstack.StoreID{0xe1, 15: 0xef}),
-		"block-crc":     fmt.Appendf(nil, "%08x", BlockCRCs([]byte("123456789"))), // the check value of CRC32C
-		"record-length": fmt.Appendf(nil, "%d %d %d %d", RecordLen(0), RecordLen(1), RecordLen(vstack.ChunkSize), RecordLen(vstack.MaxChunkSize)),
+		"identity":      EncodeIdentity(vstack.StoreID{0xe1, 15: 0xef}, V1),
+		"block-crc":     fmt.Appendf(nil, "%08x", BlockCRCs([]byte("123456789"), nil)), // the check value of CRC32C
+		"record-length": fmt.Appendf(nil, "%d %d %d %d", recordLen(V1, 0), recordLen(V1, 1), recordLen(V1, vstack.ChunkSize), recordLen(V1, vstack.MaxChunkSize)),
 	}
+	maps.Copy(out, goldens2())
+	maps.Copy(out, goldens3())
+	return out
 }
+
+func recordLen(v Version, data uint32) int64 { return Shape{Version: v, Data: data}.Len() }
 
 func TestGoldenFiles(t *testing.T) {
 	for name, b := range goldens() {
@@ -95,36 +102,36 @@ func TestHeaderReadsBackAsWritten(t *testing.T) {
 	want := sample()
 	b := encodeRecord(want, []uint32{3, 4})
 	var got Header
-	if err := got.Decode(b, want.Salt); err != nil {
+	if err := got.Decode(b, V1, want.Salt); err != nil {
 		t.Fatal(err)
 	}
-	if fmt.Sprint(got) != fmt.Sprint(want) || BlockCRC(b, 0) != 3 || BlockCRC(b, 1) != 4 {
+	if fmt.Sprint(got) != fmt.Sprint(want) || got.Shape().BlockCRC(b, 0) != 3 || got.Shape().BlockCRC(b, 1) != 4 {
 		t.Errorf("read back as %+v, want %+v", got, want)
 	}
-	if err := got.Decode(b, want.Salt+1); !errors.Is(err, ErrMalformed) {
+	if err := got.Decode(b, V1, want.Salt+1); !errors.Is(err, ErrMalformed) {
 		t.Errorf("with another file's salt: %v", err)
 	}
 	for i := range b { // every single bit is covered
 		for bit := range 8 {
 			c := bytes.Clone(b)
 			c[i] ^= 1 << bit
-			if err := got.Decode(c, want.Salt); !errors.Is(err, ErrMalformed) {
+			if err := got.Decode(c, V1, want.Salt); !errors.Is(err, ErrMalformed) {
 				t.Fatalf("bit %d of byte %d flipped: %v", bit, i, err)
 			}
 		}
 	}
-	if n := HeaderLen(vstack.MaxChunkSize); n != MaxHeaderLen {
+	if n := (Shape{Version: Newest, Data: vstack.MaxChunkSize, Leaves: uint32(leavesLen(vstack.MaxChunkSize)), Tagged: true}).HeaderLen(); n != MaxHeaderLen {
 		t.Errorf("the longest header is %d, MaxHeaderLen %d", n, MaxHeaderLen)
 	}
 }
 
 func TestEveryFlippedBitOfFileStructuresIsRefused(t *testing.T) {
 	g := goldens()
-	size := int64(0x15000 + FooterLen(2))
+	size := int64(0x15000 + V1.FooterLen(2))
 	for name, decode := range map[string]func([]byte) error{
-		"identity":    func(b []byte) error { _, err := DecodeIdentity(b); return err },
+		"identity":    func(b []byte) error { _, _, err := DecodeIdentity(b); return err },
 		"file-header": func(b []byte) error { var h FileHeader; return h.Decode(b) },
-		"footer":      func(b []byte) error { var t Trailer; return t.Decode(b[len(b)-TrailerLen:], size) },
+		"footer":      func(b []byte) error { var t Trailer; return t.Decode(b[len(b)-TrailerLen:], V1, size) },
 	} {
 		b := g[name]
 		if err := decode(b); err != nil {
@@ -147,18 +154,18 @@ func TestEveryFlippedBitOfFileStructuresIsRefused(t *testing.T) {
 func TestNewerVersionIsNotTakenForRot(t *testing.T) {
 	for name, b := range map[string][]byte{"identity": goldens()["identity"], "file-header": goldens()["file-header"]} {
 		c := bytes.Clone(b)
-		c[8] = Version + 1
+		c[8] = byte(Newest) + 1
 		sum := CRC(c[:60])
 		c[60], c[61], c[62], c[63] = byte(sum), byte(sum>>8), byte(sum>>16), byte(sum>>24)
 		var err error
 		if name == "identity" {
-			_, err = DecodeIdentity(c)
+			_, _, err = DecodeIdentity(c)
 		} else {
 			var h FileHeader
 			err = h.Decode(c)
 		}
-		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "version 2") {
-			t.Errorf("%s of version 2: %v", name, err)
+		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), fmt.Sprintf("version %d,", Newest+1)) || !strings.Contains(err.Error(), "start the newer vstack") {
+			t.Errorf("%s of a newer version: %v", name, err)
 		}
 	}
 }
@@ -201,40 +208,48 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+// tableOf are the CRCs and tags of an encoded header.
+func tableOf(b []byte, s Shape) (blocks []uint32, tags []Tag) {
+	for i := range s.Blocks() {
+		blocks = append(blocks, s.BlockCRC(b, i))
+		if s.Tagged {
+			tags = append(tags, s.Tag(b, i))
+		}
+	}
+	return blocks, tags
+}
+
 func FuzzHeader(f *testing.F) {
 	salt := sample().Salt
 	f.Fuzz(func(t *testing.T, b []byte, fix bool) {
-		if fix && len(b) >= 192 { // let mutations get past the CRC
+		v := V1
+		if len(b) > 4 && b[4] > byte(V1) && b[4] <= byte(Newest) {
+			v = Version(b[4])
+		}
+		if fix && len(b) >= MaxFixedLen { // let mutations get past the CRC
 			var h Header
-			if h.DecodeFixed(b) == nil && HeaderLen(h.DataLen) <= int64(len(b)) {
-				blocks := make([]uint32, blocksOf(h.DataLen))
-				for i := range blocks {
-					blocks[i] = BlockCRC(b, i)
-				}
-				clear(b[FixedLen:])
+			if h.DecodeFixed(b, v) == nil && h.Shape().HeaderLen() <= int64(len(b)) {
+				blocks, tags := tableOf(b, h.Shape())
+				clear(b[v.FixedLen():])
 				h.Salt = salt
-				h.Encode(b[:HeaderLen(h.DataLen)], blocks)
+				h.Encode(b[:h.Shape().HeaderLen()], blocks, tags)
 			}
 		}
 		var h Header
-		if err := h.Decode(b, salt); err != nil {
+		if err := h.Decode(b, v, salt); err != nil {
 			if !errors.Is(err, ErrMalformed) {
 				t.Errorf("error %v", err)
 			}
 			return
 		}
-		if h.DataLen > vstack.MaxChunkSize || RecordLen(h.DataLen) < HeaderLen(h.DataLen) || h.Kind == 0 {
+		if h.DataLen > vstack.MaxChunkSize || h.Len() < h.Shape().HeaderLen() || h.Shape().HeaderLen() > MaxHeaderLen || h.Kind == 0 {
 			t.Errorf("accepted %+v", h)
 		}
-		n := HeaderLen(h.DataLen)
-		again := make([]byte, n)
-		blocks := make([]uint32, blocksOf(h.DataLen))
-		for i := range blocks {
-			blocks[i] = BlockCRC(b, i)
-		}
-		h.Encode(again, blocks)
+		again := make([]byte, h.Shape().HeaderLen())
+		blocks, tags := tableOf(b, h.Shape())
+		h.Encode(again, blocks, tags)
 		var back Header
-		if err := back.Decode(again, salt); err != nil || fmt.Sprint(back) != fmt.Sprint(h) {
+		if err := back.Decode(again, v, salt); err != nil || fmt.Sprint(back) != fmt.Sprint(h) {
 			t.Errorf("does not read back: %+v, %+v, %v", h, back, err)
 		}
 	})
@@ -242,14 +257,16 @@ func FuzzHeader(f *testing.F) {
 
 func FuzzFooter(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, size int64) {
-		var tr Trailer
-		if err := tr.Decode(b, size); err == nil && (tr.Count > MaxEntries || tr.Footer < FileHeaderLen || tr.Footer > size) {
-			t.Errorf("accepted %+v in a file of %d", tr, size)
-		}
-		for i := range len(b) / EntryLen {
-			var h Header
-			if off, err := DecodeEntry(b, i, &h); err == nil && (off < FileHeaderLen || off > MaxFile || h.DataLen > vstack.MaxChunkSize) {
-				t.Errorf("accepted entry at %d: %+v", off, h)
+		for v := V1; v <= Newest; v++ {
+			var tr Trailer
+			if err := tr.Decode(b, v, size); err == nil && (tr.Count > MaxEntries || tr.Footer < FileHeaderLen || tr.Footer > size) {
+				t.Errorf("accepted %+v in a file of %d", tr, size)
+			}
+			for i := range len(b) / v.EntryLen() {
+				var h Header
+				if off, err := DecodeEntry(b, i, &h, v); err == nil && (off < FileHeaderLen || off > MaxFile || h.DataLen > vstack.MaxChunkSize) {
+					t.Errorf("accepted entry at %d: %+v", off, h)
+				}
 			}
 		}
 	})
@@ -257,7 +274,7 @@ func FuzzFooter(f *testing.F) {
 
 func FuzzIdentity(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if id, err := DecodeIdentity(b); err == nil && (id.IsZero() || !bytes.Equal(EncodeIdentity(id)[16:32], b[16:32])) {
+		if id, v, err := DecodeIdentity(b); err == nil && (id.IsZero() || v < V1 || v > Newest || !bytes.Equal(EncodeIdentity(id, v)[8:32], b[8:32])) {
 			t.Errorf("accepted %x", b)
 		}
 		var h FileHeader
@@ -277,10 +294,16 @@ func TestWriteCorpus(t *testing.T) {
 	for path, body := range map[string]string{
 		"FuzzHeader/chunk":    fmt.Sprintf("[]byte(%q)\nbool(false)\n", g["record-chunk"]),
 		"FuzzHeader/vote":     fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record-vote"]),
+		"FuzzHeader/leaves":   fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record2-chunk"]),
+		"FuzzHeader/fragment": fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record2-fragment"]),
+		"FuzzHeader/part":     fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record3-fragment"]),
+		"FuzzHeader/drop":     fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record3-drop-fragment"]),
+		"FuzzFooter/three":    fmt.Sprintf("[]byte(%q)\nint64(%d)\n", g["footer3"], int64(0x15000)+V3.FooterLen(2)),
+		"FuzzFooter/two":      fmt.Sprintf("[]byte(%q)\nint64(%d)\n", g["footer2"], int64(0x15000)+V2.FooterLen(2)),
 		"FuzzHeader/staged":   fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record-staged"]),
 		"FuzzHeader/barred":   fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record-barred"]),
 		"FuzzHeader/short":    fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record-vote"][:100]),
-		"FuzzFooter/trailer":  fmt.Sprintf("[]byte(%q)\nint64(%d)\n", footer[len(footer)-TrailerLen:], int64(0x15000)+FooterLen(2)),
+		"FuzzFooter/trailer":  fmt.Sprintf("[]byte(%q)\nint64(%d)\n", footer[len(footer)-TrailerLen:], int64(0x15000)+V1.FooterLen(2)),
 		"FuzzFooter/entries":  fmt.Sprintf("[]byte(%q)\nint64(0)\n", footer),
 		"FuzzIdentity/store":  fmt.Sprintf("[]byte(%q)\n", g["identity"]),
 		"FuzzIdentity/header": fmt.Sprintf("[]byte(%q)\n", g["file-header"]),

@@ -33,11 +33,19 @@ const (
 	// KindClaim says that this store's host began to drive an attempt, which is
 	// Ballot.Round, at an epoch of a placement group. Nobody begins one twice.
 	KindClaim
+	// KindFragment is a fragment's bytes, Piece of chunk Value; from files of V3 on. Slot
+	// and PG say for whom it came, which is not kept in step with what wants it later.
+	KindFragment
+	// KindDropFragment removes the bytes of fragment Piece of chunk Value.Chunk.
+	KindDropFragment
 
 	kindEnd
 )
 
-var kindNames = [...]string{"", "chunk", "vote", "promise", "minimum", "seal", "forget", "drop", "install", "amnesia", "claim"}
+var kindNames = [...]string{"", "chunk", "vote", "promise", "minimum", "seal", "forget", "drop", "install", "amnesia", "claim", "fragment", "drop fragment"}
+
+// HasData reports whether records of the kind have data.
+func (k Kind) HasData() bool { return k == KindChunk || k == KindFragment }
 
 func (k Kind) String() string {
 	if k == 0 || k >= kindEnd {
@@ -62,6 +70,10 @@ const MaxBatch = 8192
 //	KindInstall  PG, Epoch, Ballot.Round; of a staged vote also Slot, Upload, Value
 //	KindAmnesia  PG, Epoch
 //	KindClaim    PG, Epoch, Ballot.Round
+//	KindFragment Value, Piece, Data, and as a note Slot, PG
+//	KindDropFragment  Value.Chunk, Piece
+//
+// Files of V1 keep neither Leaves nor Piece nor KeyGeneration.
 type Record struct {
 	Kind   Kind
 	Slot   vstack.Slot
@@ -72,6 +84,12 @@ type Record struct {
 	Value  vstack.Value
 	Voted  bool
 	Data   []byte
+	// Leaves is the whole chunk's leaf table, nil for none. It is as it came: nobody has
+	// checked it against Data unless whoever gave it has.
+	Leaves vstack.LeafTable
+	Piece  vstack.Piece
+	// KeyGeneration names the key that Data is encrypted with; 0 for none.
+	KeyGeneration uint32
 }
 
 // Validate refuses what could not be read back as it was meant.
@@ -82,7 +100,7 @@ func (r *Record) Validate() error {
 	if r.Kind == 0 || r.Kind >= kindEnd {
 		return bad("unknown kind")
 	}
-	if r.Kind != KindChunk && len(r.Data) != 0 {
+	if !r.Kind.HasData() && (len(r.Data) != 0 || r.Leaves != nil) {
 		return bad("%d bytes of data, want none", len(r.Data))
 	}
 	if r.Kind == KindChunk {
@@ -93,7 +111,15 @@ func (r *Record) Validate() error {
 			return bad("value says %d bytes, data has %d", r.Value.Size, len(r.Data))
 		}
 	}
-	hasValue := r.Kind == KindChunk || r.Kind == KindVote || r.Kind == KindDrop || r.Stages()
+	if err := r.checkPiece(); err != nil {
+		return bad("%v", err)
+	}
+	if r.Leaves != nil {
+		if err := r.Leaves.Fits(r.Value.Size); err != nil {
+			return bad("%v", err)
+		}
+	}
+	hasValue := r.Kind == KindChunk || r.Kind == KindFragment || r.Kind == KindDropFragment || r.Kind == KindVote || r.Kind == KindDrop || r.Stages()
 	if hasValue && r.Value.Chunk.IsZero() {
 		return bad("no chunk id")
 	}
@@ -111,6 +137,21 @@ func (r *Record) Validate() error {
 	}
 	if r.Kind == KindForget && r.Slot.Video.IsZero() && r.Upload.IsZero() {
 		return bad("neither slot nor upload")
+	}
+	return nil
+}
+
+// checkPiece wants a piece of a fragment's record, with data of its size, and none of others.
+func (r *Record) checkPiece() error {
+	switch fragment := r.Kind == KindFragment; {
+	case !fragment && r.Kind != KindDropFragment:
+		if !r.Piece.IsChunk() {
+			return fmt.Errorf("piece %s", r.Piece)
+		}
+	case r.Piece.Check() != nil:
+		return r.Piece.Check()
+	case fragment && (r.Value.Size == 0 || r.Value.Size > vstack.MaxChunkSize || len(r.Data) != int(r.Piece.Size(r.Value.Size))):
+		return fmt.Errorf("%d bytes of data for piece %s of %d", len(r.Data), r.Piece, r.Value.Size)
 	}
 	return nil
 }

@@ -7,21 +7,29 @@ import (
 
 // Graves remembers removals while the files are read in no particular order.
 type Graves struct {
-	chunks  map[vstack.ChunkID]vstack.LSN
+	pieces  map[pieceKey]vstack.LSN
 	slots   map[vstack.Slot]vstack.LSN
 	uploads map[vstack.UploadID]vstack.LSN
 }
 
+// pieceKey names a piece of a chunk.
+type pieceKey struct {
+	chunk vstack.ChunkID
+	piece vstack.Piece
+}
+
+func pieceOf(h *format.Header) pieceKey { return pieceKey{h.Value.Chunk, h.Piece} }
+
 // NewGraves returns Graves that bury nothing.
 func NewGraves() *Graves {
-	return &Graves{map[vstack.ChunkID]vstack.LSN{}, map[vstack.Slot]vstack.LSN{}, map[vstack.UploadID]vstack.LSN{}}
+	return &Graves{map[pieceKey]vstack.LSN{}, map[vstack.Slot]vstack.LSN{}, map[vstack.UploadID]vstack.LSN{}}
 }
 
 // Add takes a tombstone in, the newest for each thing it buries.
 func (g *Graves) Add(h *format.Header) bool {
 	switch {
-	case h.Kind == format.KindDrop:
-		g.chunks[h.Value.Chunk] = max(g.chunks[h.Value.Chunk], h.LSN)
+	case h.Kind == format.KindDrop, h.Kind == format.KindDropFragment:
+		g.pieces[pieceOf(h)] = max(g.pieces[pieceOf(h)], h.LSN)
 	case h.Kind == format.KindForget && !h.Slot.Video.IsZero():
 		g.slots[h.Slot] = max(g.slots[h.Slot], h.LSN)
 	case h.Kind == format.KindForget:
@@ -41,8 +49,11 @@ func (g *Graves) Mark(h *format.Header, needed map[vstack.LSN]bool) {
 	}
 	switch h.Kind {
 	case format.KindChunk:
-		note(g.chunks[h.Value.Chunk])
-	case format.KindForget, format.KindDrop, format.KindSeal, format.KindAmnesia, format.KindClaim:
+		note(g.pieces[pieceOf(h)])
+	case format.KindFragment: // its slot is where it was wanted, and says nothing of votes
+		note(g.pieces[pieceOf(h)])
+		return
+	case format.KindForget, format.KindDrop, format.KindDropFragment, format.KindSeal, format.KindAmnesia, format.KindClaim:
 		return
 	case format.KindInstall: // outlives the slot's vote, but not the upload
 		note(g.uploads[h.Upload])
@@ -51,20 +62,20 @@ func (g *Graves) Mark(h *format.Header, needed map[vstack.LSN]bool) {
 	note(g.slots[h.Slot])
 	note(g.uploads[h.Upload])
 }
+
 func (ix *Index) drop(h *format.Header) {
 	if ix.graves != nil {
-		ix.graves.chunks[h.Value.Chunk] = max(ix.graves.chunks[h.Value.Chunk], h.LSN)
+		ix.graves.Add(h)
 		return
 	}
-	ix.removeChunk(h.Value.Chunk, h.LSN)
+	ix.removePiece(pieceOf(h), h.LSN)
 }
 
-// removeChunk removes a chunk whose record is older than lsn.
-func (ix *Index) removeChunk(id vstack.ChunkID, lsn vstack.LSN) {
-	shard := ix.shards[id[0]]
-	if e, ok := shard[id]; ok && e.LSN() < lsn {
+// removePiece removes a piece whose record is older than lsn.
+func (ix *Index) removePiece(key pieceKey, lsn vstack.LSN) {
+	if e, ok := ix.Piece(key.chunk, key.piece); ok && e.LSN() < lsn {
 		ix.uncount(e)
-		delete(shard, id)
+		ix.shard(key.chunk).remove(key.chunk, key.piece)
 	}
 }
 
@@ -85,8 +96,8 @@ func (ix *Index) forget(h *format.Header) {
 func (ix *Index) Settle() {
 	g := ix.graves
 	ix.graves = nil
-	for id, lsn := range g.chunks {
-		ix.removeChunk(id, lsn)
+	for key, lsn := range g.pieces {
+		ix.removePiece(key, lsn)
 	}
 	for slot, lsn := range g.slots {
 		ix.forgetSlot(slot, lsn)

@@ -1,7 +1,7 @@
 package index
 
 import (
-	"slices"
+	"hash/maphash"
 	"sync"
 
 	"github.com/vstack/vstack/datanode/superblock/format"
@@ -15,10 +15,8 @@ import (
 type Index struct {
 	sync.RWMutex
 
-	shards   [Shards]map[vstack.ChunkID]Entry // by first byte, so that an ordered page sorts little
-	chunks   int
-	bytes    int64 // of live chunks
-	bad      int
+	shards   [Shards]table // by first byte, so that an ordered page sorts little
+	pieces   [2]sums       // of whole chunks, of fragments
 	videos   map[vstack.VideoID]*videoVotes
 	slots    int
 	minimums map[vstack.UploadID]stamped
@@ -28,32 +26,11 @@ type Index struct {
 	graves   *Graves // while recovering; nil afterwards
 }
 
-// Entry says where a chunk's bytes are: 20 bytes beside a key of 32.
-type Entry struct {
-	lsn  [2]uint32 // low, high: a uint64 would pad the entry to 24 bytes
-	File uint32
-	off  uint32 // in units of format.RecordAlign
-	size uint32 // top bit: bad
+// sums are of the live pieces of a kind.
+type sums struct {
+	count, bad int
+	bytes      int64
 }
-
-const badBit = 1 << 31
-
-// NewEntry describes a record at off with size bytes of data.
-func NewEntry(lsn vstack.LSN, file uint32, off int64, size uint32) Entry {
-	return Entry{lsn: [2]uint32{uint32(lsn), uint32(lsn >> 32)}, File: file, off: uint32(off / format.RecordAlign), size: size}
-}
-
-// LSN is the record's.
-func (e Entry) LSN() vstack.LSN { return vstack.LSN(e.lsn[0]) | vstack.LSN(e.lsn[1])<<32 }
-
-// Size is the chunk's, in bytes.
-func (e Entry) Size() uint32 { return e.size &^ badBit }
-
-// Bad reports whether the bytes are known to fail their checksum.
-func (e Entry) Bad() bool { return e.size&badBit != 0 }
-
-// Offset is where the record starts in its file.
-func (e Entry) Offset() int64 { return int64(e.off) * format.RecordAlign }
 
 // stamped is a record kept whole, of which there are few.
 type stamped struct {
@@ -77,7 +54,7 @@ func (ix *Index) Group(kind format.Kind, pg vstack.PG) (format.Record, bool) {
 }
 
 // slotCost is what a live record without data counts for in its file.
-const slotCost = format.FixedLen + format.RecordAlign/2
+const slotCost = format.MaxFixedLen
 
 // New returns an empty index that is recovering: Settle ends that.
 func New() *Index {
@@ -87,8 +64,9 @@ func New() *Index {
 		installs: map[vstack.PG]*installs{}, files: map[uint32]*Usage{},
 		graves: NewGraves(),
 	}
+	seed := maphash.MakeSeed() // so that nobody can make chunks that lie in each other's way
 	for i := range ix.shards {
-		ix.shards[i] = map[vstack.ChunkID]Entry{}
+		ix.shards[i].seed = seed
 	}
 	return ix
 }
@@ -97,10 +75,12 @@ func New() *Index {
 func (ix *Index) Apply(h *format.Header, file uint32, off int64) {
 	switch h.Kind {
 	case format.KindChunk:
-		ix.putChunk(h, file, off)
+		ix.putPiece(h, file, off)
 		if h.Voted {
 			ix.putVote(h, file)
 		}
+	case format.KindFragment:
+		ix.putPiece(h, file, off)
 	case format.KindVote:
 		ix.putVote(h, file)
 	case format.KindPromise:
@@ -118,7 +98,7 @@ func (ix *Index) Apply(h *format.Header, file uint32, off int64) {
 	case format.KindForget:
 		ix.usage(file).Tombs += slotCost
 		ix.forget(h)
-	case format.KindDrop:
+	case format.KindDrop, format.KindDropFragment:
 		ix.usage(file).Tombs += slotCost
 		ix.drop(h)
 	}
@@ -141,29 +121,40 @@ func (ix *Index) addLive(file uint32, bytes int64, lsn vstack.LSN) {
 	}
 }
 
-func (ix *Index) putChunk(h *format.Header, file uint32, off int64) {
-	shard := ix.shards[h.Value.Chunk[0]]
-	old, ok := shard[h.Value.Chunk]
+func (ix *Index) putPiece(h *format.Header, file uint32, off int64) {
+	shard := ix.shard(h.Value.Chunk)
+	old, ok := shard.get(h.Value.Chunk, h.Piece)
 	if ok && old.LSN() >= h.LSN {
 		return
 	}
 	if ok {
 		ix.uncount(old)
 	}
-	shard[h.Value.Chunk] = NewEntry(h.LSN, file, off, h.DataLen)
-	ix.usage(file).Live += format.RecordLen(h.DataLen)
-	ix.chunks++
-	ix.bytes += int64(h.DataLen)
+	shard.put(h.Value.Chunk, EntryOf(h, file, off))
+	ix.usage(file).Live += h.Len()
+	sums := ix.sumsOf(h.Piece)
+	sums.count++
+	sums.bytes += int64(h.DataLen)
 }
 
-// uncount takes a chunk's entry out of all sums.
+// uncount takes a piece's entry out of all sums.
 func (ix *Index) uncount(e Entry) {
-	ix.addLive(e.File, -format.RecordLen(e.Size()), e.LSN())
-	ix.chunks--
-	ix.bytes -= int64(e.Size())
+	ix.addLive(e.File, -e.Shape().Len(), e.LSN())
+	sums := ix.sumsOf(e.Piece())
+	sums.count--
+	sums.bytes -= int64(e.DataLen())
 	if e.Bad() {
-		ix.bad--
+		sums.bad--
 	}
+}
+
+func (ix *Index) shard(id vstack.ChunkID) *table { return &ix.shards[id[0]] }
+
+func (ix *Index) sumsOf(p vstack.Piece) *sums {
+	if p.IsChunk() {
+		return &ix.pieces[0]
+	}
+	return &ix.pieces[1]
 }
 
 // usage is a file's sums, made if absent.
@@ -178,7 +169,7 @@ func (ix *Index) usage(file uint32) *Usage {
 
 // Usage is how many bytes of a file count.
 type Usage struct {
-	Live  int64 // chunks and records of state
+	Live  int64 // pieces and records of state
 	Tombs int64 // tombstones, needed or not
 }
 
@@ -195,47 +186,60 @@ func (ix *Index) Remove(file uint32) { delete(ix.files, file) }
 
 // Totals sums up.
 type Totals struct {
-	Chunks, Bad int
-	Bytes       int64 // of live chunks
-	Slots       int   // with a vote or promise
+	Chunks, Bad   int
+	Bytes         int64 // of live chunks
+	Fragments     int
+	BadFragments  int
+	FragmentBytes int64
+	Slots         int // with a vote or promise
 }
 
 func (ix *Index) Totals() Totals {
-	return Totals{Chunks: ix.chunks, Bad: ix.bad, Bytes: ix.bytes, Slots: ix.slots}
+	c, f := ix.pieces[0], ix.pieces[1]
+	return Totals{Chunks: c.count, Bad: c.bad, Bytes: c.bytes, Fragments: f.count, BadFragments: f.bad, FragmentBytes: f.bytes, Slots: ix.slots}
 }
 
-// Chunk looks a chunk up.
-func (ix *Index) Chunk(id vstack.ChunkID) (Entry, bool) {
-	e, ok := ix.shards[id[0]][id]
-	return e, ok
+// Chunk looks a whole chunk up.
+func (ix *Index) Chunk(id vstack.ChunkID) (Entry, bool) { return ix.Piece(id, vstack.Piece{}) }
+
+// Piece looks a piece of a chunk up.
+func (ix *Index) Piece(id vstack.ChunkID, p vstack.Piece) (Entry, bool) {
+	return ix.shard(id).get(id, p)
 }
 
-// MarkBad marks a chunk as bad if it is still what e says, and was not bad before.
+// Pieces calls visit with every piece of a chunk, in no particular order.
+func (ix *Index) Pieces(id vstack.ChunkID, visit func(Entry)) { ix.shard(id).each(id, visit) }
+
+// MarkBad marks a piece as bad if it is still what e says, and was not bad before.
 func (ix *Index) MarkBad(id vstack.ChunkID, e Entry) bool {
-	now, ok := ix.shards[id[0]][id]
+	now, ok := ix.Piece(id, e.Piece())
+	e.flags |= now.flags & doubtBit // which whoever read the record does not know
 	if !ok || now != e || e.Bad() {
 		return false
 	}
-	e.size |= badBit
-	ix.shards[id[0]][id] = e
-	ix.bad++
+	e.flags |= badBit
+	ix.shard(id).put(id, e)
+	ix.sumsOf(e.Piece()).bad++
+	return true
+}
+
+// DoubtLeaves marks a piece's leaf table as wrong, if it is still what e says, until the
+// record is written anew.
+func (ix *Index) DoubtLeaves(id vstack.ChunkID, e Entry) bool {
+	now, ok := ix.Piece(id, e.Piece())
+	if !ok || now != e || !e.HasLeaves() {
+		return false
+	}
+	e.flags |= doubtBit
+	ix.shard(id).put(id, e)
 	return true
 }
 
 // Shards is the number of parts that Page takes one of.
 const Shards = 256
 
-// Page calls visit with the chunks of one shard behind after, in order of their ids;
-// all ids of a shard are below those of the next.
+// Page calls visit with every piece of the chunks of one shard behind after, in order of
+// the chunks' ids; all ids of a shard are below those of the next.
 func (ix *Index) Page(shard int, after vstack.ChunkID, visit func(vstack.ChunkID, Entry)) {
-	var ids []vstack.ChunkID
-	for id := range ix.shards[shard] {
-		if slices.Compare(id[:], after[:]) > 0 {
-			ids = append(ids, id)
-		}
-	}
-	slices.SortFunc(ids, func(a, b vstack.ChunkID) int { return slices.Compare(a[:], b[:]) })
-	for _, id := range ids {
-		visit(id, ix.shards[shard][id])
-	}
+	ix.shards[shard].page(after, visit)
 }

@@ -6,7 +6,7 @@ import (
 
 // Part says what of a record counts now.
 type Part struct {
-	Bytes bool // its data is the chunk's
+	Bytes bool // its data is the piece's
 	State bool // what it says of the acceptor's state is current
 }
 
@@ -14,9 +14,10 @@ type Part struct {
 func (ix *Index) Live(h *format.Header, file uint32) (p Part) {
 	switch h.Kind {
 	case format.KindChunk:
-		e, ok := ix.shards[h.Value.Chunk[0]][h.Value.Chunk]
-		p.Bytes = ok && e.LSN() == h.LSN && e.File == file
+		p.Bytes = ix.pieceIs(h, file)
 		p.State = h.Voted && ix.voteIs(h, file)
+	case format.KindFragment:
+		p.Bytes = ix.pieceIs(h, file)
 	case format.KindVote:
 		p.State = ix.voteIs(h, file)
 	case format.KindPromise:
@@ -36,6 +37,11 @@ func (ix *Index) Live(h *format.Header, file uint32) (p Part) {
 	return p
 }
 
+func (ix *Index) pieceIs(h *format.Header, file uint32) bool {
+	e, ok := ix.Piece(h.Value.Chunk, h.Piece)
+	return ok && e.LSN() == h.LSN && e.File == file
+}
+
 func (ix *Index) voteIs(h *format.Header, file uint32) bool {
 	v := ix.videos[h.Slot.Video]
 	if v == nil {
@@ -48,18 +54,16 @@ func (ix *Index) voteIs(h *format.Header, file uint32) bool {
 // Move points what counts of the record h in file from at its copy in file to, at off.
 func (ix *Index) Move(h *format.Header, from, to uint32, off int64) {
 	src, dst := ix.usage(from), ix.usage(to)
-	if h.Kind == format.KindForget || h.Kind == format.KindDrop {
+	if h.Kind == format.KindForget || h.Kind == format.KindDrop || h.Kind == format.KindDropFragment {
 		dst.Tombs += slotCost
 		return
 	}
 	p := ix.Live(h, from)
 	if p.Bytes {
-		shard := ix.shards[h.Value.Chunk[0]]
-		e := shard[h.Value.Chunk]
-		e.File, e.off = to, uint32(off/format.RecordAlign)
-		shard[h.Value.Chunk] = e
-		src.Live -= format.RecordLen(h.DataLen)
-		dst.Live += format.RecordLen(h.DataLen)
+		old, _ := ix.Piece(h.Value.Chunk, h.Piece)
+		src.Live -= old.Shape().Len()
+		dst.Live += h.Len()
+		ix.shard(h.Value.Chunk).put(h.Value.Chunk, EntryOf(h, to, off))
 	}
 	if !p.State {
 		return

@@ -28,10 +28,11 @@ type Result struct {
 // Record is a record whose header is right. Its encoded header goes on as the
 // footer entry that it will be, so that memory is bounded by format.MaxEntries.
 type Record struct {
-	Entry [format.FixedLen]byte
+	Entry [format.MaxFixedLen]byte // as long as the file's version has it
 	Off   int64
 	Group int64
-	End   bool // last of its group
+	Len   int64 // what the record takes in the file
+	End   bool  // last of its group
 }
 
 // Gap is a stretch in which no record starts that should.
@@ -39,20 +40,22 @@ type Gap struct{ From, To int64 }
 
 // scanner walks the record headers of one file up to limit.
 type scanner struct {
-	f     Source
-	name  string
-	salt  uint64
-	limit int64
-	buf   [format.MaxHeaderLen]byte
+	f       Source
+	name    string
+	version format.Version
+	salt    uint64
+	limit   int64
+	buf     [format.MaxHeaderLen]byte
 }
 
-// File walks the first limit bytes of a file with the given salt; name is for errors.
-// Only I/O errors are errors.
-func File(f Source, name string, salt uint64, limit int64) (*Result, error) {
-	sc := &scanner{f: f, name: name, salt: salt, limit: limit}
+// File walks the first limit bytes of a file with the given version and salt; name is for
+// errors. Only I/O errors are errors.
+func File(f Source, name string, version format.Version, salt uint64, limit int64) (*Result, error) {
+	sc := &scanner{f: f, name: name, version: version, salt: salt, limit: limit}
+	fixed := version.FixedLen()
 	out := &Result{}
 	p, group := int64(format.FileHeaderLen), int64(0) // group 0: a new one must start at p
-	for p+format.FixedLen <= limit {
+	for p+fixed <= limit {
 		h, ok, err := sc.header(p)
 		if err != nil {
 			return nil, err
@@ -82,13 +85,13 @@ func File(f Source, name string, salt uint64, limit int64) (*Result, error) {
 			}
 			p = next
 		}
-		rec := Record{Off: p, Group: h.Group, End: h.Flags&format.FlagGroupEnd != 0}
-		copy(rec.Entry[:], sc.buf[:])
+		rec := Record{Off: p, Group: h.Group, Len: h.Len(), End: h.Flags&format.FlagGroupEnd != 0}
+		copy(rec.Entry[:fixed], sc.buf[:])
 		out.Records = append(out.Records, rec)
 		if len(out.Records) > format.MaxEntries {
 			return nil, fmt.Errorf("scan %s: more than %d records: %w", name, format.MaxEntries, format.ErrMalformed)
 		}
-		p, group = p+format.RecordLen(h.DataLen), h.Group
+		p, group = p+rec.Len, h.Group
 		if rec.End {
 			p, group = format.Align(p, format.GroupAlign), 0
 		}
@@ -100,7 +103,7 @@ func File(f Source, name string, salt uint64, limit int64) (*Result, error) {
 // zeros up to the next page, and a group starting there.
 func (sc *scanner) afterCut(p int64) (h format.Header, at int64, ok bool, err error) {
 	at = format.Align(p, format.GroupAlign)
-	if at+format.FixedLen > sc.limit {
+	if at+sc.version.FixedLen() > sc.limit {
 		return h, 0, false, nil
 	}
 	rest := make([]byte, at-p)
@@ -121,7 +124,7 @@ func (sc *scanner) header(off int64) (h format.Header, ok bool, err error) {
 	if err := readFull(sc.f, b, off); err != nil {
 		return h, false, fmt.Errorf("read %s at %d: %w", sc.name, off, err)
 	}
-	if h.Decode(b, sc.salt) != nil || h.Group > off || off+format.RecordLen(h.DataLen) > sc.limit {
+	if h.Decode(b, sc.version, sc.salt) != nil || h.Group > off || off+h.Len() > sc.limit {
 		return h, false, nil
 	}
 	return h, true, nil
@@ -149,7 +152,7 @@ func (sc *scanner) search(from int64) (next int64, dirty bool, err error) {
 		}
 		dirty = dirty || !AllZero(w)
 		for i := 0; i+len(magic) <= len(w); i += format.RecordAlign {
-			if p+int64(i) == from || !bytes.Equal(w[i:i+len(magic)], magic[:]) || sc.limit-p-int64(i) < format.FixedLen {
+			if p+int64(i) == from || !bytes.Equal(w[i:i+len(magic)], magic[:]) || sc.limit-p-int64(i) < sc.version.FixedLen() {
 				continue
 			}
 			if _, ok, err := sc.header(p + int64(i)); err != nil || ok {
@@ -172,11 +175,6 @@ func AllZero(b []byte) bool {
 	}
 	return true
 }
-
-// Len is what the record takes in the file.
-func (r *Record) Len() int64 { return format.RecordLen(r.dataLen()) }
-
-func (r *Record) dataLen() uint32 { return binary.LittleEndian.Uint32(r.Entry[140:]) }
 
 // zeros is a page to compare with.
 var zeros [format.GroupAlign]byte

@@ -17,13 +17,13 @@ func (m memory) NextData(off int64) (int64, error) { return off, nil }
 
 // promise is an encoded record; end marks the last of its group.
 func promise(lsn vstack.LSN, group int64, end bool) []byte {
-	h := format.Header{LSN: lsn, Group: group, BatchCount: 1, Salt: salt}
+	h := format.Header{Version: format.V1, LSN: lsn, Group: group, BatchCount: 1, Salt: salt}
 	h.Kind = format.KindPromise
 	if end {
 		h.Flags = format.FlagGroupEnd
 	}
-	b := make([]byte, format.HeaderLen(0))
-	h.Encode(b, nil)
+	b := make([]byte, format.Shape{Version: format.V1, Data: 0}.HeaderLen())
+	h.Encode(b, nil, nil)
 	return b
 }
 
@@ -61,7 +61,7 @@ func TestScan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := image()
 			tc.damage(b)
-			got, err := File(memory{bytes.NewReader(b)}, "file", salt, int64(len(b)))
+			got, err := File(memory{bytes.NewReader(b)}, "file", format.V1, salt, int64(len(b)))
 			if err != nil || len(got.Records) != tc.records || got.Dirty != tc.dirty || len(got.Gaps) != len(tc.gaps) {
 				t.Fatalf("%d records, gaps %v, dirty %v, error %v; want %d, %v, %v", len(got.Records), got.Gaps, got.Dirty, err, tc.records, tc.gaps, tc.dirty)
 			}
@@ -85,17 +85,17 @@ func refresh(b []byte) {
 // FuzzScan walks arbitrary bytes: no panic, and no record beyond the file.
 func FuzzScan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := File(memory{bytes.NewReader(b)}, "file", salt, int64(len(b)))
+		got, err := File(memory{bytes.NewReader(b)}, "file", format.V1, salt, int64(len(b)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		at := int64(0)
 		for i := range got.Records {
 			r := &got.Records[i]
-			if r.Off < at || r.Off+r.Len() > int64(len(b)) {
-				t.Fatalf("record at %d of %d bytes in a file of %d", r.Off, r.Len(), len(b))
+			if r.Off < at || r.Off+r.Len > int64(len(b)) {
+				t.Fatalf("record at %d of %d bytes in a file of %d", r.Off, r.Len, len(b))
 			}
-			at = r.Off + r.Len()
+			at = r.Off + r.Len
 		}
 	})
 }

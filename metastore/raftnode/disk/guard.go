@@ -42,6 +42,7 @@ type Guard struct {
 
 type job struct {
 	write  func() error
+	begun  *atomic.Bool
 	result chan error // buffered: nobody may be waiting any more
 }
 
@@ -112,6 +113,7 @@ func (g *Guard) quiet(d time.Duration) bool {
 func (g *Guard) work() {
 	defer close(g.done)
 	for j := range g.jobs {
+		j.begun.Store(true)
 		j.result <- j.write()
 	}
 }
@@ -141,7 +143,7 @@ func (g *Guard) do(what string, write func() error) error {
 		}
 		g.first = nil
 	}
-	j := job{write, make(chan error, 1)}
+	j := job{write, new(atomic.Bool), make(chan error, 1)}
 	g.wrote = time.Now()
 	g.pace.begin(g.wrote)
 	g.jobs <- j // the worker is idle: the last write has answered, or we are broken
@@ -152,7 +154,7 @@ func (g *Guard) do(what string, write func() error) error {
 		g.took.Store(took)
 		g.longest.Store(max(took, g.longest.Load()))
 	}()
-	switch err, answered := g.await(j.result); {
+	switch err, answered := g.await(j); {
 	case !answered:
 		g.broken = fmt.Errorf("raft log: %s: %w: the disk did not answer within %s", what, vstack.ErrTimeout, g.timeout)
 	case err != nil:
@@ -167,18 +169,25 @@ func (g *Guard) do(what string, write func() error) error {
 // guardTicks is how many ticks the deadline of a write is made of.
 const guardTicks = 20
 
-// await waits for a write until the deadline. It counts ticks, of which one at most is
-// kept while nobody receives: the time in which this process itself stood still, as
-// under SIGSTOP or in a stopped virtual machine, is no proof of a hung disk.
-func (g *Guard) await(result <-chan error) (err error, answered bool) {
-	tick := time.NewTicker(g.timeout / guardTicks)
+// await waits for a write until the deadline, which it counts in ticks. A tick counts
+// only if it came on time and the write had begun before: a process that stood still, as
+// under SIGSTOP or in a stopped virtual machine, or that was given too little of the
+// processors to even notice the time, would not have noticed the disk's answer either.
+func (g *Guard) await(j job) (err error, answered bool) {
+	step := g.timeout / guardTicks
+	tick := time.NewTimer(step)
 	defer tick.Stop()
-	for range guardTicks {
+	for counted := 0; counted < guardTicks; {
+		began, begun := time.Now(), j.begun.Load()
 		select {
-		case err := <-result:
+		case err := <-j.result:
 			return err, true
 		case <-tick.C:
 		}
+		if begun && time.Since(began) <= step+step/2 {
+			counted++
+		}
+		tick.Reset(step)
 	}
 	return nil, false
 }

@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(stoppedEnv) != "" {
 		os.Exit(runStopped())
 	}
+	if os.Getenv(starvedEnv) != "" {
+		os.Exit(runStarved())
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -1,0 +1,99 @@
+package contest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/vstack/vstack/bench/virtual/site"
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+// SingleName is the policy that is no policy: one connection to one store of a host whose
+// link loses packets, and one chunk after the other for as long as singleTime.
+const SingleName = "one-connection"
+
+const singleTime = 20 * time.Second
+
+// Single is what one connection brings.
+func Single(ctx context.Context, run Run) (o Outcome, err error) {
+	n := run.Scenario.links(rand.New(rand.NewPCG(run.Seed, 7)), run.Traces)
+	s, err := site.Open(site.Config{Dir: run.Dir, Seed: run.Seed, Hosts: n.hosts, Up: n.up, Down: n.down})
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer s.Close()
+	s.PutFilm(run.Film.Manifest, run.Film)
+	at := s.Stores[0]
+	for _, st := range s.Stores {
+		if n.hosts[st.Host].Up.Loss > 0 {
+			at = st
+			break
+		}
+	}
+	addr, err := netip.ParseAddrPort(at.Addr)
+	if err != nil {
+		return Outcome{}, err
+	}
+	pc, err := s.Viewer.ListenPacket(ctx, "udp", ":0")
+	if err != nil {
+		return Outcome{}, err
+	}
+	tr := &quic.Transport{Conn: pc}
+	defer func() { err = errors.Join(err, tr.Close(), pc.Close()) }()
+	conf := s.TLS()
+	conf.NextProtos, conf.ServerName = []string{http3.NextProtoH3}, addr.Addr().String()
+	qc, err := tr.Dial(ctx, net.UDPAddrFromAddrPort(addr), conf, &quic.Config{
+		InitialStreamReceiveWindow: 4 << 20, MaxStreamReceiveWindow: 16 << 20,
+		InitialConnectionReceiveWindow: 16 << 20, MaxConnectionReceiveWindow: 32 << 20,
+	})
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer func() { _ = qc.CloseWithError(0, "") }() // the measurement is over
+	h3 := (&http3.Transport{DisableCompression: true}).NewClientConn(qc)
+	began := time.Now()
+	var bytes int64
+	for time.Since(began) < singleTime {
+		for slot, ref := range run.Film.Manifest.Slots {
+			held := false
+			for _, st := range s.Holders(slot) {
+				held = held || st == at
+			}
+			if !held || time.Since(began) >= singleTime {
+				continue
+			}
+			k, err := get(ctx, h3, at.Addr, ref.ID)
+			if err != nil {
+				return Outcome{}, err
+			}
+			bytes += k
+		}
+	}
+	return Outcome{Goodput: float64(bytes) * 8 / time.Since(began).Seconds()}, nil
+}
+
+func get(ctx context.Context, h3 *http3.ClientConn, addr string, id vstack.ChunkID) (int64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr+"/v1/chunks/"+id.String(), nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := h3.RoundTrip(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("get chunk %s: %w: status %d", id.Short(), vstack.ErrInternal, resp.StatusCode)
+	}
+	return io.Copy(io.Discard, resp.Body)
+}

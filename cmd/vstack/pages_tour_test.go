@@ -1,0 +1,147 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/quicclient"
+)
+
+// visits are the pages of the console, and what each shows of a healthy lab of three hosts
+// with two stores each in which a film was played.
+var visits = []struct{ name, path, shows string }{
+	{"overview", "/", `document.querySelectorAll(".hosts .host").length === 3 && document.querySelector(".health.good")?.textContent.startsWith("Healthy: 6 stores on 3 hosts") && ![...document.querySelectorAll(".hosts .soft")].some(e => e.textContent === "no report")`},
+	{"stores", "/stores", `document.querySelectorAll("table.wide tbody tr").length === 6`},
+	{"groups", "/groups", `document.querySelectorAll(".cell.good").length > 100`},
+	{"raft", "/raft", `document.querySelectorAll("table.wide tbody tr").length === 3`},
+	{"live", "/live", `document.querySelector('td a[href^="/live/"]') !== null`},
+	{"upload", "/upload", `document.querySelector(".drop") !== null`},
+	{"consensus", "/consensus", `document.querySelector(".what")?.textContent.includes("PUT slot 1")`},
+	{"compare", "/compare", `document.querySelector("main h1") !== null`},
+}
+
+// tour walks through the console as a person does, and holds every page to what anybody
+// needs: nothing wider than a phone, nothing that axe-core finds, in both colours.
+func (s *scenario) tour(b *browser) {
+	s.Helper()
+	axe := axeCore(s.T)
+	for _, v := range visits {
+		b.do(chromedp.Click(chromedp.Search(`nav a[href="` + v.path + `"]`)))
+		b.until(v.shows)
+		b.accessible(axe, v.name)
+		b.shot(v.name)
+		b.do(chromedp.Click(chromedp.Search(`header .segments button:nth-child(3)`)), chromedp.EmulateViewport(360, 800))
+		b.until(`document.documentElement.dataset.theme === "dark" && innerWidth === 360`)
+		b.accessible(axe, v.name+", dark and narrow")
+		if wide := ask[float64](b, `document.documentElement.scrollWidth`); wide > 360 {
+			s.Errorf("%s is %v pixels wide on a screen of 360", v.name, wide)
+		}
+		b.shot(v.name + "-narrow-dark")
+		b.do(chromedp.Click(chromedp.Search(`header .segments button:nth-child(1)`)), chromedp.EmulateViewport(1280, 900))
+		b.until(`innerWidth === 1280`)
+	}
+	s.step("every page shows what it should")
+	b.transfers()
+	b.stepsByKeyboard()
+	b.compares()
+	b.hears()
+}
+
+// compares has two policies play the film in pairs.
+func (b *browser) compares() {
+	b.Helper()
+	b.do(chromedp.Click(chromedp.Search(`nav a[href="/compare"]`)))
+	b.until(`document.querySelector("main button.main")?.disabled === false`)
+	b.until(`[...document.querySelectorAll('main input[type="number"]')].forEach((e, i) => (e.value = [2, 4, 4][i], e.dispatchEvent(new Event("change", {bubbles: true})))), true`)
+	b.do(chromedp.Click(chromedp.Search(`main button.main`)))
+	b.until(`[...document.querySelectorAll("h2")].some(h => h.textContent === "2 pairs") && document.querySelectorAll("main tbody .badge").length >= 3`)
+	b.shot("compared")
+	b.step("two clients are compared")
+}
+
+// hears finds a playback of the command line on the page.
+func (b *browser) hears() {
+	b.Helper()
+	var list wire.List[vstack.Video]
+	b.vstackJSON(&list, "video", "ls")
+	var r quicclient.Report
+	b.vstackJSON(&r, "video", "play", list.Items[0].ID.String(), "--speed", "8")
+	b.do(chromedp.Click(chromedp.Search(`nav a[href="/live"]`)))
+	b.until(`[...document.querySelectorAll('td a[href^="/live/"]')].some(a => a.textContent === "vstack video play")`)
+	b.do(chromedp.Click(chromedp.Search(`//td/a[.="vstack video play"]`)))
+	b.until(`document.querySelectorAll("table.wide tbody tr").length > 0`)
+	b.shot("session")
+	b.step("vstack video play is seen with its stores")
+}
+
+// transfers lets another member lead, by the catalog's page.
+func (b *browser) transfers() {
+	b.Helper()
+	b.do(chromedp.Click(chromedp.Search(`nav a[href="/raft"]`)))
+	b.until(`document.querySelector("table.wide .acts button") !== null`)
+	to := ask[string](b, `document.querySelector("table.wide .acts button").closest("tr").querySelector("b").textContent`)
+	b.do(chromedp.Click(chromedp.Search(`table.wide .acts button`)))
+	b.until(`document.querySelector("dialog[open] .cmd code")?.textContent === "$ vstack raft transfer --to ` + to + `"`)
+	b.do(chromedp.Click(chromedp.Search(`dialog[open] button.main`)))
+	b.until(`document.querySelector("dialog[open]") === null && document.querySelector(".stat .value").textContent === "` + to + `"`)
+	b.step("%s leads, as the page asked", to)
+}
+
+// stepsByKeyboard plays a scenario of the consensus with keys alone, breaks it, and finds
+// the step again by its address.
+func (b *browser) stepsByKeyboard() {
+	b.Helper()
+	b.do(chromedp.Click(chromedp.Search(`nav a[href="/consensus"]`)))
+	b.until(`document.querySelector(".what")?.textContent.includes("PUT slot 1")`)
+	b.do(chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowLeft))
+	b.until(`location.search === "?play=normal&step=2"`)
+	b.do(chromedp.KeyEvent(kb.End))
+	b.until(`document.querySelector("tfoot .badge.good")?.textContent === "u1 is chosen"`)
+	b.do(chromedp.KeyEvent(kb.Home))
+	b.until(`location.search.endsWith("step=1")`)
+	b.do(chromedp.Click(chromedp.Search(`//button[.="Sandbox"]`)))
+	b.do(chromedp.Click(chromedp.Search(`//button[.="Kill C"]`)))
+	b.until(`document.querySelector('.tabs [aria-pressed="true"]')?.textContent === "Your script" && document.querySelector(".diagram .down") !== null`)
+	b.do(chromedp.KeyEvent(kb.End))
+	b.until(`document.querySelector(".what")?.textContent.includes("A, B hold it")`)
+	b.until(`scrollTo(0, 0), true`)
+	b.shot("consensus-sandbox")
+	b.do(chromedp.Reload())
+	b.until(`document.querySelector(".what")?.textContent.includes("A, B hold it")`)
+	b.step("the consensus is stepped through by keys, broken, and found again by its address")
+}
+
+// axeCore is the source of axe-core, a tool of the tests alone; empty where npm did not
+// fetch it.
+func axeCore(t *testing.T) string {
+	t.Helper()
+	source, err := os.ReadFile(filepath.Join("..", "..", "web", "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		t.Log("SKIPPED: axe-core is not there; npm ci in web fetches it")
+	}
+	return string(source)
+}
+
+// accessible holds the page to axe-core's rules.
+func (b *browser) accessible(axe, name string) {
+	b.Helper()
+	if axe == "" {
+		return
+	}
+	b.do(chromedp.Evaluate[chromedp.Void](axe + `;window.found = undefined; axe.run().then(r => window.found = JSON.stringify(r.violations.map(v => [v.id, ...v.nodes.map(n => n.target.join(" "))]))); undefined`))
+	b.until(`window.found !== undefined`)
+	var found [][]string
+	if err := json.Unmarshal([]byte(ask[string](b, `window.found`)), &found); err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range found {
+		b.Errorf("%s: axe-core finds %q", name, f)
+	}
+}

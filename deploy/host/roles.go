@@ -1,0 +1,96 @@
+package host
+
+import (
+	"context"
+
+	"github.com/vstack/vstack/datanode"
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore"
+	"github.com/vstack/vstack/quicclient"
+	"github.com/vstack/vstack/quicclient/gateway"
+	"github.com/vstack/vstack/uploader"
+	"github.com/vstack/vstack/uploader/jail"
+)
+
+func (h *host) addMeta(ctx context.Context) error {
+	cfg := metastore.Config{
+		ID: h.cfg.Host, Dir: h.cfg.Meta.Dir, Join: h.cfg.Meta.Join, Identity: h.id,
+		Version: h.version, Registry: registry(), Logger: h.log.With("role", config.RoleMeta), DeadAfter: h.cfg.DeadAfter,
+	}
+	for _, p := range h.cfg.Meta.Peers {
+		cfg.Peers = append(cfg.Peers, metastore.PeerConfig{ID: p.ID, Raft: p.Raft, API: p.API})
+	}
+	srv, err := metastore.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	h.parts = append(h.parts, part{name: config.RoleMeta, run: srv.Run, close: srv.Close})
+	return nil
+}
+
+func (h *host) addData(ctx context.Context) error {
+	reg, log := registry(), h.log.With("role", config.RoleData)
+	peers, err := quicclient.New(quicclient.Config{
+		TLS: h.id.ClientTLS(), Placement: h.meta.RefreshPlacement, Logger: log, Registry: reg,
+	})
+	if err != nil {
+		return err
+	}
+	h.parts = append(h.parts, part{name: "peer fetch", close: peers.Close})
+	cfg := datanode.Config{
+		Host: vstack.HostID(h.cfg.Host), Identity: h.id, Meta: h.meta, Peers: peers,
+		CatalogDir: h.cfg.Data.Catalog, SuperblockSize: int64(h.cfg.Data.Superblock), Overhead: h.cfg.Data.Overhead, DropGrace: h.cfg.Data.DropGrace, Grace: h.cfg.Grace / 2,
+		Version: h.version, Registry: reg, Logger: log,
+	}
+	for _, s := range h.cfg.Data.Stores {
+		cfg.Stores = append(cfg.Stores, datanode.StoreConfig{Dir: s.Dir, Addr: s.Addr, Capacity: int64(s.Capacity)})
+	}
+	srv, err := datanode.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	h.parts = append(h.parts, part{name: config.RoleData, run: srv.Run, close: srv.Close})
+	return nil
+}
+
+func (h *host) addIngest(ctx context.Context) error {
+	reg, log := registry(), h.log.With("role", config.RoleIngest)
+	chunks, err := quicclient.New(quicclient.Config{
+		TLS: h.id.ClientTLS(), Placement: h.meta.RefreshPlacement, Logger: log, Registry: reg,
+		WriteTransport: quicclient.WriteTransport(h.cfg.WriteTransport),
+	})
+	if err != nil {
+		return err
+	}
+	h.parts = append(h.parts, part{name: "chunk writes", close: chunks.Close})
+	in := h.cfg.Ingest
+	srv, err := uploader.Open(ctx, uploader.Config{
+		Addr: in.Addr, Host: vstack.HostID(h.cfg.Host), Open: in.Open, Dir: in.Dir, Identity: h.id, Catalog: h.meta, Chunks: chunks,
+		FFmpeg: in.FFmpeg, FFprobe: in.FFprobe, Jail: jail.Jail{Helper: jail.Self, User: in.User}, MaxUpload: int64(in.MaxUpload), MaxJobs: in.MaxJobs, InFlight: in.InFlight,
+		Version: h.version, Registry: reg, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	h.parts = append(h.parts, part{name: config.RoleIngest, run: srv.Run, close: srv.Close})
+	return nil
+}
+
+func (h *host) addGateway(ctx context.Context) error {
+	reg, log := registry(), h.log.With("role", config.RoleGateway)
+	chunks, err := quicclient.New(quicclient.Config{TLS: h.id.ClientTLS(), Placement: h.meta.RefreshPlacement, Logger: log, Registry: reg})
+	if err != nil {
+		return err
+	}
+	h.parts = append(h.parts, part{name: "chunk reads", close: chunks.Close})
+	c := h.cfg.Gateway
+	srv, err := gateway.Open(ctx, gateway.Config{
+		Catalog: h.meta, Chunks: chunks, CacheBytes: int64(c.Cache), Name: h.cfg.Host, Pathways: pathways(c.Pathways), PathwayClient: h.pathwayClient(), Version: h.version, Registry: reg, Logger: log,
+	}, gateway.Listeners{Addr: c.Addr, TLS: h.id.ServerTLS("h2", "http/1.1"), Certificate: c.Cert, Key: c.Key, Plain: c.Plain, Consensus: c.Consensus})
+	if err != nil {
+		return err
+	}
+	h.parts = append(h.parts, part{name: config.RoleGateway, run: srv.Run, close: srv.Close})
+	return nil
+}

@@ -1,0 +1,63 @@
+package pages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/vstack/vstack/chunkpaxos/message"
+	"github.com/vstack/vstack/internal/cluster"
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/quicclient"
+	"github.com/vstack/vstack/quicclient/gateway"
+)
+
+// Serve serves a cluster's pages at a loopback address until ctx ends; opened is told the
+// link to open.
+func Serve(ctx context.Context, c *cluster.Cluster, addr string, version wire.Version, log *slog.Logger, opened func(url string)) (err error) {
+	chunks, err := c.Chunks("")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, chunks.Close()) }()
+	pages, err := gateway.New(gateway.Config{Catalog: c.Meta, Chunks: chunks, Elsewhere: elsewhere{c}, Version: version, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pages.Close()) }()
+	srv, err := Open(Config{
+		Addr: addr, Pages: pages.Handler(), Stop: pages.Stop, Uploaders: c.Uploaders(), Transport: c.Transport(), Catalog: c.Meta, Roles: c, Play: players(c), Voters: voting{c}, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	opened(srv.URL())
+	return srv.Run(ctx)
+}
+
+// players plays a film as vstack video play would, told of nowhere.
+func players(c *cluster.Cluster) Players {
+	quiet := console.NewProgress(console.ProgressNone, io.Discard)
+	return func(ctx context.Context, id vstack.VideoID, policy string, speed float64, onEvent func(quicclient.Event)) (quicclient.Report, error) {
+		m, err := c.Meta.Manifest(ctx, id)
+		if err != nil {
+			return quicclient.Report{}, err
+		}
+		return c.Play(ctx, quiet, m, policy, quicclient.PlayOptions{Speed: speed, OnEvent: onEvent})
+	}
+}
+
+// voting asks stores for their votes.
+type voting struct{ c *cluster.Cluster }
+
+func (v voting) RefreshPlacement(ctx context.Context) (*vstack.PlacementMap, error) {
+	return v.c.Meta.RefreshPlacement(ctx)
+}
+
+func (v voting) Slot(ctx context.Context, addr string, slot vstack.Slot) (st message.SlotState, err error) {
+	return st, v.c.Get(ctx, addr, fmt.Sprintf("/v1/paxos/slots/%s/%d/%d", slot.Video, slot.Track, slot.Seq), &st)
+}

@@ -1,0 +1,235 @@
+package pages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/quicclient"
+	"github.com/vstack/vstack/quicclient/policy"
+)
+
+// Bounds of a comparison.
+const (
+	maxPairs   = 20
+	maxSeconds = 120 // of media that each play
+	maxSpeed   = 16
+	// maxPoints bounds the timeline of a play; a point comes every pointStep.
+	maxPoints = 600
+	pointStep = 200 * time.Millisecond
+)
+
+// Players plays a film as one policy would, until ctx ends; onEvent hears how it goes.
+type Players func(ctx context.Context, id vstack.VideoID, policy string, speed float64, onEvent func(quicclient.Event)) (quicclient.Report, error)
+
+// CompareRequest asks for two policies, paired: each pair plays the beginning of the film
+// once with either, in turn, the first one taking turns as well.
+type CompareRequest struct {
+	Video   vstack.VideoID `json:"video"`
+	Smart   string         `json:"smart"`
+	Naive   string         `json:"naive"`
+	Pairs   int            `json:"pairs"`
+	Seconds float64        `json:"seconds"` // of media
+	Speed   float64        `json:"speed"`   // media seconds a second
+}
+
+// Comparison is how far a comparison is.
+type Comparison struct {
+	CompareRequest
+	Policies []string      `json:"policies"` // that there are
+	Running  bool          `json:"running"`
+	Now      string        `json:"now"` // smart or naive, while it plays
+	Started  time.Time     `json:"started"`
+	Error    string        `json:"error,omitempty"`
+	Runs     []ComparePair `json:"runs"`
+	Figures  []Figure      `json:"figures"`
+}
+
+// ComparePair is one play of each; nil where it has not been.
+type ComparePair struct {
+	Smart *CompareRun `json:"smart"`
+	Naive *CompareRun `json:"naive"`
+}
+
+// CompareRun is one play.
+type CompareRun struct {
+	Startup   float64                 `json:"startup"` // seconds
+	Stalls    int                     `json:"stalls"`
+	StallTime float64                 `json:"stall_time"`
+	P50       float64                 `json:"p50"` // of a chunk, seconds
+	P95       float64                 `json:"p95"`
+	Bytes     int64                   `json:"bytes"`
+	Hedges    int                     `json:"hedges"`
+	Retries   int                     `json:"retries"`
+	Stores    []quicclient.StoreShare `json:"stores"`
+	Points    []ComparePoint          `json:"points"`
+}
+
+// ComparePoint is a play at one time since its start.
+type ComparePoint struct {
+	At     float64 `json:"at"`
+	Buffer float64 `json:"buffer"` // seconds ahead
+}
+
+// comparer runs one comparison at a time.
+type comparer struct {
+	play Players
+	ctx  context.Context // ends the one that runs
+	end  context.CancelFunc
+	wg   sync.WaitGroup
+
+	mu   sync.Mutex
+	stop context.CancelFunc
+	now  Comparison
+}
+
+func newComparer(play Players) *comparer {
+	c := &comparer{play: play, now: Comparison{Policies: policy.Names(), Runs: []ComparePair{}, Figures: []Figure{}}}
+	c.ctx, c.end = context.WithCancel(context.Background())
+	return c
+}
+
+// close ends what runs and waits for it.
+func (c *comparer) close() {
+	c.end()
+	c.wg.Wait()
+}
+
+// Validate checks a request and fills in what it leaves out.
+func (r *CompareRequest) Validate() error {
+	if r.Smart == "" {
+		r.Smart = policy.SmartName
+	}
+	if r.Naive == "" {
+		r.Naive = "round-robin"
+	}
+	switch {
+	case r.Video.IsZero():
+		return fmt.Errorf("compare: %w: no video", vstack.ErrInvalid)
+	case !slices.Contains(policy.Names(), r.Smart) || !slices.Contains(policy.Names(), r.Naive):
+		return fmt.Errorf("compare %q and %q: %w: want two of %v", clip(r.Smart), clip(r.Naive), vstack.ErrInvalid, policy.Names())
+	case r.Pairs < 1 || r.Pairs > maxPairs || !(r.Seconds >= 1 && r.Seconds <= maxSeconds) || !(r.Speed >= 1 && r.Speed <= maxSpeed):
+		return fmt.Errorf("compare: %w: want 1 to %d pairs of 1 to %d seconds at a speed of 1 to %d", vstack.ErrInvalid, maxPairs, maxSeconds, maxSpeed)
+	}
+	return nil
+}
+
+// start begins a comparison unless one runs.
+func (c *comparer) start(r CompareRequest) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.now.Running || c.ctx.Err() != nil {
+		return fmt.Errorf("compare: %w: one runs", vstack.ErrAlreadyExists)
+	}
+	var ctx context.Context
+	ctx, c.stop = context.WithCancel(c.ctx)
+	c.now = Comparison{CompareRequest: r, Policies: policy.Names(), Running: true, Started: time.Now(), Runs: []ComparePair{}, Figures: []Figure{}}
+	c.wg.Go(func() {
+		err := c.run(ctx, r)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.now.Running, c.now.Now = false, ""
+		if err != nil && ctx.Err() == nil {
+			c.now.Error = err.Error()
+		}
+		c.stop()
+	})
+	return nil
+}
+
+// run plays the pairs; who begins takes turns, so that what is cached or tired favours
+// nobody.
+func (c *comparer) run(ctx context.Context, r CompareRequest) error {
+	for i := range r.Pairs {
+		c.mu.Lock()
+		c.now.Runs = append(c.now.Runs, ComparePair{})
+		c.mu.Unlock()
+		for turn := range 2 {
+			smart := (i+turn)%2 == 0
+			name, chooser := "naive", r.Naive
+			if smart {
+				name, chooser = "smart", r.Smart
+			}
+			c.mu.Lock()
+			c.now.Now = name
+			c.mu.Unlock()
+			one, err := c.once(ctx, r, chooser)
+			if err != nil {
+				return fmt.Errorf("%s, pair %d: %w", chooser, i+1, err)
+			}
+			c.mu.Lock()
+			pair := &c.now.Runs[i]
+			if smart {
+				pair.Smart = one
+			} else {
+				pair.Naive = one
+			}
+			c.now.Figures = figures(c.now.Runs)
+			c.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+// once plays the beginning of the film.
+func (c *comparer) once(ctx context.Context, r CompareRequest, chooser string) (*CompareRun, error) {
+	play, enough := context.WithCancel(ctx)
+	defer enough()
+	one := &CompareRun{Points: []ComparePoint{}}
+	var last time.Duration
+	report, err := c.play(play, r.Video, chooser, r.Speed, func(e quicclient.Event) {
+		if at := e.Time; (at-last >= pointStep || len(one.Points) == 0) && len(one.Points) < maxPoints {
+			last = at
+			one.Points = append(one.Points, ComparePoint{At: at.Seconds(), Buffer: max(e.Buffered.Seconds(), 0)})
+		}
+		if e.Position.Seconds() >= r.Seconds {
+			enough()
+		}
+	})
+	if err != nil && (ctx.Err() != nil || !errors.Is(err, context.Canceled)) {
+		return nil, err
+	}
+	one.Startup, one.Stalls, one.StallTime = report.Startup, report.Stalls, report.StallTime
+	one.P50, one.P95 = report.Latency.P50, report.Latency.P95
+	one.Bytes, one.Hedges, one.Retries, one.Stores = report.Bytes, report.Hedges, report.Retries, report.Stores
+	return one, nil
+}
+
+func (s *Server) getCompare(w http.ResponseWriter, _ *http.Request) {
+	s.compare.mu.Lock()
+	now := s.compare.now
+	now.Runs = slices.Clone(now.Runs)
+	s.compare.mu.Unlock()
+	answer(w, now)
+}
+
+func (s *Server) postCompare(w http.ResponseWriter, r *http.Request) {
+	var req CompareRequest
+	err := read(w, r, &req)
+	if err == nil {
+		err = s.compare.start(req)
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// deleteCompare stops the comparison; what was measured stays.
+func (s *Server) deleteCompare(w http.ResponseWriter, _ *http.Request) {
+	s.compare.mu.Lock()
+	if s.compare.stop != nil {
+		s.compare.stop()
+	}
+	s.compare.mu.Unlock()
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,84 @@
+package admission
+
+import (
+	"errors"
+	"net"
+	"sync"
+)
+
+// ErrTooManyConns refuses a connection; its peer sees a closed or refused one.
+var ErrTooManyConns = errors.New("too many connections")
+
+// Conns bounds connections in all and of each address. Whose certificate will be shown is not
+// known when one comes, so that the key is always an address.
+type Conns struct {
+	max, each int
+
+	mu   sync.Mutex // guards all below
+	open int
+	of   map[Key]int // bounded by open ≤ max
+}
+
+// NewConns bounds connections to max, and those of one address to each.
+func NewConns(max, each int) *Conns { return &Conns{max: max, each: each, of: map[Key]int{}} }
+
+// Enter counts a connection in, or refuses it with ErrTooManyConns. The func that it returns
+// counts it out, once.
+func (c *Conns) Enter(remote net.Addr) (leave func(), err error) {
+	key := KeyOfAddr(remote.String())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open >= c.max || c.of[key] >= c.each {
+		return nil, ErrTooManyConns
+	}
+	c.open++
+	c.of[key]++
+	return sync.OnceFunc(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.open--
+		if c.of[key]--; c.of[key] == 0 {
+			delete(c.of, key)
+		}
+	}), nil
+}
+
+// Open is how many connections there are.
+func (c *Conns) Open() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open
+}
+
+// Listen applies the bounds to a listener: what is beyond them is closed.
+func (c *Conns) Listen(l net.Listener) net.Listener { return &bounded{l, c} }
+
+type bounded struct {
+	net.Listener
+	conns *Conns
+}
+
+func (l *bounded) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		leave, err := l.conns.Enter(conn.RemoteAddr())
+		if err != nil {
+			_ = conn.Close() // there is nobody to tell
+			continue
+		}
+		return &counted{Conn: conn, leave: leave}, nil
+	}
+}
+
+type counted struct {
+	net.Conn
+	leave func()
+}
+
+func (c *counted) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
+}

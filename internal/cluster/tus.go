@@ -1,0 +1,278 @@
+package cluster
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+const (
+	// hostPatience is how long the host that has a part of a file, or its job, is asked
+	// before another one gets the file from its first byte.
+	hostPatience = 2 * time.Minute
+	// askPause is the pause between two tries of one host; it doubles up to askPauseMax.
+	askPause, askPauseMax = 200 * time.Millisecond, 5 * time.Second
+	tusVersion            = "1.0.0"
+)
+
+var (
+	// errPassedOn says that the uploader would not take it: it stops, or has enough to do.
+	errPassedOn = errors.New("not taken")
+	// errNoTus says that the uploader is of a version before resumable uploads.
+	errNoTus = errors.New("no resumable uploads")
+)
+
+// delivery is one file on its way to an uploader, by the tus protocol.
+type delivery struct {
+	c        *Cluster
+	prog     *console.Progress
+	task     *console.Task
+	f        *os.File
+	size     int64
+	fields   [][2]string
+	only     string
+	ticket   string
+	patience time.Duration
+	// subtitles are files that the film is to have; they go before it.
+	subtitles []string
+	// begun is told where a part is, as soon as there is one.
+	begun func(addr, part string)
+
+	lost       string // the host that had the file and stays away
+	addr, part string // where the file is; part is a URL, empty before there is one
+	sent       int64  // bytes given to the network, those that were sent again included
+}
+
+// run sends the file until an uploader has accepted it. A host that is lost is asked for
+// patience, and goes on where it stood; then another one begins at byte 0.
+func (d *delivery) run(ctx context.Context) (acc wire.Accepted, err error) {
+	d.task = d.prog.Task("upload", console.UnitBytes, d.size)
+	for hosts := max(len(d.c.cfg.Uploaders), 2); ; hosts-- {
+		acc, err = d.toOne(ctx)
+		if err == nil {
+			d.task.End("received by " + d.addr)
+			return acc, nil
+		}
+		gone := d.part != "" && errors.Is(err, vstack.ErrNotFound) // it was too old
+		lost := errors.Is(err, errPassedOn) || gone || d.part != "" && mayPass(err)
+		if !lost || hosts == 1 || ctx.Err() != nil || d.only != "" && d.part != "" && !gone {
+			d.task.Fail("not received")
+			return acc, err
+		}
+		switch {
+		case gone:
+			d.task.Note(fmt.Sprintf("%s has nothing of the file any more; it is sent from its first byte", d.addr))
+		case d.part != "":
+			d.task.Note(fmt.Sprintf("%s is lost (%v); another host gets the file from its first byte", d.addr, err))
+		}
+		if d.part != "" && !gone {
+			d.lost = d.addr
+		}
+		d.addr, d.part = "", ""
+	}
+}
+
+// toOne sends the file to one uploader: the one that has a part of it, or one that is ready.
+func (d *delivery) toOne(ctx context.Context) (acc wire.Accepted, err error) {
+	known := d.part != "" // a part from before: ask how far it is
+	if !known {
+		if d.addr, err = d.c.readyUploader(ctx, d.only, d.lost); err != nil {
+			return acc, err
+		}
+		if err := d.create(ctx); err != nil {
+			return acc, err
+		}
+		d.begun(d.addr, d.part)
+	}
+	heard, pause := time.Now(), askPause
+	for offset := int64(0); ; {
+		if known {
+			var at int64
+			if at, acc, err = d.ask(ctx); err == nil {
+				if acc.Video != (vstack.VideoID{}) {
+					return acc, nil
+				}
+				if at > offset {
+					heard, pause = time.Now(), askPause
+				}
+				offset = at
+			}
+		}
+		if !known || err == nil {
+			if acc, err = d.send(ctx, offset); err == nil {
+				return acc, nil
+			}
+		}
+		known = true
+		switch {
+		case ctx.Err() != nil:
+			return acc, fmt.Errorf("send to %s: %w", d.addr, context.Cause(ctx))
+		case !mayPass(err) && !errors.Is(err, vstack.ErrOffset) || time.Since(heard) > d.patience:
+			return acc, err
+		}
+		d.task.Note(fmt.Sprintf("%s: %v; going on there", d.addr, err))
+		if !wait(ctx, pause) {
+			return acc, fmt.Errorf("send to %s: %w", d.addr, context.Cause(ctx))
+		}
+		pause = min(2*pause, askPauseMax)
+	}
+}
+
+// mayPass says that the same host may take the rest later.
+func mayPass(err error) bool {
+	for _, s := range []error{
+		vstack.ErrUnavailable, vstack.ErrTimeout, vstack.ErrTooManyUploads, vstack.ErrNoLeader, vstack.ErrOutcomeUnknown,
+		vstack.ErrNotReady, vstack.ErrNoQuorum, vstack.ErrClosed, vstack.ErrDiskFull, vstack.ErrTruncated,
+	} {
+		if errors.Is(err, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// create makes a part at d.addr.
+func (d *delivery) create(ctx context.Context) error {
+	fields := d.fields
+	if len(d.subtitles) > 0 {
+		ids, err := d.sendSubtitles(ctx)
+		if err != nil {
+			return err
+		}
+		fields = append(slices.Clip(fields), [2]string{"subtitles", ids})
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+d.addr+"/v1/files", nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Upload-Length", strconv.FormatInt(d.size, 10))
+	req.Header.Set("Upload-Metadata", metadataOf(fields))
+	resp, err := d.do(req)
+	switch {
+	case errors.Is(err, vstack.ErrUnavailable) || errors.Is(err, vstack.ErrTooManyUploads) || errors.Is(err, vstack.ErrTimeout):
+		return fmt.Errorf("%w: %w", errPassedOn, err)
+	case errors.Is(err, vstack.ErrNotFound) && !d.resumes() || errors.Is(err, vstack.ErrMethod):
+		return fmt.Errorf("%w: %w", errNoTus, err)
+	case err != nil:
+		return err
+	}
+	defer resp.Body.Close()
+	at, err := req.URL.Parse(resp.Header.Get("Location"))
+	if err != nil || at.Path == req.URL.Path {
+		return fmt.Errorf("create at %s: %w: Location %q", d.addr, vstack.ErrInternal, resp.Header.Get("Location"))
+	}
+	// The host's own word for itself may be no name here.
+	d.part = (&url.URL{Scheme: "https", Host: d.addr, Path: at.Path}).String()
+	return nil
+}
+
+func (d *delivery) resumes() bool {
+	for _, kv := range d.fields {
+		if kv[0] == "resume" {
+			return true
+		}
+	}
+	return false
+}
+
+func metadataOf(fields [][2]string) string {
+	var all []string
+	for _, kv := range fields {
+		all = append(all, kv[0]+" "+base64.StdEncoding.EncodeToString([]byte(kv[1])))
+	}
+	return strings.Join(all, ",")
+}
+
+// ask asks how far the part is, or what it became.
+func (d *delivery) ask(ctx context.Context) (at int64, acc wire.Accepted, err error) {
+	var in wire.Incoming
+	if err = d.c.Get(ctx, d.addr, strings.TrimPrefix(d.part, "https://"+d.addr), &in); err != nil {
+		return 0, acc, err
+	}
+	if in.Accepted != nil {
+		return d.size, *in.Accepted, nil
+	}
+	if in.Length != d.size || in.Offset > d.size {
+		return 0, acc, fmt.Errorf("part at %s: %w: %d of %d bytes, the file has %d", d.addr, vstack.ErrInvalid, in.Offset, in.Length, d.size)
+	}
+	return in.Offset, acc, nil
+}
+
+// send sends the rest of the file in one request.
+func (d *delivery) send(ctx context.Context, offset int64) (acc wire.Accepted, err error) {
+	rest := io.NewSectionReader(d.f, offset, d.size-offset)
+	counted := &countingReader{ctx: ctx, r: rest, task: d.task, total: d.size}
+	counted.sent.Store(offset)
+	counted.pace.start(offset)
+	var body io.Reader = counted
+	if offset == d.size {
+		body = http.NoBody // everything is there: only the answer is wanted
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPatch, d.part, body)
+	if err != nil {
+		return acc, err
+	}
+	req.ContentLength = d.size - offset
+	req.Header.Set("Upload-Offset", strconv.FormatInt(offset, 10))
+	req.Header.Set("Content-Type", "application/offset+octet-stream")
+	req.Header.Set("Expect", "100-continue")
+	resp, err := d.do(req)
+	d.sent += counted.sent.Load() - offset
+	if err != nil {
+		return acc, err
+	}
+	defer resp.Body.Close()
+	return acceptedIn(resp)
+}
+
+// acceptedIn reads what the last byte made of the file.
+func acceptedIn(resp *http.Response) (acc wire.Accepted, err error) {
+	if acc.Video, err = vstack.ParseVideoID(resp.Header.Get(wire.HeaderVideo)); err != nil {
+		return acc, fmt.Errorf("answer of %s: %w: no video in it", resp.Request.URL.Host, vstack.ErrUnavailable)
+	}
+	if acc.Duplicate = resp.Header.Get(wire.HeaderDuplicate) == "true"; acc.Duplicate {
+		return acc, nil
+	}
+	acc.Job = resp.Header.Get(wire.HeaderJob)
+	acc.Upload, err = vstack.ParseUploadID(resp.Header.Get(wire.HeaderUpload))
+	return acc, err
+}
+
+func (d *delivery) do(req *http.Request) (*http.Response, error) {
+	req.Header.Set("Tus-Resumable", tusVersion)
+	present(req, d.ticket)
+	resp, err := d.c.films.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode >= http.StatusBadRequest {
+		defer resp.Body.Close()
+		return nil, wire.ReadError(resp)
+	}
+	return resp, nil
+}
+
+// wait returns false when ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,61 @@
+package asked
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+)
+
+const maxRequestID = 64
+
+// RequestID reports what the header may not be.
+func RequestID(id string) error {
+	if len(id) > maxRequestID {
+		return fmt.Errorf("%s: %w: %d characters, at most %d", wire.HeaderRequestID, vstack.ErrInvalid, len(id), maxRequestID)
+	}
+	for _, r := range id {
+		if r <= ' ' || r > '~' {
+			return fmt.Errorf("%s: %w: character %U is not printable ASCII", wire.HeaderRequestID, vstack.ErrInvalid, r)
+		}
+	}
+	return nil
+}
+
+// Number reads an optional number.
+func Number(q url.Values, name string) (uint64, error) {
+	v := q.Get(name)
+	if v == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(v, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("parameter %s=%.40q: %w: want a number", name, v, vstack.ErrInvalid)
+	}
+	return n, nil
+}
+
+// Page reads cursor and limit.
+func Page(q url.Values) (before uint64, limit int, err error) {
+	if before, err = Number(q, "cursor"); err != nil {
+		return 0, 0, err
+	}
+	n, err := Number(q, "limit")
+	if err != nil || n > 1000 || n == 0 && q.Get("limit") != "" {
+		return 0, 0, fmt.Errorf("parameter limit=%.40q: %w: want 1 to 1,000", q.Get("limit"), vstack.ErrInvalid)
+	}
+	if n == 0 {
+		n = 100
+	}
+	return before, int(n), nil
+}
+
+// Cursor names the page after; empty for none.
+func Cursor(next uint64) string {
+	if next == 0 {
+		return ""
+	}
+	return strconv.FormatUint(next, 10)
+}

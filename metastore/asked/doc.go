@@ -1,0 +1,2 @@
+// Package asked reads what a request says beside its body: its id, numbers, pages.
+package asked

@@ -1,0 +1,59 @@
+package metastore
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/vstack/vstack/internal/admission"
+	"github.com/vstack/vstack/internal/stranger"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/bounds"
+)
+
+// TestOneThatTakesNothingStopsNobody has a stranger ask for a large video's manifest and places
+// more often than there is memory for, and take nothing of the answers. At cc9200c each of them
+// was made, and held for two minutes.
+func TestOneThatTakesNothingStopsNobody(t *testing.T) {
+	c := newCluster(t, 1, nil)
+	c.leader()
+	c.register()
+	cl := c.client()
+	video, _, err := publish(t.Context(), cl, "large", 4000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := c.members[0]
+	anonymous := c.admin.ClientTLS()
+	anonymous.Certificates, anonymous.GetClientCertificate = nil, nil
+	deaf, err := stranger.DialDeaf(t.Context(), m.api.Addr().String(), anonymous)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	for i := range 200 {
+		if err := deaf.Ask(fmt.Sprintf("/v1/videos/%s/%s", video.ID, []string{"manifest", "placement"}[i%2])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// As many as have memory are made, and wait for a reader that does not come.
+	c.eventually("the stranger to have what it may", func() bool {
+		begun, _ := deaf.Answered()
+		return begun >= 6 && m.bounds.Used() >= bounds.MaxAnswers/2
+	})
+	for range 5 {
+		ctx, cancel := context.WithTimeout(t.Context(), admission.Patience/2)
+		_, err := cl.Manifest(ctx, video.ID)
+		cancel()
+		if err != nil {
+			t.Fatalf("an honest reader, while %d bytes of answers are held: %v", m.bounds.Used(), err)
+		}
+		if used := m.bounds.Used(); used > bounds.MaxAnswers {
+			t.Fatalf("%d bytes of answers, at most %d", used, bounds.MaxAnswers)
+		}
+	}
+	title := "still led"
+	if _, err := cl.PatchVideo(t.Context(), video.ID, wire.VideoPatch{Title: &title}); err != nil {
+		t.Error(err)
+	}
+}

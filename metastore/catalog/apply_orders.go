@@ -1,0 +1,110 @@
+package catalog
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/tickets"
+)
+
+// orderStores takes an operator's order for stores: for all of them, or for none.
+func (a *application) orderStores(p command.OrderStoresPayload, _ *command.Result) error {
+	switch {
+	case a.meta.Level < vstack.LevelPolicy:
+		return fmt.Errorf("%s stores: %w: there are no such orders below feature level %d", p.Order, vstack.ErrInvalid, vstack.LevelPolicy)
+	case len(p.Stores) == 0 || len(p.Stores) > command.MaxStores:
+		return fmt.Errorf("order %d stores: %w: want 1 to %d", len(p.Stores), vstack.ErrInvalid, command.MaxStores)
+	}
+	used := a.roles()
+	next := make([]storeRow, len(p.Stores))
+	for i, id := range p.Stores {
+		old := get[*storeRow](a.txn, tableStores, id[:])
+		if old == nil {
+			return fmt.Errorf("%s store %s: %w", p.Order, id, vstack.ErrNotFound)
+		}
+		next[i] = *old
+		if err := order(&next[i], p.Order, used[id]); err != nil {
+			return err
+		}
+	}
+	for i := range next {
+		old := get[*storeRow](a.txn, tableStores, next[i].key())
+		switch {
+		case old == nil: // it was named twice, and is removed
+		case p.Order == vstack.OrderRemove:
+			a.remove(old)
+			a.note(vstack.EventOrdered, "store "+old.Store.ID.String(), "remove, of host "+string(old.Store.Host))
+			a.meta.Stores--
+			a.placementChanged()
+		case old.Store != next[i].Store || old.With != next[i].With:
+			a.put(&next[i])
+			a.placementChanged()
+			a.note(vstack.EventOrdered, "store "+old.Store.ID.String(), string(p.Order)+", of host "+string(old.Store.Host))
+		}
+	}
+	return nil
+}
+
+// order changes a store's row as it says.
+func order(r *storeRow, o vstack.StoreOrder, used bool) error {
+	switch o {
+	case vstack.OrderCordon:
+		r.Store.Cordoned = true
+	case vstack.OrderUncordon:
+		if r.Store.Leaving == vstack.LeaveOrdered {
+			return fmt.Errorf("uncordon store %s: %w: its roles are being moved away: undrain it", r.Store.ID, vstack.ErrInvalid)
+		}
+		r.Store.Cordoned = false
+	case vstack.OrderDrain:
+		r.Store.Cordoned = true
+		if used && r.Store.Leaving == "" {
+			r.Store.Leaving = vstack.LeaveOrdered
+		}
+	case vstack.OrderUndrain:
+		r.Store.Cordoned = false
+		if r.Store.Leaving == vstack.LeaveOrdered {
+			r.Store.Leaving, r.With = "", vstack.StoreID{}
+		}
+	case vstack.OrderRemove:
+		if used {
+			return fmt.Errorf("remove store %s: %w: it is a target of groups: drain it first", r.Store.ID, vstack.ErrStoreInUse)
+		}
+	default:
+		return fmt.Errorf("order %.40q: %w", o, vstack.ErrInvalid)
+	}
+	return nil
+}
+
+// setBalance begins, ends or holds the sharing out of roles.
+func (a *application) setBalance(p command.SetBalancePayload, _ *command.Result) error {
+	switch {
+	case a.meta.Level < vstack.LevelPolicy:
+		return fmt.Errorf("balance: %w: stores are not balanced below feature level %d", vstack.ErrInvalid, vstack.LevelPolicy)
+	case p.To != vstack.BalanceIdle && p.To != vstack.BalanceRunning && p.To != vstack.BalanceHeld:
+		return fmt.Errorf("balance %.40q: %w", p.To, vstack.ErrInvalid)
+	}
+	if a.meta.Balance != p.To {
+		a.note(vstack.EventBalance, "", cmp.Or(string(p.To), "ended"))
+	}
+	a.meta.Balance = p.To
+	return nil
+}
+
+// changeTickets changes the list in the meta row: there are few, and an upload changes one.
+func (a *application) changeTickets(p command.ChangeTicketsPayload, _ *command.Result) (err error) {
+	a.meta.Tickets, err = tickets.Change(a.meta.Tickets, p, a.meta.Level, a.time)
+	return err
+}
+
+// remove deletes a row.
+func (a *application) remove(r row) {
+	if a.err != nil {
+		return
+	}
+	a.meta.Sum = a.meta.Sum.Minus(r.checksum())
+	if err := a.txn.Delete(r.table(), r); err != nil {
+		a.err = fmt.Errorf("delete from %s: %w", r.table(), err)
+	}
+}

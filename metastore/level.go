@@ -1,0 +1,84 @@
+package metastore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/levels"
+)
+
+func (s *Server) getLevel(c echo.Context) error {
+	return answer(c, s.levels(c.Request().Context()))
+}
+
+// raiseLevel raises the feature level once everybody who takes part reports it.
+func (s *Server) raiseLevel(c echo.Context) error {
+	var req wire.RaiseLevelRequest
+	if err := decode(c, &req, false); err != nil {
+		return err
+	}
+	now := s.levels(c.Request().Context())
+	switch {
+	case req.Level < vstack.LevelFirst || req.Level > now.Newest:
+		return fmt.Errorf("raise the feature level to %d: %w: the leader's program knows 1 to %d", req.Level, vstack.ErrInvalid, now.Newest)
+	case req.Level <= now.Level: // a repeat
+		return answer(c, now)
+	case req.Level > now.Allowed:
+		return fmt.Errorf("raise the feature level to %d: %w: %s", req.Level, vstack.ErrLevelTooOld, levels.HoldUp(now, req.Level))
+	}
+	if _, err := s.commit(c, command.RaiseLevel, command.RaiseLevelPayload{Level: req.Level}); err != nil {
+		return err
+	}
+	s.cfg.Logger.Warn("feature level raised: older programs cannot take part any more", "from", now.Level, "to", req.Level)
+	return answer(c, s.levels(c.Request().Context()))
+}
+
+// levels asks all members, and tells what stores reported to this leader.
+func (s *Server) levels(ctx context.Context) wire.LevelReport {
+	view := s.catalog.View()
+	return levels.Report(view.Level(), s.members.Peers(ctx), view.Stores(), s.monitor.Level)
+}
+
+// startLevel brings a catalog that has no placement yet to the highest level that all
+// members and stores know: a fresh cluster has no past that older programs would have to
+// read. Where one of them does not answer, an operator raises it later.
+func (s *Server) startLevel(ctx context.Context, view *catalog.View) error {
+	if !view.Cluster().IsZero() || !view.Empty() || view.Level() >= vstack.NewestLevel {
+		return nil
+	}
+	now := s.levels(ctx)
+	lost := func(r wire.ReportedLevel) bool { return r.Lost }
+	if now.Allowed <= now.Level || slices.ContainsFunc(now.Stores, lost) {
+		return nil
+	}
+	if _, err := s.propose(ctx, command.RaiseLevel, command.RaiseLevelPayload{Level: now.Allowed}, ""); err != nil {
+		return err
+	}
+	s.cfg.Logger.Info("fresh cluster starts at feature level", "level", now.Allowed)
+	return nil
+}
+
+// readsLevel refuses a reader whose program is older than the catalog's level: what it does
+// not understand of the feed, it would take for nothing, and drop chunks that nothing names.
+func (s *Server) readsLevel(c echo.Context) error {
+	knows := vstack.LevelFirst
+	if v := c.Request().Header.Get(wire.HeaderLevel); v != "" {
+		n, err := strconv.ParseUint(v, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%s %.40q: %w: want a number", wire.HeaderLevel, v, vstack.ErrInvalid)
+		}
+		knows = vstack.Level(n)
+	}
+	if level := s.catalog.View().Level(); knows < level {
+		return fmt.Errorf("read the feed: %w: its reader knows level %d, the cluster is at %d", vstack.ErrLevelTooOld, knows, level)
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package news
+
+import (
+	"github.com/vstack/vstack/internal/feed"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog"
+)
+
+// Page answers what changed after req.Since, for a host that has what the rest of the request
+// says: whole changes in index order, at least one, up to most. A placement map newer than the
+// host's comes first, and alone: it says which groups the host should ask for. req.Since must
+// not be after the feed's index.
+func Page(v *catalog.View, req feed.Request, most feed.Bounds) feed.Page {
+	page := feed.Page{Index: req.Since, At: v.FeedIndex(), Cluster: v.Cluster()}
+	if !req.References && v.PlacementVersion() > req.Map {
+		page.Placement, page.More = v.Placement(), true
+		return page
+	}
+	b := builder{req: req, page: &page, left: most}
+	for c := range v.Changes(req.Since) {
+		// All rows of one index go together, or a reader could see half a change.
+		if c.Index > page.Index && b.full() {
+			page.More = true
+			return page
+		}
+		page.Index = c.Index
+		switch {
+		case c.Upload == nil:
+			b.video(&c)
+		case !req.References:
+			page.Uploads = append(page.Uploads, feed.Bare(*c.Upload))
+			b.left.Objects--
+		}
+	}
+	page.Index = page.At
+	return page
+}
+
+// builder keeps what a page may still hold.
+type builder struct {
+	req  feed.Request
+	page *feed.Page
+	left feed.Bounds
+}
+
+func (b *builder) full() bool {
+	return b.left.Objects <= 0 || b.left.References <= 0 || b.left.Slots <= 0
+}
+
+// video adds what the host does not know of a video: nothing, if only what people read of it
+// has changed.
+func (b *builder) video(c *catalog.Change) {
+	out := feed.Video{ID: c.Video.ID, State: c.Video.State, Changed: c.Index}
+	switch {
+	case out.Ended(): // or not begun
+		if b.req.References || c.Video.State == vstack.VideoUploading {
+			return
+		}
+	default:
+		out.Lies(&c.Video, c.Manifest)
+		if c.Published > b.req.Have {
+			out.References = feed.Select(c.Manifest, b.req.Groups)
+			b.left.Slots -= c.Video.Chunks
+		}
+		if len(out.References) == 0 && (b.req.References || out.ClassIndex <= b.req.Have) {
+			return
+		}
+	}
+	b.left.Objects--
+	b.left.References -= len(out.References)
+	b.page.Videos = append(b.page.Videos, out)
+}

@@ -1,0 +1,93 @@
+package news
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/vstack/vstack/internal/feed"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/catalog"
+)
+
+// Gather is how long a page with nothing but edits waits for more of them.
+const Gather = 100 * time.Millisecond
+
+// Reader answers requests of the feed from one member's catalog.
+type Reader struct {
+	Catalog *catalog.Catalog
+	// Hold is how long a request waits that does not say.
+	Hold time.Duration
+	// Closed ends all waiting: a member that closes lets its readers go.
+	Closed context.Context
+}
+
+// Manifests answers the form of the first release, and the index of the catalog.
+func (r *Reader) Manifests(ctx context.Context, q url.Values) (wire.FeedPage, uint64, error) {
+	var since uint64
+	if s := q.Get("since"); s != "" {
+		var err error
+		if since, err = strconv.ParseUint(s, 10, 64); err != nil {
+			return wire.FeedPage{}, 0, fmt.Errorf("parameter since=%.40q: %w: want a number", s, vstack.ErrInvalid)
+		}
+	}
+	ctx, cancel, err := r.hold(ctx, q)
+	if err != nil {
+		return wire.FeedPage{}, 0, err
+	}
+	defer cancel()
+	r.await(ctx, since)
+	view := r.Catalog.View()
+	return view.Feed(since), view.Applied(), nil
+}
+
+// ByGroups answers the form of internal/feed, encoded, and the index of the catalog.
+func (r *Reader) ByGroups(ctx context.Context, q url.Values) ([]byte, uint64, error) {
+	req, err := feed.ParseRequest(q)
+	if err != nil {
+		return nil, 0, err
+	}
+	ctx, cancel, err := r.hold(ctx, q)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer cancel()
+	if r.Catalog.View().PlacementVersion() <= req.Map && !req.References {
+		r.await(ctx, req.Since)
+	}
+	view := r.Catalog.View()
+	if view.FeedIndex() < req.Since {
+		return nil, 0, fmt.Errorf("feed after %d: %w: at %d", req.Since, vstack.ErrCatalogLagging, view.FeedIndex())
+	}
+	page := Page(view, req, feed.MemberBounds())
+	body, err := page.Append(nil)
+	return body, view.Applied(), err
+}
+
+// hold is the time for which a request waits. An end of waiting is an empty page, or what
+// there is.
+func (r *Reader) hold(ctx context.Context, q url.Values) (context.Context, context.CancelFunc, error) {
+	hold := r.Hold
+	if v := q.Get("wait"); v != "" {
+		seconds, err := strconv.ParseFloat(v, 64)
+		if err != nil || !(seconds >= 0 && seconds <= 30) {
+			return nil, nil, fmt.Errorf("parameter wait=%.40q: %w: want 0 to 30 seconds", v, vstack.ErrInvalid)
+		}
+		hold = time.Duration(seconds * float64(time.Second))
+	}
+	ctx, cancel := context.WithTimeout(ctx, hold)
+	stop := context.AfterFunc(r.Closed, cancel)
+	return ctx, func() { stop(); cancel() }, nil
+}
+
+// await waits until the feed has something after since, and a moment longer for more of it if
+// that is nothing but edits.
+func (r *Reader) await(ctx context.Context, since uint64) {
+	_ = r.Catalog.WaitFor(ctx, func(v *catalog.View) bool { return v.FeedIndex() > since })
+	gather, done := context.WithTimeout(ctx, Gather)
+	defer done()
+	_ = r.Catalog.WaitFor(gather, func(v *catalog.View) bool { return v.Pressing(since) })
+}

@@ -1,0 +1,139 @@
+package ffmpeg
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	// maxTexts bounds the subtitles of a file that are kept.
+	maxTexts = 16
+	// besideStall is how long the process may be silent: a sheet of tiles takes many
+	// keyframes.
+	besideStall = 10 * time.Minute
+
+	// SheetColumns and SheetRows are the tiles of one sheet.
+	SheetColumns, SheetRows = 5, 5
+	// maxTiles bounds the tiles of a film; the time between them follows from it.
+	maxTiles = 500
+	// leastStep is the least time between two tiles, seconds.
+	leastStep = 2
+	tileSide  = 160  // pixels of a tile's long side
+	postSide  = 1280 // and of the poster's, where the film has as many
+	// posterAt is the part of the film after which the poster is taken, at most posterMax
+	// seconds in.
+	posterAt, posterMax = 0.1, 60
+)
+
+// text says that a stream holds subtitles as text; pictures of text are none.
+func (s Stream) text() bool {
+	return s.Kind == "subtitle" && slices.Contains([]string{"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"}, s.Codec)
+}
+
+// Stills are the pictures that are made of a film beside its tracks: a poster, and sheets
+// of small tiles, one every Step seconds. Only keyframes are decoded for them.
+type Stills struct {
+	Stream                    Stream
+	Step                      int // seconds from one tile to the next
+	Sheets                    int
+	TileWidth, TileHeight     int
+	PosterWidth, PosterHeight int
+	poster                    float64 // when it is taken, seconds
+}
+
+// NewStills plans the pictures of a film that lasts seconds.
+func NewStills(s Stream, seconds float64) Stills {
+	x := Stills{Stream: s, Step: max(leastStep, int(math.Ceil(seconds/maxTiles)))}
+	tiles := max(1, int(math.Ceil(seconds/float64(x.Step))))
+	x.Sheets = (tiles + SheetColumns*SheetRows - 1) / (SheetColumns * SheetRows)
+	x.TileWidth, x.TileHeight = within(s, tileSide)
+	x.PosterWidth, x.PosterHeight = within(s, postSide)
+	if seconds >= 2*leastStep {
+		x.poster = min(posterAt*seconds, posterMax)
+	}
+	return x
+}
+
+// within is the size of the shown picture with a long side of at most so many pixels.
+func within(s Stream, side int) (int, int) {
+	w, h := shown(s.upright())
+	scale := min(1, float64(side)/float64(max(w, h)))
+	return max(2, int(math.Round(float64(w)*scale))&^1), max(2, int(math.Round(float64(h)*scale))&^1)
+}
+
+// Beside is what is made of a file beside its tracks. Its outputs are, in this order, one
+// WebVTT a text and, with Stills, JPEG pictures: the poster, of which the last picture
+// counts, and the sheets.
+type Beside struct {
+	Texts  []Stream
+	Stills *Stills
+}
+
+// Outputs is the number of pipes that the process has.
+func (b Beside) Outputs() int {
+	if b.Stills != nil {
+		return len(b.Texts) + 2
+	}
+	return len(b.Texts)
+}
+
+// StartBeside runs ffmpeg for what stands beside the tracks of a film of so many seconds.
+func (t Tools) StartBeside(ctx context.Context, b Beside, seconds float64, file string) (*Process, error) {
+	args, err := b.args(file)
+	if err != nil {
+		return nil, fmt.Errorf("start ffmpeg: %w", err)
+	}
+	return t.start(ctx, args, b.Outputs(), seconds, file, besideStall)
+}
+
+func (b Beside) args(file string) ([]string, error) {
+	in, err := inputArgs(file)
+	if err != nil {
+		return nil, err
+	}
+	out := commonArgs()
+	if b.Stills != nil && b.Stills.Stream.Untimed.Num == 0 { // else frames are told apart by counting them
+		out = append(out, "-skip_frame", "nokey")
+	}
+	out = append(out, in...)
+	n := firstPipe
+	add := func(s Stream, args ...string) {
+		out = append(out, "-map", "0:"+strconv.Itoa(s.Index), "-map_metadata", "-1", "-map_chapters", "-1")
+		out = append(out, args...)
+		out = append(out, "-fflags", "+bitexact", "-flags", "+bitexact", "pipe:"+strconv.Itoa(n))
+		n++
+	}
+	for _, s := range b.Texts {
+		add(s, "-c:s", "webvtt", "-f", "webvtt")
+	}
+	if b.Stills != nil {
+		for _, o := range b.Stills.outputs() {
+			add(b.Stills.Stream, append(o, "-fps_mode", "passthrough", "-c:v", "mjpeg", "-q:v", "4", "-f", "image2pipe")...)
+		}
+	}
+	return out, checkArgs(out, "file:")
+}
+
+// outputs are the arguments of poster and sheets. The first frame stands in for a poster
+// where no keyframe follows its time, and the last keyframe for tiles behind it.
+func (x Stills) outputs() [][]string {
+	poster := []string{"-vf", fmt.Sprintf(`%s,select=eq(n\,0)+gte(t\,%.3f)`, x.filter(x.PosterWidth, x.PosterHeight), x.poster), "-frames:v", "2"}
+	if x.poster == 0 {
+		poster[3] = "1"
+	}
+	sheets := fmt.Sprintf("%s,fps=fps=1/%d:start_time=0:round=up,tpad=stop=-1:stop_mode=clone,tile=layout=%dx%d", x.filter(x.TileWidth, x.TileHeight), x.Step, SheetColumns, SheetRows)
+	return [][]string{poster, {"-vf", sheets, "-frames:v", strconv.Itoa(x.Sheets)}}
+}
+
+// filter makes pictures of the given size in JPEG's colours.
+func (x Stills) filter(w, h int) string {
+	s := x.Stream
+	s.Interlaced = false // lone keyframes have no neighbours to be woven with
+	t := Track{Stream: s, Width: w, Height: h, Aspect: square, Color: s.Color.converted(s), Tonemap: s.Color.HDR()}
+	return t.videoFilter() + fmt.Sprintf(",scale=in_color_matrix=%s:in_range=%s:out_color_matrix=smpte170m:out_range=pc,format=yuvj420p",
+		scaleMatrix[t.Color.Matrix], t.Color.Range)
+}

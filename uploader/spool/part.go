@@ -1,0 +1,325 @@
+package spool
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/vstack/vstack/internal/vstack"
+)
+
+const (
+	markSize  = 128
+	markHash  = 8
+	stateSize = 108 // of crypto/sha256
+	markSum   = markSize - 4
+
+	// markEvery and markAfter say when bytes of a part are made durable while more arrive.
+	// What a host's crash loses of a part, and has to be sent again, is at most this.
+	markEvery = 8 << 20
+	markAfter = 2 * time.Second
+	// roomEvery is how many bytes are written between two looks at the disk's free space.
+	roomEvery = 64 << 20
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// NewID is the name of a part: 128 random bits. Whoever knows it may go on with it.
+func NewID() string {
+	var b [16]byte
+	rand.Read(b[:]) // it never fails
+	return hex.EncodeToString(b[:])
+}
+
+// ValidID says whether a name could be NewID's.
+func ValidID(id string) bool {
+	b, err := hex.DecodeString(id)
+	return err == nil && len(b) == 16 && hex.EncodeToString(b) == id
+}
+
+// Part is a file that arrives, open for appending. One goroutine uses it at a time, but
+// for Size, which any may ask through the file.
+type Part struct {
+	ID string
+
+	s      *Spool
+	dir    string
+	f      *os.File
+	marks  *os.File // nil: the part cannot be resumed
+	hash   hash.Hash
+	size   int64
+	synced int64     // bytes on disk
+	at     time.Time // of the last mark
+	turn   int64     // which of the two marks is written next
+	looked int64     // size at the last look at the disk's room
+}
+
+// NewPart makes a part. about is kept beside a part that can be resumed; with nil it is
+// one that a start of the process throws away.
+func (s *Spool) NewPart(id string, about []byte) (p *Part, err error) {
+	p = &Part{ID: id, s: s, dir: s.path(dirIncoming, id), hash: sha256.New(), at: time.Now()}
+	if err := os.Mkdir(p.dir, 0o700); err != nil {
+		return nil, diskError(fmt.Errorf("spool: %w", err))
+	}
+	defer func() {
+		if err != nil {
+			err = diskError(fmt.Errorf("spool: new part: %w", errors.Join(err, p.Close(), os.RemoveAll(p.dir))))
+			p = nil
+		}
+	}()
+	if p.f, err = os.OpenFile(p.file(fileSource), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil || about == nil {
+		return p, err
+	}
+	if p.marks, err = os.OpenFile(p.file(fileSynced), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
+		return p, err
+	}
+	if err = p.Sync(); err != nil {
+		return p, err
+	}
+	if err = writeState(p.file(fileAbout), about); err != nil {
+		return p, err
+	}
+	return p, syncDir(s.path(dirIncoming))
+}
+
+// OpenPart opens a part that can be resumed, for more bytes: it holds what was durable
+// when it was last written. A part that is not there is ErrNotFound.
+func (s *Spool) OpenPart(id string) (p *Part, err error) {
+	p = &Part{ID: id, s: s, dir: s.path(dirIncoming, id), at: time.Now()}
+	defer func() {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("spool: part %s: %w", id, vstack.ErrNotFound)
+		}
+		if err != nil {
+			err = errors.Join(err, p.Close())
+			p = nil
+		}
+	}()
+	if !ValidID(id) {
+		return p, fmt.Errorf("spool: part: %w", vstack.ErrNotFound)
+	}
+	if p.f, err = os.OpenFile(p.file(fileSource), os.O_WRONLY, 0); err != nil {
+		return p, err
+	}
+	if p.marks, err = os.OpenFile(p.file(fileSynced), os.O_RDWR, 0); err != nil {
+		return p, err
+	}
+	if err = p.readMarks(); err != nil {
+		return p, err
+	}
+	if err = p.f.Truncate(p.synced); err != nil {
+		return p, fmt.Errorf("spool: part %s: %w", id, err)
+	}
+	if _, err = p.f.Seek(p.synced, io.SeekStart); err != nil {
+		return p, fmt.Errorf("spool: part %s: %w", id, err)
+	}
+	return p, nil
+}
+
+// Parts lists the parts that can be resumed, with the time of each one's last bytes.
+func (s *Spool) Parts() (map[string]time.Time, error) {
+	entries, err := os.ReadDir(s.path(dirIncoming))
+	if err != nil {
+		return nil, fmt.Errorf("read spool: %w", err)
+	}
+	out := map[string]time.Time{}
+	for _, e := range entries {
+		info, err := os.Stat(s.path(dirIncoming, e.Name(), fileSynced))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // of a body that arrives in one request, or gone meanwhile
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read spool: %w", err)
+		}
+		out[e.Name()] = info.ModTime()
+	}
+	return out, nil
+}
+
+// Synced is how many bytes of a part are on disk, and since when.
+func (s *Spool) Synced(id string) (size int64, at time.Time, err error) {
+	p := &Part{ID: id, s: s, dir: s.path(dirIncoming, id)}
+	if p.f, err = os.Open(p.file(fileSource)); err == nil {
+		p.marks, err = os.Open(p.file(fileSynced))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("spool: part %s: %w", id, vstack.ErrNotFound)
+	}
+	if err == nil {
+		err = p.readMarks()
+	}
+	var info fs.FileInfo
+	if err == nil {
+		info, err = p.marks.Stat()
+	}
+	if err = errors.Join(err, p.Close()); err != nil {
+		return 0, at, err
+	}
+	return p.synced, info.ModTime(), nil
+}
+
+// About is what was kept beside a part.
+func (s *Spool) About(id string) ([]byte, error) {
+	if !ValidID(id) {
+		return nil, fmt.Errorf("spool: part: %w", vstack.ErrNotFound)
+	}
+	b, err := readState(s.path(dirIncoming, id, fileAbout))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("spool: part %s: %w", id, vstack.ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("spool: part %s: %w", id, err)
+	}
+	return b, nil
+}
+
+// SetAbout replaces what is kept beside a part.
+func (s *Spool) SetAbout(id string, about []byte) error {
+	if err := writeState(s.path(dirIncoming, id, fileAbout), about); err != nil {
+		return fmt.Errorf("spool: part %s: %w", id, err)
+	}
+	return nil
+}
+
+// RemovePart removes a part, open or not. One that is not there is no error.
+func (s *Spool) RemovePart(id string) error {
+	if !ValidID(id) {
+		return fmt.Errorf("spool: part: %w", vstack.ErrNotFound)
+	}
+	if err := os.RemoveAll(s.path(dirIncoming, id)); err != nil {
+		return fmt.Errorf("spool: remove part: %w", err)
+	}
+	return nil
+}
+
+// clearIncoming removes the parts that no client can go on with.
+func (s *Spool) clearIncoming() error {
+	kept, err := s.Parts()
+	if err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(s.path(dirIncoming))
+	for _, e := range entries {
+		if _, ok := kept[e.Name()]; !ok || !ValidID(e.Name()) {
+			err = errors.Join(err, os.RemoveAll(s.path(dirIncoming, e.Name())))
+		}
+	}
+	return err
+}
+
+func (p *Part) file(name string) string { return filepath.Join(p.dir, name) }
+
+// Path is where the part's bytes are.
+func (p *Part) Path() string { return p.file(fileSource) }
+
+// Size is how many bytes the part has.
+func (p *Part) Size() int64 { return p.size }
+
+// Sum is the SHA-256 of the bytes so far.
+func (p *Part) Sum() vstack.ChunkID { return vstack.ChunkID(p.hash.Sum(nil)) }
+
+// Write appends. From time to time it makes what has come so far durable.
+func (p *Part) Write(b []byte) (int, error) {
+	if p.size-p.looked >= roomEvery {
+		p.looked = p.size
+		if err := p.s.Room(roomEvery); err != nil {
+			return 0, err
+		}
+	}
+	n, err := p.f.Write(b)
+	p.hash.Write(b[:n])
+	p.size += int64(n)
+	if err != nil {
+		return n, diskError(fmt.Errorf("spool: %w", err))
+	}
+	if p.marks != nil && (p.size-p.synced >= markEvery || time.Since(p.at) >= markAfter) {
+		return n, p.Sync()
+	}
+	return n, nil
+}
+
+// Sync makes every byte durable, and the mark that says so.
+func (p *Part) Sync() error {
+	if err := p.f.Sync(); err != nil {
+		return diskError(fmt.Errorf("spool: %w", err))
+	}
+	if p.marks != nil {
+		mark, err := p.mark()
+		if err == nil {
+			_, err = p.marks.WriteAt(mark, p.turn*markSize)
+		}
+		if err == nil {
+			err = p.marks.Sync()
+		}
+		if err != nil {
+			return diskError(fmt.Errorf("spool: mark: %w", err))
+		}
+		p.turn = 1 - p.turn
+	}
+	p.synced, p.at = p.size, time.Now()
+	return nil
+}
+
+// Close leaves the part where it is. Idempotent.
+func (p *Part) Close() error {
+	var err error
+	for _, f := range []*os.File{p.f, p.marks} {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}
+	p.f, p.marks = nil, nil
+	return err
+}
+
+func (p *Part) mark() ([]byte, error) {
+	state, err := p.hash.(encoding.BinaryMarshaler).MarshalBinary()
+	if err != nil || len(state) != stateSize {
+		return nil, fmt.Errorf("state of the hash, %d bytes: %w", len(state), errors.Join(err, vstack.ErrInternal))
+	}
+	m := make([]byte, markSize)
+	binary.BigEndian.PutUint64(m, uint64(p.size))
+	copy(m[markHash:], state)
+	binary.BigEndian.PutUint32(m[markSum:], crc32.Checksum(m[:markSum], castagnoli))
+	return m, nil
+}
+
+// readMarks takes up the mark that is whole and furthest. With none, or with one beyond
+// the file's end, not a byte is known to be the client's, and the part starts over.
+func (p *Part) readMarks() error {
+	info, err := p.f.Stat()
+	if err != nil {
+		return fmt.Errorf("spool: part %s: %w", p.ID, err)
+	}
+	p.hash = sha256.New()
+	for i := range int64(2) {
+		m := make([]byte, markSize)
+		if _, err := p.marks.ReadAt(m, i*markSize); err != nil {
+			if errors.Is(err, io.EOF) {
+				continue
+			}
+			return fmt.Errorf("spool: part %s: %w", p.ID, err)
+		}
+		size := int64(binary.BigEndian.Uint64(m))
+		if crc32.Checksum(m[:markSum], castagnoli) != binary.BigEndian.Uint32(m[markSum:]) || size < p.size || size > info.Size() {
+			continue
+		}
+		h := sha256.New()
+		if err := h.(encoding.BinaryUnmarshaler).UnmarshalBinary(m[markHash : markHash+stateSize]); err != nil {
+			continue // of another program; as good as torn
+		}
+		p.size, p.synced, p.hash, p.turn = size, size, h, 1-i
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+// Plays a film in a video element: hls.js where there are media sources, the browser's
+// own HLS on Apple's, the whole file where there is neither.
+import type HlsType from "hls.js";
+import { Session } from "./api";
+
+export interface Playing {
+  through: string; firstPicture: number | undefined; buffer: number; size: string; dropped: number; stalls: number; error: string;
+}
+
+// attach starts to play and reports twice a second, to the page and, less often, to the
+// server, whose page of playbacks shows it; what it returns ends it.
+export function attach(video: HTMLVideoElement, id: string, report: (now: Playing) => void): () => void {
+  const base = "/play/" + id;
+  const session = crypto.randomUUID();
+  const began = performance.now();
+  let told = 0, stalledAt = 0, stallTime = 0;
+  const now: Playing = { through: "", firstPicture: undefined, buffer: 0, size: "", dropped: 0, stalls: 0, error: "" };
+  let hls: HlsType | undefined;
+  let ended = false;
+
+  const first = () => { now.firstPicture ??= (performance.now() - began) / 1000; };
+  const stalled = () => {
+    if (now.firstPicture === undefined || video.seeking || stalledAt) return;
+    now.stalls++;
+    stalledAt = performance.now();
+  };
+  const goesOn = () => {
+    if (stalledAt) stallTime += (performance.now() - stalledAt) / 1000;
+    stalledAt = 0;
+  };
+  const state = () => {
+    if (now.error) return "failed";
+    if (now.firstPicture === undefined) return "starting";
+    return video.ended ? "ended" : video.paused ? "paused" : stalledAt ? "stalled" : "playing";
+  };
+  // tell reports to the server; the last time also when the page is on its way out.
+  const tell = (state: string) => {
+    told = performance.now();
+    const r: Partial<Session> = {
+      video: id, player: now.through.slice(0, 60) || "page", state, picture: now.size, position: video.currentTime, duration: video.duration || 0, buffer: now.buffer,
+      startup: now.firstPicture ?? 0, stalls: now.stalls, stall_time: stallTime, rate: hls?.bandwidthEstimate || 0, dropped: now.dropped,
+    };
+    void fetch("/v1/sessions/" + session, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(r), keepalive: true }).catch(() => undefined); // the picture matters more
+  };
+  const failed = () => { now.error = video.error?.message || "the film cannot be decoded here"; };
+  video.addEventListener("loadeddata", first);
+  video.addEventListener("waiting", stalled);
+  video.addEventListener("playing", goesOn);
+  video.addEventListener("error", failed);
+
+  const timer = setInterval(() => {
+    now.buffer = ahead(video);
+    now.size = video.videoWidth ? `${video.videoWidth}×${video.videoHeight}` : "";
+    now.dropped = video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0;
+    report({ ...now });
+    if (performance.now() - told > 2000) tell(state());
+  }, 500);
+
+  void start();
+  async function start() {
+    if ("MediaSource" in window || "ManagedMediaSource" in window) {
+      const { default: Hls } = await import("hls.js");
+      if (ended) return;
+      if (Hls.isSupported()) {
+        now.through = "HLS, hls.js " + Hls.version;
+        hls = new Hls({ enableWorker: false, maxBufferLength: 30, cmcd: { sessionId: session, contentId: id } });
+        hls.on(Hls.Events.ERROR, (_, e) => { if (e.fatal) now.error = `${e.type}: ${e.details}`; });
+        hls.loadSource(base + "/master.m3u8");
+        hls.attachMedia(video);
+        return;
+      }
+    }
+    if (video.canPlayType("application/vnd.apple.mpegurl")) {
+      now.through = "HLS, by the browser";
+      video.src = base + "/master.m3u8";
+    } else {
+      now.through = "one MP4 file";
+      video.src = base + "/film.mp4";
+    }
+  }
+
+  return () => {
+    ended = true;
+    clearInterval(timer);
+    tell("ended");
+    hls?.destroy();
+    video.removeEventListener("loadeddata", first);
+    video.removeEventListener("waiting", stalled);
+    video.removeEventListener("playing", goesOn);
+    video.removeEventListener("error", failed);
+    video.removeAttribute("src");
+    video.load();
+  };
+}
+
+// ahead is how much of the film is buffered beyond the picture that is shown, seconds.
+function ahead(video: HTMLVideoElement): number {
+  const b = video.buffered;
+  for (let i = 0; i < b.length; i++) {
+    if (b.start(i) <= video.currentTime + 0.1 && video.currentTime < b.end(i)) return b.end(i) - video.currentTime;
+  }
+  return 0;
+}
