@@ -14,7 +14,7 @@ import (
 // for reaches it at once.
 func TestABurstOfEditsIsFewPagesOfTheFeed(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 1, func(cfg *Config) { cfg.SuspectAfter, cfg.DownAfter = time.Minute, 2*time.Minute })
+	c := newCluster(t, 1, nil)
 	c.register()
 	ctx := t.Context()
 	cl := c.client()

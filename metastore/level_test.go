@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/metaclient"
@@ -14,10 +13,6 @@ import (
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/duties"
 )
-
-// patient keeps a store that a starved machine silences from being taken for down: such
-// stores hold up no raise.
-func patient(cfg *Config) { cfg.SuspectAfter, cfg.DownAfter = time.Minute, 2*time.Minute }
 
 // levelBeats sends a heartbeat for each of three hosts, whose programs know a level, and
 // returns the clients that they use.
@@ -40,7 +35,7 @@ func (c *cluster) levelBeats(level vstack.Level) (hosts []*metaclient.Client) {
 
 func TestAFreshClusterStartsAtTheNewestLevel(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3, patient)
+	c := newCluster(t, 3, nil)
 	c.levelBeats(vstack.NewestLevel)
 	cl := c.client()
 	r, err := cl.Levels(t.Context())
@@ -72,7 +67,7 @@ func TestAFreshClusterStartsAtTheNewestLevel(t *testing.T) {
 // the raise, and an old one that returns.
 func TestTheLevelIsRaisedByHandOnly(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3, patient)
+	c := newCluster(t, 3, nil)
 	hosts := c.levelBeats(0)
 	cl, ctx := c.client(), t.Context()
 	raise := func() error { _, err := cl.RaiseLevel(ctx, vstack.LevelFormats); return err }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/metaclient"
@@ -105,7 +106,7 @@ func TestAHostSpeaksForItselfOnly(t *testing.T) {
 
 func TestAnUploadGoesOnElsewhereOnceItsHostIsSilent(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 1, nil)
+	c := newCluster(t, 1, impatient)
 	c.register()
 	ctx := t.Context()
 	up, err := c.clientAs(c.ids[0]).OpenUpload(ctx, wire.OpenUploadRequest{Title: "mine", Owner: vstack.ProposerOf("h2", [8]byte{1}), Source: testSource("mine")})
@@ -118,9 +119,11 @@ func TestAnUploadGoesOnElsewhereOnceItsHostIsSilent(t *testing.T) {
 	}
 	h1 := c.clientAs(c.ids[0])
 	mine := wire.ResumeUploadRequest{Owner: vstack.ProposerOf("h1", [8]byte{1})}
+	beat := time.Now()
 	c.heartbeat(h2, heartbeatOf(1, 1))
-	if _, err := h1.ResumeUpload(ctx, up.ID, mine); !errors.Is(err, vstack.ErrForbidden) {
-		t.Errorf("while its host is up: %v", err)
+	_, err = h1.ResumeUpload(ctx, up.ID, mine)
+	if silent := time.Since(beat); !errors.Is(err, vstack.ErrForbidden) && silent < c.config(0, &member{}).DownAfter {
+		t.Errorf("%s after a word of its host: %v", silent, err)
 	}
 	c.eventually("the upload to be h1's once h2 is silent", func() bool {
 		got, err := h1.ResumeUpload(ctx, up.ID, mine)

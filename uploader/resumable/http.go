@@ -26,10 +26,18 @@ type openedKey struct{}
 
 // opened are the parts of one request; they are closed when it ends.
 type opened struct {
-	ticket vstack.TicketID // that the request carries
+	ticket  vstack.TicketID // that the request carries
+	reading chan struct{}   // closed once its body is read, or never will be
+	begin   func()          // closes reading, once
 
 	mu  sync.Mutex
 	ups []*upload
+}
+
+func newOpened(ticket vstack.TicketID) *opened {
+	o := &opened{ticket: ticket, reading: make(chan struct{})}
+	o.begin = sync.OnceFunc(func() { close(o.reading) })
+	return o
 }
 
 func (o *opened) add(u *upload) {
@@ -48,6 +56,7 @@ func (o *opened) last() *upload {
 }
 
 func (o *opened) close() {
+	o.begin()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, u := range o.ups {
@@ -105,11 +114,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, id string, g *in
 		}
 		defer release()
 	}
-	o := &opened{ticket: access.Presented(r)}
+	o := newOpened(access.Presented(r))
 	defer o.close()
 	r = r.WithContext(context.WithValue(r.Context(), openedKey{}, o))
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = guarded{g, r.Body}
+		r.Body = guarded{g, r.Body, o.begin}
 	}
 	for _, base := range Paths {
 		if strings.HasPrefix(r.URL.Path, base) {
@@ -243,9 +252,11 @@ func writeJSON(w http.ResponseWriter, v any) error {
 type guarded struct {
 	*intake.Guard
 	io.Closer
+	begin func() // told that the body is read
 }
 
 func (g guarded) Read(p []byte) (int, error) {
+	g.begin()
 	n, err := g.Guard.Read(p)
 	if err == io.EOF {
 		g.Ended()

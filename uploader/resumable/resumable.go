@@ -69,7 +69,7 @@ type Config struct {
 type Handler struct {
 	cfg    Config
 	store  *store
-	locks  *memorylocker.MemoryLocker
+	locks  locker
 	served map[string]http.Handler // tusd's, by path
 
 	mu    sync.Mutex
@@ -86,12 +86,12 @@ type outcome struct {
 
 // New makes a handler.
 func New(cfg Config) (*Handler, error) {
-	h := &Handler{cfg: cfg, locks: memorylocker.New(), served: map[string]http.Handler{}, ended: map[string]outcome{}}
+	h := &Handler{cfg: cfg, locks: locker{memorylocker.New()}, served: map[string]http.Handler{}, ended: map[string]outcome{}}
 	h.store = &store{h: h}
 	composer := handler.NewStoreComposer()
 	composer.UseCore(h.store)
 	composer.UseTerminater(h.store)
-	h.locks.UseIn(composer)
+	composer.UseLocker(h.locks)
 	for _, path := range Paths {
 		tus, err := handler.NewHandler(handler.Config{
 			StoreComposer: composer, BasePath: path + "/", MaxSize: cfg.MaxSize,
