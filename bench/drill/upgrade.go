@@ -17,8 +17,9 @@ import (
 )
 
 // LastOfLevel are the last commits of each feature level before this program's. A drill of
-// an upgrade begins with each in turn.
-var LastOfLevel = map[vstack.Level]string{vstack.LevelFirst: "cc9200c", vstack.LevelFormats: "cd1a43f", vstack.LevelFragments: "e4cc930"}
+// an upgrade begins with each in turn. Levels 2 and 3 have none: they were published
+// together with level 4.
+var LastOfLevel = map[vstack.Level]string{vstack.LevelFirst: "cc9200c"}
 
 // refuseTimeout bounds how long a program may take to find that a host is too new for it.
 const refuseTimeout = 30 * time.Second
