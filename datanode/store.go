@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/datanode/converge"
+	"github.com/vstack/vstack/datanode/gauges"
 	"github.com/vstack/vstack/datanode/rebuild"
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/datanode/superblock"
@@ -92,7 +93,22 @@ func (st *store) assemble() (err error) {
 		Addr: st.cfg.Addr, Network: s.cfg.Network, TLS: s.cfg.Identity.ServerTLS(), ResetKey: s.cfg.Identity.ResetKey(),
 		Handler: serve.NewRouter(Routes(), st.handlers(), st.voter.Refuse), Gate: st.gate, Logger: s.cfg.Logger, Grace: s.cfg.Grace,
 	})
-	return err
+	if err != nil || s.cfg.Registry == nil {
+		return err
+	}
+	return s.cfg.Registry.Register(st.gauges())
+}
+
+// gauges are the figures of the store's disk.
+func (st *store) gauges() *gauges.Store {
+	return gauges.New(gauges.Config{
+		ID: st.disk.ID(), Stats: st.disk.Stats, Scrub: st.loop.ScrubStatus, Every: st.loop.ScrubEvery(), Started: st.server.started,
+		Report: func() (capacity, free int64, votes bool) {
+			stats := st.disk.Stats()
+			votes, _ = st.voter.Votes()
+			return st.capacity(stats), st.free(stats), votes
+		},
+	})
 }
 
 func (st *store) close() error {

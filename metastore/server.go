@@ -23,6 +23,7 @@ import (
 	"github.com/vstack/vstack/metastore/forward"
 	"github.com/vstack/vstack/metastore/liveness"
 	"github.com/vstack/vstack/metastore/membership"
+	"github.com/vstack/vstack/metastore/outlook"
 	"github.com/vstack/vstack/metastore/raftnode"
 	"github.com/vstack/vstack/metastore/views"
 )
@@ -50,6 +51,7 @@ type Server struct {
 	http    *http.Server
 	api     net.Listener
 	fresh   conns.Fresh
+	backups *outlook.Backups
 
 	bounds    *bounds.Bounds
 	publishes chan struct{}
@@ -84,6 +86,9 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	s.monitor = liveness.New(liveness.Config{SuspectAfter: cfg.SuspectAfter, DownAfter: cfg.DownAfter, EchoEvery: cfg.EchoEvery, Tick: cfg.Tick})
 	s.views, s.hour = views.New(), views.NewHour()
 	if err := s.takeDuties(); err != nil {
+		return nil, err
+	}
+	if s.backups, err = outlook.Open(cfg.Dir, cfg.Registry, s.duty); err != nil {
 		return nil, err
 	}
 	s.peers = forward.New(forward.Config{ID: cfg.ID, Identity: cfg.Identity, Network: cfg.Network, Leader: func() string { return s.node.Leader() }, API: s.apiOf})

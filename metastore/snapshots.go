@@ -45,6 +45,8 @@ func (s *Server) saveSnapshot(c echo.Context) error {
 	err := backup.Write(out, view, backup.Origin{Node: s.cfg.ID, Term: s.node.Term(), Leader: leads, Time: time.Now()})
 	if err != nil { // the file ends short of its SHA-256, which whoever reads it sees
 		s.cfg.Logger.Warn("catalog was not saved to its end", "to", c.RealIP(), "err", err)
+	} else if err := s.backups.Taken(time.Now()); err != nil {
+		s.cfg.Logger.Warn("the next start will not know of this backup", "err", err)
 	}
 	return nil
 }

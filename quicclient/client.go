@@ -2,6 +2,7 @@ package quicclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -41,6 +42,9 @@ func New(cfg Config) (*Client, error) {
 		Sessions: cfg.Sessions, Changed: func() { c.engine.Wake() },
 		Logger: cfg.Logger, Dials: m.dials,
 	})
+	if err := registerLinks(cfg.Registry, c.pool); err != nil {
+		return nil, fmt.Errorf("quicclient: register metrics: %w", errors.Join(err, c.pool.Close()))
+	}
 	c.engine = transfer.New(transfer.Config{Pool: c.pool, Policy: cfg.Policy, How: c.how(), Logger: cfg.Logger, Counters: counters{m}})
 	c.commits.init(c)
 	c.pool.Spawn(c.engine.Run)

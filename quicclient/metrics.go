@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/vstack/vstack/quicclient/stores"
 )
 
 // What a message between client and store is, as a label.
@@ -94,4 +96,17 @@ func register[C prometheus.Collector](r *registrar, c C) C {
 	}
 	r.err = errors.Join(r.err, err)
 	return c
+}
+
+// registerLinks registers a pool's links. Of several clients of a registry the first one's
+// are shown: their labels are the same.
+func registerLinks(reg prometheus.Registerer, p *stores.Pool) error {
+	if reg == nil {
+		return nil
+	}
+	var already prometheus.AlreadyRegisteredError
+	if err := reg.Register(stores.NewLinks(p)); err != nil && !errors.As(err, &already) {
+		return err
+	}
+	return nil
 }

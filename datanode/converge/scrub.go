@@ -38,6 +38,9 @@ func (l *Loop) Scrub(rate int64) error {
 	}
 }
 
+// ScrubEvery is the time between two passes.
+func (l *Loop) ScrubEvery() time.Duration { return l.cfg.ScrubEvery }
+
 // ScrubStatus is the running or the last pass.
 func (l *Loop) ScrubStatus() wire.ScrubStatus {
 	l.mu.Lock()

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/identity"
@@ -41,13 +40,19 @@ type host struct {
 	meta    *metaclient.Client
 	version wire.Version
 	parts   []part // in the order of start; stopped the other way round
+	// registries are the roles' metrics, by role.
+	registries map[string]*prometheus.Registry
+}
+
+func newHost(cfg *config.Server, version wire.Version, log *slog.Logger) *host {
+	version.Host, version.Roles = vstack.HostID(cfg.Host), cfg.Roles
+	return &host{cfg: cfg, log: log.With("host", cfg.Host), version: version, registries: map[string]*prometheus.Registry{}}
 }
 
 // Run opens the roles, runs them and, when ctx ends or one of them breaks, stops them
 // in the opposite order.
 func Run(ctx context.Context, cfg *config.Server, version wire.Version, log *slog.Logger) error {
-	h := &host{cfg: cfg, log: log.With("host", cfg.Host), version: version}
-	h.version.Host, h.version.Roles = vstack.HostID(cfg.Host), cfg.Roles
+	h := newHost(cfg, version, log)
 	slog.SetDefault(h.log) // libraries that log by themselves
 	// A small heap is collected hundreds of times a second when every commit leaves some
 	// garbage. This one is never touched, so it takes no memory, and lets the garbage grow
@@ -169,13 +174,6 @@ func (h *host) closeAll() error {
 	}
 	h.parts = nil
 	return errors.Join(errs...)
-}
-
-// registry makes a role's own registry, with the process's figures in each.
-func registry() *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return r
 }
 
 // addDebug serves profiles on the loopback address that the configuration names.

@@ -16,7 +16,7 @@ import (
 func (h *host) addMeta(ctx context.Context) error {
 	cfg := metastore.Config{
 		ID: h.cfg.Host, Dir: h.cfg.Meta.Dir, Join: h.cfg.Meta.Join, Identity: h.id,
-		Version: h.version, Registry: registry(), Logger: h.log.With("role", config.RoleMeta), DeadAfter: h.cfg.DeadAfter,
+		Version: h.version, Registry: h.registry(config.RoleMeta), Logger: h.log.With("role", config.RoleMeta), DeadAfter: h.cfg.DeadAfter,
 	}
 	for _, p := range h.cfg.Meta.Peers {
 		cfg.Peers = append(cfg.Peers, metastore.PeerConfig{ID: p.ID, Raft: p.Raft, API: p.API})
@@ -30,7 +30,7 @@ func (h *host) addMeta(ctx context.Context) error {
 }
 
 func (h *host) addData(ctx context.Context) error {
-	reg, log := registry(), h.log.With("role", config.RoleData)
+	reg, log := h.registry(config.RoleData), h.log.With("role", config.RoleData)
 	peers, err := quicclient.New(quicclient.Config{
 		TLS: h.id.ClientTLS(), Placement: h.meta.RefreshPlacement, Logger: log, Registry: reg,
 	})
@@ -55,7 +55,7 @@ func (h *host) addData(ctx context.Context) error {
 }
 
 func (h *host) addIngest(ctx context.Context) error {
-	reg, log := registry(), h.log.With("role", config.RoleIngest)
+	reg, log := h.registry(config.RoleIngest), h.log.With("role", config.RoleIngest)
 	chunks, err := quicclient.New(quicclient.Config{
 		TLS: h.id.ClientTLS(), Placement: h.meta.RefreshPlacement, Logger: log, Registry: reg,
 		WriteTransport: quicclient.WriteTransport(h.cfg.WriteTransport),
@@ -78,7 +78,7 @@ func (h *host) addIngest(ctx context.Context) error {
 }
 
 func (h *host) addGateway(ctx context.Context) error {
-	reg, log := registry(), h.log.With("role", config.RoleGateway)
+	reg, log := h.registry(config.RoleGateway), h.log.With("role", config.RoleGateway)
 	chunks, err := quicclient.New(quicclient.Config{TLS: h.id.ClientTLS(), Placement: h.meta.RefreshPlacement, Logger: log, Registry: reg})
 	if err != nil {
 		return err

@@ -84,6 +84,14 @@ func (i *Identity) NotAfter() time.Time {
 	return time.Time{}
 }
 
+// NotBefore returns from when on the certificate is good; the zero time for a reader.
+func (i *Identity) NotBefore() time.Time {
+	if c := i.current.Load().cert; c != nil {
+		return c.Leaf.NotBefore
+	}
+	return time.Time{}
+}
+
 // ResetKey returns a secret that lives as long as the private key does, for
 // quic.StatelessResetKey: a host that was restarted can so end the connections of its
 // former life at once. A reader's is random.

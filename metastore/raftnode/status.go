@@ -85,8 +85,8 @@ func (n *Node) register() error {
 		gauge("vstack_raftnode_last_index", "Index of the last entry in the log.", func() float64 { return float64(n.raft.LastIndex()) }),
 		gauge("vstack_raftnode_commit_index", "Index up to which entries are committed.", func() float64 { return float64(n.raft.CommitIndex()) }),
 		gauge("vstack_raftnode_last_contact_seconds", "Time since a leader was heard; 0 on the leader.", func() float64 { return max(0, n.Status().LastContact.Seconds()) }),
-		gauge("vstack_raftnode_voters_count", "Members that vote, as this one knows them.", func() float64 { return float64(len(n.Voters())) }),
-		gauge("vstack_raftnode_joining_count", "Members that have no vote yet.", func() float64 { return float64(len(n.servers()) - len(n.Voters())) }),
+		gauge("vstack_raftnode_voters", "Members that vote, as this one knows them.", func() float64 { return float64(len(n.Voters())) }),
+		gauge("vstack_raftnode_joining", "Members that have no vote yet.", func() float64 { return float64(len(n.servers()) - len(n.Voters())) }),
 		gauge("vstack_raftnode_belongs", "1 while this process is a member of its cluster.", func() float64 {
 			if is, _ := n.Standing(); is == Belongs {
 				return 1
@@ -95,7 +95,7 @@ func (n *Node) register() error {
 		}),
 		gauge("vstack_raftnode_disk_write_seconds", "Time that the last write of the log took.", func() float64 { return n.guard.Last().Seconds() }),
 		gauge("vstack_raftnode_disk_slow_ratio", "Share of the last 10 s in which a write of the log longer than 100 ms was under way.", func() float64 { return n.Disk().Slow }),
-		gauge("vstack_raftnode_inflight_count", "Writes that wait for their commit.", func() float64 { return float64(len(n.slots)) }),
+		gauge("vstack_raftnode_inflight", "Writes that wait for their commit.", func() float64 { return float64(len(n.slots)) }),
 	} {
 		if err := n.cfg.Registry.Register(c); err != nil {
 			return fmt.Errorf("register raft metrics: %w", err)

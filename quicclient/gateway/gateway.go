@@ -64,6 +64,11 @@ func New(cfg Config) (*Gateway, error) {
 		g.steer = steer.New(conf)
 	}
 	g.sessions = sessions.New(sessions.Config{})
+	quality, err := sessions.NewQuality(cfg.Registry, g.sessions)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	g.sessions.Count(quality)
 	g.live = live.New(live.Config{Topics: g.topics()})
 	figures := &meter{nodes: cfg.Catalog.Nodes, sessions: g.sessions.Playing}
 	g.history = live.NewHistory(live.HistoryConfig{Figures: figures.sample})

@@ -22,7 +22,7 @@ type metrics struct {
 	said    *prometheus.CounterVec // requests, by form of the playlist and kind of object
 	starved prometheus.Counter
 	buffer  prometheus.Histogram // seconds
-	rate    prometheus.Histogram // bits a second, as a player measures
+	rate    prometheus.Histogram // bytes a second, as a player measures
 }
 
 func newMetrics(reg *prometheus.Registry) (*metrics, error) {
@@ -45,7 +45,7 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 	m.said = prometheus.NewCounterVec(prometheus.CounterOpts(opts("cmcd_requests_total", "Requests that carry CMCD, by the player's form of playlist and kind of object.")), []string{"format", "object"})
 	m.starved = prometheus.NewCounter(prometheus.CounterOpts(opts("cmcd_starved_total", "Requests of players whose buffer had run empty, by their own word.")))
 	m.buffer = prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "vstack", Subsystem: "gateway", Name: "cmcd_buffer_seconds", Help: "Players' buffers, by their own word.", Buckets: []float64{0, 0.5, 1, 2, 4, 8, 16, 32, 64}})
-	m.rate = prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "vstack", Subsystem: "gateway", Name: "cmcd_throughput_bits", Help: "Throughput as players measure it, bits a second.", Buckets: prometheus.ExponentialBuckets(250e3, 2, 12)})
+	m.rate = prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "vstack", Subsystem: "gateway", Name: "cmcd_throughput_bytes", Help: "Throughput as players measure it, bytes a second.", Buckets: prometheus.ExponentialBuckets(32e3, 2, 12)})
 	if reg == nil {
 		return m, nil
 	}
@@ -74,6 +74,6 @@ func (m *metrics) player(s cmcd.Said) {
 		m.buffer.Observe(s.Buffer.Seconds())
 	}
 	if s.Rate > 0 {
-		m.rate.Observe(float64(s.Rate))
+		m.rate.Observe(float64(s.Rate) / 8)
 	}
 }

@@ -154,8 +154,16 @@ func median(v []float64) float64 {
 type Store struct {
 	cfg Config
 
-	mu  sync.Mutex
-	all map[string]*Session
+	mu      sync.Mutex
+	all     map[string]*Session
+	quality *Quality // nil counts nothing
+}
+
+// Count has q count how playbacks fare from now on.
+func (s *Store) Count(q *Quality) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quality = q
 }
 
 // New makes a Store.
@@ -212,12 +220,14 @@ func (s *Store) Tell(id string, r Report) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := s.before(id)
 	x := s.session(id, time.Now())
 	x.Kind = "page"
 	if r.Policy != "" {
 		x.Kind = "smart"
 	}
 	x.Report = r
+	s.count(x, before)
 	x.note()
 	return nil
 }
@@ -244,6 +254,7 @@ func (s *Store) Hear(h Heard) {
 	if x := s.all[h.ID]; x != nil && x.Kind != "stock" {
 		return
 	}
+	before := s.before(h.ID)
 	x := s.session(h.ID, time.Now())
 	x.Kind, x.Video, x.State = "stock", h.Video, "playing"
 	x.Player = h.Player[:min(len(h.Player), maxText)]
@@ -260,7 +271,21 @@ func (s *Store) Hear(h Heard) {
 	}
 	x.Bytes += h.Bytes
 	x.Chunks++
+	s.count(x, before)
 	x.note()
+}
+
+// before is what a session said so far. Mutex held.
+func (s *Store) before(id string) Session {
+	if x := s.all[id]; x != nil {
+		return *x
+	}
+	return Session{}
+}
+
+// count counts what a session says beyond what it said before. Mutex held.
+func (s *Store) count(x *Session, before Session) {
+	s.quality.told(x.Kind, before.ID == "", before.Report, x.Report, x.Seen.Sub(before.Seen))
 }
 
 // session finds or makes a session; the quietest one gives way. Mutex held.
