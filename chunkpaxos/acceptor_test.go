@@ -63,6 +63,7 @@ func (d *driver) flush() {
 	for len(d.appends) > 0 {
 		e := d.appends[0]
 		d.appends = d.appends[1:]
+		d.lsn = max(d.lsn, e.Above)
 		for _, r := range e.Records {
 			d.lsn++
 			r.LSN = d.lsn

@@ -112,8 +112,8 @@ func (a *Acceptor) caughtUp() {
 	a.wake()
 }
 
-// bar makes the amnesia of each group durable: later records raise the LSN above the
-// echo again, and a restart would no longer see it. What a full disk refused is asked
+// bar makes the amnesia of each group durable, in records above the echo: a restart sees by
+// them what it is barred from, and not the old echo again. What a full disk refused is asked
 // for again with every change of the catalog and every echo.
 func (a *Acceptor) bar() {
 	if !a.lost && !a.unsaved || !a.echoed || a.applied < a.start {
@@ -139,7 +139,12 @@ func (a *Acceptor) bar() {
 			records = append(records, Durable{Kind: DurableAmnesia, PG: pg, Epoch: g.amnesic})
 		}
 	}
+	if len(records) == 0 && lost { // it bars nothing: it only settles the echo
+		records = append(records, Durable{Kind: DurableAmnesia})
+	}
 	if len(records) > 0 {
-		a.out = append(a.out, Append{Records: records})
+		// Above what others saw: once the loss is on disk, a restart that recovers all since
+		// has lost nothing more, and one that does not is below the echo again.
+		a.out = append(a.out, Append{Records: records, Above: a.high})
 	}
 }

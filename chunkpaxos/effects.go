@@ -143,6 +143,8 @@ type Append struct {
 	Token     Token
 	Records   []Durable
 	WithBytes bool
+	// Above wants LSNs above this one, also where the log is far below it; 0 for none.
+	Above vstack.LSN
 }
 
 // FetchBytes asks the runtime to find the bytes of Values, here or at a peer, and to

@@ -296,6 +296,9 @@ func TestAStoreBelowItsEchoIsBarredUntilItsGroupsMoveEpoch(t *testing.T) {
 			d := drive(t, a)
 			d.step(CatalogChange{Applied: 10, Groups: allGroups(1, 0), Uploads: []vstack.Upload{testUpload(1)}})
 			learn(d)
+			if above := d.appends[0].Above; above < 40 {
+				t.Errorf("the bar is asked for above %d, others saw 40", above)
+			}
 			d.lsn = 41
 			d.flush()
 			d.nack(accept(1, owner1, testValue(1)), vstack.ErrAmnesic)
@@ -321,6 +324,43 @@ func TestAStoreBelowItsEchoIsBarredUntilItsGroupsMoveEpoch(t *testing.T) {
 			m.Epoch = 2
 			if _, ok := r.do(m).(message.Accepted); !ok {
 				t.Error("still barred after the epoch moved")
+			}
+		})
+	}
+}
+
+// TestAnEchoIsSettledByItsBar: the records that bar a store lie above what others saw, so
+// that a restart, after its groups moved, does not take the old echo for a new loss. A
+// second loss is one: then the log is below what others saw since.
+func TestAnEchoIsSettledByItsBar(t *testing.T) {
+	for name, groups := range map[string][]Group{"with groups": allGroups(1, 0), "with none": nil} {
+		t.Run(name, func(t *testing.T) {
+			a, _ := NewAcceptor(AcceptorConfig{Store: store(0), LSN: 39})
+			d := drive(t, a)
+			d.step(CatalogChange{Applied: 10, Groups: groups})
+			d.step(Echo{LSN: 5000, Index: 10})
+			d.lsn = 39
+			d.flush()
+			if d.lsn <= 5000 {
+				t.Fatalf("the log ends at %d", d.lsn)
+			}
+			restart := func(lsn vstack.LSN) *driver {
+				b, _ := NewAcceptor(AcceptorConfig{Store: store(0), LSN: lsn})
+				for _, r := range d.log {
+					if r.LSN <= lsn {
+						b.Restore(r)
+					}
+				}
+				r := drive(t, b)
+				r.step(CatalogChange{Applied: 11, Groups: allGroups(2, 0)})
+				r.step(Echo{LSN: max(5000, d.lsn), Current: lsn, Index: 11})
+				return r
+			}
+			if r := restart(d.lsn); len(r.alarms) != 0 || r.a.Stats().Amnesic != 0 {
+				t.Errorf("all is there, and it is barred again: %v, %+v", r.alarms, r.a.Stats())
+			}
+			if r := restart(d.lsn - 1); len(r.alarms) != 1 || r.a.Stats().Amnesic != vstack.PlacementGroups {
+				t.Errorf("a second loss is not seen: %v, %+v", r.alarms, r.a.Stats())
 			}
 		})
 	}

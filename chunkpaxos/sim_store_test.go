@@ -254,6 +254,7 @@ func (s *simStore) append(e Append, alive func(func()) func()) {
 		return
 	}
 	p := pendingAppend{token: e.Token}
+	s.lsn = max(s.lsn, e.Above)
 	for _, d := range e.Records {
 		s.lsn++
 		d.LSN = s.lsn

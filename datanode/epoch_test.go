@@ -3,7 +3,10 @@ package datanode
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -202,33 +205,68 @@ func TestInstallOutlivesARestart(t *testing.T) {
 }
 
 // TestAmnesicStoreVotesAgain has a store forget what it acknowledged: it takes no vote
-// until its groups have moved to their next epoch, of the same three, and then it does.
+// until its groups have moved to their next epoch, of the same three, and then it does, and
+// goes on to after a restart: what it forgot is settled.
 func TestAmnesicStoreVotesAgain(t *testing.T) {
-	c := newCluster(t, nil)
-	u, data := c.open(), random(10_000)
-	c.put(u, 1, data, c.nodes...)
-	n := c.nodes[1]
-	n.stop()
-	c.meta.set(func() { c.meta.echo[n.id] += 100 }) // as if it had acknowledged more than it holds
-	n.start()
-	waitFor(t, func() bool { return len(c.meta.report(n.id).Amnesic) == vstack.PlacementGroups })
-	if votes, why := n.server.stores[0].voter.Votes(); votes {
-		t.Fatalf("votes: %s", why)
+	for name, forget := range map[string]func(*cluster, *node){
+		"it acknowledged more than it holds": func(c *cluster, n *node) { c.meta.set(func() { c.meta.echo[n.id] += 1_000_000 }) },
+		"rot took a record":                  func(_ *cluster, n *node) { rotFirstRecord(t, n.dataDir()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, nil)
+			u, data := c.open(), random(10_000)
+			for seq := range uint32(3) {
+				c.put(u, seq+1, data, c.nodes...)
+			}
+			n := c.nodes[1]
+			n.stop()
+			forget(c, n)
+			n.start()
+			waitFor(t, func() bool { return len(c.meta.report(n.id).Amnesic) == vstack.PlacementGroups })
+			if votes, why := n.server.stores[0].voter.Votes(); votes {
+				t.Fatalf("votes: %s", why)
+			}
+			ids := []vstack.StoreID{c.nodes[0].id, n.id, c.nodes[2].id}
+			for pgs := range slices.Chunk(allGroups(), 32) {
+				c.meta.prepare(func(pg vstack.PG, _ vstack.PGTargets) ([]vstack.StoreID, vstack.StoreID) {
+					return ids, ids[int(pg%2)*2]
+				}, pgs...)
+				waitFor(t, func() bool { return c.meta.preparing() == 0 })
+			}
+			votes := func() bool {
+				votes, _ := n.server.stores[0].voter.Votes()
+				return votes && len(c.meta.report(n.id).Amnesic) == 0
+			}
+			waitFor(t, votes)
+			n.stop()
+			n.start()
+			n.ready()
+			// Neither the amnesia of an epoch that is over bars it, nor the echo of before.
+			waitFor(t, n.server.stores[0].voter.Settled)
+			if ok, why := n.server.stores[0].voter.Votes(); !ok && strings.Contains(why, "forgotten") {
+				t.Fatalf("after a plain restart: %s", why)
+			}
+			waitFor(t, votes)
+			waitFor(t, func() bool { return c.held(vstack.Slot{Video: u.Video, Seq: 1})[vstack.ChunkIDOf(data)] == 3 })
+			c.put(u, 4, random(10_000), c.nodes...)
+		})
 	}
-	ids := []vstack.StoreID{c.nodes[0].id, n.id, c.nodes[2].id}
-	for pgs := range slices.Chunk(allGroups(), 32) {
-		c.meta.prepare(func(pg vstack.PG, _ vstack.PGTargets) ([]vstack.StoreID, vstack.StoreID) {
-			return ids, ids[int(pg%2)*2]
-		}, pgs...)
-		waitFor(t, func() bool { return c.meta.preparing() == 0 })
+}
+
+// rotFirstRecord breaks the header of the first record of a store that is closed, before
+// others.
+func rotFirstRecord(t *testing.T, dir string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*.vsb"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no superblock in %s: %v", dir, err)
 	}
-	waitFor(t, func() bool {
-		votes, _ := n.server.stores[0].voter.Votes()
-		return votes && len(c.meta.report(n.id).Amnesic) == 0
-	})
-	n.stop()
-	n.start()
-	n.ready() // the amnesia of an epoch that is over bars nothing after a restart either
-	waitFor(t, func() bool { return c.held(vstack.Slot{Video: u.Video, Seq: 1})[vstack.ChunkIDOf(data)] == 3 })
-	c.put(u, 2, data, c.nodes...)
+	f, err := os.OpenFile(paths[0], os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("rot"), 4096+20); err != nil {
+		t.Fatal(err)
+	}
 }

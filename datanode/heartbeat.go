@@ -79,14 +79,28 @@ func (s *Server) beatOnce(ctx context.Context) error {
 		echo := reply.Echo[st.disk.ID()]
 		if st.disk.LostRecords() && !st.lostTold {
 			// Rot took acknowledged records: that is forgetting, whatever the LSN says.
-			st.lostTold, echo = true, max(echo, st.disk.LSN()+1)
+			st.lostTold, st.told, echo = true, st.disk.Losses(), max(echo, st.disk.LSN()+1)
 		}
 		st.voter.Echo(echo, reply.Index)
+		st.settleLost()
 	}
 	if len(reply.Refused) == 0 {
 		s.index.CompareAndSwap(0, max(reply.Index, 1))
 	}
 	return nil
+}
+
+// settleLost notes that rot is taken in once what it bars the store from is in the log, so
+// that the next start does not take the same damage for a new loss.
+func (st *store) settleLost() {
+	if st.told == nil || !st.voter.Settled() {
+		return
+	}
+	if err := st.disk.SettleLost(st.told); err != nil {
+		st.server.cfg.Logger.Warn("lost records are not noted yet", "store", st.disk.ID(), "error", err) // the next heartbeat tries again
+		return
+	}
+	st.told = nil
 }
 
 // answerAge is how old what the leader said of the groups may be: a store that is cut off

@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/datanode/rebuild"
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/datanode/superblock"
+	"github.com/vstack/vstack/datanode/superblock/finding"
 	"github.com/vstack/vstack/datanode/vote"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -32,7 +33,10 @@ type store struct {
 	past      *lineage
 	sharers   int64 // stores of this process that take from the same free space
 
-	lostTold bool // of the heartbeat's goroutine alone
+	// told are the places of lost records that the acceptor knows of, until the disk has that
+	// in its log; of the heartbeat's goroutine alone, as lostTold is.
+	told     []finding.Place
+	lostTold bool
 }
 
 // openDisk recovers a store's superblocks.

@@ -119,7 +119,7 @@ func (s *store) effect(e chunkpaxos.Effect) {
 func (s *store) flush(e chunkpaxos.Append) {
 	text, why := "", ""
 	for _, d := range e.Records {
-		d.LSN = s.lsn() + 1
+		d.LSN = max(s.lsn(), e.Above) + 1
 		s.log = append(s.log, d)
 		switch d.Kind {
 		case chunkpaxos.DurableVote:

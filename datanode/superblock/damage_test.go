@@ -282,6 +282,45 @@ func TestTornTailIsCutAndRotIsNot(t *testing.T) {
 		mustAppend(t, s, stored(payload(99, 100))) // goes on, in a new file
 		closeStore(t, s)
 	}
+
+	// Once the log has taken the loss in, the same damage is no new one; another one is.
+	s = open(t, cfg)
+	if err := s.SettleLost(s.Losses()); err != nil {
+		t.Fatal(err)
+	}
+	closeStore(t, s)
+	s = open(t, cfg)
+	if f := s.Findings(); len(f) != 1 || f[0].Kind != FindLostRecords || !f[0].Settled || s.LostRecords() {
+		t.Errorf("damage that was settled: findings %+v, lost %v", f, s.LostRecords())
+	}
+	closeStore(t, s)
+	flip(t, rot, path, at(0)+20, 1)
+	s = open(t, cfg)
+	if !s.LostRecords() {
+		t.Errorf("more damage in the same file is taken for settled: %+v", s.Findings())
+	}
+	closeStore(t, s)
+}
+
+// TestTheLogGoesOnAboveWhatOthersSaw: records that were asked for above an LSN are there
+// after an Open, and so is where the log goes on.
+func TestTheLogGoesOnAboveWhatOthersSaw(t *testing.T) {
+	disk := vfs.NewCrash()
+	cfg, _ := smallStore(t, disk)
+	s := open(t, cfg)
+	lsn, err := s.AppendAbove(t.Context(), 5000, Record{Kind: KindAmnesia, PG: 3, Epoch: 2}, Record{Kind: KindAmnesia, PG: 4, Epoch: 2})
+	if err != nil || lsn != 5002 || s.LSN() != 5002 {
+		t.Fatalf("LSN %d, %d: %v", lsn, s.LSN(), err)
+	}
+	closeStore(t, s)
+	s = open(t, cfg)
+	defer closeStore(t, s)
+	if rec, ok := s.Group(KindAmnesia, 4); s.LSN() != 5002 || !ok || rec.Epoch != 2 || len(s.Findings()) > 0 {
+		t.Errorf("after an open: LSN %d, %+v, findings %v", s.LSN(), rec, s.Findings())
+	}
+	if lsn, err := s.AppendAbove(t.Context(), 10, Record{Kind: KindAmnesia, PG: 5, Epoch: 2}); err != nil || lsn != 5003 {
+		t.Errorf("above what is passed already: LSN %d, %v", lsn, err)
+	}
 }
 
 func TestForeignDirectoriesAreRefused(t *testing.T) {

@@ -41,6 +41,7 @@ func (s *Store) recover(ctx context.Context) (err error) {
 	if err := s.identify(ids); err != nil {
 		return err
 	}
+	s.readLosses()
 	s.metrics = meter.New(s.cfg.Registry, s.id)
 	if err := s.metrics.Register(); err != nil {
 		return fmt.Errorf("register metrics: %w", err)

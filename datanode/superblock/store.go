@@ -144,6 +144,6 @@ func (s *Store) found(f Finding) {
 // Findings lists what was found wrong since Open, oldest first, at most 1,000.
 func (s *Store) Findings() []Finding { return s.findings.All() }
 
-// LostRecords reports whether records that had been acknowledged are lost to rot: the
-// store may have forgotten votes.
+// LostRecords reports whether records that had been acknowledged are lost to rot, and no
+// SettleLost has noted that: the store may have forgotten votes.
 func (s *Store) LostRecords() bool { return s.findings.Lost() }

@@ -28,6 +28,7 @@ type request struct {
 	upgrade format.Version
 	class   class
 	from    uint32 // classMove: the file that the records come from
+	above   vstack.LSN
 	lsn     vstack.LSN
 	err     error
 	ready   chan struct{}
@@ -44,6 +45,11 @@ var zeros [format.GroupAlign]byte
 // and tombstones go on), ErrBytesMissing (a vote for bytes that are not here),
 // ErrClosed, ErrUnavailable after an I/O error: the batch may or may not be on disk.
 func (s *Store) Append(ctx context.Context, recs ...Record) (vstack.LSN, error) {
+	return s.AppendAbove(ctx, 0, recs...)
+}
+
+// AppendAbove is Append with LSNs above the given one: the log goes on from there.
+func (s *Store) AppendAbove(ctx context.Context, above vstack.LSN, recs ...Record) (vstack.LSN, error) {
 	if len(recs) == 0 || len(recs) > format.MaxBatch {
 		return 0, fmt.Errorf("append: %w: %d records, want 1 to %d", vstack.ErrInvalid, len(recs), format.MaxBatch)
 	}
@@ -59,7 +65,7 @@ func (s *Store) Append(ctx context.Context, recs ...Record) (vstack.LSN, error) 
 			return 0, fmt.Errorf("append: %w: %v", vstack.ErrInvalid, err)
 		}
 	}
-	r := &request{Batch: batch.New(recs, nil), class: class, ready: make(chan struct{})}
+	r := &request{Batch: batch.New(recs, nil), class: class, above: above, ready: make(chan struct{})}
 	if err := s.submit(ctx, r); err != nil {
 		return 0, fmt.Errorf("append: %w", err)
 	}
@@ -260,6 +266,7 @@ func (s *Store) place(group []*request) (bufs [][]byte, bytes int64) {
 	off := start
 	lsn := s.LSN()
 	for gi, r := range group {
+		lsn = max(lsn, r.above)
 		for i := range r.Recs {
 			h := &r.Recs[i].Header
 			if r.class == classMove {

@@ -26,6 +26,10 @@ type gatedLog struct {
 }
 
 func (l *gatedLog) Append(ctx context.Context, recs ...superblock.Record) (vstack.LSN, error) {
+	return l.AppendAbove(ctx, 0, recs...)
+}
+
+func (l *gatedLog) AppendAbove(ctx context.Context, above vstack.LSN, recs ...superblock.Record) (vstack.LSN, error) {
 	if recs[0].Kind == superblock.KindAmnesia {
 		<-l.open
 		l.mu.Lock()
@@ -36,7 +40,7 @@ func (l *gatedLog) Append(ctx context.Context, recs ...superblock.Record) (vstac
 			return 0, vstack.ErrDiskFull
 		}
 	}
-	lsn, err := l.Store.Append(ctx, recs...)
+	lsn, err := l.Store.AppendAbove(ctx, above, recs...)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, r := range recs {

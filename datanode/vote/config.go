@@ -21,6 +21,8 @@ type Log interface {
 	// Append is durable on return: ErrDiskFull and ErrClosed say that nothing was
 	// written, any other error that nobody knows.
 	Append(ctx context.Context, recs ...superblock.Record) (vstack.LSN, error)
+	// AppendAbove is Append with LSNs above the given one.
+	AppendAbove(ctx context.Context, above vstack.LSN, recs ...superblock.Record) (vstack.LSN, error)
 	State(yield func(superblock.Record, vstack.LSN) bool)
 	Lookup(id vstack.ChunkID) (superblock.Info, bool)
 	ReadAt(ctx context.Context, id vstack.ChunkID, p []byte, off int64) (int, error)

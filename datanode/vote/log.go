@@ -58,11 +58,12 @@ func (v *Voter) appendLoose(ctx context.Context) {
 	v.mu.Unlock()
 	var recs []superblock.Record
 	var failed error
+	var above vstack.LSN
 	flush := func() {
 		if len(recs) == 0 {
 			return
 		}
-		lsn, err := v.cfg.Log.Append(context.WithoutCancel(ctx), recs...)
+		lsn, err := v.cfg.Log.AppendAbove(context.WithoutCancel(ctx), above, recs...)
 		failed = errors.Join(failed, err)
 		for _, r := range recs {
 			if r.Kind == superblock.KindForget && err == nil {
@@ -76,6 +77,7 @@ func (v *Voter) appendLoose(ctx context.Context) {
 		v.step(chunkpaxos.AppendDone{LSN: lsn, Err: err})
 	}
 	for _, e := range loose {
+		above = max(above, e.Above)
 		for _, d := range e.Records {
 			recs = append(recs, recordOf(d))
 		}

@@ -1,6 +1,9 @@
 package finding
 
 import (
+	"cmp"
+	"maps"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -31,6 +34,18 @@ type Finding struct {
 	Chunk  vstack.ChunkID // of kind Chunk
 	Piece  vstack.Piece
 	Err    error
+	// Settled says that what was lost is noted in the log: see List.Settled.
+	Settled bool
+}
+
+// place is where something is missing.
+func (f *Finding) place() Place { return Place{filepath.Base(f.File), f.Offset, f.Length} }
+
+// Place is a part of a file.
+type Place struct {
+	File   string `json:"file"`
+	Offset int64  `json:"offset"`
+	Length int64  `json:"length"`
 }
 
 // most bounds the findings kept; a store's metric counts all.
@@ -41,13 +56,42 @@ type List struct {
 	mu   sync.Mutex // guards the fields below
 	kept []Finding
 	lost bool
+	// settled are the places whose loss is noted, places all that were found.
+	settled, places map[Place]bool
+}
+
+// Settled tells, before anything is found, which losses an earlier life noted: the same
+// damage is found by every Open, and is no new loss.
+func (l *List) Settled(places []Place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.settled = map[Place]bool{}
+	for _, p := range places {
+		l.settled[p] = true
+	}
+}
+
+// Places are where records are missing, in order; the caller notes them.
+func (l *List) Places() []Place {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(l.places), func(a, b Place) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Length, b.Length))
+	})
 }
 
 // Add keeps a finding, unless there are very many.
 func (l *List) Add(f Finding) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lost = l.lost || f.Kind == LostRecords
+	if f.Kind == LostRecords {
+		if l.places == nil {
+			l.places = map[Place]bool{}
+		}
+		l.places[f.place()] = true
+		f.Settled = l.settled[f.place()]
+		l.lost = l.lost || !f.Settled
+	}
 	if len(l.kept) < most {
 		l.kept = append(l.kept, f)
 	}
@@ -60,7 +104,7 @@ func (l *List) All() []Finding {
 	return slices.Clone(l.kept)
 }
 
-// Lost reports whether one was of LostRecords.
+// Lost reports whether one was of LostRecords, and not settled before.
 func (l *List) Lost() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
