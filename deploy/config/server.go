@@ -80,6 +80,10 @@ type Data struct {
 	// DropGrace is how long a piece that may go stays, for readers with an older placement
 	// map; 0 means the datanode's default, 10 minutes.
 	DropGrace time.Duration `yaml:"drop_grace,omitempty"`
+	// ScrubEvery is the time between two checks of every byte of a store, ScrubRate bounds one
+	// in bytes a second; 0 means the datanode's defaults, 7 days and 16 MiB.
+	ScrubEvery time.Duration `yaml:"scrub_every,omitempty"`
+	ScrubRate  Size          `yaml:"scrub_rate,omitempty"`
 	// Catalog is the directory of what the host knows of the catalog, which may be lost; empty
 	// means CatalogDir. A file leaves it out unless it says otherwise: programs of the first
 	// release know no such key.
@@ -273,6 +277,9 @@ func (s *Server) validateStores(bad func(key, format string, args ...any)) {
 	}
 	if s.Data.DropGrace < 0 {
 		bad("data.drop_grace", "%s; want a duration, or 0 for the default", s.Data.DropGrace)
+	}
+	if s.Data.ScrubEvery < 0 || s.Data.ScrubRate < 0 {
+		bad("data.scrub_every", "and data.scrub_rate: want 0 for the defaults, or more")
 	}
 	if !(s.Data.Overhead >= 0 && s.Data.Overhead <= 10) { // also what is no number
 		bad("data.overhead", "want 0 to 10")

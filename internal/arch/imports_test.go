@@ -79,7 +79,10 @@ var allowed = map[string][]string{
 	"deploy/checkup": {"internal/vstack", "internal/wire", "internal/cluster", "internal/console", "deploy/doctor"},
 	"deploy/lab":     {"internal/httpclient", "internal/vstack", "internal/identity", "internal/metaclient", "deploy/config"},
 	"deploy/proxy":   {},
-	"deploy/pages":   {"internal/vstack", "chunkpaxos/message", "internal/wire", "internal/console", "internal/cluster", "quicclient", "quicclient/policy", "quicclient/gateway", "quicclient/gateway/sessions"},
+	// monitoring is what Prometheus and Grafana are given.
+	"deploy/monitoring":            {"internal/wire"},
+	"deploy/monitoring/dashboards": {},
+	"deploy/pages":                 {"internal/vstack", "chunkpaxos/message", "internal/wire", "internal/console", "internal/cluster", "quicclient", "quicclient/policy", "quicclient/gateway", "quicclient/gateway/sessions"},
 	// host puts the roles of one process together.
 	"deploy/host": {"internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "deploy/config", "metastore", "datanode", "uploader",
 		"uploader/jail", "quicclient", "quicclient/gateway", "quicclient/gateway/steer"},

@@ -1,0 +1,3 @@
+// Package monitor has the command that writes what Prometheus and Grafana need to watch a
+// cluster.
+package monitor
