@@ -77,13 +77,6 @@ func (c *Client) Nodes(ctx context.Context) ([]wire.Node, error) {
 	return out.Items, err
 }
 
-// RaftStatus is the cluster as the member that answers sees it.
-func (c *Client) RaftStatus(ctx context.Context) (wire.RaftStatus, error) {
-	var out wire.RaftStatus
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/raft/status", out: &out, local: true})
-	return out, err
-}
-
 // Levels says which feature level the cluster is at, and who knows which.
 func (c *Client) Levels(ctx context.Context) (wire.LevelReport, error) {
 	var out wire.LevelReport

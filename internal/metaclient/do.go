@@ -49,9 +49,10 @@ type call struct {
 	accept       string // a form other than JSON, which the caller decodes; out is nil
 	limit        int64  // of the answer's body; 0 = maxBody
 	hold         time.Duration
-	local        bool // answered by any member at any index: no min_index
-	once         bool // one attempt at each endpoint
-	sticky       bool // only the member that may have taken it knows whether it has
+	local        bool                    // answered by any member at any index: no min_index
+	once         bool                    // one attempt at each endpoint
+	judge        func(body []byte) error // of an answer; a retryable error has the next member asked
+	sticky       bool                    // only the member that may have taken it knows whether it has
 }
 
 // answer is what a successful attempt leaves.
@@ -133,6 +134,11 @@ func (c *Client) attempt(ctx context.Context, k call, endpoint string, payload [
 	}
 	if level, err := strconv.ParseUint(resp.Header.Get(wire.HeaderLevel), 10, 32); err == nil {
 		c.raised(vstack.Level(level))
+	}
+	if k.judge != nil {
+		if err := k.judge(ans.body); err != nil {
+			return answer{}, err
+		}
 	}
 	return ans, nil
 }

@@ -118,13 +118,6 @@ func (c *Client) askMembers(ctx context.Context, endpoint string) (wire.RaftMemb
 	return out, decode(ans, k)
 }
 
-// Members lists the cluster's members, as the one that answers knows them.
-func (c *Client) Members(ctx context.Context) (wire.RaftMembers, error) {
-	var out wire.RaftMembers
-	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/raft/members", out: &out, local: true})
-	return out, err
-}
-
 // AddMember has a process that waits for it become a member; the answer comes before it
 // has caught up and votes.
 func (c *Client) AddMember(ctx context.Context, id vstack.HostID, raft, api string) (wire.RaftPeer, error) {
