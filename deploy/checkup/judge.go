@@ -56,6 +56,8 @@ func metadata(f *Facts) []doctor.Finding {
 		}
 		check := "member " + p.ID
 		switch {
+		case !p.Reached && p.Detail != "": // its process answers, and says why it takes no part
+			out = append(out, found(check, doctor.Warn, "", "%s: %s", p.Standing, p.Detail))
 		case !p.Reached:
 			out = append(out, found(check, doctor.Warn, "start host "+p.ID+"; if it is gone for good: vstack raft remove "+p.ID+" --yes", "does not answer"))
 		case p.Detail != "":

@@ -66,6 +66,9 @@ func TestWhatIsNotWellIsSaidWithWhatMendsIt(t *testing.T) {
 		"nobody answers":        {func(f *Facts) { f.RaftErr = errors.New("refused") }, doctor.Fail, "metadata", "refused", "start"},
 		"catalogs differ":       {func(f *Facts) { f.Raft.Diverged = true }, doctor.Fail, "metadata", "different catalogs", "runbook"},
 		"a member is away":      {func(f *Facts) { f.Raft.Peers[1].Reached = false }, doctor.Warn, "member h2", "does not answer", "vstack raft remove h2 --yes"},
+		"a damaged member": {func(f *Facts) {
+			f.Raft.Peers[1].Reached, f.Raft.Peers[1].Standing, f.Raft.Peers[1].Detail = false, "damaged", "raft.db is rotten. vstack raft remove h2 --yes"
+		}, doctor.Warn, "member h2", "damaged: raft.db is rotten. vstack raft remove", ""},
 		"none more may fail":    {func(f *Facts) { f.Raft.CanFail = 0 }, doctor.Warn, "metadata", "0 more may fail", "vstack raft add"},
 		"a slow log":            {func(f *Facts) { f.Raft.Peers[2].DiskSlow = 0.5 }, doctor.Warn, "member h3", "50 %", "disk of its own"},
 		"a host is down":        {func(f *Facts) { f.Nodes[1].Stores[0].State = vstack.StoreDown }, doctor.Warn, "host h2", "down", "vstack node rm h2 --yes"},

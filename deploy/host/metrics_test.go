@@ -27,7 +27,7 @@ import (
 var update = flag.Bool("update", false, "write docs/metrics.md anew")
 
 // openHost opens a host of its own cluster with every role.
-func openHost(t *testing.T) *host {
+func openHost(t *testing.T, change ...func(*config.Server)) *host {
 	t.Helper()
 	dir := t.TempDir()
 	ip := loopback.Subnet(t) + ".1"
@@ -46,6 +46,9 @@ func openHost(t *testing.T) *host {
 	cfg.Data.Stores = []config.Store{{Dir: filepath.Join(dir, "store"), Addr: addr(8081)}}
 	cfg.Ingest.Addr, cfg.Ingest.Dir = addr(8084), filepath.Join(dir, "spool")
 	cfg.Gateway.Addr, cfg.Gateway.Consensus = addr(8888), addr(8889)
+	for _, f := range change {
+		f(&cfg)
+	}
 	h := newHost(&cfg, wire.Version{Version: "v1"}, slog.New(slog.DiscardHandler))
 	if err := h.open(t.Context()); err != nil {
 		t.Fatal(err)

@@ -2,11 +2,14 @@ package host
 
 import (
 	"context"
+	"errors"
+	"syscall"
 
 	"github.com/vstack/vstack/datanode"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore"
+	"github.com/vstack/vstack/metastore/standin"
 	"github.com/vstack/vstack/quicclient"
 	"github.com/vstack/vstack/quicclient/gateway"
 	"github.com/vstack/vstack/uploader"
@@ -21,11 +24,31 @@ func (h *host) addMeta(ctx context.Context) error {
 	for _, p := range h.cfg.Meta.Peers {
 		cfg.Peers = append(cfg.Peers, metastore.PeerConfig{ID: p.ID, Raft: p.Raft, API: p.API})
 	}
+	if err := standin.Check(cfg.Dir); errors.Is(err, vstack.ErrCorrupt) || errors.Is(err, syscall.EIO) {
+		return h.standIn(ctx, cfg, err)
+	}
 	srv, err := metastore.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	h.parts = append(h.parts, part{name: config.RoleMeta, run: srv.Run, close: srv.Close})
+	return nil
+}
+
+// standIn has the other roles go on without a member whose log is damaged.
+func (h *host) standIn(ctx context.Context, cfg metastore.Config, why error) error {
+	me := config.Peer{ID: h.cfg.Host}
+	for _, p := range h.cfg.Meta.Peers {
+		if p.ID == h.cfg.Host {
+			me = p
+		}
+	}
+	s, err := standin.Open(ctx, standin.Config{ID: me.ID, Raft: me.Raft, API: me.API, Dir: cfg.Dir, Why: why, Identity: h.id, Version: h.version,
+		Logger: cfg.Logger, Members: len(h.cfg.Meta.Peers)})
+	if err != nil {
+		return err
+	}
+	h.parts = append(h.parts, part{name: config.RoleMeta, run: s.Run, close: s.Close})
 	return nil
 }
 

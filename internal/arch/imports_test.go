@@ -69,7 +69,9 @@ var allowed = map[string][]string{
 	"metastore/liveness": {"internal/vstack", "internal/wire", "metastore/catalog", "metastore/catalog/command", "metastore/reconfigure"},
 	// reconfigure decides upon epoch changes; the metastore commits what it decides.
 	"metastore/reconfigure": {"internal/vstack", "metastore/placement"},
-	"uploader":              {"internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
+	// standin serves in the place of a member whose log is damaged.
+	"metastore/standin": {"internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/ops"},
+	"uploader":          {"internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
 	// jail is how FFmpeg is confined; the doctor asks it what this machine has for that.
 	"uploader/jail": {"internal/vstack"},
 	"web":           {},
@@ -84,7 +86,7 @@ var allowed = map[string][]string{
 	"deploy/monitoring/dashboards": {},
 	"deploy/pages":                 {"internal/vstack", "chunkpaxos/message", "internal/wire", "internal/console", "internal/cluster", "quicclient", "quicclient/policy", "quicclient/gateway", "quicclient/gateway/sessions"},
 	// host puts the roles of one process together.
-	"deploy/host": {"internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "deploy/config", "metastore", "datanode", "uploader",
+	"deploy/host": {"internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "deploy/config", "metastore", "metastore/standin", "datanode", "uploader",
 		"uploader/jail", "quicclient", "quicclient/gateway", "quicclient/gateway/steer"},
 	"deploy/demo": {"internal/vstack", "internal/wire", "internal/cluster", "internal/cluster/show", "internal/console", "deploy/config", "deploy/doctor", "deploy/lab",
 		"deploy/pages", "quicclient"},
