@@ -62,10 +62,10 @@ func TestWhatIsNotWellIsSaidWithWhatMendsIt(t *testing.T) {
 		said  string
 		fix   string
 	}{
-		"no leader":             {func(f *Facts) { f.Raft.Leader = "" }, doctor.Fail, "metadata", "no leader", "start"},
-		"nobody answers":        {func(f *Facts) { f.RaftErr = errors.New("refused") }, doctor.Fail, "metadata", "refused", "start"},
-		"catalogs differ":       {func(f *Facts) { f.Raft.Diverged = true }, doctor.Fail, "metadata", "different catalogs", "runbook"},
-		"a member is away":      {func(f *Facts) { f.Raft.Peers[1].Reached = false }, doctor.Warn, "member h2", "does not answer", "vstack raft remove h2 --yes"},
+		"no leader":        {func(f *Facts) { f.Raft.Leader = "" }, doctor.Fail, "metadata", "no leader", "start"},
+		"nobody answers":   {func(f *Facts) { f.RaftErr = errors.New("refused") }, doctor.Fail, "metadata", "refused", "start"},
+		"catalogs differ":  {func(f *Facts) { f.Raft.Diverged = true }, doctor.Fail, "metadata", "different catalogs", "runbook"},
+		"a member is away": {func(f *Facts) { f.Raft.Peers[1].Reached = false }, doctor.Warn, "member h2", "does not answer", "vstack raft remove h2 --yes"},
 		"a damaged member": {func(f *Facts) {
 			f.Raft.Peers[1].Reached, f.Raft.Peers[1].Standing, f.Raft.Peers[1].Detail = false, "damaged", "raft.db is rotten. vstack raft remove h2 --yes"
 		}, doctor.Warn, "member h2", "damaged: raft.db is rotten. vstack raft remove", ""},
