@@ -61,6 +61,9 @@ type Config struct {
 	Version    wire.Version
 	// Network opens the listeners; default the operating system.
 	Network network.Network
+	// Browsers has each store listen for web pages too (package browser), on UDP at the port
+	// of its address + BrowserPorts.
+	Browsers bool
 	// Registry takes and serves all metrics of the process; default a fresh one.
 	Registry *prometheus.Registry
 	// Logger; default slog.Default.

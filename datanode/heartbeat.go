@@ -109,9 +109,10 @@ const answerAge = 10 * time.Second
 
 // answers keeps what the leader last said of the groups.
 type answers struct {
-	mu   sync.Mutex // guards both
-	last permit.Answer
-	at   time.Time
+	mu    sync.Mutex // guards all
+	last  permit.Answer
+	at    time.Time
+	known vstack.Level // the cluster's
 }
 
 func (a *answers) set(reply wire.HeartbeatReply, now time.Time) {
@@ -125,7 +126,14 @@ func (a *answers) set(reply wire.HeartbeatReply, now time.Time) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.last, a.at = next, now
+	a.last, a.at, a.known = next, now, reply.Level
+}
+
+// level is the cluster's feature level as it was last said; 0 before the first answer.
+func (a *answers) level() vstack.Level {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.known
 }
 
 // fresh is the answer, and one that permits nothing when it is old. The floor stays: it

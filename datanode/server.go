@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vstack/vstack/datanode/browser"
 	"github.com/vstack/vstack/datanode/catalog"
 	"github.com/vstack/vstack/datanode/converge"
 	"github.com/vstack/vstack/datanode/rebuild"
@@ -30,6 +31,7 @@ type Server struct {
 	writes   *serve.Buffers
 	cache    *serve.Cache
 	decoding *rebuild.Shared
+	certs    *browser.Certs // nil: no browser reads here
 	repair   *converge.Budget
 	driver   *reconfigure.Driver
 	openAPI  []byte
@@ -101,6 +103,11 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.openView(ids); err != nil {
 		return err
 	}
+	if s.cfg.Browsers {
+		if s.certs, err = browser.OpenCerts(s.cfg.FS, s.cfg.CatalogDir, nil); err != nil {
+			return err
+		}
+	}
 	var drivers []reconfigure.Store
 	for _, st := range s.stores {
 		if err := st.assemble(); err != nil {
@@ -133,6 +140,7 @@ func (s *Server) Run(ctx context.Context) error {
 		back.Go(func() error { return st.loop.RunScrub(backCtx) })
 		back.Go(func() error { return st.loop.RunCompact(backCtx) })
 		front.Go(func() error { return st.endpoint.Serve(frontCtx) })
+		front.Go(func() error { return st.serveBrowsers(frontCtx) })
 		s.cfg.Logger.Info("store serves", "host", s.cfg.Host, "store", st.disk.ID(), "addr", st.endpoint.Addr(), "dir", st.cfg.Dir)
 	}
 	front.Go(func() error { // a broken background part takes the listeners with it

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
+	"github.com/vstack/vstack/datanode/browser"
 	"github.com/vstack/vstack/datanode/converge"
 	"github.com/vstack/vstack/datanode/gauges"
 	"github.com/vstack/vstack/datanode/rebuild"
@@ -37,6 +39,8 @@ type store struct {
 	// in its log; of the heartbeat's goroutine alone, as lostTold is.
 	told     []finding.Place
 	lostTold bool
+
+	door atomic.Pointer[browser.Door] // nil while no browser can read here
 }
 
 // openDisk recovers a store's superblocks.
@@ -157,6 +161,7 @@ func (st *store) report() wire.StoreReport {
 		ReadP99: st.latency.Quantile(time.Now(), 0.99).Seconds(), Reads: reads, ReadSize: bytes,
 		Writes: st.voter.Accepted(), Started: st.server.started, Full: stats.Free < vstack.MaxChunkSize, Free: st.free(stats), Mute: mute,
 		Amnesic: st.voter.Barred(time.Now()), Claims: st.loop.Claims(), Surveyed: surveyed, Lacking: lacking,
+		Browser: st.browserDoor(),
 	}
 }
 

@@ -13,27 +13,29 @@ import (
 // maxHandshakes bounds QUIC handshakes under way, and those of one address to an eighth.
 const maxHandshakes = 1024
 
-// quicConns bounds the QUIC connections of an endpoint. Handshakes count apart: a flood of
+// QUICConns bounds the QUIC connections of an endpoint. Handshakes count apart: a flood of
 // them does not keep those out that have proved who they are.
-type quicConns struct {
+type QUICConns struct {
 	conns      *admission.Conns
 	handshakes *admission.Conns
 	proveAbove int
 }
 
-func newQUICConns(max, each, proveAbove int) *quicConns {
-	return &quicConns{admission.NewConns(max, each), admission.NewConns(maxHandshakes, maxHandshakes/8), proveAbove}
+// NewQUICConns bounds the connections, and those of one address; above proveAbove handshakes
+// under way a client has to prove its address first.
+func NewQUICConns(max, each, proveAbove int) *QUICConns {
+	return &QUICConns{admission.NewConns(max, each), admission.NewConns(maxHandshakes, maxHandshakes/8), proveAbove}
 }
 
-// proves is quic.Transport's VerifySourceAddress.
-func (q *quicConns) proves(net.Addr) bool { return q.handshakes.Open() >= q.proveAbove }
+// Proves is quic.Transport's VerifySourceAddress.
+func (q *QUICConns) Proves(net.Addr) bool { return q.handshakes.Open() >= q.proveAbove }
 
 // handshakenKey finds in a connection's context what counts its handshake out.
 type handshakenKey struct{}
 
-// begin is quic.Transport's ConnContext: it refuses a connection beyond the bounds before
+// Begin is quic.Transport's ConnContext: it refuses a connection beyond the bounds before
 // its handshake costs anything, and counts it out when it ends.
-func (q *quicConns) begin(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
+func (q *QUICConns) Begin(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
 	handshaken, err := q.handshakes.Enter(info.RemoteAddr)
 	if err != nil {
 		return nil, err
@@ -47,9 +49,9 @@ func (q *quicConns) begin(ctx context.Context, info *quic.ClientInfo) (context.C
 	return context.WithValue(ctx, handshakenKey{}, handshaken), nil
 }
 
-// handshaken counts a connection's handshake out once it is complete. wg waits for that, or
+// Handshaken counts a connection's handshake out once it is complete. wg waits for that, or
 // for the connection's end.
-func (q *quicConns) handshaken(conn *quic.Conn, wg *sync.WaitGroup) {
+func (q *QUICConns) Handshaken(conn *quic.Conn, wg *sync.WaitGroup) {
 	done, ok := conn.Context().Value(handshakenKey{}).(func())
 	if !ok {
 		return

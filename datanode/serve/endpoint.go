@@ -35,7 +35,7 @@ type Endpoint struct {
 	h3    *http3.Server
 	h12   *http.Server
 	tails tails
-	conns *quicConns
+	conns *QUICConns
 	shake sync.WaitGroup // of handshakes that are awaited
 
 	closeOnce sync.Once
@@ -51,13 +51,13 @@ func Listen(cfg Config) (*Endpoint, error) {
 		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, err)
 	}
 	e.tcp = admission.NewConns(cfg.MaxConns, cfg.MaxConnsPerIP).Listen(e.tcp)
-	e.conns = newQUICConns(cfg.MaxConns, cfg.MaxConnsPerIP, cfg.ProveAbove)
+	e.conns = NewQUICConns(cfg.MaxConns, cfg.MaxConnsPerIP, cfg.ProveAbove)
 	// quic-go asks for large buffers itself, and warns when it gets less.
 	if udp, ok := e.udp.(*net.UDPConn); ok {
 		_, _ = udp.SetReadBuffer(udpBuffer), udp.SetWriteBuffer(udpBuffer)
 	}
 	key := quic.StatelessResetKey(cfg.ResetKey)
-	e.quic = &quic.Transport{Conn: e.udp, StatelessResetKey: &key, ConnContext: e.conns.begin, VerifySourceAddress: e.conns.proves}
+	e.quic = &quic.Transport{Conn: e.udp, StatelessResetKey: &key, ConnContext: e.conns.Begin, VerifySourceAddress: e.conns.Proves}
 	var err error
 	if e.early, err = e.quic.ListenEarly(http3.ConfigureTLSConfig(cfg.TLS), quicConfig(cfg)); err != nil {
 		e.Close()
@@ -77,7 +77,7 @@ func Listen(cfg Config) (*Endpoint, error) {
 
 // connected is http3.Server's ConnContext.
 func (e *Endpoint) connected(ctx context.Context, conn *quic.Conn) context.Context {
-	e.conns.handshaken(conn, &e.shake)
+	e.conns.Handshaken(conn, &e.shake)
 	return e.tails.watch(ctx, conn)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/wire"
 )
 
 // Gate counts the requests in flight of one store and refuses those beyond a bound,
@@ -52,6 +53,19 @@ func (p passage) enter() error {
 func (p passage) leave() {
 	p.gate.busy.Add(-1)
 	p.budget.Release(p.key, 1)
+}
+
+// Limit lets requests through to next while there is room, and refuses the others.
+func (g *Gate) Limit(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		of := g.of(r)
+		if err := of.enter(); err != nil {
+			wire.WriteError(w, err)
+			return
+		}
+		defer of.leave()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Busy is the number of requests in flight.

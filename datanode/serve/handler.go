@@ -27,7 +27,8 @@ func (e *Endpoint) handler(altSvc string) http.Handler {
 	if altSvc != "" {
 		alternatives = []string{altSvc}
 	}
-	gate, timeout, next := e.cfg.Gate, e.cfg.RequestTimeout, e.cfg.Handler
+	timeout, next := e.cfg.RequestTimeout, e.cfg.Handler
+	limited := e.cfg.Gate.Limit(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h["Access-Control-Allow-Origin"] = anyOrigin
@@ -56,13 +57,7 @@ func (e *Endpoint) handler(altSvc string) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		of := gate.of(r)
-		if err := of.enter(); err != nil {
-			wire.WriteError(w, err)
-			return
-		}
-		defer of.leave()
-		next.ServeHTTP(w, r)
+		limited.ServeHTTP(w, r)
 	})
 }
 

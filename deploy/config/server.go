@@ -84,6 +84,10 @@ type Data struct {
 	// in bytes a second; 0 means the datanode's defaults, 7 days and 16 MiB.
 	ScrubEvery time.Duration `yaml:"scrub_every,omitempty"`
 	ScrubRate  Size          `yaml:"scrub_rate,omitempty"`
+	// NoBrowsers keeps web pages from reading from the stores themselves, at the port of each +
+	// 1000 on UDP: they read through a gateway. A file leaves it out unless it does: earlier
+	// programs know no such key.
+	NoBrowsers bool `yaml:"no_browsers,omitempty"`
 	// Catalog is the directory of what the host knows of the catalog, which may be lost; empty
 	// means CatalogDir. A file leaves it out unless it says otherwise: programs of the first
 	// release know no such key.

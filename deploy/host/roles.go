@@ -64,7 +64,7 @@ func (h *host) addData(ctx context.Context) error {
 	cfg := datanode.Config{
 		Host: vstack.HostID(h.cfg.Host), Identity: h.id, Meta: h.meta, Peers: peers,
 		CatalogDir: h.cfg.Data.Catalog, SuperblockSize: int64(h.cfg.Data.Superblock), Overhead: h.cfg.Data.Overhead, DropGrace: h.cfg.Data.DropGrace, ScrubEvery: h.cfg.Data.ScrubEvery, ScrubRate: int64(h.cfg.Data.ScrubRate), Grace: h.cfg.Grace / 2,
-		Version: h.version, Registry: reg, Logger: log,
+		Browsers: !h.cfg.Data.NoBrowsers, Version: h.version, Registry: reg, Logger: log,
 	}
 	for _, s := range h.cfg.Data.Stores {
 		cfg.Stores = append(cfg.Stores, datanode.StoreConfig{Dir: s.Dir, Addr: s.Addr, Capacity: int64(s.Capacity)})

@@ -60,6 +60,7 @@ var allowed = map[string][]string{
 	"quicclient/gateway/cmcd":     {},
 	"quicclient/gateway/steer":    {"internal/vstack"},
 	// What pages show: where a film lies, and what players say of themselves.
+	"quicclient/gateway/doors":    {"internal/vstack", "internal/wire"},
 	"quicclient/gateway/holdings": {"internal/vstack", "internal/wire"},
 	"quicclient/gateway/sessions": {"internal/vstack"},
 	"metastore":                   {"internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/feed", "internal/identity", "internal/ops", "metastore/…"},

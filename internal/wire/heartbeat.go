@@ -44,6 +44,18 @@ type StoreReport struct {
 	// knows all of its groups, 0 when it does not.
 	Lacking  []vstack.PG `json:"lacking,omitempty"`
 	Surveyed uint64      `json:"surveyed,omitzero"`
+	// Browser is where browsers read from the store; absent where they do not. Never below
+	// vstack.LevelPolicy.
+	Browser *BrowserDoor `json:"browser,omitempty"`
+}
+
+// BrowserDoor is how a web page reads from a store: by WebTransport, at a UDP port of its own,
+// under a certificate that the page knows by its hash.
+type BrowserDoor struct {
+	Addr string `json:"addr"` // HOST:PORT
+	// Hashes are the SHA-256, in base64, of the certificate that the store shows, and of the
+	// one that it will show next, where there is one.
+	Hashes []string `json:"hashes"`
 }
 
 // GroupClaim is what a store says of one placement group, as of its last survey.

@@ -15,6 +15,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient/gateway/cmcd"
+	"github.com/vstack/vstack/quicclient/gateway/doors"
 	"github.com/vstack/vstack/quicclient/gateway/holdings"
 	"github.com/vstack/vstack/quicclient/gateway/live"
 	"github.com/vstack/vstack/quicclient/gateway/sessions"
@@ -36,6 +37,7 @@ type Gateway struct {
 	history *live.History
 	// sessions are those of all players, as they tell of themselves.
 	sessions *sessions.Store
+	doors    *doors.Doors
 	steer    *steer.Steer // nil: there is no other pathway
 	echo     *echo.Echo
 }
@@ -63,6 +65,7 @@ func New(cfg Config) (*Gateway, error) {
 		}
 		g.steer = steer.New(conf)
 	}
+	g.doors = doors.New(cfg.Catalog.Nodes)
 	g.sessions = sessions.New(sessions.Config{})
 	quality, err := sessions.NewQuality(cfg.Registry, g.sessions)
 	if err != nil {
@@ -125,6 +128,7 @@ func Routes() []wire.Route {
 			Errors: posted},
 		get("/v1/videos/{video}/holdings", "Where a film lies, drawn small, and what may fail", holdings.Grid{}),
 		get("/v1/player/{video}", "What a player needs to start: the video, its manifest and who holds it", PlayerData{}),
+		get("/v1/webtransport", "Where pages read from the stores themselves now", wire.List[doors.Door]{}),
 		get("/play/{video}/master.m3u8", "HLS multivariant playlist", ""),
 		get("/play/{video}/manifest.mpd", "DASH description", ""),
 		file("/play/{video}/film.mp4", "The best picture and the first sound as one MP4 file"),
@@ -153,6 +157,7 @@ func (g *Gateway) routes() *echo.Echo {
 		"/v1/videos":                       g.getVideos,
 		"/v1/events":                       g.getEvents,
 		"/v1/player/:video":                g.getPlayer,
+		"/v1/webtransport":                 g.getDoors,
 		"/v1/history":                      g.getHistory,
 		"/v1/redundancy":                   g.getRedundancy,
 		"/v1/paxos/scenarios":              getScenarios,

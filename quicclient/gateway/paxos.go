@@ -60,7 +60,7 @@ func (g *Gateway) consensusAlone() http.Handler {
 			wire.WriteError(w, fmt.Errorf("%s: %w", r.URL.Path, vstack.ErrNotFound))
 			return
 		}
-		pageHeaders(w.Header())
+		pageHeaders(w.Header(), csp)
 		w.Header().Set("Content-Type", pageType("index.html"))
 		_, _ = w.Write(bytes.Replace(body, []byte("<html "), []byte(`<html data-only="consensus" `), 1)) // the reader may be gone
 	})

@@ -6,6 +6,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/quicclient/gateway/doors"
 )
 
 // PlayerData is all that a player needs to start, in one answer.
@@ -13,6 +15,8 @@ type PlayerData struct {
 	Video     vstack.Video         `json:"video"`
 	Manifest  *vstack.Manifest     `json:"manifest"`
 	Placement *vstack.PlacementMap `json:"placement"`
+	// WebTransport is where pages read from the stores themselves: those that are not down.
+	WebTransport []doors.Door `json:"webtransport"`
 }
 
 func (g *Gateway) getPlayer(c echo.Context) error {
@@ -30,5 +34,11 @@ func (g *Gateway) getPlayer(c echo.Context) error {
 		return err
 	}
 	c.Response().Header().Set("Cache-Control", "no-cache")
-	return c.JSON(http.StatusOK, PlayerData{Video: v, Manifest: f.manifest, Placement: m})
+	return c.JSON(http.StatusOK, PlayerData{Video: v, Manifest: f.manifest, Placement: m, WebTransport: g.doors.List()})
+}
+
+// getDoors answers a page that lost a store: it dials none again that is not here.
+func (g *Gateway) getDoors(c echo.Context) error {
+	c.Response().Header().Set("Cache-Control", "no-cache")
+	return c.JSON(http.StatusOK, wire.List[doors.Door]{Items: g.doors.List()})
 }
