@@ -1,21 +1,30 @@
-// Plays a film in a video element: hls.js where there are media sources, the browser's
+// Plays a film in a video element: from the stores themselves where the browser has
+// WebTransport, else through the gateway: hls.js where there are media sources, the browser's
 // own HLS on Apple's, the whole file where there is neither.
 import type HlsType from "hls.js";
-import { Session } from "./api";
+import { PlayerData, Session } from "./api";
+import type { Data } from "./player/manifest";
+import type { Player, State } from "./player/player";
 
 export interface Playing {
   through: string; firstPicture: number | undefined; buffer: number; size: string; dropped: number; stalls: number; error: string;
+  smart: State | undefined; // what the player of the stores knows
 }
+
+// ways are how a page may be asked to play.
+export type Way = "stores" | "gateway";
 
 // attach starts to play and reports twice a second, to the page and, less often, to the
 // server, whose page of playbacks shows it; what it returns ends it.
-export function attach(video: HTMLVideoElement, id: string, report: (now: Playing) => void): () => void {
+export function attach(video: HTMLVideoElement, data: PlayerData, way: Way, report: (now: Playing) => void): () => void {
+  const id = data.video.id;
   const base = "/play/" + id;
   const session = crypto.randomUUID();
   const began = performance.now();
   let told = 0, stalledAt = 0, stallTime = 0;
-  const now: Playing = { through: "", firstPicture: undefined, buffer: 0, size: "", dropped: 0, stalls: 0, error: "" };
+  const now: Playing = { through: "", firstPicture: undefined, buffer: 0, size: "", dropped: 0, stalls: 0, error: "", smart: undefined };
   let hls: HlsType | undefined;
+  let smart: Player | undefined;
   let ended = false;
 
   const first = () => { now.firstPicture ??= (performance.now() - began) / 1000; };
@@ -38,7 +47,13 @@ export function attach(video: HTMLVideoElement, id: string, report: (now: Playin
     told = performance.now();
     const r: Partial<Session> = {
       video: id, player: now.through.slice(0, 60) || "page", state, picture: now.size, position: video.currentTime, duration: video.duration || 0, buffer: now.buffer,
-      startup: now.firstPicture ?? 0, stalls: now.stalls, stall_time: stallTime, rate: hls?.bandwidthEstimate || 0, dropped: now.dropped,
+      startup: now.firstPicture ?? 0, stalls: now.stalls, stall_time: stallTime, rate: hls?.bandwidthEstimate || smart?.rate || 0, dropped: now.dropped,
+      ...(smart && {
+        policy: "smart", bytes: smart.state.useful + smart.state.gateway, hedges: smart.state.steals,
+        sources: smart.state.stores.filter((s) => s.bytes > 0).map((s) => ({
+          store: s.id, bytes: s.bytes, chunks: s.chunks, score: Number.isFinite(s.score) ? s.score / 2 : 0, rtt: s.rtt, rate: s.rate * 8, loss: s.loss, in_flight: s.inFlight, ejected: s.ejected,
+        })),
+      }),
     };
     void fetch("/v1/sessions/" + session, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(r), keepalive: true }).catch(() => undefined); // the picture matters more
   };
@@ -49,6 +64,11 @@ export function attach(video: HTMLVideoElement, id: string, report: (now: Playin
   video.addEventListener("error", failed);
 
   const timer = setInterval(() => {
+    if (smart) {
+      now.smart = smart.state;
+      now.through = smart.state.through;
+      if (smart.state.error) giveUp(smart.state.error);
+    }
     now.buffer = ahead(video);
     now.size = video.videoWidth ? `${video.videoWidth}×${video.videoHeight}` : "";
     now.dropped = video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0;
@@ -56,13 +76,35 @@ export function attach(video: HTMLVideoElement, id: string, report: (now: Playin
     if (performance.now() - told > 2000) tell(state());
   }, 500);
 
-  void start();
-  async function start() {
+  // giveUp plays on through the gateway from where the stores' player got to.
+  function giveUp(why: string) {
+    if (!smart || ended) return;
+    const at = video.currentTime;
+    smart.stop();
+    smart = now.smart = undefined;
+    console.warn("the stores' player gave up: " + why);
+    if (at > 0) video.addEventListener("loadedmetadata", () => { video.currentTime = at; }, { once: true });
+    void start("gateway");
+  }
+
+  void start(way);
+  async function start(way: Way) {
+    if (way === "stores" && "WebTransport" in window) {
+      const { Player, canPlay } = await import("./player/player");
+      if (ended) return;
+      const film = data as unknown as Data;
+      if (canPlay(film)) {
+        smart = new Player(video, film);
+        now.through = smart.state.through;
+        await smart.start().catch((e: Error) => giveUp(e.message));
+        return;
+      }
+    }
     if ("MediaSource" in window || "ManagedMediaSource" in window) {
       const { default: Hls } = await import("hls.js");
       if (ended) return;
       if (Hls.isSupported()) {
-        now.through = "HLS, hls.js " + Hls.version;
+        now.through = "the gateway: HLS, hls.js " + Hls.version;
         hls = new Hls({ enableWorker: false, maxBufferLength: 30, cmcd: { sessionId: session, contentId: id } });
         hls.on(Hls.Events.ERROR, (_, e) => { if (e.fatal) now.error = `${e.type}: ${e.details}`; });
         hls.loadSource(base + "/master.m3u8");
@@ -71,10 +113,10 @@ export function attach(video: HTMLVideoElement, id: string, report: (now: Playin
       }
     }
     if (video.canPlayType("application/vnd.apple.mpegurl")) {
-      now.through = "HLS, by the browser";
+      now.through = "the gateway: HLS, by the browser";
       video.src = base + "/master.m3u8";
     } else {
-      now.through = "one MP4 file";
+      now.through = "the gateway: one MP4 file";
       video.src = base + "/film.mp4";
     }
   }
@@ -84,6 +126,7 @@ export function attach(video: HTMLVideoElement, id: string, report: (now: Playin
     clearInterval(timer);
     tell("ended");
     hls?.destroy();
+    smart?.stop();
     video.removeEventListener("loadeddata", first);
     video.removeEventListener("waiting", stalled);
     video.removeEventListener("playing", goesOn);

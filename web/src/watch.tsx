@@ -3,10 +3,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { bytes, clock, count, get, Holdings, PlayerData, Track } from "./api";
 import { Class } from "./films";
 import { usePoll } from "./live";
-import { attach, Playing } from "./play";
+import { Overlay } from "./overlay";
+import { attach, Playing, Way } from "./play";
 import { Actions } from "./actions";
 import { isPoster, isTiles, Scenes } from "./scenes";
-import { Badge, Copy, Dot, Failure, Loading, Region } from "./ui";
+import { Badge, Copy, Dot, Failure, Loading, Region, Segments, useQuery } from "./ui";
 import { toneOf } from "./overview";
 
 export function WatchPage({ id }: { id: string }) {
@@ -30,7 +31,7 @@ export function WatchPage({ id }: { id: string }) {
         {clock(v.duration)}, {bytes(v.size)} in {count(v.chunks)} chunks, {v.views === 1 ? "1 view" : count(v.views) + " views"};
         from {v.source.name} ({v.source.container}, {bytes(v.source.size)}).
       </p>
-      <Player id={id} title={v.title} tracks={data.manifest.tracks} />
+      <Player data={data} />
       <Actions video={v} />
       <h2>Where it lies</h2>
       <Lies id={id} data={data} />
@@ -89,25 +90,48 @@ function Strip({ digits, kind }: { digits: string; kind: "copies" | "fragments" 
   );
 }
 
-function Player({ id, title, tracks }: { id: string; title: string; tracks: Track[] }) {
+function Player({ data }: { data: PlayerData }) {
+  const { id, title } = data.video, tracks = data.manifest.tracks;
   const video = useRef<HTMLVideoElement>(null);
   const [now, setNow] = useState<Playing>();
-  useEffect(() => attach(video.current!, id, setNow), [id]);
+  const [asked, setWay] = useQuery("through");
+  const way: Way = asked === "gateway" ? "gateway" : "stores";
+  useEffect(() => attach(video.current!, data, way, setNow), [data, way]);
+  const texts = tracks.filter((t) => t.kind === "text");
   return (
     <>
-      <video ref={video} controls playsInline autoplay muted aria-label={title} poster={tracks.some(isPoster) ? `/play/${id}/poster.jpg` : undefined} />
+      <video ref={video} controls playsInline autoplay muted aria-label={title} poster={tracks.some(isPoster) ? `/play/${id}/poster.jpg` : undefined} onKeyDown={keys}>
+        {now?.smart && texts.map((t) => <track key={t.number} kind="subtitles" src={`/play/${id}/text/${t.number}.vtt`} srclang={t.language ?? "und"} label={t.language ?? "subtitles"} />)}
+      </video>
       {tracks.some(isTiles) && <Scenes id={id} seek={(t) => { video.current!.currentTime = t; }} />}
-      <ul class="stats" aria-label="Playback">
-        <li>through <b>{now?.through ?? "…"}</b></li>
-        <li>first picture <b>{now?.firstPicture !== undefined ? now.firstPicture.toFixed(2) + " s" : "…"}</b></li>
-        <li>buffer <b>{(now?.buffer ?? 0).toFixed(1)} s</b></li>
-        <li>picture <b>{now?.size || "…"}</b></li>
-        <li>frames dropped <b>{now?.dropped ?? 0}</b></li>
-        <li>stalls <b>{now?.stalls ?? 0}</b></li>
-        {now?.error && <li><b role="alert">{now.error}</b></li>}
-      </ul>
+      <div class="row between">
+        <ul class="stats" aria-label="Playback">
+          <li>through <b>{now?.through ?? "…"}</b></li>
+          <li>first picture <b>{now?.firstPicture !== undefined ? now.firstPicture.toFixed(2) + " s" : "…"}</b></li>
+          <li>buffer <b>{(now?.buffer ?? 0).toFixed(1)} s</b></li>
+          <li>picture <b>{now?.size || "…"}</b></li>
+          <li>frames dropped <b>{now?.dropped ?? 0}</b></li>
+          <li>stalls <b>{now?.stalls ?? 0}</b></li>
+          {now?.error && <li><b role="alert">{now.error}</b></li>}
+        </ul>
+        <Segments label="Read from" of={["stores", "gateway"]} value={way} set={(w) => setWay(w === "gateway" ? w : "")} />
+      </div>
+      {now?.smart && <Overlay state={now.smart} at={video.current?.currentTime ?? 0} />}
     </>
   );
+}
+
+// keys are those that people know of other players, beside the element's own.
+function keys(e: KeyboardEvent) {
+  const v = e.currentTarget as HTMLVideoElement;
+  const by: Record<string, () => void> = {
+    j: () => { v.currentTime -= 10; }, l: () => { v.currentTime += 10; }, k: () => { void (v.paused ? v.play() : v.pause()); },
+    m: () => { v.muted = !v.muted; }, f: () => { void (document.fullscreenElement ? document.exitFullscreen() : v.requestFullscreen()); },
+    p: () => { void (document.pictureInPictureElement ? document.exitPictureInPicture() : v.requestPictureInPicture()); },
+  };
+  if (e.ctrlKey || e.metaKey || e.altKey || !by[e.key]) return;
+  e.preventDefault();
+  by[e.key]!();
 }
 
 function Addresses({ id }: { id: string }) {
