@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vstack/vstack/cmd/vstack/cli"
+	"github.com/vstack/vstack/cmd/vstack/operate"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/cluster/show"
 	"github.com/vstack/vstack/internal/console"
@@ -18,7 +19,7 @@ import (
 
 func newVideo(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "video", Short: "Upload, list, play, check and export videos"}
-	cmd.AddCommand(newVideoUpload(a), newVideoJobs(a), newVideoCancel(a), newVideoLs(a), newVideoInfo(a), newVideoRm(a), newVideoPin(a), newVideoPlay(a), newVideoVerify(a), newVideoExport(a))
+	cmd.AddCommand(newVideoUpload(a), newVideoJobs(a), newVideoCancel(a), newVideoLs(a), newVideoInfo(a), newVideoRm(a), newVideoPin(a), newVideoPlay(a), newVideoVerify(a), operate.VideoCheck(a), operate.AcceptLoss(a), newVideoExport(a))
 	return cmd
 }
 

@@ -2,12 +2,14 @@ package doctor
 
 import (
 	"encoding/json"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -174,6 +176,20 @@ func TestRun(t *testing.T) {
 	} {
 		if seen[check] != want {
 			t.Errorf("%s: %q, want %s", check, seen[check], want)
+		}
+	}
+}
+
+// TestWhatMendsADirectoryFollowsFromTheError: a full disk is no matter of owners.
+func TestWhatMendsADirectoryFollowsFromTheError(t *testing.T) {
+	for err, want := range map[error]string{
+		&fs.PathError{Op: "write", Err: syscall.ENOSPC}: "make room",
+		&fs.PathError{Op: "open", Err: syscall.EROFS}:   "look at the disk",
+		&fs.PathError{Op: "open", Err: syscall.EACCES}:  "chown",
+		&fs.PathError{Op: "open", Err: syscall.ENOTDIR}: "ls -ld",
+	} {
+		if got := mendDisk(err, "/d"); !strings.Contains(got, want) {
+			t.Errorf("%v: %q, want %q", err, got, want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -98,9 +99,15 @@ func Ports(ctx context.Context, h *config.Server) Finding {
 			return finding(check, Fail, "ip -brief address", "%s: %v", l.addr, err)
 		}
 		// Raft speaks no HTTP: it is ours if the API beside it is.
-		if host := servedBy(ctx, h, l.addr); host == h.Host || l.raft && ours > 0 {
+		host, err := servedBy(ctx, h, l.addr)
+		switch {
+		case host == h.Host || l.raft && ours > 0:
 			ours++
 			continue
+		case host != "":
+			return finding(check, Fail, "stop it, or give this host other addresses", "%s is served by host %s of a V-Stack cluster", l.addr, host)
+		case errors.As(err, new(*tls.CertificateVerificationError)):
+			return finding(check, Warn, "vstack lab renew DIR where the authority is kept; see the line of the certificate", "%s is used, by this host or another program: its certificate is not good here: %v", l.addr, err)
 		}
 		return finding(check, Fail, "ss -tulpn sport = :"+port, "%s is used by another program", l.addr)
 	}
@@ -129,23 +136,23 @@ func bindable(l listener) error {
 }
 
 // servedBy asks an address for the V-Stack host that it belongs to; "" for none.
-func servedBy(ctx context.Context, h *config.Server, addr string) string {
-	id, err := identity.Load(h.TLS)
+func servedBy(ctx context.Context, h *config.Server, addr string) (string, error) {
+	id, err := identity.LoadRoots(filepath.Join(h.TLS, "ca.crt"))
 	if err != nil {
-		return ""
+		return "", err
 	}
 	resp, err := ask(ctx, id.ClientTLS(), addr)
 	if err != nil {
-		return ""
+		return "", err
 	}
 	defer resp.Body.Close()
 	var v struct {
 		Host string `json:"host"`
 	}
-	if json.NewDecoder(io.LimitReader(resp.Body, maxVersion)).Decode(&v) != nil {
-		return ""
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxVersion)).Decode(&v); err != nil {
+		return "", err
 	}
-	return v.Host
+	return v.Host, nil
 }
 
 func ask(ctx context.Context, conf *tls.Config, addr string) (*http.Response, error) {
@@ -190,14 +197,14 @@ func disk(d dataDir) Finding {
 		}
 		dir = filepath.Dir(dir)
 	}
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
+	var space unix.Statfs_t
+	if err := unix.Statfs(dir, &space); err != nil {
 		return finding(check, Fail, "mkdir -p "+d.path, "%v", err)
 	}
-	free := int64(fs.Bavail) * fs.Bsize
+	free := int64(space.Bavail) * space.Bsize
 	p50, worst, err := syncLatency(dir)
 	if err != nil {
-		return finding(check, Fail, "sudo chown -R $(id -un) "+dir, "%v", err)
+		return finding(check, Fail, mendDisk(err, dir), "%v", err)
 	}
 	text := fmt.Sprintf("%s: %d GiB free, fdatasync p50 %s, max %s", d.holds, free>>30, p50.Round(10*time.Microsecond), worst.Round(10*time.Microsecond))
 	switch {
@@ -209,6 +216,19 @@ func disk(d dataDir) Finding {
 		return finding(check, Warn, "use a disk with a write cache that survives power loss", "%s: slow", text)
 	}
 	return finding(check, OK, "", "%s", text)
+}
+
+// mendDisk is what mends a directory that could not be written to.
+func mendDisk(err error, dir string) string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "make room: df -h " + dir + "; then delete films, enlarge the file system, or move the store: vstack store drain"
+	case errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EIO):
+		return "look at the disk: dmesg | tail; a file system that met an error is read-only until it was repaired"
+	case errors.Is(err, fs.ErrPermission):
+		return "sudo chown -R $(id -un) " + dir
+	}
+	return "ls -ld " + dir
 }
 
 // used is what the directory's own files take.

@@ -30,8 +30,10 @@ var allowed = map[string][]string{
 	// show is for people what cluster did or found.
 	"internal/cluster/show": {"internal/vstack", "internal/wire", "internal/console", "internal/cluster", "quicclient"},
 	// verify asks stores for what they should hold, and joins it.
-	"internal/cluster/verify": {"internal/vstack", "internal/wire", "internal/erasure", "internal/metaclient", "internal/httpclient", "internal/console"},
-	"internal/ops":            {"internal/vstack", "internal/wire"},
+	// What all stores hold, beside what the catalog names.
+	"internal/cluster/inventory": {"internal/vstack", "internal/wire", "internal/metaclient", "internal/httpclient", "internal/console"},
+	"internal/cluster/verify":    {"internal/vstack", "internal/wire", "internal/erasure", "internal/metaclient", "internal/httpclient", "internal/console"},
+	"internal/ops":               {"internal/vstack", "internal/wire"},
 	// httpclient is how commands and tools ask a role; the roles' own clients have other bounds.
 	"internal/httpclient": {"internal/vstack", "internal/wire", "internal/network"},
 	"chunkpaxos":          {"internal/vstack"},

@@ -116,31 +116,22 @@ func backupTable(i backup.Info) console.Table {
 
 // checkHeld asks the stores and prints what is missing.
 func checkHeld(ctx context.Context, a *cli.App, c *cluster.Cluster, p *console.Printer) error {
-	prog, err := a.Progress()
+	r, err := askHeld(ctx, a, c, nil)
 	if err != nil {
 		return err
 	}
-	r, err := c.Held(ctx, prog)
-	prog.Close()
-	if err != nil {
-		return fmt.Errorf("check what stores hold: %w", err)
-	}
-	err = p.Print(r, func() console.Table {
-		t := console.Table{Head: []string{"slot", "chunk", "copies"},
-			Foot: fmt.Sprintf("%d videos, %d chunks, %d stores asked, %d silent; %d chunks have too few copies, %d have none", r.Videos, r.Chunks, r.Stores, len(r.Silent), r.Few, r.Lost)}
+	if err := p.Print(r, func() console.Table {
+		t := console.Table{Head: []string{"slot", "chunk", "copies", "fragments"}, Foot: heldFoot(r)}
 		t.Empty = t.Foot
+		if r.Stores == 0 {
+			return t // nothing is known of any
+		}
 		for _, m := range r.Missing {
-			t.Rows = append(t.Rows, []any{m.Slot, m.Chunk.Short(), m.Copies})
+			t.Rows = append(t.Rows, []any{m.Slot, m.Chunk.Short(), m.Copies, m.Fragments})
 		}
 		return t
-	})
-	switch {
-	case err != nil:
+	}); err != nil {
 		return err
-	case r.Lost > 0 && len(r.Silent) == 0:
-		return console.Hint(fmt.Errorf("%d chunks are held by no store", r.Lost), "vstack raft snapshot check -o json names them")
-	case r.Few > 0 || len(r.Silent) > 0:
-		return console.Hint(fmt.Errorf("%w: %d chunks have fewer than their copies, %d stores do not answer", console.ErrDegraded, r.Few, len(r.Silent)), "vstack store ls")
 	}
-	return nil
+	return heldOutcome(r)
 }
