@@ -55,6 +55,9 @@ func TestThePagesPlayAFilm(t *testing.T) {
 		t.Errorf("the page says %q", said)
 	}
 	b.until(`document.querySelectorAll(".lies tbody tr").length >= 3`)
+	if p := b.player(); p.Gateway > 0 || p.Useful == 0 {
+		t.Errorf("%v bytes were read from the stores, %v through the gateway", p.Useful, p.Gateway)
+	}
 	s.tour(b)
 }
 

@@ -95,6 +95,7 @@ export function attach(video: HTMLVideoElement, data: PlayerData, way: Way, repo
       const film = data as unknown as Data;
       if (canPlay(film)) {
         smart = new Player(video, film);
+        Object.assign(video, { player: smart }); // for tests and the curious
         now.through = smart.state.through;
         await smart.start().catch((e: Error) => giveUp(e.message));
         return;

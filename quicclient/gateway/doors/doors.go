@@ -27,6 +27,9 @@ const (
 // Door is where pages read from a store by WebTransport.
 type Door struct {
 	Store vstack.StoreID `json:"store"`
+	// Started is when the store's process did: a page that could not open a session tries
+	// anew with the next one.
+	Started time.Time `json:"started"`
 	wire.BrowserDoor
 }
 
@@ -73,7 +76,7 @@ func of(nodes []wire.Node) []Door {
 	for _, n := range nodes {
 		for _, s := range n.Stores {
 			if s.State != vstack.StoreDown && s.Report != nil && s.Report.Browser != nil && plainAddr(s.Report.Browser.Addr) {
-				out = append(out, Door{s.ID, *s.Report.Browser})
+				out = append(out, Door{s.ID, s.Report.Started, *s.Report.Browser})
 			}
 		}
 	}

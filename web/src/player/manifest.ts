@@ -16,7 +16,7 @@ export interface Data {
   video: { id: string; title: string; class: string; duration: number };
   manifest: { version: number; duration: number; tracks: Track[]; table?: string };
   placement: { version: number; groups: { epoch: number; targets: string[] }[] | null; stores: StoreRow[] };
-  webtransport?: { store: string; addr: string; hashes: string[] }[];
+  webtransport?: { store: string; started: string; addr: string; hashes: string[] }[];
 }
 
 const headerSize = 16, trackSize = 8, chunkSize = 88, fragmentSize = 17;

@@ -5,7 +5,7 @@ import { Coming, Lane } from "./media";
 import { Chunk, Data, fragmentsOf, groupOf, readManifest, Track } from "./manifest";
 import { Door, now, Store } from "./store";
 
-const bufferGoal = 30, inFlight = 4, acceptors = 3, tick = 200, doorsEvery = 5000;
+const bufferGoal = 30, inFlight = 4, acceptors = 3, tick = 200, doorsEvery = 2000;
 
 // Drawn is a chunk of the strip: who brought it.
 export interface Drawn { track: number; seq: number; start: number; end: number; size: number; shares: [store: string, bytes: number][]; steals: number; seconds: number; through: "stores" | "gateway"; head: number; }
@@ -259,7 +259,9 @@ export class Player {
       };
     });
     state.why = why(state.stores);
-    if ([...this.stores.values()].some((s) => s.link === "down") && performance.now() - this.askedDoors > doorsEvery) void this.doors();
+    // Who was read from is wanted back, also while nothing is to be read.
+    if (!video.ended) for (const s of this.stores.values()) if (s.wasOpen) void s.dial();
+    if ([...this.stores.values()].some((s) => s.wantsNews) && performance.now() - this.askedDoors > doorsEvery) void this.doors();
   }
 
   // doors asks where stores can be read now, before one is dialled again.

@@ -9,9 +9,9 @@ const defaultCwnd = 32 * 1252, ejectMin = 250e6, ejectMax = 2e9;
 const dialTimeout = 5000;
 // Browsers punish handshakes that come to nothing with ever longer waits: so many tries in so
 // long, and none at a store of which the gateway knows no door.
-const tries = 3, triesIn = 300_000;
+const tries = 3, triesIn = 300_000, firstPause = 1000;
 
-export interface Door { store: string; addr: string; hashes: string[]; }
+export interface Door { store: string; started: string; addr: string; hashes: string[]; }
 
 // Refused is an answer that says why there are no bytes.
 export class Refused extends Error {
@@ -35,6 +35,8 @@ export class Store {
 
   private session: WebTransport | undefined;
   private dials: number[] = [];
+  private lost = -1; // when a session ended or a dial failed, ms; −1: none has
+  private news = 0; // when the gateway last spoke of the door, ms
   private inFlight = 0; private pending = 0; private bodies = 0;
   private window = 0; private acc = 0; private fast = 0; private slow = 0; private recent = 0;
   private busy = 0; private ghosts = 0; private ghostsAt = 0; private ttfb = 0; private lastByte = 0; private heard = 0;
@@ -42,19 +44,27 @@ export class Store {
 
   constructor(readonly id: string, readonly host: string, readonly addr: string, private door: Door | undefined) {}
 
-  // open takes what the gateway last said of the store's door; undefined: it has none now.
+  // open takes what the gateway says of the store's door now; undefined: it has none.
   open(door: Door | undefined) {
-    const moved = door && this.door && (door.addr !== this.door.addr || door.hashes[0] !== this.door.hashes[0]);
-    if (door && (!this.door || moved)) this.dials = []; // it is back, or shows another certificate
+    if (door && this.door && (door.addr !== this.door.addr || door.started !== this.door.started)) this.dials = []; // another process
     this.door = door;
+    this.news = performance.now();
   }
 
-  // canDial reports whether a handshake may be tried now.
+  // canDial reports whether a handshake may be tried now: after one that came to nothing, or a
+  // session that ended, the gateway has to know of a door first.
   canDial(): boolean {
     const at = performance.now();
     this.dials = this.dials.filter((t) => at - t < triesIn);
-    return !!this.door && this.link !== "quic" && this.link !== "dialing" && this.dials.length < tries;
+    if (!this.door || this.link === "quic" || this.link === "dialing" || this.dials.length >= tries) return false;
+    return this.lost < 0 || (this.news > this.lost && at >= this.lost + firstPause * 2 ** this.dials.length - firstPause);
   }
+
+  // wantsNews reports whether the gateway has to be asked for the door.
+  get wantsNews(): boolean { return this.link !== "quic" && this.link !== "dialing" && (!this.door || this.lost >= 0); }
+
+  // wasOpen reports whether a session with it has ended.
+  get wasOpen(): boolean { return this.lost >= 0; }
 
   get hopeless(): boolean { return this.link !== "quic" && this.link !== "dialing" && !this.canDial(); }
 
@@ -70,6 +80,7 @@ export class Store {
       await within(dialTimeout, session.ready);
     } catch (e) {
       this.link = "down";
+      this.lost = performance.now();
       this.error = "no session: " + (e instanceof Error ? e.message : String(e));
       try { session?.close(); } catch { /* it never opened */ }
       this.onchange();
@@ -79,11 +90,13 @@ export class Store {
     this.link = "quic";
     this.error = "";
     this.dials = []; // it worked
+    this.lost = -1;
     this.ejectUntil = this.silentSince = 0;
     void session.closed.catch(() => undefined).then(() => {
       if (this.session !== session) return;
       this.session = undefined;
       this.link = "down";
+      this.lost = performance.now();
       this.onchange();
     });
     void this.listen(session);
