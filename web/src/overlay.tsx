@@ -23,7 +23,7 @@ export function Overlay({ state, at }: { state: State; at: number }) {
         <li>came twice <b>{state.useful ? ((100 * state.extra) / state.useful).toFixed(1) : "0.0"} %</b></li>
         <li>through the gateway <b>{bytes(state.gateway)}</b></li>
         <li>verified <b>{bytes(state.useful + state.gateway)}</b></li>
-        <li><Copy text={JSON.stringify(state)} name="all of this as JSON" /></li>
+        <li><Copy text={() => JSON.stringify(state)} name="all of this as JSON" /></li>
       </ul>
     </section>
   );

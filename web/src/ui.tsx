@@ -31,13 +31,13 @@ export function Meter({ value, max, label }: { value: number; max: number; label
   );
 }
 
-export function Copy({ text, name }: { text: string; name: string }) {
+export function Copy({ text, name }: { text: string | (() => string); name: string }) {
   const [done, setDone] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => setDone(false), 2000);
     return () => clearTimeout(timer);
   }, [done]);
-  return <button class="small" onClick={() => void navigator.clipboard.writeText(text).then(() => setDone(true))} aria-label={"Copy " + name}>{done ? "copied" : "copy"}</button>;
+  return <button class="small" onClick={() => void navigator.clipboard.writeText(typeof text === "string" ? text : text()).then(() => setDone(true))} aria-label={"Copy " + name}>{done ? "copied" : "copy"}</button>;
 }
 
 // Cmd is a command line that does the same.

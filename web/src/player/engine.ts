@@ -8,6 +8,7 @@ import { now, Refused, Store } from "./store";
 export interface Wanted {
   chunk: Chunk;
   holders: Store[];
+  from?: number; // what lies before is not wanted
   due(): number; // when its first byte is needed, ns on now's clock
   pace(offset: number): number; // by how much later what begins at an offset is needed, ns
   proven(head: number, buf: Uint8Array<ArrayBuffer>): void; // bytes from the start, as far as they are right
@@ -35,14 +36,15 @@ class Reading {
 
   constructor(readonly id: number, readonly want: Wanted, nextID: () => number) {
     const c = want.chunk;
-    this.ledger = new Ledger(c);
     this.grain = c.root ? leafSize : 1;
+    const base = c.root ? Math.floor((want.from ?? 0) / leafSize) * leafSize : 0;
+    this.ledger = new Ledger(c, base);
     let at = 0;
     for (const f of fragmentsOf(c)) {
       at += f.size;
       this.ends.push(Math.min(Math.ceil(at / this.grain) * this.grain, c.size));
     }
-    this.parts.push({ id: nextID(), from: 0, to: c.size, whole: false, runs: [] });
+    this.parts.push({ id: nextID(), from: base, to: c.size, whole: false, runs: [] });
     this.ended = new Promise((yes, no) => { this.finish = (e) => (e ? no(e) : yes()); });
   }
 

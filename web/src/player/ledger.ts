@@ -28,11 +28,13 @@ export class Ledger {
   private came: Origin[] = [];
   private suspect = new Map<number, { bytes: Uint8Array; came: Origin[] }>();
 
-  constructor(readonly chunk: Chunk) {
+  // base is a leaf's border before which nothing is wanted.
+  constructor(readonly chunk: Chunk, private base = 0) {
     this.buf = new Uint8Array(chunk.size);
-    this.left = chunk.size;
+    this.left = chunk.size - base;
+    this.head = base;
     this.missing = Array.from({ length: Math.ceil(chunk.size / leafSize) }, (_, i) => this.bounds(i)[1] - this.bounds(i)[0]);
-    this.proven = this.missing.map(() => false);
+    this.proven = this.missing.map((_, i) => i * leafSize < base);
   }
 
   get wantsTable(): boolean { return !!this.chunk.root && !this.table; }
@@ -110,6 +112,13 @@ export class Ledger {
   // whole hashes the chunk where no table is known. If it is another one, who brought all of it
   // lied; where several did, all of it has to come from one.
   async whole(): Promise<Verdict> {
+    if (this.base > 0) { // without a table all of it is needed
+      const again = { lo: 0, hi: this.base };
+      this.left += this.base;
+      this.base = this.head = 0;
+      this.proven = this.missing.map(() => false);
+      return { liars: [], again };
+    }
     const right = hex(await digest(this.buf)) === hex(this.chunk.id);
     if (right) {
       this.head = this.chunk.size;

@@ -8,14 +8,21 @@ export class Lane {
   readonly coming: Coming[] = []; // in the order of their chunks
   next = 0; // index of the chunk that is asked for next
   failed = "";
+  private init: Uint8Array<ArrayBuffer> | undefined;
   private started = false;
   private running = false;
 
-  constructor(readonly track: Track, readonly source: SourceBuffer, private init: Uint8Array<ArrayBuffer>, private video: HTMLVideoElement) {
+  constructor(readonly track: Track, readonly source: SourceBuffer, private video: HTMLVideoElement) {
     source.addEventListener("updateend", () => {
       this.running = false;
       this.feed();
     });
+  }
+
+  // open takes the track's init chunk, which comes before all others.
+  open(init: Uint8Array<ArrayBuffer>) {
+    this.init = init;
+    this.feed();
   }
 
   // at is a chunk's start, seconds.
@@ -73,6 +80,7 @@ export class Lane {
   feed() {
     if (this.running || this.source.updating || this.failed) return;
     try {
+      if (!this.init) return;
       if (!this.started) {
         this.started = this.running = true;
         this.source.appendBuffer(this.init);

@@ -5,7 +5,7 @@ import { Coming, Lane } from "./media";
 import { Chunk, Data, fragmentsOf, groupOf, readManifest, Track } from "./manifest";
 import { Door, now, Store } from "./store";
 
-const bufferGoal = 30, inFlight = 4, acceptors = 3, tick = 200, doorsEvery = 2000;
+const bufferGoal = 30, inFlight = 4, acceptors = 3, tick = 200, doorsEvery = 2000, dialPatience = 700;
 
 // Drawn is a chunk of the strip: who brought it.
 export interface Drawn { track: number; seq: number; start: number; end: number; size: number; shares: [store: string, bytes: number][]; steals: number; seconds: number; through: "stores" | "gateway"; head: number; }
@@ -84,15 +84,17 @@ export class Player {
     if (!chosen) throw new Error("nothing of this film can be decoded here");
     const tracks = [chosen.video, chosen.audio].filter((t): t is Track => !!t);
     this.strip(tracks[0]!);
-    const inits = await Promise.all(tracks.map((t) => this.bring(t, t.init!, () => now(), () => 0)));
+    // All at once: init chunks, the first chunks, and the media source's opening.
+    const inits = tracks.map((t) => this.bring(t, t.init!, () => now(), () => 0));
+    for (const i of inits) i.catch(() => undefined); // awaited below
     await opened;
     if (this.gone.signal.aborted) return;
     this.source.duration = this.data.manifest.duration;
-    this.lanes = tracks.map((t, i) => new Lane(t, this.source.addSourceBuffer(typeOf(t)), inits[i]!, this.video));
+    this.lanes = tracks.map((t) => new Lane(t, this.source.addSourceBuffer(typeOf(t)), this.video));
     if (this.video.currentTime > 0) this.lanes.forEach((l) => l.seek(this.video.currentTime));
-    for (const l of this.lanes) l.feed();
     this.timer = window.setInterval(() => this.look(), tick);
     this.fill();
+    await Promise.all(inits.map(async (i, n) => this.lanes[n]!.open(await i)));
   }
 
   stop() {
@@ -163,9 +165,18 @@ export class Player {
     const holders = await this.holders(t.number, chunk.seq);
     let buf: Uint8Array<ArrayBuffer> | undefined;
     for (let round = 0; ; round++) {
+      const own = new AbortController(), stop = () => own.abort();
+      signal.addEventListener("abort", stop);
+      let timer = 0;
+      // A browser may sit on handshakes: while no session stands, the gateway is asked too.
+      const beside = new Promise<Uint8Array<ArrayBuffer>>((yes) => {
+        timer = window.setTimeout(() => {
+          if (holders.every((h) => h.link !== "quic")) void this.through(t, chunk, own.signal).then(yes, () => undefined);
+        }, dialPatience);
+      });
       try {
-        const got = await this.engine.read({
-          chunk, holders: round === 0 ? holders.slice(0, acceptors) : holders, due, pace,
+        const read = this.engine.read({
+          chunk, from: c?.skip ?? 0, holders: round === 0 ? holders.slice(0, acceptors) : holders, due, pace,
           proven: (head, b) => {
             buf = b;
             if (drawn) drawn.head = head;
@@ -175,7 +186,13 @@ export class Player {
               lane.feed();
             }
           },
-        }, signal);
+        }, own.signal);
+        const got = await Promise.race([read, beside]);
+        if (got instanceof Uint8Array) {
+          read.catch(() => undefined); // given up below
+          if (drawn) [drawn.through, drawn.head, drawn.shares] = ["gateway", chunk.size, []];
+          return got;
+        }
         if (drawn) {
           drawn.shares = [...got.shares].sort((a, b) => b[1] - a[1]);
           drawn.steals = got.steals;
@@ -189,6 +206,10 @@ export class Player {
         const b = await this.through(t, chunk, signal);
         if (drawn) [drawn.through, drawn.head, drawn.shares] = ["gateway", chunk.size, []];
         return b;
+      } finally {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", stop);
+        own.abort();
       }
     }
   }

@@ -39,7 +39,7 @@ export class Store {
   private news = 0; // when the gateway last spoke of the door, ms
   private inFlight = 0; private pending = 0; private bodies = 0;
   private window = 0; private acc = 0; private fast = 0; private slow = 0; private recent = 0;
-  private busy = 0; private ghosts = 0; private ghostsAt = 0; private ttfb = 0; private lastByte = 0; private heard = 0;
+  private busy = 0; private ghosts = 0; private ghostsAt = 0; private ttfb = 0; private ttfbs: number[] = []; private lastByte = 0; private heard = 0;
   private loss = 0; private failures = 0; private ejectUntil = 0; private silentSince = 0;
 
   constructor(readonly id: string, readonly host: string, readonly addr: string, private door: Door | undefined) {}
@@ -179,6 +179,8 @@ export class Store {
   first(ttfb: number) {
     this.lastByte = this.heard = now();
     this.ttfb = this.ttfb === 0 ? ttfb : this.ttfb + smoothing * (ttfb - this.ttfb);
+    this.ttfbs.push(ttfb);
+    if (this.ttfbs.length > 8) this.ttfbs.shift();
     if (++this.bodies === 1) [this.window, this.acc] = [now(), 0];
   }
 
@@ -233,14 +235,22 @@ export class Store {
     return Math.max(0, this.ghosts - Math.min(this.fast, this.slow) * ((at - this.ghostsAt) / 1e9));
   }
 
+  // path is the round trip as a page sees it: beyond the store's own figure there are the
+  // browser's processes between the page and its socket, so that the quickest of the last first
+  // bytes counts, ns.
+  private get path(): number {
+    return Math.max(Math.round(this.told.rtt * 1e9), this.ttfbs.length ? Math.min(...this.ttfbs) : 0);
+  }
+
   // signals is the store as the policy sees it.
   signals(at: number): Signals {
+    const rtt = this.path;
     let [fast, slow, recent] = [this.fast, this.slow, this.recent];
     if (this.bodies > 0 && fast > 0 && at - this.window >= sampleEvery) [fast, slow, recent] = this.averages(at);
     const ejected = this.silentSince > 0 ? this.heard <= this.silentSince : at < this.ejectUntil;
     return {
       id: this.id, up: this.link === "quic" && !ejected, ejected, link: this.link, down: this.down, conns: this.link === "quic" ? 1 : 0,
-      measured: this.told.rtt > 0, rtt: this.told.rtt * 1e9, rttVar: this.told.rtt * 1e9 / 4, loss: this.loss,
+      measured: this.told.rtt > 0, rtt, rttVar: Math.round(rtt / 4), loss: this.loss,
       silence: at - this.lastByte, ttfb: this.ttfb, fast, slow, recent, busied: this.pending > 0 ? at - this.busy : 0, sampled: this.fast > 0,
       pending: this.pending + Math.round(this.ghostsNow(at)), inFlight: this.inFlight,
     };
