@@ -25,6 +25,7 @@ export function attach(video: HTMLVideoElement, data: PlayerData, way: Way, repo
   const now: Playing = { through: "", firstPicture: undefined, buffer: 0, size: "", dropped: 0, stalls: 0, error: "", smart: undefined };
   let hls: HlsType | undefined;
   let smart: Player | undefined;
+  let because = ""; // why the stores are not read from
   let ended = false;
 
   const first = () => { now.firstPicture ??= (performance.now() - began) / 1000; };
@@ -82,7 +83,7 @@ export function attach(video: HTMLVideoElement, data: PlayerData, way: Way, repo
     const at = video.currentTime;
     smart.stop();
     smart = now.smart = undefined;
-    console.warn("the stores' player gave up: " + why);
+    because = ` (not the stores: ${why})`;
     if (at > 0) video.addEventListener("loadedmetadata", () => { video.currentTime = at; }, { once: true });
     void start("gateway");
   }
@@ -105,7 +106,7 @@ export function attach(video: HTMLVideoElement, data: PlayerData, way: Way, repo
       const { default: Hls } = await import("hls.js");
       if (ended) return;
       if (Hls.isSupported()) {
-        now.through = "the gateway: HLS, hls.js " + Hls.version;
+        now.through = "the gateway: HLS, hls.js " + Hls.version + because;
         hls = new Hls({ enableWorker: false, maxBufferLength: 30, cmcd: { sessionId: session, contentId: id } });
         hls.on(Hls.Events.ERROR, (_, e) => { if (e.fatal) now.error = `${e.type}: ${e.details}`; });
         hls.loadSource(base + "/master.m3u8");
@@ -114,10 +115,10 @@ export function attach(video: HTMLVideoElement, data: PlayerData, way: Way, repo
       }
     }
     if (video.canPlayType("application/vnd.apple.mpegurl")) {
-      now.through = "the gateway: HLS, by the browser";
+      now.through = "the gateway: HLS, by the browser" + because;
       video.src = base + "/master.m3u8";
     } else {
-      now.through = "the gateway: one MP4 file";
+      now.through = "the gateway: one MP4 file" + because;
       video.src = base + "/film.mp4";
     }
   }

@@ -5,7 +5,7 @@ import { Coming, Lane } from "./media";
 import { Chunk, Data, fragmentsOf, groupOf, readManifest, Track } from "./manifest";
 import { Door, now, Store } from "./store";
 
-const bufferGoal = 30, inFlight = 4, acceptors = 3, tick = 200, doorsEvery = 2000, dialPatience = 700;
+const bufferGoal = 30, inFlight = 4, acceptors = 3, tick = 200, doorsEvery = 2000, dialPatience = 700, sessionsAhead = 12;
 
 // Drawn is a chunk of the strip: who brought it.
 export interface Drawn { track: number; seq: number; start: number; end: number; size: number; shares: [store: string, bytes: number][]; steals: number; seconds: number; through: "stores" | "gateway"; head: number; }
@@ -60,7 +60,11 @@ export class Player {
     }
     this.engine.onliar = (s, what) => this.state.liars.push({ store: s.id, host: s.host, what });
     const signal = this.gone.signal;
-    video.addEventListener("loadeddata", () => { this.state.firstPicture ??= (performance.now() - this.began) / 1000; }, { signal });
+    video.addEventListener("loadeddata", () => {
+      this.state.firstPicture ??= (performance.now() - this.began) / 1000;
+      // A seek finds sessions that stand already; of a large cluster the first will do.
+      for (const s of [...this.stores.values()].slice(0, sessionsAhead)) void s.dial();
+    }, { signal });
     video.addEventListener("seeking", () => this.seek(), { signal });
     video.addEventListener("waiting", () => {
       if (this.state.firstPicture === undefined || video.seeking || this.stalledAt || video.ended) return;
