@@ -94,6 +94,7 @@ export function attach(video: HTMLVideoElement, data: PlayerData, way: Way, repo
       const { Player, canPlay } = await import("./player/player");
       if (ended) return;
       const film = data as unknown as Data;
+      if (!film.webtransport?.length) because = " (not the stores: none has a door for browsers now)";
       if (canPlay(film)) {
         smart = new Player(video, film);
         Object.assign(video, { player: smart }); // for tests and the curious
