@@ -3,7 +3,6 @@ package metastore
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +13,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/catalog/command"
-	"github.com/vstack/vstack/metastore/forward"
+	"github.com/vstack/vstack/metastore/liveness"
 	"github.com/vstack/vstack/metastore/news"
 )
 
@@ -80,7 +79,7 @@ func (s *Server) heartbeat(c echo.Context) error {
 	if err := decode(c, &hb, true); err != nil {
 		return err
 	}
-	if err := checkReporter(callerOf(c), hb); err != nil {
+	if err := callerOf(c).Reports(hb); err != nil {
 		return err
 	}
 	if len(hb.Version) > 128 {
@@ -90,7 +89,7 @@ func (s *Server) heartbeat(c echo.Context) error {
 	if !leads {
 		return fmt.Errorf("heartbeat of host %s: %w", hb.Host, vstack.ErrNoLeader)
 	}
-	refused := s.refuseForeign(&hb)
+	refused := liveness.Foreign(s.catalog.View(), &hb)
 	reg := command.RegisterStoresPayload{Host: hb.Host}
 	for _, r := range hb.Stores {
 		reg.Stores = append(reg.Stores, command.StoreRegistration{ID: r.ID, Addr: r.Addr, Capacity: r.Capacity})
@@ -120,46 +119,6 @@ func (s *Server) heartbeat(c echo.Context) error {
 		reply.Echo[r.ID] = s.monitor.Echo(r.ID, st.Echo)
 	}
 	return answer(c, reply)
-}
-
-// refuseForeign takes the stores out of a heartbeat that this catalog cannot speak for:
-// those whose program cannot read what it says, and those whose past is not its own. A
-// catalog that was made anew, or set back to an old backup, does not name what they
-// hold, and must not let them think that nobody needs it.
-func (s *Server) refuseForeign(hb *wire.Heartbeat) map[vstack.StoreID]string {
-	view := s.catalog.View()
-	refused := map[vstack.StoreID]string{}
-	hb.Stores = slices.DeleteFunc(hb.Stores, func(r wire.StoreReport) bool {
-		switch {
-		case hb.Level.OrFirst() < view.Level():
-			refused[r.ID] = fmt.Sprintf("%v: it knows level %d, the cluster is at %d: start the newer vstack on host %s", vstack.ErrLevelTooOld, hb.Level.OrFirst(), view.Level(), hb.Host)
-		case !r.Cluster.IsZero() && r.Cluster != view.Cluster():
-			of := "cluster " + view.Cluster().String()
-			if view.Cluster().IsZero() {
-				of = "no cluster yet: it is new"
-			}
-			refused[r.ID] = fmt.Sprintf("%v: the store is of cluster %s, the catalog of %s", vstack.ErrForeignCatalog, r.Cluster, of)
-		case r.Seen > view.Applied():
-			refused[r.ID] = fmt.Sprintf("%v: the store has followed it to index %d, and it is at %d: it went back", vstack.ErrForeignCatalog, r.Seen, view.Applied())
-		default:
-			return false
-		}
-		return true
-	})
-	return refused
-}
-
-// checkReporter lets a host speak for itself only, and for stores at its own addresses.
-func checkReporter(by forward.Caller, hb wire.Heartbeat) error {
-	if !by.Speaks(hb.Host) {
-		return fmt.Errorf("heartbeat of host %.63q: %w: the certificate is of %q", hb.Host, vstack.ErrForbidden, by.ID)
-	}
-	for _, r := range hb.Stores {
-		if err := by.At(r.Addr); err != nil {
-			return fmt.Errorf("heartbeat of host %s: store %s: %w", hb.Host, r.ID, err)
-		}
-	}
-	return nil
 }
 
 // registered reports whether the catalog already says all that a registration would. A

@@ -30,9 +30,10 @@ type node struct {
 	blind   bool // has not looked at what it should hold
 	// placement is the map that the host has read last.
 	placement *vstack.PlacementMap
-	lazy      bool // drives nothing
-	beats     int  // heartbeats that were made
-	told      int  // the last of them that was answered
+	level     vstack.Level // that its program knows
+	lazy      bool         // drives nothing
+	beats     int          // heartbeats that were made
+	told      int          // the last of them that was answered
 }
 
 // node starts a host; it ends with ctx.
@@ -66,6 +67,7 @@ func (n *node) report() (wire.Heartbeat, int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	hb := heartbeatOf(n.host, 1)
+	hb.Level = n.level
 	hb.Stores = slices.DeleteFunc(hb.Stores, func(r wire.StoreReport) bool { return n.silent[r.ID] })
 	for i := range hb.Stores {
 		r := &hb.Stores[i]

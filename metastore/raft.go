@@ -33,7 +33,7 @@ func (s *Server) self() (wire.RaftPeer, error) {
 		DiskSlow: st.Disk.Slow, DiskStalls: st.Disk.Stalls, DiskWrites: st.Disk.Writes,
 		LastIndex: st.LastIndex, Commit: st.Commit, Applied: view.Applied(), Checksum: sum,
 		LastContact: max(0, st.LastContact.Seconds()), Leader: st.State == "leader",
-		Follows: s.node.Leader(), Level: vstack.NewestLevel,
+		Follows: s.node.Leader(), Level: vstack.NewestLevel, Held: len(s.epochs.Losses()),
 	}
 	for _, m := range st.Members {
 		p.Voter = p.Voter || (m.ID == s.cfg.ID && m.Voter)

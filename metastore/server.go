@@ -21,6 +21,7 @@ import (
 	"github.com/vstack/vstack/metastore/conns"
 	"github.com/vstack/vstack/metastore/duties"
 	"github.com/vstack/vstack/metastore/forward"
+	"github.com/vstack/vstack/metastore/held"
 	"github.com/vstack/vstack/metastore/liveness"
 	"github.com/vstack/vstack/metastore/membership"
 	"github.com/vstack/vstack/metastore/outlook"
@@ -52,6 +53,7 @@ type Server struct {
 	api     net.Listener
 	fresh   conns.Fresh
 	backups *outlook.Backups
+	held    held.Watch
 
 	bounds    *bounds.Bounds
 	publishes chan struct{}
@@ -100,6 +102,10 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	s.api = admission.NewConns(maxConnections, maxConnections/8).Listen(listener)
 	if s.node, err = raftnode.Open(s.raftConfig()); err != nil {
 		return nil, errors.Join(err, s.api.Close())
+	}
+	s.held = held.Watch{Own: func() (int, bool) { return len(s.epochs.Losses()), s.Leading() }, Ask: s.peers.AskLeader}
+	if err := s.held.Register(cfg.Registry); err != nil {
+		return nil, errors.Join(err, s.api.Close(), s.node.Close())
 	}
 	s.members, err = membership.New(membership.Config{ID: cfg.ID, Node: s.node, Self: s.self, Ask: s.peers.Ask,
 		Applied: func() uint64 { return s.catalog.View().Applied() },
@@ -170,7 +176,7 @@ func raftPeer(cs *tls.ConnectionState) (string, error) {
 // Run serves until ctx ends and then closes the member.
 func (s *Server) Run(ctx context.Context) error {
 	assign := duties.Assign{Member: s.duty, SettleAfter: s.cfg.SettleAfter, Start: s.startLevel, Members: s.hosts}
-	for _, duty := range []func(context.Context){s.duty.Judge, assign.Run, s.epochs.Run, s.classes.Run, s.runViews, s.members.RunJoins, s.members.RunDisk} {
+	for _, duty := range []func(context.Context){s.duty.Judge, assign.Run, s.epochs.Run, s.classes.Run, s.runViews, s.members.RunJoins, s.members.RunDisk, s.held.Run} {
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()

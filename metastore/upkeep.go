@@ -9,6 +9,7 @@ import (
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/held"
 	"github.com/vstack/vstack/metastore/placed"
 	"github.com/vstack/vstack/metastore/raftnode"
 	"github.com/vstack/vstack/metastore/reconfigure"
@@ -66,6 +67,28 @@ func (s *Server) listOrders(c echo.Context) error {
 		return err
 	}
 	return answer(c, wire.List[wire.StandingOrder]{Items: orders})
+}
+
+func (s *Server) listHeld(c echo.Context) error {
+	return answer(c, held.List(s.epochs.Losses(), s.catalog.View().Placement()))
+}
+
+// acceptLoss takes an operator's word that votes are gone for good.
+func (s *Server) acceptLoss(c echo.Context) error {
+	var req wire.AcceptLossRequest
+	if err := decode(c, &req, false); err != nil {
+		return err
+	}
+	p, err := held.Accept(s.epochs.Losses(), req)
+	if err != nil {
+		return err
+	}
+	res, err := s.commit(c, command.AcceptLoss, p)
+	if err != nil {
+		return err
+	}
+	s.cfg.Logger.Warn("votes of groups are given up", "groups", req.Groups)
+	return answer(c, held.Reply(p, res.Index))
 }
 
 // okToStop answers whether a host may be stopped: what it stores, and its vote in Raft.

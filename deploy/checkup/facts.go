@@ -23,7 +23,8 @@ type Facts struct {
 	Nodes     []wire.Node
 	NodesErr  error
 	Orders    []wire.StandingOrder
-	OrdersErr error // also of clusters whose program knows no orders
+	OrdersErr error            // also of clusters whose program knows no orders
+	Held      []wire.HeldGroup // none where the program does not tell
 	Levels    wire.LevelReport
 	LevelsErr error
 	Balance   wire.BalanceReport
@@ -48,6 +49,7 @@ func Gather(ctx context.Context, c *cluster.Cluster) (Facts, error) {
 	f.Raft, f.RaftErr = c.Meta.RaftStatus(ctx)
 	f.Nodes, f.NodesErr = c.Meta.Nodes(ctx)
 	f.Orders, f.OrdersErr = c.Meta.Orders(ctx)
+	f.Held, _ = c.Meta.HeldGroups(ctx)
 	f.Levels, f.LevelsErr = c.Meta.Levels(ctx)
 	if f.OrdersErr == nil {
 		f.Balance, f.OrdersErr = c.Meta.Balance(ctx)

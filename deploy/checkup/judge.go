@@ -27,7 +27,7 @@ const (
 // Judge says of each thing whether it is well, and what mends it.
 func Judge(f Facts) []doctor.Finding {
 	var out []doctor.Finding
-	for _, check := range []func(*Facts) []doctor.Finding{metadata, hosts, stores, space, orders, level, certificates, clocks} {
+	for _, check := range []func(*Facts) []doctor.Finding{metadata, hosts, groups, stores, space, orders, level, certificates, clocks} {
 		out = append(out, check(&f)...)
 	}
 	return out
@@ -92,6 +92,33 @@ func hosts(f *Facts) []doctor.Finding {
 		out = append(out, found("hosts", doctor.OK, "", "%d hosts, every store is up", len(f.Nodes)))
 	}
 	return out
+}
+
+// groups judges whether every placement group can be written.
+func groups(f *Facts) []doctor.Finding {
+	if len(f.Held) == 0 {
+		return nil
+	}
+	away, forgot := map[string]bool{}, map[string]bool{}
+	for _, g := range f.Held {
+		for _, a := range g.Acceptors {
+			switch a.State {
+			case string(vstack.StoreDown):
+				away[string(a.Host)] = true
+			case "forgot":
+				forgot[string(a.Host)] = true
+			}
+		}
+	}
+	why := ""
+	if len(away) > 0 {
+		why += "; down: " + strings.Join(slices.Sorted(maps.Keys(away)), ", ")
+	}
+	if len(forgot) > 0 {
+		why += "; stores of these forgot votes: " + strings.Join(slices.Sorted(maps.Keys(forgot)), ", ")
+	}
+	return []doctor.Finding{found("groups", doctor.Fail, "bring the stores back; if they are gone for good: vstack group held, then vstack group accept-loss GROUP --yes",
+		"%d placement groups take no writes: fewer than two of their acceptors are up and remember their votes%s", len(f.Held), why)}
 }
 
 // stores judges what stores say of themselves.

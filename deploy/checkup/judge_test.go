@@ -69,9 +69,12 @@ func TestWhatIsNotWellIsSaidWithWhatMendsIt(t *testing.T) {
 		"a damaged member": {func(f *Facts) {
 			f.Raft.Peers[1].Reached, f.Raft.Peers[1].Standing, f.Raft.Peers[1].Detail = false, "damaged", "raft.db is rotten. vstack raft remove h2 --yes"
 		}, doctor.Warn, "member h2", "damaged: raft.db is rotten. vstack raft remove", ""},
-		"none more may fail":    {func(f *Facts) { f.Raft.CanFail = 0 }, doctor.Warn, "metadata", "0 more may fail", "vstack raft add"},
-		"a slow log":            {func(f *Facts) { f.Raft.Peers[2].DiskSlow = 0.5 }, doctor.Warn, "member h3", "50 %", "disk of its own"},
-		"a host is down":        {func(f *Facts) { f.Nodes[1].Stores[0].State = vstack.StoreDown }, doctor.Warn, "host h2", "down", "vstack node rm h2 --yes"},
+		"none more may fail": {func(f *Facts) { f.Raft.CanFail = 0 }, doctor.Warn, "metadata", "0 more may fail", "vstack raft add"},
+		"a slow log":         {func(f *Facts) { f.Raft.Peers[2].DiskSlow = 0.5 }, doctor.Warn, "member h3", "50 %", "disk of its own"},
+		"a host is down":     {func(f *Facts) { f.Nodes[1].Stores[0].State = vstack.StoreDown }, doctor.Warn, "host h2", "down", "vstack node rm h2 --yes"},
+		"groups without acceptors": {func(f *Facts) {
+			f.Held = []wire.HeldGroup{{PG: 3, Acceptors: []wire.HeldAcceptor{{Host: "h2", State: "down"}, {Host: "h3", State: "forgot"}, {Host: "h1", State: "up"}}}}
+		}, doctor.Fail, "groups", "down: h2; stores of these forgot votes: h3", "vstack group accept-loss"},
 		"a store is full":       {func(f *Facts) { f.Nodes[0].Stores[0].Report.Full = true }, doctor.Fail, "store h1:8081", "full", "vstack store drain h1:8081"},
 		"a store does not vote": {func(f *Facts) { f.Nodes[0].Stores[0].Report.Mute = "amnesic" }, doctor.Warn, "store h1:8081", "amnesic", "vstack store ls"},
 		"copies are missing":    {func(f *Facts) { f.Nodes[2].Stores[0].Report.Missing = 7 }, doctor.Warn, "copies", "7 chunks are not yet", ""},

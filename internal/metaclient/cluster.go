@@ -190,3 +190,17 @@ func (c *Client) Events(ctx context.Context, since uint64, limit int) (wire.Even
 	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/events", query: q, out: &out})
 	return out, err
 }
+
+// HeldGroups lists placement groups that take no writes for want of acceptors.
+func (c *Client) HeldGroups(ctx context.Context) ([]wire.HeldGroup, error) {
+	var out wire.List[wire.HeldGroup]
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/groups/held", out: &out})
+	return out.Items, err
+}
+
+// AcceptLoss gives up the votes that groups lost.
+func (c *Client) AcceptLoss(ctx context.Context, req wire.AcceptLossRequest) (wire.AcceptLossReply, error) {
+	var out wire.AcceptLossReply
+	_, err := c.do(ctx, call{method: http.MethodPost, path: "/v1/groups/accept-loss", body: req, out: &out, write: true})
+	return out, err
+}

@@ -26,6 +26,7 @@ const (
 	EventPolicy    EventKind = "policy"    // of redundancy, or its pause
 	EventPlacement EventKind = "placement" // was assigned
 	EventLevel     EventKind = "level"     // the feature level was raised
+	EventAccepted  EventKind = "accepted"  // what is lost was given up, by an order
 )
 
 // Event is something that happened to the cluster, as the catalog remembers it. From

@@ -181,7 +181,7 @@ type RaftPeer struct {
 	Leader   bool   `json:"leader"`
 	Reached  bool   `json:"reached"` // answered the member that was asked
 	// Standing, Detail, Cluster, State, Term, LastIndex, Commit and Applied are the peer's
-	// own answer, when Reached. Standing is forming, joining, refused, member or removed,
+	// own answer, when Reached. Standing is forming, joining, refused, damaged, member or removed,
 	// and Detail says what to do where it is not member.
 	Standing  string `json:"standing,omitempty"`
 	Detail    string `json:"detail,omitempty"`
@@ -209,6 +209,8 @@ type RaftPeer struct {
 	DiskSlow   float64 `json:"disk_slow,omitempty"`
 	DiskStalls int     `json:"disk_stalls,omitempty"`
 	DiskWrites int     `json:"disk_writes,omitempty"`
+	// Held is how many placement groups take no writes, as the leader knows.
+	Held int `json:"held,omitzero"`
 }
 
 // RaftStatus answers GET /v1/raft/status.

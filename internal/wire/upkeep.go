@@ -33,6 +33,41 @@ type StandingOrder struct {
 	Waits []string `json:"waits,omitempty"`
 }
 
+// HeldGroup is a placement group that takes no writes, since fewer than two of its acceptors
+// are up and remember their votes.
+type HeldGroup struct {
+	PG        vstack.PG      `json:"pg"`
+	Epoch     vstack.Epoch   `json:"epoch"`
+	Acceptors []HeldAcceptor `json:"acceptors"`
+	// Acceptable says that enough stores are up to vote once the loss is accepted.
+	Acceptable bool `json:"acceptable"`
+}
+
+// HeldAcceptor is one store that votes in a held group: up, suspect, down, or it forgot.
+type HeldAcceptor struct {
+	Store vstack.StoreID `json:"store"`
+	Host  vstack.HostID  `json:"host"`
+	State string         `json:"state"`
+}
+
+// AcceptLossRequest is the body of POST /v1/groups/accept-loss: groups, each at the epoch
+// whose votes are given up.
+type AcceptLossRequest struct {
+	Groups []GroupEpoch `json:"groups"`
+}
+
+// GroupEpoch is a placement group at an epoch.
+type GroupEpoch struct {
+	PG    vstack.PG    `json:"pg"`
+	Epoch vstack.Epoch `json:"epoch"`
+}
+
+// AcceptLossReply answers with the epochs that began.
+type AcceptLossReply struct {
+	Groups []GroupEpoch `json:"groups"`
+	Index  uint64       `json:"index"`
+}
+
 // BalanceReport answers GET /v1/balance.
 type BalanceReport struct {
 	State  vstack.Balance `json:"state"`

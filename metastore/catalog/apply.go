@@ -110,6 +110,8 @@ func (a *application) run(cmd command.Command, res *command.Result) (refused, er
 		return handle(cmd, res, a.ageViews)
 	case command.ChangeTickets:
 		return handle(cmd, res, a.changeTickets)
+	case command.AcceptLoss:
+		return handle(cmd, res, a.acceptLoss)
 	case command.RaiseLevel:
 		p, err := command.PayloadOf[command.RaiseLevelPayload](cmd)
 		if err != nil {

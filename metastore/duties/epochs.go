@@ -2,9 +2,11 @@ package duties
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,6 +60,16 @@ type Epochs struct {
 	fragmented   *[vstack.PlacementGroups]bool
 	fragmentedAt uint64
 	still        stillness
+
+	losses atomic.Pointer[[]reconfigure.Loss] // as of the last look
+}
+
+// Losses are the groups without a majority, as of this leader's last look; nil on others.
+func (e *Epochs) Losses() []reconfigure.Loss {
+	if l := e.losses.Load(); l != nil {
+		return *l
+	}
+	return nil
 }
 
 // NewEpochs makes the duty; Run does it.
@@ -139,6 +151,7 @@ func (e *Epochs) rest() {
 	e.oldest.Set(0)
 	e.uneven.Set(0)
 	e.still = stillness{}
+	e.losses.Store(nil)
 }
 
 func (e *Epochs) change(ctx context.Context, l raftnode.Leadership, view *catalog.View) {
@@ -167,7 +180,9 @@ func (e *Epochs) change(ctx context.Context, l raftnode.Leadership, view *catalo
 		state.Fragmented = e.inFragments(view)
 	}
 	d, err := e.planner.Decide(state)
-	if err != nil {
+	losses, lerr := e.planner.Losses(state)
+	e.losses.Store(&losses)
+	if err = errors.Join(err, lerr); err != nil {
 		e.Logger.Error("decide epoch changes", "err", err)
 		return
 	}

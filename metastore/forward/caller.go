@@ -150,3 +150,16 @@ func (c Caller) ActsFor(owner vstack.ProposerID) error {
 	}
 	return fmt.Errorf("%w: %q is not the host whose %s is", vstack.ErrForbidden, c.ID, owner)
 }
+
+// Reports lets a host speak for itself only, and for stores at its own addresses.
+func (c Caller) Reports(hb wire.Heartbeat) error {
+	if !c.Speaks(hb.Host) {
+		return fmt.Errorf("heartbeat of host %.63q: %w: the certificate is of %q", hb.Host, vstack.ErrForbidden, c.ID)
+	}
+	for _, r := range hb.Stores {
+		if err := c.At(r.Addr); err != nil {
+			return fmt.Errorf("heartbeat of host %s: store %s: %w", hb.Host, r.ID, err)
+		}
+	}
+	return nil
+}

@@ -218,3 +218,13 @@ func (f *Forwarder) Ask(ctx context.Context, addr, path string, v any) error {
 	}
 	return nil
 }
+
+// AskLeader asks the leader for its own state.
+func (f *Forwarder) AskLeader(ctx context.Context) (p wire.RaftPeer, err error) {
+	api, err := f.LeaderAPI()
+	if err != nil {
+		return p, err
+	}
+	err = f.Ask(ctx, api, "/v1/raft/self", &p)
+	return p, err
+}

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,12 +19,29 @@ func Node(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "node", Short: "Hosts of the cluster"}
 	cmd.AddCommand(&cobra.Command{
 		Use: "ls", Short: "List the hosts", Args: cobra.NoArgs,
+		Long: "Lists the hosts. Exit code 6: one is not up, or placement groups take no writes.",
 		RunE: a.WithCluster(cli.CallTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, _ []string) error {
 			nodes, err := c.Meta.Nodes(ctx)
 			if err != nil {
 				return err
 			}
-			return p.Print(wire.List[wire.Node]{Items: nodes}, func() console.Table { return nodeTable(nodes, time.Now()) })
+			held, err := c.Meta.HeldGroups(ctx)
+			if err != nil {
+				held = nil // a cluster whose program does not tell
+			}
+			if err := p.Print(wire.List[wire.Node]{Items: nodes}, func() console.Table {
+				t := nodeTable(nodes, time.Now())
+				if len(held) > 0 {
+					t.Foot = lacking(len(held)) + " and take no writes: vstack group held"
+				}
+				return t
+			}); err != nil {
+				return err
+			}
+			if away := awayHosts(nodes); away != "" {
+				return console.Hint(fmt.Errorf("%w: not up: %s", console.ErrDegraded, away), "vstack status")
+			}
+			return heldError(len(held))
 		}),
 	}, &cobra.Command{
 		Use: "info HOST", Short: "One host and its stores", Args: cobra.ExactArgs(1),
@@ -113,4 +131,15 @@ func storeState(s cluster.StoreRow, r *wire.StoreReport) string {
 		state += fmt.Sprintf(", +%d", s.Roles.Gaining)
 	}
 	return state
+}
+
+// awayHosts are the hosts with a store that is not up.
+func awayHosts(nodes []wire.Node) string {
+	var away []string
+	for _, n := range nodes {
+		if n.State != vstack.StoreUp {
+			away = append(away, string(n.Host))
+		}
+	}
+	return strings.Join(away, ", ")
 }

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,7 +52,7 @@ func newRaftStatus(a *cli.App) *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{
 		Use: "status", Short: "Leader, term, how far everyone is and what may fail", Args: cobra.NoArgs,
-		Long: "Asks every member. Exit code 6: there is no leader, or, with --wait, a member is missing; 1: two catalogs differ.",
+		Long: "Asks every member. Exit code 6: there is no leader, a member is missing, or placement groups take no writes; 1: two catalogs differ.",
 		RunE: a.WithCluster(0, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, _ []string) error {
 			ask, own := c.Meta.RaftStatus, cli.CallTimeout
 			if wait {
@@ -71,14 +72,36 @@ func newRaftStatus(a *cli.App) *cobra.Command {
 				return fmt.Errorf("two members have different catalogs at one index: stop them, keep their directories, and report it")
 			case st.Leader == "":
 				return fmt.Errorf("metadata cluster has no leader: %w", console.ErrDegraded)
-			case wait && ctx.Err() != nil:
-				return fmt.Errorf("a member is missing: %w", console.ErrDegraded)
 			}
-			return nil
+			if away := awayMembers(st.Peers); away != "" {
+				return fmt.Errorf("%w: no part in it has %s", console.ErrDegraded, away)
+			}
+			return heldError(heldOf(st.Peers))
 		}),
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "until every member answers and follows the leader, at most 2 minutes or --timeout")
 	return cmd
+}
+
+// awayMembers are the members that do not answer as such.
+func awayMembers(peers []wire.RaftPeer) string {
+	var away []string
+	for _, p := range peers {
+		if !p.Reached || p.Standing != "member" {
+			away = append(away, p.ID)
+		}
+	}
+	return strings.Join(away, ", ")
+}
+
+// heldOf is how many groups the leader says are held.
+func heldOf(peers []wire.RaftPeer) int {
+	for _, p := range peers {
+		if p.Leader {
+			return p.Held
+		}
+	}
+	return 0
 }
 
 func newRaftAdd(a *cli.App) *cobra.Command {
@@ -144,6 +167,9 @@ func raftTable(st wire.RaftStatus) console.Table {
 		if p.Standing != "member" && p.Detail != "" {
 			t.Foot += fmt.Sprintf("%s: %s\n", p.ID, p.Detail)
 		}
+	}
+	if n := heldOf(st.Peers); n > 0 {
+		t.Foot += lacking(n) + " and take no writes: vstack group held\n"
 	}
 	t.Foot += fmt.Sprintf("cluster %s · feature level %d · leader %s · term %d · applied %d · %s may fail now (asked %s)",
 		st.Cluster, st.Level.OrFirst(), leader, st.Term, st.Applied, console.Count(st.CanFail, "more member"), st.Node)

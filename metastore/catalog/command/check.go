@@ -128,6 +128,28 @@ func CheckActivation(p ActivateEpochsPayload) error {
 	return nil
 }
 
+// CheckLoss reports what is wrong with giving up votes, of groups as they are.
+func CheckLoss(p AcceptLossPayload, level vstack.Level, groups []vstack.PGTargets) error {
+	switch {
+	case level < vstack.LevelPolicy:
+		return fmt.Errorf("accept a loss: %w: there is no such order below feature level %d", vstack.ErrInvalid, vstack.LevelPolicy)
+	case len(p.Groups) == 0 || len(p.Groups) > vstack.PlacementGroups:
+		return fmt.Errorf("accept the loss of %d groups: %w: want 1 to %d", len(p.Groups), vstack.ErrInvalid, vstack.PlacementGroups)
+	}
+	seen := map[vstack.PG]bool{}
+	for _, l := range p.Groups {
+		if int(l.PG) >= len(groups) || seen[l.PG] {
+			return fmt.Errorf("accept the loss of group %d: %w: it does not exist, or is named twice", l.PG, vstack.ErrInvalid)
+		}
+		seen[l.PG] = true
+		g := groups[l.PG]
+		if next := g.Next; g.Epoch != l.From || l.To <= l.From || next != nil && l.To <= next.Epoch {
+			return fmt.Errorf("accept the loss of group %d, from epoch %d to %d: %w: it is at epoch %d", l.PG, l.From, l.To, vstack.ErrEpochStale, g.Epoch)
+		}
+	}
+	return nil
+}
+
 // CheckStep reports what is wrong with the fields of a step_class.
 func CheckStep(p StepClassPayload) error {
 	switch {

@@ -36,6 +36,7 @@ const (
 	SetRedundancy   Type = "set_redundancy" // from vstack.LevelPolicy on
 	AgeViews        Type = "age_views"      // from vstack.LevelPolicy on
 	ChangeTickets   Type = "change_tickets" // from vstack.LevelPolicy on
+	AcceptLoss      Type = "accept_loss"    // likewise
 )
 
 // commandVersion is the version of every payload below.
@@ -221,6 +222,17 @@ type (
 	// RaiseLevelPayload raises the cluster's feature level, for good.
 	RaiseLevelPayload struct {
 		Level vstack.Level `json:"level"`
+	}
+	// AcceptLossPayload gives up the votes of groups that lost too many.
+	AcceptLossPayload struct {
+		Groups []LostGroup `json:"groups"`
+	}
+	// LostGroup goes from an epoch to one that begins without votes.
+	LostGroup struct {
+		PG      vstack.PG        `json:"pg"`
+		From    vstack.Epoch     `json:"from"`
+		To      vstack.Epoch     `json:"to"`
+		Targets []vstack.StoreID `json:"targets"`
 	}
 	// ActivateEpochsPayload brings prepared epochs into force.
 	ActivateEpochsPayload struct {
