@@ -74,6 +74,10 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 }
 
 func (s *Server) open(ctx context.Context) error {
+	var err error
+	if s.cfg.Stores, err = withoutCopies(s.cfg); err != nil {
+		return err
+	}
 	var ids []vstack.StoreID
 	opened := make([]*store, len(s.cfg.Stores))
 	var opening errgroup.Group // at once: recovery waits for disks, and stores may have one each
@@ -83,7 +87,7 @@ func (s *Server) open(ctx context.Context) error {
 			return err
 		})
 	}
-	err := opening.Wait()
+	err = opening.Wait()
 	for _, st := range opened {
 		if st != nil { // kept even if another failed, so that Close closes it
 			s.stores = append(s.stores, st)

@@ -154,7 +154,7 @@ func (st *store) report() wire.StoreReport {
 	past := st.past.get()
 	_, mute := st.voter.Votes()
 	return wire.StoreReport{
-		ID: st.disk.ID(), Addr: st.addr(), Capacity: st.capacity(stats), Used: stats.Used,
+		ID: st.disk.ID(), Addr: st.addr(), Capacity: st.capacity(stats), Used: stats.Used, Stored: stats.Live,
 		Chunks: int64(stats.Chunks), Missing: missing, Corrupt: corrupt,
 		LSN: st.voter.LSN(), Applied: st.server.follower.Index(),
 		Cluster: past.Cluster, Seen: past.Seen,

@@ -56,7 +56,7 @@ func (s *Server) getFeed(c echo.Context) error {
 }
 
 func (s *Server) listNodes(c echo.Context) error {
-	return answer(c, wire.List[wire.Node]{Items: s.monitor.Nodes(s.catalog.View().Stores())})
+	return answer(c, wire.List[wire.Node]{Items: s.monitor.Nodes(s.catalog.View().Stores(), time.Now())})
 }
 
 func (s *Server) getNode(c echo.Context) error {
@@ -64,7 +64,7 @@ func (s *Server) getNode(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range s.monitor.Nodes(s.catalog.View().Stores()) {
+	for _, n := range s.monitor.Nodes(s.catalog.View().Stores(), time.Now()) {
 		if n.Host == host {
 			return answer(c, n)
 		}

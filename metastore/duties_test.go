@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -212,15 +213,20 @@ func TestAStoreOnTwoHostsIsRefused(t *testing.T) {
 	one := c.clientAs(c.issue(identity.Spec{ID: "h1", Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}}))
 	two := c.clientAs(c.issue(identity.Spec{ID: "h2", Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}}))
 	c.heartbeat(one, heartbeatOf(0, 1))
-	copied := heartbeatOf(0, 1)
-	copied.Host = "h2"
-	c.eventually("a copied store directory to be refused", func() bool {
-		_, err := two.Heartbeat(t.Context(), copied)
-		if err == nil {
-			t.Fatal("a copied store directory is taken for the store")
-		}
-		return errors.Is(err, vstack.ErrAlreadyExists)
-	})
+	// The copy alone is refused, by name; the host's own stores are heard.
+	copied, own := heartbeatOf(0, 1), heartbeatOf(1, 1)
+	copied.Host, copied.Stores = "h2", []wire.StoreReport{copied.Stores[0], own.Stores[0]}
+	reply := c.heartbeat(two, copied)
+	why := reply.Refused[copied.Stores[0].ID]
+	if !strings.Contains(why, "copy") || !strings.Contains(why, "host h1") || len(reply.Refused) != 1 {
+		t.Errorf("refused: %v", reply.Refused)
+	}
+	if _, echoed := reply.Echo[own.Stores[0].ID]; !echoed || len(reply.Echo) != 1 {
+		t.Errorf("the host's own store is not heard: %+v", reply.Echo)
+	}
+	if st, _ := c.members[0].catalog.View().Store(copied.Stores[0].ID); st.Host != "h1" {
+		t.Errorf("the store is host %s's now", st.Host)
+	}
 }
 
 func TestViewsAreCountedOnAnyMemberInBatches(t *testing.T) {

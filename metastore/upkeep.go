@@ -2,6 +2,7 @@ package metastore
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -124,7 +125,7 @@ func (s *Server) getBalance(c echo.Context) error {
 		return err
 	}
 	view, used := s.catalog.View(), map[vstack.StoreID]int64{}
-	for _, n := range s.monitor.Nodes(view.Stores()) {
+	for _, n := range s.monitor.Nodes(view.Stores(), time.Now()) {
 		for _, st := range n.Stores {
 			if st.Report != nil {
 				used[st.ID] = st.Report.Used

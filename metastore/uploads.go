@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -120,7 +121,7 @@ func (s *Server) mayTake(by forward.Caller, id vstack.UploadID) error {
 	if err != nil || by.ActsFor(u.Owner) == nil {
 		return err
 	}
-	for _, n := range s.monitor.Nodes(view.Stores()) {
+	for _, n := range s.monitor.Nodes(view.Stores(), time.Now()) {
 		up := slices.ContainsFunc(n.Stores, func(st wire.NodeStore) bool { return st.State == vstack.StoreUp })
 		if u.Owner.Of(n.Host) && up {
 			return fmt.Errorf("%w, and host %s is up", by.ActsFor(u.Owner), n.Host)

@@ -128,7 +128,7 @@ func stores(f *Facts) []doctor.Finding {
 	for _, n := range f.Nodes {
 		for _, st := range n.Stores {
 			r, check := st.Report, "store "+st.Addr
-			if r == nil {
+			if r == nil || st.State == vstack.StoreDown { // what it said before it went counts for nothing
 				continue
 			}
 			missing, corrupt = missing+r.Missing, corrupt+r.Corrupt
@@ -306,7 +306,7 @@ func Summary(f Facts) string {
 		for _, st := range n.Stores {
 			stores++
 			if st.Report != nil {
-				chunks, used = chunks+st.Report.Chunks, used+st.Report.Used
+				chunks, used = chunks+st.Report.Chunks, used+st.Report.Holds()
 			}
 		}
 	}

@@ -11,7 +11,7 @@ type StoreReport struct {
 	ID       vstack.StoreID `json:"id"`
 	Addr     string         `json:"addr"`
 	Capacity int64          `json:"capacity"` // bytes the store may use
-	Used     int64          `json:"used"`     // bytes on disk
+	Used     int64          `json:"used"`     // bytes on disk, space reserved ahead included
 	Chunks   int64          `json:"chunks"`
 	Missing  int64          `json:"missing"`    // chunks it should hold and does not yet
 	Corrupt  int64          `json:"corrupt"`    // chunks found damaged and not healed yet
@@ -23,6 +23,8 @@ type StoreReport struct {
 	Writes   int64          `json:"writes"`     // chunks accepted since start
 	Started  time.Time      `json:"started"`
 	Full     bool           `json:"full"` // refuses writes for lack of space
+	// Stored is what of Used records that count take; absent from programs that do not say.
+	Stored int64 `json:"stored,omitzero"`
 	// Free is what chunks may still take; absent from programs that do not say, and from a
 	// full store.
 	Free int64 `json:"free,omitzero"`
@@ -47,6 +49,14 @@ type StoreReport struct {
 	// Browser is where browsers read from the store; absent where they do not. Never below
 	// vstack.LevelPolicy.
 	Browser *BrowserDoor `json:"browser,omitempty"`
+}
+
+// Holds is how many bytes the store has stored, as far as it says.
+func (r *StoreReport) Holds() int64 {
+	if r.Stored == 0 && r.Chunks > 0 {
+		return r.Used
+	}
+	return r.Stored
 }
 
 // BrowserDoor is how a web page reads from a store: by WebTransport, at a UDP port of its own,

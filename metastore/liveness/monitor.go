@@ -195,8 +195,21 @@ func (m *Monitor) Echo(id vstack.StoreID, committed vstack.LSN) vstack.LSN {
 	return committed
 }
 
+// heard is as long as a leader hears of a store that is there, since hosts report each second:
+// beyond that in a term, one that was up before may have died with the leader before.
+const heard = 2500 * time.Millisecond
+
+// shown is the state that people are told: a new leader concludes only after DownAfter that a
+// store is down of which it has heard nothing, and must not say meanwhile that it is up.
+func (m *Monitor) shown(st catalog.Store, now time.Time) vstack.StoreState {
+	if m.term > 0 && m.stores[st.ID] == nil && st.State == vstack.StoreUp && now.Sub(m.since) > heard {
+		return vstack.StoreSuspect
+	}
+	return st.State
+}
+
 // Nodes groups stores by host, with what this member heard of them.
-func (m *Monitor) Nodes(stores []catalog.Store) []wire.Node {
+func (m *Monitor) Nodes(stores []catalog.Store, now time.Time) []wire.Node {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	byHost := map[vstack.HostID]*wire.Node{}
@@ -208,12 +221,13 @@ func (m *Monitor) Nodes(stores []catalog.Store) []wire.Node {
 			byHost[st.Host] = n
 		}
 		ns := wire.NodeStore{Store: st.Store}
+		ns.State = m.shown(st, now)
 		if s := m.stores[st.ID]; s != nil {
 			report := s.report
 			ns.Report = &report
 		}
 		n.Stores = append(n.Stores, ns)
-		n.State = worse(n.State, st.State)
+		n.State = worse(n.State, ns.State)
 	}
 	out := make([]wire.Node, 0, len(byHost))
 	for _, host := range slices.Sorted(maps.Keys(byHost)) {

@@ -2,6 +2,7 @@ package liveness
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -145,5 +146,31 @@ func TestAmnesiaIsTheLastReports(t *testing.T) {
 	m.Forget()
 	if got := m.Amnesia(); len(got) != 0 {
 		t.Fatalf("on a follower: %+v", got)
+	}
+}
+
+// TestANewLeaderDoesNotSayUpOfWhomItNeverHeard: a host may have died together with the leader
+// before. Until that is concluded it is shown as suspect, and no longer once it is heard.
+func TestANewLeaderDoesNotSayUpOfWhomItNeverHeard(t *testing.T) {
+	m := New(Config{SuspectAfter: 3 * time.Second, DownAfter: 10 * time.Second, EchoEvery: 30 * time.Second, Tick: time.Second})
+	now := time.Unix(1000, 0)
+	stores := []catalog.Store{{Store: vstack.Store{ID: storeID(0, 0), Host: "h1", State: vstack.StoreUp}}, {Store: vstack.Store{ID: storeID(1, 0), Host: "h2", State: vstack.StoreUp}}}
+	states := func(after time.Duration) (out []vstack.StoreState) {
+		for _, n := range m.Nodes(stores, now.Add(after)) {
+			out = append(out, n.State, n.Stores[0].State)
+		}
+		return out
+	}
+	up, suspect := vstack.StoreUp, vstack.StoreSuspect
+	if got := states(time.Hour); !slices.Equal(got, []vstack.StoreState{up, up, up, up}) {
+		t.Errorf("a follower says what is committed: %v", got)
+	}
+	m.Judge(7, stores, now)
+	if got := states(time.Second); !slices.Equal(got, []vstack.StoreState{up, up, up, up}) {
+		t.Errorf("at the start of a term: %v", got)
+	}
+	m.Record(7, wire.Heartbeat{Host: "h1", Stores: []wire.StoreReport{{ID: storeID(0, 0)}}}, now.Add(2*time.Second))
+	if got := states(4 * time.Second); !slices.Equal(got, []vstack.StoreState{up, up, suspect, suspect}) {
+		t.Errorf("of whom nothing was heard: %v", got)
 	}
 }

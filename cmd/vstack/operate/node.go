@@ -76,8 +76,8 @@ func nodeTable(nodes []wire.Node, now time.Time) console.Table {
 		var chunks, used, capacity, missing int64
 		for _, s := range n.Stores {
 			capacity += s.Capacity
-			if s.Report != nil {
-				chunks, used, missing = chunks+s.Report.Chunks, used+s.Report.Used, missing+s.Report.Missing
+			if s.Report != nil && s.State != vstack.StoreDown { // what it said before it went counts for nothing
+				chunks, used, missing = chunks+s.Report.Chunks, used+s.Report.Holds(), missing+s.Report.Missing
 			}
 		}
 		t.Rows = append(t.Rows, []any{n.Host, n.State, len(n.Stores), chunks, console.Bytes(used), console.Bytes(capacity), missing, console.Ago(n.LastSeen, now), n.Version})
@@ -97,10 +97,10 @@ func storeTable(nodes []wire.Node, stores []cluster.StoreRow, now time.Time) con
 	}
 	for _, s := range stores {
 		r := s.Report
-		if r == nil {
+		if r == nil || s.State == vstack.StoreDown {
 			r = &wire.StoreReport{}
 		}
-		t.Rows = append(t.Rows, []any{s.ID, s.Host, s.Addr, storeState(s, r), s.Roles.Votes, s.Roles.Targets, r.Chunks, console.Bytes(r.Used), console.Bytes(s.Capacity),
+		t.Rows = append(t.Rows, []any{s.ID, s.Host, s.Addr, storeState(s, r), s.Roles.Votes, s.Roles.Targets, r.Chunks, console.Bytes(r.Holds()), console.Bytes(s.Capacity),
 			r.Missing, r.Corrupt, r.Reads, console.Bytes(r.ReadSize), console.Ago(seen[s.Host], now)})
 	}
 	return t
