@@ -53,5 +53,6 @@ sysctl -q -p /etc/sysctl.d/60-vstack.conf || echo "could not set the UDP buffers
 install -m 0644 "$unit" /etc/systemd/system/vstack.service
 systemctl daemon-reload
 systemctl enable vstack.service
-systemctl restart vstack.service
+# The first start is done when the other members run too.
+systemctl restart --no-block vstack.service
 /usr/local/bin/vstack doctor --config "$state/vstack.yaml" || true

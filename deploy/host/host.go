@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vstack/vstack/deploy/config"
@@ -62,6 +63,7 @@ func Run(ctx context.Context, cfg *config.Server, version wire.Version, log *slo
 	if err := h.open(ctx); err != nil {
 		return errors.Join(fmt.Errorf("start host %s: %w", cfg.Host, err), h.closeAll())
 	}
+	h.tell(daemon.SdNotifyReady)
 	h.log.Info("host runs", "roles", cfg.Roles, "version", h.version.Version, "commit", h.version.Commit, "pid", os.Getpid())
 	err := errors.Join(h.run(ctx), h.closeAll())
 	h.log.Info("host ended", "err", err)
@@ -95,7 +97,7 @@ func (h *host) open(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return h.addWatchdog()
 }
 
 // run starts every part and waits for ctx or for the first part that ends; then it
@@ -122,6 +124,7 @@ func (h *host) run(ctx context.Context) error {
 	var cause error
 	select {
 	case <-ctx.Done():
+		h.tell(daemon.SdNotifyStopping)
 		h.log.Info("host stops", "grace", h.cfg.Grace)
 	case e := <-ends:
 		cause = fmt.Errorf("%s ended: %w", e.name, orUnexpected(e.err))

@@ -26,8 +26,8 @@ import (
 
 var update = flag.Bool("update", false, "write docs/metrics.md anew")
 
-// openHost opens a host of its own cluster with every role.
-func openHost(t *testing.T, change ...func(*config.Server)) *host {
+// everyRole is the configuration of a host that is a cluster by itself.
+func everyRole(t *testing.T) *config.Server {
 	t.Helper()
 	dir := t.TempDir()
 	ip := loopback.Subnet(t) + ".1"
@@ -46,10 +46,17 @@ func openHost(t *testing.T, change ...func(*config.Server)) *host {
 	cfg.Data.Stores = []config.Store{{Dir: filepath.Join(dir, "store"), Addr: addr(8081)}}
 	cfg.Ingest.Addr, cfg.Ingest.Dir = addr(8084), filepath.Join(dir, "spool")
 	cfg.Gateway.Addr, cfg.Gateway.Consensus = addr(8888), addr(8889)
+	return &cfg
+}
+
+// openHost opens a host of its own cluster with every role.
+func openHost(t *testing.T, change ...func(*config.Server)) *host {
+	t.Helper()
+	cfg := everyRole(t)
 	for _, f := range change {
-		f(&cfg)
+		f(cfg)
 	}
-	h := newHost(&cfg, wire.Version{Version: "v1"}, slog.New(slog.DiscardHandler))
+	h := newHost(cfg, wire.Version{Version: "v1"}, slog.New(slog.DiscardHandler))
 	if err := h.open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
