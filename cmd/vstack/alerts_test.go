@@ -278,7 +278,7 @@ func (d *alertDrill) slowLog(film vstack.VideoID) {
 		tracer = exec.Command("strace", "-f", "-q", "-o", os.DevNull, "-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_exit=300000", "-p", fmt.Sprint(d.hosts[0].Pid()))
 		d.must(tracer.Start())
 		d.Cleanup(func() { _ = tracer.Process.Kill() }) // gone already where all went well
-		go func() { // the log is written when something happens
+		go func() {                                     // the log is written when something happens
 			defer close(stopped)
 			for n := 0; ; n++ {
 				select {
