@@ -13,6 +13,7 @@ import (
 	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/network"
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -66,6 +67,8 @@ type Config struct {
 	Browsers bool
 	// Registry takes and serves all metrics of the process; default a fresh one.
 	Registry *prometheus.Registry
+	// Tracer makes spans of requests; nil makes none.
+	Tracer *tracing.Tracer
 	// Logger; default slog.Default.
 	Logger *slog.Logger
 	// FS holds the stores; default the operating system's.

@@ -99,7 +99,7 @@ func (st *store) assemble() (err error) {
 	}
 	st.endpoint, err = serve.Listen(serve.Config{
 		Addr: st.cfg.Addr, Network: s.cfg.Network, TLS: s.cfg.Identity.ServerTLS(), ResetKey: s.cfg.Identity.ResetKey(),
-		Handler: serve.NewRouter(Routes(), st.handlers(), st.voter.Refuse), Gate: st.gate, Logger: s.cfg.Logger, Grace: s.cfg.Grace,
+		Handler: s.cfg.Tracer.Handler(s.cfg.Logger, serve.NewRouter(Routes(), st.handlers(), st.voter.Refuse)), Gate: st.gate, Logger: s.cfg.Logger, Grace: s.cfg.Grace,
 	})
 	if err != nil || s.cfg.Registry == nil {
 		return err

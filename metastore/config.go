@@ -11,6 +11,7 @@ import (
 
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/network"
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/raftnode/disk"
@@ -50,6 +51,7 @@ type Config struct {
 	Registry *prometheus.Registry
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
+	Tracer *tracing.Tracer // of requests; nil: none
 	// Fatal is told what the process must not survive. Default: log and exit(1).
 	Fatal func(error)
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/catalog/command"
@@ -30,7 +31,9 @@ func (s *Server) proposeFor(ctx context.Context, t command.Type, payload any, re
 	if !s.proposing.TryRLock() {
 		return nil, fmt.Errorf("commit %s: %w: a backup is being restored", t, vstack.ErrUnavailable)
 	}
+	ctx, span := tracing.Start(ctx, "raft commit "+string(t))
 	out, err := s.node.Apply(ctx, entry)
+	tracing.End(span, err)
 	s.proposing.RUnlock()
 	if err != nil {
 		return nil, err

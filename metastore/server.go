@@ -115,7 +115,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, errors.Join(err, s.api.Close(), s.node.Close())
 	}
 	s.http = &http.Server{
-		Handler:           s.handler(),
+		Handler:           cfg.Tracer.Handler(cfg.Logger, s.handler()),
 		TLSConfig:         cfg.Identity.ServerTLS(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       60 * time.Second,

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/vstack/vstack/chunkpaxos/message"
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient/stores"
@@ -20,7 +23,9 @@ func (c *Client) Ask(ctx context.Context, to vstack.Store, msg message.Message) 
 
 // ask sends one message of ChunkPaxos and reads its answer. chunk is nil for a message
 // without bytes; leaves are its table, nil where the store is to make its own. An error means that nobody knows whether the message took effect.
-func (c *Client) ask(ctx context.Context, p *stores.Peer, msg message.Message, chunk []byte, leaves vstack.LeafTable) (message.Reply, error) {
+func (c *Client) ask(ctx context.Context, p *stores.Peer, msg message.Message, chunk []byte, leaves vstack.LeafTable) (reply message.Reply, err error) {
+	ctx, span := tracing.Start(ctx, kindOf(msg, chunk)+" to a store", attribute.Stringer("store", p.ID), attribute.String("server.address", p.Addr))
+	defer func() { tracing.End(span, err) }()
 	req, err := wire.NewPaxosRequest(ctx, "https://"+p.Addr, msg, p.Echo(), chunk)
 	if err != nil {
 		return nil, err
@@ -28,6 +33,7 @@ func (c *Client) ask(ctx context.Context, p *stores.Peer, msg message.Message, c
 	// Every message may arrive twice, so the pool may repeat one that met a connection
 	// which the store had closed. The empty value keeps the header off the wire.
 	req.Header["Idempotency-Key"] = []string{}
+	tracing.Inject(ctx, req.Header)
 	if chunk != nil && leaves != nil {
 		req.Header.Set(wire.HeaderLeaves, leaves.String())
 	}
@@ -44,7 +50,7 @@ func (c *Client) ask(ctx context.Context, p *stores.Peer, msg message.Message, c
 		return nil, fmt.Errorf("%s to %s over %s: %w: %w", kind, p.Addr, proto, vstack.ErrUnavailable, err)
 	}
 	defer resp.Body.Close()
-	reply, err := wire.ReadReply(resp, msg)
+	reply, err = wire.ReadReply(resp, msg)
 	if err != nil {
 		return nil, fmt.Errorf("%s to %s over %s: %w", kind, p.Addr, proto, err)
 	}

@@ -7,8 +7,11 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/vstack/vstack/chunkpaxos"
 	"github.com/vstack/vstack/chunkpaxos/message"
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient/stores"
 )
@@ -76,7 +79,9 @@ func (c *Client) Commit(ctx context.Context, up vstack.Upload, slot vstack.Slot,
 // its table, if the caller has it: stores keep it and need not make it.
 func (c *Client) CommitValue(ctx context.Context, up vstack.Upload, slot vstack.Slot, value vstack.Value, leaves vstack.LeafTable, data []byte) (Committed, error) {
 	began := time.Now()
+	ctx, span := tracing.Start(ctx, "commit chunk", attribute.Stringer("slot", slot), attribute.Int("bytes", len(data)))
 	done, err := c.commit(ctx, up, slot, value, leaves, data)
+	tracing.End(span, err)
 	result := "ok"
 	if err != nil {
 		err = fmt.Errorf("commit slot %s: %w", slot, err)
@@ -186,6 +191,7 @@ type round struct {
 	leaves  vstack.LeafTable // of data; nil if it is not known
 	sent    int64            // bytes
 	epoch   vstack.Epoch
+	asked   context.Context // of the Commit, for its trace alone: messages may outlive it
 
 	ended   bool // an acceptor is sealed, or beyond epoch
 	waiting bool // an acceptor does not vote in epoch yet, or is barred from it
@@ -208,6 +214,7 @@ func (r *round) propose(ctx context.Context, st *uploadState, cfg chunkpaxos.Pro
 	if err != nil {
 		return Committed{}, err
 	}
+	r.asked = ctx
 	r.events = make(chan chunkpaxos.Event, maxEvents)
 	r.calls = make(map[chunkpaxos.Call]*call)
 	defer func() { st.use(cfg.Slot, p.Used()) }()
@@ -272,7 +279,7 @@ func (r *round) send(act chunkpaxos.Send) {
 		fail(fmt.Errorf("%w: the placement map has no address for it", vstack.ErrUnavailable))
 		return
 	}
-	ctx, cancel := context.WithCancel(r.c.pool.Context())
+	ctx, cancel := context.WithCancel(tracing.Under(r.c.pool.Context(), r.asked))
 	cl := &call{cancel: cancel, bytes: act.WithBytes, done: make(chan struct{})}
 	var chunk []byte
 	if act.WithBytes {

@@ -8,6 +8,10 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient/playback"
 	"github.com/vstack/vstack/quicclient/transfer"
@@ -81,7 +85,9 @@ func isBackground(ctx context.Context) bool {
 // that turn out to be fragments are asked for again, as fragments, at once. If neither gives
 // the chunk, the rounds that follow ask all targets for the whole chunk, which those that
 // hold fragments join, and find the rotten one if there is one.
-func (c *Client) fetch(ctx context.Context, req transfer.Request, scheme vstack.Scheme) (Fetched, error) {
+func (c *Client) fetch(ctx context.Context, req transfer.Request, scheme vstack.Scheme) (out Fetched, err error) {
+	ctx, span := tracing.Start(ctx, "fetch chunk", attribute.Stringer("slot", req.Slot), attribute.Int("bytes", int(req.Ref.Size)))
+	defer func() { traced(span, out, req.Rows != nil, err) }()
 	slot, ref := req.Slot, req.Ref
 	if ref.Size == 0 || ref.Size > vstack.MaxChunkSize || ref.ID.IsZero() {
 		return Fetched{}, fmt.Errorf("fetch slot %s: %w: chunk %s of %d bytes", slot, vstack.ErrInvalid, ref.ID.Short(), ref.Size)
@@ -173,6 +179,22 @@ func (c *Client) oneRound(ctx context.Context, req transfer.Request) (transfer.R
 		err = fmt.Errorf("fetch slot %s: %w", req.Slot, err)
 	}
 	return r, err
+}
+
+// traced ends the span of a chunk, and has it kept where it did not come the usual way.
+func traced(span trace.Span, f Fetched, rows bool, err error) {
+	switch {
+	case rows:
+		tracing.Keep(span, "decoded")
+	case f.Hedges > 0:
+		tracing.Keep(span, "hedged")
+	case f.Retries > 0:
+		tracing.Keep(span, "retried")
+	}
+	if span.IsRecording() {
+		span.SetAttributes(attribute.Int("asked", f.Asked), attribute.Int("hedges", f.Hedges), attribute.Int("retries", f.Retries), attribute.Stringer("store", f.Store))
+	}
+	tracing.End(span, err)
 }
 
 func (c *Client) fetched(r transfer.Result, began time.Duration) Fetched {

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net/http"
 
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -15,10 +18,13 @@ import (
 func (c *Client) Fragment(ctx context.Context, to vstack.Store, v vstack.Value, p vstack.Piece) (data []byte, held []vstack.Piece, err error) {
 	size := p.Size(v.Size)
 	peer := c.pool.Peer(to)
+	ctx, span := tracing.Start(ctx, "get a fragment", attribute.Stringer("store", to.ID), attribute.Stringer("piece", p))
+	defer func() { tracing.End(span, err) }()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+peer.Addr+wire.FragmentPath(v.Chunk, p), nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("fragment %s of chunk %s: %w: %v", p, v.Chunk.Short(), vstack.ErrInvalid, err)
 	}
+	tracing.Inject(ctx, req.Header)
 	if isBackground(ctx) {
 		req.Header.Set("Priority", wire.PriorityBackground)
 	}

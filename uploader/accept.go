@@ -75,7 +75,7 @@ func (s *Server) accept(ctx context.Context, part *spool.Part, o order.Order) (a
 	if resumed && j.ctx != nil { // this process has it, and it goes on by itself
 		return accepted(j.record().Upload, nil), nil
 	}
-	j.media = &media
+	j.media, j.asked = &media, ctx
 	j.rec.Part, j.rec.Cut = part.ID, s.cut
 	for _, v := range same {
 		j.rec.Notes = append(j.rec.Notes, "the same file is stored already, as video "+v.String())

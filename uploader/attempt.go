@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/uploader/cut"
@@ -95,12 +96,14 @@ func (s *Server) cutFile(ctx context.Context, j *job, source string, chosen map[
 		if err != nil {
 			return vstack.Manifest{}, err
 		}
-		m, err := cut.Run(ctx, cut.Order{
+		cutCtx, span := tracing.Start(ctx, "cut with FFmpeg")
+		m, err := cut.Run(cutCtx, cut.Order{
 			Video: rec.Upload.Video, Source: source, Plan: plan, Base: rec.Base, Subtitles: texts, KeepOriginal: rec.Options.KeepOriginal,
 			Level: s.level(), Tools: s.cfg.tools(), Stall: s.cfg.Stall, Longest: s.cfg.Media.Duration,
 		}, j, func(ctx context.Context, fail context.CancelCauseFunc) cut.Sender {
 			return newSender(ctx, fail, s, j, rec.Upload, chosen)
 		})
+		tracing.End(span, err)
 		if !errors.Is(err, vstack.ErrSlotConflict) || cuts == maxCuts {
 			return m, err
 		}

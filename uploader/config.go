@@ -11,6 +11,7 @@ import (
 
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/network"
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/uploader/ffmpeg"
@@ -115,6 +116,8 @@ type Config struct {
 	Version wire.Version
 	// Registry gets the uploader's metrics and is served at /metrics. Default a new one.
 	Registry *prometheus.Registry
+	// Tracer makes spans of requests and jobs; nil makes none.
+	Tracer *tracing.Tracer
 	// Logger defaults to slog.Default.
 	Logger *slog.Logger
 }

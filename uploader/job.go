@@ -62,6 +62,7 @@ type job struct {
 	speed   func() float64
 	cut     map[uint16]float64 // seconds cut, by track
 	media   *ffmpeg.Media      // as probed when the file arrived; nil after a restart
+	asked   context.Context    // of the request that brought the file, for its trace alone; nil after a restart
 }
 
 func newJob(rec record) *job {

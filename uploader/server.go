@@ -85,7 +85,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("open uploader: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, log: cfg.Logger.With("role", "uploader"), spool: sp, jobs: map[vstack.UploadID]*job{},
+		cfg: cfg, log: cfg.Logger, spool: sp, jobs: map[vstack.UploadID]*job{},
 		conns:     admission.NewConns(maxConns, maxConns/8),
 		requests:  admission.NewBudget("requests in flight", maxRequests),
 		receiving: admission.NewBudget("bodies being received", int64(cfg.MaxReceiving)),
@@ -125,7 +125,7 @@ func (s *Server) start() (err error) {
 	}
 	s.echo = s.routes()
 	s.http = &http.Server{
-		Handler: s.awaited(s.echo), TLSConfig: s.cfg.Identity.ServerTLS(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		Handler: s.cfg.Tracer.Handler(s.log, s.awaited(s.echo)), TLSConfig: s.cfg.Identity.ServerTLS(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	for _, j := range open {

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -24,6 +26,11 @@ var errPublished = errors.New("published already")
 
 // work runs a job's attempts until it has ended or the server stops.
 func (s *Server) work(ctx context.Context, j *job, resume bool) {
+	if j.asked != nil {
+		ctx = tracing.Under(ctx, j.asked)
+	}
+	ctx, span := s.cfg.Tracer.Root(ctx, "upload job", attribute.String("upload", j.id.String()), attribute.String("video", j.record().Upload.Video.String()))
+	defer func() { span.SetAttributes(attribute.String("state", string(j.record().Job.State))); span.End() }()
 	log := s.log.With("upload", j.id.String())
 	for pause := s.cfg.RetryWait; ; pause = min(2*pause, maxRetryWait) {
 		err := s.turn(ctx, j, resume)

@@ -10,6 +10,7 @@ import (
 	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/deploy/host"
+	"github.com/vstack/vstack/internal/logs"
 )
 
 func newServer(a *cli.App) *cobra.Command {
@@ -36,7 +37,7 @@ func newLogger(cfg config.Log, a *cli.App) *slog.Logger {
 	_ = level.UnmarshalText([]byte(cfg.Level)) // validated with the configuration
 	opt := &slog.HandlerOptions{Level: level}
 	if cfg.Format == "json" {
-		return slog.New(slog.NewJSONHandler(a.Err, opt))
+		return slog.New(logs.New(slog.NewJSONHandler(a.Err, opt)))
 	}
-	return slog.New(slog.NewTextHandler(a.Err, opt))
+	return slog.New(logs.New(slog.NewTextHandler(a.Err, opt)))
 }

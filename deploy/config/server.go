@@ -45,6 +45,8 @@ type Server struct {
 	// WriteTransport carries chunk writes: tcp or quic.
 	WriteTransport string `yaml:"write_transport"`
 	Log            Log    `yaml:"log"`
+	// Tracing says where spans go.
+	Tracing Tracing `yaml:"tracing,omitempty"`
 	// Debug is a loopback HOST:PORT for /debug/pprof; empty serves none.
 	Debug string `yaml:"debug"`
 	// DeadAfter is how long a store is silent before its roles move to other stores.
@@ -52,6 +54,28 @@ type Server struct {
 	DeadAfter time.Duration `yaml:"dead_after"`
 	// Grace bounds an orderly shutdown after SIGTERM.
 	Grace time.Duration `yaml:"grace"`
+}
+
+// Tracing configures what becomes of spans.
+type Tracing struct {
+	// Endpoint is the URL of a collector that takes OTLP over HTTP; empty keeps none.
+	Endpoint string `yaml:"endpoint,omitempty"`
+	// Ratio is the share of traces that all processes keep, 0 to 1.
+	Ratio float64 `yaml:"ratio,omitempty"`
+	// Slow is from when on a host's part of a trace is kept for its time alone; 0 means 1 s.
+	Slow time.Duration `yaml:"slow,omitempty"`
+}
+
+func (t *Tracing) validate(bad func(key, format string, args ...any)) {
+	if u, err := url.Parse(t.Endpoint); t.Endpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		bad("tracing.endpoint", "%q is not http://HOST:PORT or https://HOST:PORT", t.Endpoint)
+	}
+	if !(t.Ratio >= 0 && t.Ratio <= 1) { // also what is no number
+		bad("tracing.ratio", "want 0 to 1")
+	}
+	if t.Slow < 0 {
+		bad("tracing.slow", "want 0 for the default, or more")
+	}
 }
 
 // Meta configures the metastore.
@@ -205,6 +229,7 @@ func (s *Server) Validate() error {
 		}
 	}
 	s.validatePeers(bad)
+	s.Tracing.validate(bad)
 	if s.Has(RoleData) {
 		s.validateStores(bad)
 	}

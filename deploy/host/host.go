@@ -19,6 +19,7 @@ import (
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -40,6 +41,7 @@ type host struct {
 	id      *identity.Identity
 	meta    *metaclient.Client
 	version wire.Version
+	tracer  *tracing.Tracer
 	parts   []part // in the order of start; stopped the other way round
 	// registries are the roles' metrics, by role.
 	registries map[string]*prometheus.Registry
@@ -76,6 +78,9 @@ func (h *host) open(ctx context.Context) error {
 		return err
 	}
 	h.id.LogReloads(h.log)
+	if err := h.addTracer(ctx); err != nil {
+		return err
+	}
 	h.parts = append(h.parts, part{name: "identity", run: h.id.Run})
 	if h.cfg.Debug != "" {
 		if err := h.addDebug(); err != nil {

@@ -19,7 +19,7 @@ import (
 func (h *host) addMeta(ctx context.Context) error {
 	cfg := metastore.Config{
 		ID: h.cfg.Host, Dir: h.cfg.Meta.Dir, Join: h.cfg.Meta.Join, Identity: h.id,
-		Version: h.version, Registry: h.registry(config.RoleMeta), Logger: h.log.With("role", config.RoleMeta), DeadAfter: h.cfg.DeadAfter,
+		Version: h.version, Registry: h.registry(config.RoleMeta), Tracer: h.tracer, Logger: h.log.With("role", config.RoleMeta), DeadAfter: h.cfg.DeadAfter,
 	}
 	for _, p := range h.cfg.Meta.Peers {
 		cfg.Peers = append(cfg.Peers, metastore.PeerConfig{ID: p.ID, Raft: p.Raft, API: p.API})
@@ -64,7 +64,7 @@ func (h *host) addData(ctx context.Context) error {
 	cfg := datanode.Config{
 		Host: vstack.HostID(h.cfg.Host), Identity: h.id, Meta: h.meta, Peers: peers,
 		CatalogDir: h.cfg.Data.Catalog, SuperblockSize: int64(h.cfg.Data.Superblock), Overhead: h.cfg.Data.Overhead, DropGrace: h.cfg.Data.DropGrace, ScrubEvery: h.cfg.Data.ScrubEvery, ScrubRate: int64(h.cfg.Data.ScrubRate), Grace: h.cfg.Grace / 2,
-		Browsers: !h.cfg.Data.NoBrowsers, Version: h.version, Registry: reg, Logger: log,
+		Browsers: !h.cfg.Data.NoBrowsers, Version: h.version, Registry: reg, Tracer: h.tracer, Logger: log,
 	}
 	for _, s := range h.cfg.Data.Stores {
 		cfg.Stores = append(cfg.Stores, datanode.StoreConfig{Dir: s.Dir, Addr: s.Addr, Capacity: int64(s.Capacity)})
@@ -91,7 +91,7 @@ func (h *host) addIngest(ctx context.Context) error {
 	srv, err := uploader.Open(ctx, uploader.Config{
 		Addr: in.Addr, Host: vstack.HostID(h.cfg.Host), Open: in.Open, Dir: in.Dir, Identity: h.id, Catalog: h.meta, Chunks: chunks,
 		FFmpeg: in.FFmpeg, FFprobe: in.FFprobe, Jail: jail.Jail{Helper: jail.Self, User: in.User}, MaxUpload: int64(in.MaxUpload), MaxJobs: in.MaxJobs, InFlight: in.InFlight,
-		Version: h.version, Registry: reg, Logger: log,
+		Version: h.version, Registry: reg, Tracer: h.tracer, Logger: log,
 	})
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func (h *host) addGateway(ctx context.Context) error {
 	h.parts = append(h.parts, part{name: "chunk reads", close: chunks.Close})
 	c := h.cfg.Gateway
 	srv, err := gateway.Open(ctx, gateway.Config{
-		Catalog: h.meta, Chunks: chunks, CacheBytes: int64(c.Cache), Name: h.cfg.Host, Pathways: pathways(c.Pathways), PathwayClient: h.pathwayClient(), Version: h.version, Registry: reg, Logger: log,
+		Catalog: h.meta, Chunks: chunks, CacheBytes: int64(c.Cache), Name: h.cfg.Host, Pathways: pathways(c.Pathways), PathwayClient: h.pathwayClient(), Version: h.version, Registry: reg, Tracer: h.tracer, Logger: log,
 	}, gateway.Listeners{Addr: c.Addr, TLS: h.id.ServerTLS("h2", "http/1.1"), Certificate: c.Cert, Key: c.Key, Plain: c.Plain, Consensus: c.Consensus})
 	if err != nil {
 		return err

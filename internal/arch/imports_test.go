@@ -22,6 +22,11 @@ var allowed = map[string][]string{
 	"internal/identity":       {"internal/vstack", "internal/vfs"},
 	"internal/erasure":        {"internal/vstack"},
 	"internal/console":        {"internal/vstack"},
+	// logs is how lines are written, tracing how a request is followed.
+	"internal/logs":    {},
+	"internal/tracing": {"internal/identity"},
+	// collector takes spans, for tests.
+	"internal/tracing/collector": {},
 	// cluster is the command line without its flags: it talks to every role.
 	"internal/cluster": {"internal/httpclient", "internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/console", "deploy/config",
 		"quicclient", "quicclient/gateway/mp4", "uploader/ffmpeg"},
@@ -35,7 +40,7 @@ var allowed = map[string][]string{
 	"internal/cluster/verify":    {"internal/vstack", "internal/wire", "internal/erasure", "internal/metaclient", "internal/httpclient", "internal/console"},
 	"internal/ops":               {"internal/vstack", "internal/wire"},
 	// httpclient is how commands and tools ask a role; the roles' own clients have other bounds.
-	"internal/httpclient": {"internal/vstack", "internal/wire", "internal/network"},
+	"internal/httpclient": {"internal/tracing", "internal/vstack", "internal/wire", "internal/network"},
 	"chunkpaxos":          {"internal/vstack"},
 	// What the protocol says, and what reads the answers of many acceptors.
 	"chunkpaxos/message":     {"internal/vstack"},
@@ -48,13 +53,13 @@ var allowed = map[string][]string{
 	// feed is the catalog as datanodes read it; the JSON form of hosts of the first release is wire's.
 	"internal/feed":       {"internal/vstack", "internal/wire"},
 	"internal/admission":  {"internal/vstack", "internal/identity"},
-	"internal/metaclient": {"internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/feed"},
+	"internal/metaclient": {"internal/tracing", "internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/feed"},
 
 	"datanode/superblock": {"internal/vstack", "internal/vfs", "datanode/superblock/…"},
-	"datanode": {"internal/vstack", "internal/admission", "internal/wire", "internal/feed", "internal/identity", "internal/metaclient", "internal/erasure", "internal/ops", "internal/vfs", "internal/network",
+	"datanode": {"internal/tracing", "internal/vstack", "internal/admission", "internal/wire", "internal/feed", "internal/identity", "internal/metaclient", "internal/erasure", "internal/ops", "internal/vfs", "internal/network",
 		"chunkpaxos/…", "datanode/…", "quicclient"},
-	"quicclient":         {"internal/vstack", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "chunkpaxos/…", "quicclient/…"},
-	"quicclient/gateway": {"internal/vstack", "chunkpaxos/sim", "internal/admission", "internal/wire", "internal/metaclient", "internal/network", "internal/ops", "quicclient", "quicclient/gateway/…", "web"},
+	"quicclient":         {"internal/tracing", "internal/vstack", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "chunkpaxos/…", "quicclient/…"},
+	"quicclient/gateway": {"internal/tracing", "internal/vstack", "chunkpaxos/sim", "internal/admission", "internal/wire", "internal/metaclient", "internal/network", "internal/ops", "quicclient", "quicclient/gateway/…", "web"},
 	// What players read of a manifest, and one file of many tracks: pure.
 	"quicclient/gateway/playlist": {"internal/vstack"},
 	"quicclient/gateway/mp4":      {"internal/vstack"},
@@ -65,7 +70,7 @@ var allowed = map[string][]string{
 	"quicclient/gateway/doors":    {"internal/vstack", "internal/wire"},
 	"quicclient/gateway/holdings": {"internal/vstack", "internal/wire"},
 	"quicclient/gateway/sessions": {"internal/vstack"},
-	"metastore":                   {"internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/feed", "internal/identity", "internal/ops", "metastore/…"},
+	"metastore":                   {"internal/tracing", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/feed", "internal/identity", "internal/ops", "metastore/…"},
 	"metastore/placement":         {"internal/vstack"},
 	"metastore/redundancy":        {"internal/vstack", "internal/wire", "metastore/catalog", "metastore/placement", "metastore/reconfigure"},
 	// liveness is the leader's memory of what stores reported.
@@ -74,7 +79,7 @@ var allowed = map[string][]string{
 	"metastore/reconfigure": {"internal/vstack", "metastore/placement"},
 	// standin serves in the place of a member whose log is damaged.
 	"metastore/standin": {"internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/ops"},
-	"uploader":          {"internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
+	"uploader":          {"internal/tracing", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
 	// jail is how FFmpeg is confined; the doctor asks it what this machine has for that.
 	"uploader/jail": {"internal/vstack"},
 	"web":           {},
@@ -89,7 +94,7 @@ var allowed = map[string][]string{
 	"deploy/monitoring/dashboards": {},
 	"deploy/pages":                 {"internal/vstack", "chunkpaxos/message", "internal/wire", "internal/console", "internal/cluster", "quicclient", "quicclient/policy", "quicclient/gateway", "quicclient/gateway/sessions"},
 	// host puts the roles of one process together.
-	"deploy/host": {"internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "deploy/config", "metastore", "metastore/standin", "datanode", "uploader",
+	"deploy/host": {"internal/tracing", "internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "deploy/config", "metastore", "metastore/standin", "datanode", "uploader",
 		"uploader/jail", "quicclient", "quicclient/gateway", "quicclient/gateway/steer"},
 	"deploy/demo": {"internal/vstack", "internal/wire", "internal/cluster", "internal/cluster/show", "internal/console", "deploy/config", "deploy/doctor", "deploy/lab",
 		"deploy/pages", "quicclient"},

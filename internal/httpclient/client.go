@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/network"
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -91,7 +92,12 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func (c *Client) bounded(req *http.Request, send func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
-	resp, err := send(req.WithContext(ctx))
+	out := req.WithContext(ctx)
+	if tracing.ID(ctx) != "" {
+		out.Header = req.Header.Clone() // it is the caller's
+		tracing.Inject(ctx, out.Header)
+	}
+	resp, err := send(out)
 	if err != nil {
 		cancel(nil)
 		var slow net.Error

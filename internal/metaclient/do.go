@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -91,9 +93,11 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 }
 
 // attempt asks one endpoint once.
-func (c *Client) attempt(ctx context.Context, k call, endpoint string, payload []byte, requestID string) (answer, error) {
+func (c *Client) attempt(ctx context.Context, k call, endpoint string, payload []byte, requestID string) (ans answer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.AttemptTimeout+k.hold)
 	defer cancel()
+	ctx, span := tracing.Start(ctx, k.method+" at the metastore", attribute.String("url.path", k.path), attribute.String("server.address", endpoint))
+	defer func() { tracing.End(span, err) }()
 	u := url.URL{Scheme: "https", Host: endpoint, Path: k.path, RawQuery: c.query(k)}
 	req, err := http.NewRequestWithContext(ctx, k.method, u.String(), bytes.NewReader(payload))
 	if err != nil {
@@ -105,6 +109,7 @@ func (c *Client) attempt(ctx context.Context, k call, endpoint string, payload [
 	if requestID != "" {
 		req.Header.Set(wire.HeaderRequestID, requestID)
 	}
+	tracing.Inject(ctx, req.Header)
 	req.Header.Set(wire.HeaderLevel, strconv.FormatUint(uint64(vstack.NewestLevel), 10))
 	if k.etag != "" {
 		req.Header.Set("If-None-Match", k.etag)
@@ -125,7 +130,7 @@ func (c *Client) attempt(ctx context.Context, k call, endpoint string, payload [
 	if resp.StatusCode >= http.StatusBadRequest {
 		return answer{}, wire.ReadError(resp)
 	}
-	ans := answer{status: resp.StatusCode, etag: resp.Header.Get("ETag"), form: resp.Header.Get("Content-Type")}
+	ans = answer{status: resp.StatusCode, etag: resp.Header.Get("ETag"), form: resp.Header.Get("Content-Type")}
 	if ans.body, err = readBody(resp, k); err != nil {
 		return answer{}, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/network"
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -110,6 +111,7 @@ func (f *Forwarder) Forward(w http.ResponseWriter, req *http.Request, by Caller)
 		}
 	}
 	out.Header.Set(wire.HeaderForwarded, f.cfg.ID)
+	tracing.Inject(ctx, out.Header)
 	by.say(out.Header)
 	resp, err := f.doWhileLed(out, cancel)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient"
@@ -79,6 +80,8 @@ type Config struct {
 	Version wire.Version
 	// Registry takes the metrics. Default: none.
 	Registry *prometheus.Registry
+	// Tracer makes spans of requests; nil makes none.
+	Tracer *tracing.Tracer
 	// Logger defaults to discarding.
 	Logger *slog.Logger
 }

@@ -105,7 +105,7 @@ func (s *Server) listen(ctx context.Context, at Listeners, conf *tls.Config) err
 
 func (s *Server) add(ln net.Listener, conf *tls.Config, handler http.Handler) {
 	srv := &http.Server{
-		Handler: handler, TLSConfig: conf, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout,
+		Handler: s.gateway.cfg.Tracer.Handler(s.log, handler), TLSConfig: conf, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	s.servers, s.addrs, s.listeners = append(s.servers, srv), append(s.addrs, ln.Addr().String()), append(s.listeners, ln)

@@ -11,6 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient/policy"
@@ -55,6 +59,8 @@ var readBuffers = sync.Pool{New: func() any { b := make([]byte, readSize); retur
 
 // run brings the bytes.
 func (a *attempt) run(ctx context.Context) error {
+	ctx, span := tracing.Start(trace.ContextWithSpan(ctx, a.c.span), "get from a store", attribute.Stringer("store", a.peer.ID), attribute.String("server.address", a.peer.Addr),
+		attribute.Int64("from", a.from), attribute.Int64("to", a.to), attribute.Bool("hedge", a.hedge))
 	err := a.transfer(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = context.Canceled // whatever the transport calls it
@@ -66,6 +72,10 @@ func (a *attempt) run(ctx context.Context) error {
 		left = 0
 	}
 	a.peer.End(now, left, a.answered.Load())
+	if span.IsRecording() {
+		span.SetAttributes(attribute.String("proto", a.proto), attribute.Int64("bytes", a.bytes), attribute.Float64("ttfb", a.ttfb.Seconds()))
+	}
+	tracing.End(span, err)
 	return err
 }
 
@@ -113,6 +123,7 @@ func (a *attempt) request(ctx context.Context) (*http.Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", vstack.ErrInvalid, err)
 	}
+	tracing.Inject(ctx, req.Header)
 	req.Header.Set("TE", "trailers") // the store's view of the path during this answer
 	if !a.full() {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", a.offset(), a.offset()+a.to-a.from-1))

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient/stores"
 )
@@ -20,6 +22,7 @@ type chunk struct {
 	id      uint64
 	req     Request
 	arrived time.Duration
+	span    trace.Span // of who asked for it; the attempts' are below it
 	buf     []byte
 	grain   int64
 	plan    plan

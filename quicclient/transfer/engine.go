@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient/policy"
 	"github.com/vstack/vstack/quicclient/stores"
@@ -115,6 +117,7 @@ func (e *Engine) Read(ctx context.Context, req Request) (Result, error) {
 		return Result{}, err
 	}
 	c := newChunk(e, req)
+	c.span = trace.SpanFromContext(ctx)
 	e.add(c)
 	if err := c.wait(ctx); err != nil {
 		// Progress must not be running when the caller takes its buffer for gone.

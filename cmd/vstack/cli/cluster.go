@@ -55,6 +55,12 @@ func (a *App) WithCluster(own time.Duration, fn func(ctx context.Context, c *clu
 		}
 		ctx, cancel := a.Deadline(cmd.Context(), own)
 		defer cancel()
-		return fn(ctx, c, p, args)
+		ctx, end, err := traced(ctx, cmd.CommandPath())
+		if err != nil {
+			return err
+		}
+		err = fn(ctx, c, p, args)
+		end(err)
+		return err
 	}
 }
