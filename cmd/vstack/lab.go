@@ -32,6 +32,7 @@ func newLab(a *cli.App) *cobra.Command {
 func newLabInit(a *cli.App) *cobra.Command {
 	var spec lab.Spec
 	var hosts []string
+	var ifMissing bool
 	cmd := &cobra.Command{
 		Use: "init --hosts a=10.0.0.1,b=10.0.0.2,c=10.0.0.3 --out DIR", Short: "Make an authority, a bundle for each host and one for you", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -41,6 +42,9 @@ func newLabInit(a *cli.App) *cobra.Command {
 			}
 			if spec.Hosts, err = lab.ParseHosts(hosts); err != nil {
 				return err
+			}
+			if ifMissing && lab.Exists(spec.Dir) {
+				return nil
 			}
 			l, err := lab.Init(spec)
 			if err != nil {
@@ -67,6 +71,7 @@ func newLabInit(a *cli.App) *cobra.Command {
 	f := cmd.Flags()
 	f.StringSliceVar(&hosts, "hosts", nil, "hosts as name=address or address, separated by commas (none: a loopback lab)")
 	f.StringVar(&spec.Dir, "out", "lab", "directory to make")
+	f.BoolVar(&ifMissing, "if-missing", false, "do nothing where the directory holds a lab already")
 	f.IntVar(&spec.Stores, "stores", 2, "stores per host")
 	f.Var(&spec.Capacity, "capacity", "what each store may use (0: all that its disk has)")
 	f.Var(&spec.Superblock, "superblock", "size of one append-only file")

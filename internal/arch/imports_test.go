@@ -89,6 +89,7 @@ var allowed = map[string][]string{
 	"deploy/checkup": {"internal/vstack", "internal/wire", "internal/cluster", "internal/console", "deploy/doctor"},
 	"deploy/lab":     {"internal/httpclient", "internal/vstack", "internal/identity", "internal/metaclient", "deploy/config"},
 	"deploy/proxy":   {},
+	"deploy/compose": {},
 	// monitoring is what Prometheus and Grafana are given.
 	"deploy/monitoring":            {"internal/wire"},
 	"deploy/monitoring/dashboards": {},
