@@ -80,12 +80,11 @@ func (d Dashboard) JSON() ([]byte, error) {
 			"name": "Alerts", "enable": true, "iconColor": "red", "datasource": source,
 			"expr": `ALERTS{alertname=~"VStack.*",alertstate="firing",cluster="$cluster"}`, "titleFormat": "{{alertname}}", "textFormat": "{{node}} {{store}}", "step": "30s",
 		}}},
-		"links": []object{{"type": "dashboards", "title": "V-Stack", "tags": []string{"vstack"}, "asDropdown": false, "includeVars": true, "keepTime": true}},
+		"links": []object{{"type": "dashboards", "title": "V-Stack", "tags": []string{"vstack"}, "asDropdown": false, "includeVars": true, "keepTime": true, "icon": "external link", "targetBlank": false, "tooltip": ""}},
 		"templating": object{"list": []object{
 			{"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus", "refresh": 1, "hide": 0},
 			{"name": "cluster", "label": "Cluster", "type": "query", "datasource": source, "refresh": 2, "sort": 1, "hide": 0,
-				"definition": "label_values(vstack_build_info, cluster)",
-				"query":      object{"query": "label_values(vstack_build_info, cluster)", "refId": "cluster"}},
+				"query": object{"query": "label_values(vstack_build_info, cluster)", "refId": "cluster"}},
 		}},
 	}
 	body, err := json.MarshalIndent(out, "", "  ")
