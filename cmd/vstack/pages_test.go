@@ -55,6 +55,9 @@ func TestThePagesPlayAFilm(t *testing.T) {
 		t.Errorf("the page says %q", said)
 	}
 	b.until(`document.querySelectorAll(".lies tbody tr").length >= 3`)
+	b.until(`document.querySelector(".overlay").scrollIntoView({ block: "end" }), true`)
+	b.shot("player")
+	b.until(`window.scrollTo(0, 0), true`)
 	if p := b.player(); p.Useful == 0 { // a starved machine may read some of it through the gateway
 		t.Errorf("nothing was read from the stores, %v bytes through the gateway", p.Gateway)
 	}

@@ -132,7 +132,7 @@ func TestAPageReadsFromTheStores(t *testing.T) {
 	if at := ask[float64](b, film+`.currentTime`); at < 90.3 || at > 90.8 {
 		t.Errorf("a seek to 90.3 s landed at %.2f s", at)
 	}
-	b.shot("player")
+	b.shot("returned")
 	b.until(film + `.play(), true`)
 	p := b.played()
 	if p.Gateway > p.Useful/2 || p.Useful == 0 || p.bytesOf("") < p.Useful {
