@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,10 +29,23 @@ func newRaftSnapshot(a *cli.App) *cobra.Command {
 
 func newSnapshotSave(a *cli.App) *cobra.Command {
 	var member string
+	var keep int
 	cmd := &cobra.Command{
-		Use: "save FILE", Short: "Save the catalog to a new file", Args: cobra.ExactArgs(1),
-		Long: "Saves the leader's catalog, with every write that was acknowledged before; --from another member, whatever that one has.\nChunks are not in it: stores keep them.",
+		Use: "save FILE|DIR", Short: "Save the catalog to a new file", Args: cobra.ExactArgs(1),
+		Long: `Saves the leader's catalog, with every write that was acknowledged before; --from another member, whatever that one has.
+Chunks are not in it: stores keep them.
+
+With --keep N the argument is a directory: the backup is named for the time, read back and held to its checksums, and only then the
+oldest of those saved so are removed, until N are left. That is what a timer runs: deploy/systemd/vstack-backup.timer.`,
 		RunE: a.WithCluster(0, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
+			if keep > 0 {
+				info, path, removed, err := backup.Rotate(args[0], keep, time.Now(), func(w io.Writer) error { return c.Meta.SaveSnapshot(ctx, w, member) })
+				if err != nil {
+					return console.Hint(err, "vstack raft status; ls -ld %s", args[0])
+				}
+				p.Say("saved %s; older ones removed: %d", path, len(removed))
+				return p.Print(info, func() console.Table { return backupTable(info) })
+			}
 			info, err := backup.SaveFile(args[0], func(w io.Writer) error { return c.Meta.SaveSnapshot(ctx, w, member) })
 			if err != nil {
 				return console.Hint(err, "vstack raft status")
@@ -39,6 +53,7 @@ func newSnapshotSave(a *cli.App) *cobra.Command {
 			return p.Print(info, func() console.Table { return backupTable(info) })
 		}),
 	}
+	cmd.Flags().IntVar(&keep, "keep", 0, "save into a directory, and keep so many backups there")
 	cmd.Flags().StringVar(&member, "from", "", "member to ask for what it has (default: the leader, for everything acknowledged)")
 	return cmd
 }
