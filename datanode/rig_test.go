@@ -123,6 +123,9 @@ func (n *node) dataDir() string { return n.c.dir + "/" + n.name + "-store" }
 func (n *node) start() {
 	n.c.t.Helper()
 	id, err := identity.Load(n.c.dir + "/" + n.name)
+	if err == nil {
+		id.Revoke(crowd.Revoked, 1)
+	}
 	if err != nil {
 		n.c.t.Fatal(err)
 	}

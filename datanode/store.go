@@ -99,10 +99,14 @@ func (st *store) assemble() (err error) {
 	}
 	st.endpoint, err = serve.Listen(serve.Config{
 		Addr: st.cfg.Addr, Network: s.cfg.Network, TLS: s.cfg.Identity.ServerTLS(), ResetKey: s.cfg.Identity.ResetKey(),
-		Handler: s.cfg.Tracer.Handler(s.cfg.Logger, serve.NewRouter(Routes(), st.handlers(), st.voter.Refuse)), Gate: st.gate, Logger: s.cfg.Logger, Grace: s.cfg.Grace,
+		Handler: s.cfg.Tracer.Handler(s.cfg.Logger, s.cfg.Identity.Guard(serve.NewRouter(Routes(), st.handlers(), st.voter.Refuse), wire.Refuse)), Gate: st.gate, Logger: s.cfg.Logger, Grace: s.cfg.Grace,
 	})
-	if err != nil || s.cfg.Registry == nil {
+	if err != nil {
 		return err
+	}
+	s.cfg.Identity.OnRevoke(func() { st.endpoint.Drop(s.cfg.Identity.Revoked) })
+	if s.cfg.Registry == nil {
+		return nil
 	}
 	return s.cfg.Registry.Register(st.gauges())
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/manifest"
@@ -22,7 +23,7 @@ func (s *Server) setClass(c echo.Context) error {
 		return err
 	}
 	var req wire.ClassRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	if err := command.CheckPolicy(req.Policy); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/liveness"
 	"github.com/vstack/vstack/metastore/news"
@@ -22,8 +23,8 @@ func (s *Server) getPlacement(c echo.Context) error {
 		return err
 	}
 	view := s.catalog.View()
-	if done, err := notModified(c, `"`+strconv.FormatUint(view.PlacementVersion(), 10)+`"`); done {
-		return err
+	if asked.Known(c.Response(), c.Request(), `"`+strconv.FormatUint(view.PlacementVersion(), 10)+`"`) {
+		return nil
 	}
 	return answer(c, view.Placement())
 }
@@ -76,7 +77,7 @@ func (s *Server) getNode(c echo.Context) error {
 // answers only after that is committed.
 func (s *Server) heartbeat(c echo.Context) error {
 	var hb wire.Heartbeat
-	if err := decode(c, &hb, true); err != nil {
+	if err := asked.Body(c.Request(), &hb, true); err != nil {
 		return err
 	}
 	if err := callerOf(c).Reports(hb); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/forward"
 	"github.com/vstack/vstack/metastore/placed"
@@ -20,7 +21,7 @@ func (s *Server) replaceStore(c echo.Context) error {
 		return err
 	}
 	var req wire.ReplaceStoreRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	view := s.catalog.View()
@@ -72,7 +73,7 @@ func (s *Server) activateEpochs(c echo.Context) error {
 		return err
 	}
 	var req wire.ActivateRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	p := command.ActivateEpochsPayload{Changes: req.Changes}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"log/slog"
 	"net/http"
@@ -172,33 +171,6 @@ func (s *Server) writeError(err error, c echo.Context) {
 	wire.WriteError(c.Response(), err)
 }
 
-// decode reads a JSON body of the route's limit. Unknown fields are refused, because a
-// misspelt one would silently do nothing, unless the sender may be a newer version.
-func decode(c echo.Context, v any, lenient bool) error {
-	if err := wire.JSONBody(c.Request()); err != nil {
-		return err
-	}
-	d := json.NewDecoder(c.Request().Body)
-	if !lenient {
-		d.DisallowUnknownFields()
-	}
-	err := d.Decode(v)
-	if err == nil {
-		var extra json.RawMessage
-		if err = d.Decode(&extra); errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil {
-			err = errors.New("data after the value")
-		}
-	}
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		return fmt.Errorf("request body: %w: more than %d bytes", vstack.ErrTooLarge, large.Limit)
-	}
-	return fmt.Errorf("request body: %w: %v", vstack.ErrInvalid, err)
-}
-
 // answer sends JSON.
 func answer(c echo.Context, v any) error { return answerWith(c, http.StatusOK, v) }
 
@@ -211,19 +183,6 @@ func answerWith(c echo.Context, status int, v any) error {
 		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	}
 	return c.Blob(status, echo.MIMEApplicationJSON, b)
-}
-
-// notModified answers 304 if the client already has the tag, and says so.
-func notModified(c echo.Context, tag string) (bool, error) {
-	h := c.Response().Header()
-	h.Set("ETag", tag)
-	h.Set(echo.HeaderCacheControl, "no-cache") // keep, and ask each time
-	for _, have := range strings.Split(c.Request().Header.Get("If-None-Match"), ",") {
-		if have = strings.TrimPrefix(strings.TrimSpace(have), "W/"); have == tag || have == "*" {
-			return true, c.NoContent(http.StatusNotModified)
-		}
-	}
-	return false, nil
 }
 
 func videoID(c echo.Context) (vstack.VideoID, error)   { return vstack.ParseVideoID(c.Param("id")) }

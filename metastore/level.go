@@ -10,6 +10,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/levels"
@@ -22,7 +23,7 @@ func (s *Server) getLevel(c echo.Context) error {
 // raiseLevel raises the feature level once everybody who takes part reports it.
 func (s *Server) raiseLevel(c echo.Context) error {
 	var req wire.RaiseLevelRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	now := s.levels(c.Request().Context())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/duties"
 	"github.com/vstack/vstack/metastore/raftnode"
 )
@@ -54,7 +55,7 @@ func (s *Server) checkStanding(r route) error {
 
 func (s *Server) addPeer(c echo.Context) error {
 	var req wire.AddPeerRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	id, err := vstack.ParseHostID(c.Param("id"))

@@ -11,6 +11,7 @@ import (
 	"github.com/vstack/vstack/internal/ops"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog"
 	"github.com/vstack/vstack/metastore/placed"
 	"github.com/vstack/vstack/metastore/raftnode"
@@ -51,7 +52,7 @@ func (s *Server) raftSelf(c echo.Context) error {
 
 func (s *Server) transfer(c echo.Context) error {
 	var req wire.TransferRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	if err := s.node.Transfer(req.To); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/redundancy"
 )
@@ -39,7 +40,7 @@ func (s *Server) getRedundancy(c echo.Context) error {
 // setRedundancy refuses a policy that the cluster as it is placed cannot keep.
 func (s *Server) setRedundancy(c echo.Context) error {
 	var req wire.RedundancyRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	view := s.catalog.View()

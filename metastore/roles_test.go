@@ -23,6 +23,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	c := newCluster(t, 1, nil)
 	c.leader()
 	everybody := crowd.Everybody(t, c.ca, filepath.Join(c.dir, "ca"))
+	c.ids[0].Revoke(crowd.Revoked, 1)
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		var names []string
 		clients := make([]*http.Client, len(everybody))

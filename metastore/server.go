@@ -14,6 +14,7 @@ import (
 	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/bounds"
 	"github.com/vstack/vstack/metastore/catalog"
 	"github.com/vstack/vstack/metastore/catalog/command"
@@ -107,6 +108,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	if err := s.held.Register(cfg.Registry); err != nil {
 		return nil, errors.Join(err, s.api.Close(), s.node.Close())
 	}
+	cfg.Identity.OnRevoke(s.node.JudgePeers)
 	s.members, err = membership.New(membership.Config{ID: cfg.ID, Node: s.node, Self: s.self, Ask: s.peers.Ask,
 		Applied: func() uint64 { return s.catalog.View().Applied() },
 		Level:   func() vstack.Level { return s.catalog.View().Level() }, Logger: cfg.Logger, Registry: cfg.Registry,
@@ -115,7 +117,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, errors.Join(err, s.api.Close(), s.node.Close())
 	}
 	s.http = &http.Server{
-		Handler:           cfg.Tracer.Handler(cfg.Logger, s.handler()),
+		Handler:           cfg.Tracer.Handler(cfg.Logger, cfg.Identity.Guard(s.handler(), wire.Refuse)),
 		TLSConfig:         cfg.Identity.ServerTLS(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       60 * time.Second,
@@ -154,7 +156,7 @@ func (s *Server) raftConfig() raftnode.Config {
 		Network:   c.Network,
 		ServerTLS: c.Identity.MutualTLS,
 		ClientTLS: c.Identity.ClientTLS(),
-		Peer:      raftPeer,
+		Peer:      s.raftPeer,
 		FSM:       s.catalog, Fatal: c.Fatal, Logger: c.Logger, Registry: c.Registry,
 		Heartbeat: c.HeartbeatTimeout, Election: c.ElectionTimeout, Lease: c.LeaseTimeout,
 		DiskTimeout: c.DiskTimeout, SnapshotEntries: c.SnapshotEntries, SnapshotEvery: c.SnapshotEvery,
@@ -168,7 +170,10 @@ func (s *Server) raftConfig() raftnode.Config {
 
 // raftPeer names a host that may speak Raft: an administrator's certificate is not enough,
 // nor is one for other roles.
-func raftPeer(cs *tls.ConnectionState) (string, error) {
+func (s *Server) raftPeer(cs *tls.ConnectionState) (string, error) {
+	if err := s.cfg.Identity.Revoked(cs); err != nil {
+		return "", err
+	}
 	p, ok := identity.PeerOf(cs)
 	return p.ID, identity.Require(p, ok, vstack.RoleMeta)
 }

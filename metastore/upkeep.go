@@ -32,7 +32,7 @@ func (s *Server) standing() (reconfigure.State, raftnode.Leadership, error) {
 // orderStores takes an operator's order, unless it could not end.
 func (s *Server) orderStores(c echo.Context) error {
 	var req wire.OrderRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	state, _, err := s.standing()
@@ -141,7 +141,7 @@ func (s *Server) getBalance(c echo.Context) error {
 
 func (s *Server) setBalance(c echo.Context) error {
 	var req wire.BalanceRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	if _, err := s.commit(c, command.SetBalance, command.SetBalancePayload{To: req.State}); err != nil {

@@ -54,7 +54,7 @@ func (s *Server) getUpload(c echo.Context) error {
 
 func (s *Server) openUpload(c echo.Context) error {
 	var req wire.OpenUploadRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	if err := callerOf(c).ActsFor(req.Owner); err != nil {
@@ -84,7 +84,7 @@ func (s *Server) resumeUpload(c echo.Context) error {
 		return err
 	}
 	var req wire.ResumeUploadRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	if err := errors.Join(callerOf(c).ActsFor(req.Owner), s.mayTake(callerOf(c), id)); err != nil {
@@ -151,7 +151,7 @@ func (s *Server) publish(c echo.Context) error {
 		return fmt.Errorf("publish upload %s: %w: %d others are under way", id, vstack.ErrUnavailable, maxPublishes)
 	}
 	var req wire.PublishRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	view := s.catalog.View()

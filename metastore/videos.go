@@ -68,8 +68,8 @@ func (s *Server) getManifest(c echo.Context) error {
 		}
 		return err
 	}
-	if done, err := notModified(c, `"`+digest.String()+`"`); done {
-		return err
+	if asked.Known(c.Response(), c.Request(), `"`+digest.String()+`"`) {
+		return nil
 	}
 	return answer(c, m)
 }
@@ -80,7 +80,7 @@ func (s *Server) patchVideo(c echo.Context) error {
 		return err
 	}
 	var req wire.VideoPatch
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	if req.Title != nil {

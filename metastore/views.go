@@ -10,6 +10,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/duties"
 	"github.com/vstack/vstack/metastore/views"
@@ -61,7 +62,7 @@ func (s *Server) addViews(c echo.Context) error {
 		return err
 	}
 	var req wire.ViewsRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	by := callerOf(c)
@@ -95,7 +96,7 @@ func (s *Server) addViews(c echo.Context) error {
 // commitViews takes a member's batch, on the leader.
 func (s *Server) commitViews(c echo.Context) error {
 	var req wire.ViewsBatch
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	if len(req.Views) > views.MaxVideos {

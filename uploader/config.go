@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,8 @@ import (
 // Identity is what the listener proves itself with; *identity.Identity is one.
 type Identity interface {
 	ServerTLS(protos ...string) *tls.Config
+	// Guard keeps those out whose certificate was revoked.
+	Guard(next http.Handler, refuse func(http.ResponseWriter, *http.Request, error)) http.Handler
 }
 
 // Catalog is the part of the metastore that an uploader needs; *metaclient.Client is one.

@@ -108,6 +108,10 @@ func newIdentity(t testing.TB) *testIdentity {
 	return &testIdentity{cert: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool: pool}
 }
 
+func (*testIdentity) Guard(next http.Handler, _ func(http.ResponseWriter, *http.Request, error)) http.Handler {
+	return next
+}
+
 func (i *testIdentity) ServerTLS(protos ...string) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{i.cert}, NextProtos: []string{"h2", "http/1.1"}}
 }

@@ -125,7 +125,7 @@ func (s *Server) start() (err error) {
 	}
 	s.echo = s.routes()
 	s.http = &http.Server{
-		Handler: s.cfg.Tracer.Handler(s.log, s.awaited(s.echo)), TLSConfig: s.cfg.Identity.ServerTLS(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		Handler: s.cfg.Tracer.Handler(s.log, s.cfg.Identity.Guard(s.awaited(s.echo), wire.Refuse)), TLSConfig: s.cfg.Identity.ServerTLS(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	for _, j := range open {

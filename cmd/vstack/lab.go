@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/vstack/vstack/cmd/vstack/access"
 	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/deploy/lab"
@@ -25,7 +26,7 @@ type labHost struct {
 
 func newLab(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "lab", Short: "Certificates and configuration for real hosts"}
-	cmd.AddCommand(newLabInit(a), newLabAdd(a), newLabJoin(a), newLabRenew())
+	cmd.AddCommand(newLabInit(a), newLabAdd(a), newLabJoin(a), newLabRenew(), access.Revoke(a), access.Revoked(a))
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -80,6 +81,10 @@ func (e *Endpoint) connected(ctx context.Context, conn *quic.Conn) context.Conte
 	e.conns.Handshaken(conn, &e.shake)
 	return e.tails.watch(ctx, conn)
 }
+
+// Drop closes the QUIC connections whose peers are gone. Those of TCP end with their next
+// answer.
+func (e *Endpoint) Drop(gone func(*tls.ConnectionState) error) { e.tails.drop(gone) }
 
 // Addr is HOST:PORT of both listeners.
 func (e *Endpoint) Addr() string { return e.tcp.Addr().String() }

@@ -2,6 +2,9 @@ package serve
 
 import (
 	"context"
+	"crypto/tls"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,6 +71,18 @@ func (t *tails) closeQuiet(ctx context.Context, idle time.Duration) {
 		t.mu.Unlock()
 		for _, conn := range quiet {
 			_ = conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "idle") // it may have ended
+		}
+	}
+}
+
+// drop closes the connections whose peers are gone by what they showed of themselves.
+func (t *tails) drop(gone func(*tls.ConnectionState) error) {
+	t.mu.Lock()
+	open := slices.Collect(maps.Keys(t.conns))
+	t.mu.Unlock()
+	for _, conn := range open {
+		if state := conn.ConnectionState().TLS; gone(&state) != nil {
+			_ = conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "certificate revoked") // it may have ended
 		}
 	}
 }

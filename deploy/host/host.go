@@ -91,7 +91,8 @@ func (h *host) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.parts = append(h.parts, part{name: "metaclient", close: func() error { h.meta.Close(); return nil }})
+	h.parts = append(h.parts, part{name: "metaclient", close: func() error { h.meta.Close(); return nil }},
+		part{name: "revocations", run: h.hearRevocations})
 	for _, role := range []struct {
 		name string
 		add  func(context.Context) error

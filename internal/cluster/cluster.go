@@ -83,6 +83,9 @@ func (c *Cluster) Close() {
 	c.Meta.Close()
 }
 
+// IsMe reports whether a revocation made now would be of the certificate in use here.
+func (c *Cluster) IsMe(r vstack.Revocation, now time.Time) bool { return c.id.Names(r, now) }
+
 // Uploaders are the addresses of the role ingest.
 func (c *Cluster) Uploaders() []string { return c.cfg.Uploaders }
 

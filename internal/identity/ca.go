@@ -23,8 +23,6 @@ import (
 const (
 	caValidFor   = 10 * 365 * 24 * time.Hour
 	leafValidFor = 2 * 365 * 24 * time.Hour
-	// backdate makes a fresh certificate good on hosts whose clocks are a little behind.
-	backdate = 10 * time.Minute
 )
 
 // CA is the cluster's certificate authority.
@@ -67,7 +65,7 @@ func CreateCA(dir string) (*CA, error) {
 		SerialNumber: serial,
 		// The serial in the name keeps two clusters' authorities apart in error texts.
 		Subject:               pkix.Name{Organization: []string{"V-Stack"}, CommonName: fmt.Sprintf("V-Stack cluster CA %08x", serial.Uint64()>>32)},
-		NotBefore:             now.Add(-backdate),
+		NotBefore:             now.Add(-Backdate),
 		NotAfter:              now.Add(caValidFor),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
@@ -202,7 +200,7 @@ func (c *CA) template(spec Spec, now time.Time) (*x509.Certificate, error) {
 			OrganizationalUnit: []string{string(spec.Role)},
 			CommonName:         spec.ID,
 		},
-		NotBefore:             now.Add(-backdate),
+		NotBefore:             now.Add(-Backdate),
 		NotAfter:              now.Add(validFor),
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},

@@ -30,6 +30,7 @@ type Identity struct {
 	reloading sync.Mutex // one Reload at a time
 	current   atomic.Pointer[material]
 	onReload  func(error) // set before Run
+	revoked   revoked
 }
 
 // material is one consistent reading of the files; it never changes.

@@ -46,12 +46,12 @@ func (i *Identity) serverTLS(auth tls.ClientAuthType, protos []string) *tls.Conf
 }
 
 // ClientTLS is the configuration to dial with: it verifies the server against the
-// cluster's CA and the address dialled (the caller or its HTTP stack sets ServerName),
-// and presents the certificate if there is one. Sessions are not resumed, so that
+// cluster's CA, the address dialled (the caller or its HTTP stack sets ServerName) and the
+// list of revocations, and presents the certificate if there is one. Sessions are not resumed, so that
 // every handshake proves the identity of now.
 func (i *Identity) ClientTLS() *tls.Config {
 	m := i.current.Load()
-	cfg := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: m.roots}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: m.roots, VerifyConnection: i.revokedServer}
 	if m.cert != nil {
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return i.current.Load().cert, nil

@@ -92,8 +92,20 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	return ans, decode(ans, k)
 }
 
-// attempt asks one endpoint once.
-func (c *Client) attempt(ctx context.Context, k call, endpoint string, payload []byte, requestID string) (ans answer, err error) {
+// attempt asks one endpoint, once more where the connection was of a certificate that has
+// been renewed since and then revoked.
+func (c *Client) attempt(ctx context.Context, k call, endpoint string, payload []byte, requestID string) (answer, error) {
+	ans, err := c.ask(ctx, k, endpoint, payload, requestID)
+	if errors.Is(err, vstack.ErrRevoked) {
+		c.http.CloseIdleConnections()
+		c.held.CloseIdleConnections()
+		ans, err = c.ask(ctx, k, endpoint, payload, requestID)
+	}
+	return ans, err
+}
+
+// ask asks one endpoint once.
+func (c *Client) ask(ctx context.Context, k call, endpoint string, payload []byte, requestID string) (ans answer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.AttemptTimeout+k.hold)
 	defer cancel()
 	ctx, span := tracing.Start(ctx, k.method+" at the metastore", attribute.String("url.path", k.path), attribute.String("server.address", endpoint))

@@ -34,6 +34,7 @@ var (
 	ErrAlreadyExists   = sentinel("ALREADY_EXISTS", "already exists")
 	ErrUnauthenticated = sentinel("UNAUTHENTICATED", "client certificate required")
 	ErrForbidden       = sentinel("FORBIDDEN", "not allowed")
+	ErrRevoked         = sentinel("REVOKED", "certificate revoked")
 	ErrTooLarge        = sentinel("TOO_LARGE", "larger than the limit")
 	ErrMethod          = sentinel("METHOD_NOT_ALLOWED", "method is not one of the route's")
 	ErrTimeout         = sentinel("TIMEOUT", "timed out")

@@ -27,6 +27,8 @@ const (
 	EventPlacement EventKind = "placement" // was assigned
 	EventLevel     EventKind = "level"     // the feature level was raised
 	EventAccepted  EventKind = "accepted"  // what is lost was given up, by an order
+	EventRevoked   EventKind = "revoked"   // certificates
+	EventRestored  EventKind = "restored"  // certificates that were revoked
 )
 
 // Event is something that happened to the cluster, as the catalog remembers it. From

@@ -36,6 +36,7 @@ var statuses = map[*vstack.Sentinel]int{
 	vstack.ErrAlreadyExists:   http.StatusConflict,
 	vstack.ErrUnauthenticated: http.StatusUnauthorized,
 	vstack.ErrForbidden:       http.StatusForbidden,
+	vstack.ErrRevoked:         http.StatusForbidden,
 	vstack.ErrTooLarge:        http.StatusRequestEntityTooLarge,
 	vstack.ErrMethod:          http.StatusMethodNotAllowed,
 	vstack.ErrTimeout:         http.StatusGatewayTimeout,
@@ -100,6 +101,15 @@ func ProblemOf(err error) Problem {
 
 // WriteError answers a request with err as problem+json.
 func WriteError(w http.ResponseWriter, err error) { WriteProblem(w, ProblemOf(err)) }
+
+// Refuse is WriteError for any method: the answer to a HEAD has no body to say the code in.
+func Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := ProblemOf(err)
+	if r.Method == http.MethodHead {
+		w.Header().Set(HeaderCode, string(p.Code))
+	}
+	WriteProblem(w, p)
+}
 
 // WriteProblem answers a request with p.
 func WriteProblem(w http.ResponseWriter, p Problem) {

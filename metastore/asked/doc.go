@@ -1,2 +1,3 @@
-// Package asked reads what a request says beside its body: its id, numbers, pages.
+// Package asked reads what a request says: its id, numbers, pages, its body, and what of the
+// answer the client has already.
 package asked

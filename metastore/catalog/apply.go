@@ -112,6 +112,8 @@ func (a *application) run(cmd command.Command, res *command.Result) (refused, er
 		return handle(cmd, res, a.changeTickets)
 	case command.AcceptLoss:
 		return handle(cmd, res, a.acceptLoss)
+	case command.ChangeRevocations:
+		return handle(cmd, res, a.changeRevocations)
 	case command.RaiseLevel:
 		p, err := command.PayloadOf[command.RaiseLevelPayload](cmd)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/revoked"
 	"github.com/vstack/vstack/metastore/tickets"
 )
 
@@ -96,6 +97,19 @@ func (a *application) setBalance(p command.SetBalancePayload, _ *command.Result)
 func (a *application) changeTickets(p command.ChangeTicketsPayload, _ *command.Result) (err error) {
 	a.meta.Tickets, err = tickets.Change(a.meta.Tickets, p, a.meta.Level, a.time)
 	return err
+}
+
+// changeRevocations changes the list in the meta row.
+func (a *application) changeRevocations(p command.ChangeRevocationsPayload, _ *command.Result) (err error) {
+	if a.meta.Revoked, err = revoked.Change(a.meta.Revoked, p, a.meta.Level); err != nil {
+		return err
+	}
+	if p.Add != nil {
+		a.note(vstack.EventRevoked, p.Add.Key(), p.Add.Note)
+	} else {
+		a.note(vstack.EventRestored, p.Drop, "")
+	}
+	return nil
 }
 
 // remove deletes a row.

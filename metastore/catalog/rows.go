@@ -92,6 +92,8 @@ type metaRow struct {
 	Events int `json:"events,omitzero"`
 	// Tickets are to upload with, oldest first; absent below vstack.LevelPolicy.
 	Tickets []vstack.Ticket `json:"tickets,omitempty"`
+	// Revoked are certificates; absent below vstack.LevelPolicy.
+	Revoked []vstack.Revocation `json:"revoked,omitempty"`
 	// RestoredAt is when it did, by the clock of the leader that was asked.
 	RestoredAt time.Time `json:"restored_at,omitzero"`
 

@@ -39,6 +39,9 @@ func (v *View) Balance() vstack.Balance { return v.meta.Balance }
 // Tickets are to upload with, oldest first; some may have expired.
 func (v *View) Tickets() []vstack.Ticket { return v.meta.Tickets }
 
+// Revoked are certificates that are good no more.
+func (v *View) Revoked() []vstack.Revocation { return v.meta.Revoked }
+
 // Frozen reports whether an upload was ever opened or an epoch change prepared:
 // placement then changes by epoch only.
 func (v *View) Frozen() bool { return v.meta.frozen() }

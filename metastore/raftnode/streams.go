@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -298,6 +300,20 @@ func (s *streams) Close() error {
 type stream struct {
 	net.Conn
 	owner *streams
+}
+
+// JudgePeers ends the connections of those who may not speak Raft any more.
+func (n *Node) JudgePeers() {
+	n.streams.mu.Lock()
+	open := slices.Collect(maps.Keys(n.streams.open))
+	n.streams.mu.Unlock()
+	for _, c := range open {
+		state := c.Conn.(*tls.Conn).ConnectionState() // greet made it
+		if _, err := n.cfg.Peer(&state); err != nil {
+			n.streams.refused.Warn("raft connection ended", "from", c.RemoteAddr(), "err", err)
+			_ = c.Close()
+		}
+	}
 }
 
 func (c *stream) Close() error {

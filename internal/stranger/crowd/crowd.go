@@ -24,9 +24,12 @@ type Who struct {
 	Name  string
 	TLS   *tls.Config
 	Roles vstack.Roles // none: a reader
-	// Stopped says that the handshake is to fail.
-	Stopped bool
+	// Stopped says that the handshake is to fail, Revoked that every request is.
+	Stopped, Revoked bool
 }
+
+// Revoked is whose certificates a server that Everybody visits has to have revoked.
+var Revoked = []vstack.Revocation{{Subject: "host x-revoked", Before: time.Now().Add(time.Hour), At: time.Now()}}
 
 // Everybody is one client of each kind: without a certificate, with each role alone, with a
 // certificate of before there were roles, an administrator, and those whom no handshake
@@ -69,6 +72,7 @@ func Everybody(t testing.TB, ca *identity.CA, caDir string) []Who {
 	return append(all,
 		Who{Name: "old host", Roles: vstack.RolesUnsaid, TLS: with(ca, host("x-old", 0, time.Hour))},
 		Who{Name: "admin", Roles: vstack.RoleAdmin, TLS: with(ca, identity.Spec{ID: "ann", Role: identity.RoleAdmin, ValidFor: time.Hour})},
+		Who{Name: "revoked", Revoked: true, TLS: with(ca, host("x-revoked", vstack.RolesHost, time.Hour))},
 		Who{Name: "other CA", Stopped: true, TLS: with(other, host("x-other", 0, time.Hour))},
 		Who{Name: "expired", Stopped: true, TLS: with(ca, host("x-expired", 0, time.Nanosecond))})
 }
@@ -89,8 +93,8 @@ func Client(t testing.TB, cfg *tls.Config, proto string) *http.Client {
 	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
 }
 
-// Verdict is what somebody is told, in a word: "no" to a handshake, "401", "403" for the lack
-// of a role, else "may".
+// Verdict is what somebody is told, in a word: "no" to a handshake, "gone" to a certificate
+// that was revoked, "401", "403" for the lack of a role, else "may".
 func Verdict(resp *http.Response, err error) string {
 	if err != nil {
 		return "no"
@@ -100,6 +104,8 @@ func Verdict(resp *http.Response, err error) string {
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized:
 		return "401"
+	case resp.StatusCode == http.StatusForbidden && (strings.Contains(string(body), `"REVOKED"`) || resp.Header.Get("Vstack-Code") == "REVOKED"):
+		return "gone"
 	case resp.StatusCode == http.StatusForbidden && strings.Contains(string(body), "has the roles"):
 		return "403"
 	}
@@ -111,6 +117,8 @@ func (w Who) Want(roles vstack.Roles) string {
 	switch {
 	case w.Stopped:
 		return "no"
+	case w.Revoked:
+		return "gone"
 	case roles == 0 || w.Roles.Has(roles):
 		return "may"
 	case w.Roles == 0:

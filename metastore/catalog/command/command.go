@@ -37,6 +37,8 @@ const (
 	AgeViews        Type = "age_views"      // from vstack.LevelPolicy on
 	ChangeTickets   Type = "change_tickets" // from vstack.LevelPolicy on
 	AcceptLoss      Type = "accept_loss"    // likewise
+	// ChangeRevocations is from vstack.LevelPolicy on.
+	ChangeRevocations Type = "change_revocations"
 )
 
 // commandVersion is the version of every payload below.
@@ -218,6 +220,11 @@ type (
 		Ticket vstack.TicketID `json:"ticket"`
 		Uses   int             `json:"uses"`
 		Size   int64           `json:"size"`
+	}
+	// ChangeRevocationsPayload adds a revocation, in place of one with its key, or drops one.
+	ChangeRevocationsPayload struct {
+		Add  *vstack.Revocation `json:"add,omitzero"`
+		Drop string             `json:"drop,omitzero"` // a key
 	}
 	// RaiseLevelPayload raises the cluster's feature level, for good.
 	RaiseLevelPayload struct {
