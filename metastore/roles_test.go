@@ -2,6 +2,7 @@ package metastore
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -103,6 +104,41 @@ func TestAHostSpeaksForItselfOnly(t *testing.T) {
 	if err := c.clientAs(c.ids[0]).AbortUpload(t.Context(), up.ID, up.Incarnation); err != nil {
 		t.Errorf("the owner aborts: %v", err)
 	}
+}
+
+// TestARenewedMemberGoesOnOnceItsOldCertificateIsRevoked has a follower pass requests on, on
+// a connection that its old certificate made.
+func TestARenewedMemberGoesOnOnceItsOldCertificateIsRevoked(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, nil)
+	i := (c.leader() + 1) % 3
+	ask := func() int {
+		resp, _ := c.request(t, c.reader(t), i, "GET", "/v1/nodes", "", nil)
+		return resp.StatusCode
+	}
+	c.eventually("an answer by way of the follower", func() bool { return ask() == http.StatusOK })
+	dir := filepath.Join(c.dir, "tls-"+c.peers[i].ID)
+	old, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	renewed := identity.Spec{ID: c.peers[i].ID, Role: identity.RoleHost, ValidFor: time.Hour}
+	for _, ip := range old.Leaf.IPAddresses {
+		renewed.Addrs = append(renewed.Addrs, ip.String())
+	}
+	if err := errors.Join(c.ca.Issue(dir, renewed), c.ids[i].Reload()); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range c.ids {
+		id.Revoke([]vstack.Revocation{{Serial: fmt.Sprintf("%x", old.Leaf.SerialNumber), At: time.Now()}}, 1)
+	}
+	c.eventually("answers as before", func() bool {
+		got := ask()
+		if got == http.StatusForbidden {
+			t.Error("the caller is told of the member's certificate")
+		}
+		return got == http.StatusOK
+	})
 }
 
 func TestAnUploadGoesOnElsewhereOnceItsHostIsSilent(t *testing.T) {

@@ -23,7 +23,7 @@ import (
 type Identity interface {
 	ServerTLS(protos ...string) *tls.Config
 	// Guard keeps those out whose certificate was revoked.
-	Guard(next http.Handler, refuse func(http.ResponseWriter, *http.Request, error)) http.Handler
+	Guard(next http.Handler, refuse func(http.ResponseWriter, error)) http.Handler
 }
 
 // Catalog is the part of the metastore that an uploader needs; *metaclient.Client is one.

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,7 +109,7 @@ func newIdentity(t testing.TB) *testIdentity {
 	return &testIdentity{cert: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool: pool}
 }
 
-func (*testIdentity) Guard(next http.Handler, _ func(http.ResponseWriter, *http.Request, error)) http.Handler {
+func (*testIdentity) Guard(next http.Handler, _ func(http.ResponseWriter, error)) http.Handler {
 	return next
 }
 

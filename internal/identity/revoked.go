@@ -132,7 +132,7 @@ func (r *revocations) same(o *revocations) bool {
 
 // Guard serves next to all but those whose certificate was revoked, whom refuse answers, and
 // ends what they have under way when it is.
-func (i *Identity) Guard(next http.Handler, refuse func(http.ResponseWriter, *http.Request, error)) http.Handler {
+func (i *Identity) Guard(next http.Handler, refuse func(http.ResponseWriter, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 			next.ServeHTTP(w, r)
@@ -148,7 +148,7 @@ func (i *Identity) Guard(next http.Handler, refuse func(http.ResponseWriter, *ht
 			if r.ProtoMajor < 3 { // QUIC's connections are ended by their endpoint
 				w.Header().Set("Connection", "close")
 			}
-			refuse(w, r, fmt.Errorf("%s %.200s: %w", r.Method, r.URL.Path, err))
+			refuse(w, fmt.Errorf("%s %.200s: %w", r.Method, r.URL.Path, err))
 			return
 		}
 		defer leave()

@@ -35,7 +35,7 @@ func revocable(t *testing.T, h http.Handler) (server *Identity, url string, clie
 		return i
 	}
 	server = load("h1")
-	srv := httptest.NewUnstartedServer(server.Guard(h, func(w http.ResponseWriter, _ *http.Request, err error) {
+	srv := httptest.NewUnstartedServer(server.Guard(h, func(w http.ResponseWriter, err error) {
 		http.Error(w, err.Error(), http.StatusForbidden)
 	}))
 	srv.TLS, srv.EnableHTTP2 = server.ServerTLS(), true

@@ -57,7 +57,7 @@ const (
 
 	// HeaderVideo, HeaderJob (a path) and HeaderDuplicate ("true") say what the last byte of
 	// a resumable upload made of it, beside HeaderUpload. HeaderCode is an error's code in
-	// an answer to HEAD, which has no body.
+	// an answer to HEAD, which has no body, and to a certificate that was revoked.
 	HeaderVideo     = "Vstack-Video"
 	HeaderJob       = "Vstack-Job"
 	HeaderDuplicate = "Vstack-Duplicate"

@@ -102,12 +102,11 @@ func ProblemOf(err error) Problem {
 // WriteError answers a request with err as problem+json.
 func WriteError(w http.ResponseWriter, err error) { WriteProblem(w, ProblemOf(err)) }
 
-// Refuse is WriteError for any method: the answer to a HEAD has no body to say the code in.
-func Refuse(w http.ResponseWriter, r *http.Request, err error) {
+// Refuse is WriteError with the code in the header too: the answer to a HEAD has no body, and
+// who passes an answer on sees by it whom it is about.
+func Refuse(w http.ResponseWriter, err error) {
 	p := ProblemOf(err)
-	if r.Method == http.MethodHead {
-		w.Header().Set(HeaderCode, string(p.Code))
-	}
+	w.Header().Set(HeaderCode, string(p.Code))
 	WriteProblem(w, p)
 }
 

@@ -129,6 +129,11 @@ func (f *Forwarder) Forward(w http.ResponseWriter, req *http.Request, by Caller)
 	if disbelieved(resp) { // nothing happened; another member may do it
 		return fmt.Errorf("forward to leader at %s: %w: it takes %s for no member", api, vstack.ErrNoLeader, f.cfg.ID)
 	}
+	if resp.Header.Get(wire.HeaderCode) == string(vstack.ErrRevoked.Code()) {
+		// Of this member, not of who asks it. The certificate that it has now may be good.
+		f.client.CloseIdleConnections()
+		return fmt.Errorf("forward to leader at %s: %w: it takes the certificate of %s for revoked", api, vstack.ErrNoLeader, f.cfg.ID)
+	}
 	return relay(w, resp)
 }
 
