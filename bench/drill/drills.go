@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vstack/vstack/bench/drill/hostcmd"
+	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/bench/lab"

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vstack/vstack/bench/drill/hostcmd"
+	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/deploy/config"

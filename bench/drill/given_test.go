@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vstack/vstack/bench/drill/hostcmd"
+	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/bench/drill/storm"
 	"github.com/vstack/vstack/deploy/config"

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vstack/vstack/bench/drill"
-	"github.com/vstack/vstack/bench/drill/hostcmd"
+	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/internal/console"

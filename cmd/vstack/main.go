@@ -73,7 +73,7 @@ func newRoot(a *cli.App) *cobra.Command {
 	f.BoolVar(&a.Wide, "wide", false, "every column of a listing in full, whether it fits the terminal or not")
 	root.AddCommand(
 		newLab(a), newConsole(a),
-		newVideo(a), operate.Node(a), operate.Store(a), operate.Group(a), redundancy.Command(a), newChunk(a), operate.Raft(a), operate.Rebalance(a), operate.Status(a), operate.Events(a), access.Tickets(a), monitor.Command(a),
+		newVideo(a), operate.Node(a), operate.Store(a), operate.Group(a), redundancy.Command(a), newChunk(a), operate.Raft(a), operate.Rebalance(a), operate.Status(a), operate.Events(a), operate.Upgrade(a), access.Tickets(a), monitor.Command(a),
 		newConfig(a), newVersion(a),
 	)
 	root.AddCommand(hostCommands(a)...)

@@ -90,6 +90,9 @@ var allowed = map[string][]string{
 	"deploy/lab":     {"internal/httpclient", "internal/vstack", "internal/identity", "internal/metaclient", "deploy/config"},
 	"deploy/proxy":   {},
 	"deploy/compose": {},
+	// rolling exchanges the program of a cluster that runs; hostcmd works the hosts of others.
+	"deploy/rolling":   {"internal/vstack", "internal/wire", "internal/hostcmd"},
+	"internal/hostcmd": {"internal/vstack"},
 	// monitoring is what Prometheus and Grafana are given.
 	"deploy/monitoring":            {"internal/wire"},
 	"deploy/monitoring/dashboards": {},

@@ -28,11 +28,13 @@ const (
 	Heal        Action = "heal"   // mends those three
 	Freeze      Action = "freeze" // the disk of the Raft log hangs
 	Thaw        Action = "thaw"   // mends Freeze
+	// Upgrade installs another program on a host that is stopped.
+	Upgrade Action = "upgrade"
 )
 
 // Actions lists them.
 func Actions() []Action {
-	return []Action{Kill, Stop, Start, Pause, Resume, Cut, CutSends, CutReceives, Heal, Freeze, Thaw}
+	return []Action{Kill, Stop, Start, Pause, Resume, Cut, CutSends, CutReceives, Heal, Freeze, Thaw, Upgrade}
 }
 
 // mend is what takes an action back; empty: it hurts nobody.
@@ -105,7 +107,7 @@ func (h *Host) Mend(ctx context.Context) error {
 			err = h.Do(ctx, a)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s is left as the drill has hurt it, do by hand what was tried: %w", h.ID, err))
+			errs = append(errs, fmt.Errorf("%s is left as it is, do by hand what was tried: %w", h.ID, err))
 			h.settle(a)
 		}
 	}
