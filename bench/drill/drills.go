@@ -8,10 +8,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/bench/lab"
+	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/internal/vstack"
 )
 

@@ -13,12 +13,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/internal/vstack"
 )
 

@@ -9,9 +9,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/storm"
+	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/internal/vstack"
 )
 

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/bench/drill/storm"
 	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/internal/vstack"
 )
 

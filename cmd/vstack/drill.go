@@ -14,10 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vstack/vstack/bench/drill"
-	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/hostcmd"
 )
 
 func newDrill(a *cli.App) *cobra.Command {
