@@ -22,9 +22,9 @@ import (
 func TestServedRoutesAreTheDocumentedOnes(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 1, nil)
-	e, ok := c.members[0].http.Handler.(*echo.Echo)
+	e, ok := c.members[0].handler().(*echo.Echo)
 	if !ok {
-		t.Fatalf("handler is a %T", c.members[0].http.Handler)
+		t.Fatalf("handler is a %T", c.members[0].handler())
 	}
 	var served, documented []string
 	for _, r := range e.Routes() {
