@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -28,10 +29,10 @@ func (c *Cluster) AwaitClass(ctx context.Context, say func(format string, args .
 			return v, nil
 		}
 		at, err := c.Meta.VideoPlacement(ctx, v.ID)
-		if err != nil {
+		if err != nil && !metaclient.Passes(err) {
 			return v, err
 		}
-		if now := (step{at.Class, at.Waiting}); now != told {
+		if now := (step{at.Class, at.Waiting}); err == nil && now != told {
 			told = now
 			say("%s: %d of %d placement groups have a store that still lacks something", now.class, at.Waiting, at.Groups)
 		}
@@ -40,7 +41,9 @@ func (c *Cluster) AwaitClass(ctx context.Context, say func(format string, args .
 		case <-ctx.Done():
 			return v, ctx.Err()
 		}
-		if v, err = c.Meta.Video(ctx, v.ID); err != nil {
+		if now, err := c.Meta.Video(ctx, v.ID); err == nil {
+			v = now
+		} else if !metaclient.Passes(err) {
 			return v, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -118,21 +119,23 @@ func (c *Cluster) Replace(ctx context.Context, prog *console.Progress, id, with 
 	defer tick.Stop()
 	for {
 		m, err := c.Meta.RefreshPlacement(ctx)
-		if err != nil {
+		if err != nil && !metaclient.Passes(err) {
 			task.Fail(err.Error())
 			return out, err
 		}
-		roles := RolesOf(m, id)
-		out.Left = roles.Targets
-		task.Set(int64(had-roles.Targets), int64(reply.Groups), "")
-		if roles.Targets <= had-reply.Groups && roles.Losing == 0 {
-			task.End(fmt.Sprintf("%d groups moved", had-roles.Targets))
-			break
+		if err == nil {
+			roles := RolesOf(m, id)
+			out.Left = roles.Targets
+			task.Set(int64(had-roles.Targets), int64(reply.Groups), "")
+			if roles.Targets <= had-reply.Groups && roles.Losing == 0 {
+				task.End(fmt.Sprintf("%d groups moved", had-roles.Targets))
+				break
+			}
 		}
 		select {
 		case <-ctx.Done():
 			task.Fail("not waited for")
-			return out, fmt.Errorf("replace store %s: %d of %d groups have moved: %w", id, had-roles.Targets, reply.Groups, ctx.Err())
+			return out, fmt.Errorf("replace store %s: %d of %d groups have moved: %w", id, had-out.Left, reply.Groups, ctx.Err())
 		case <-tick.C:
 		}
 	}

@@ -208,6 +208,10 @@ type unreachable struct{ err error }
 func (u *unreachable) Error() string   { return u.err.Error() }
 func (u *unreachable) Unwrap() []error { return []error{vstack.ErrUnavailable, u.err} }
 
+// Passes reports whether an error is of a moment, such as an election that takes long: who
+// waits for something goes on asking.
+func Passes(err error) bool { return retryable(err) }
+
 // retryable reports whether another attempt, perhaps elsewhere, may do better.
 func retryable(err error) bool {
 	var u *unreachable

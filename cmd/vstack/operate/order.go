@@ -13,6 +13,7 @@ import (
 	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -126,12 +127,13 @@ func waitDrained(ctx context.Context, a *cli.App, c *cluster.Cluster, stores []v
 	total := int64(-1)
 	for {
 		left, missing, waits, err := drainState(ctx, c, stores)
-		if err != nil {
+		if err != nil && !metaclient.Passes(err) {
 			task.Fail(err.Error())
 			return err
 		}
 		total = max(total, left)
 		switch {
+		case err != nil: // it is asked again
 		case left > 0:
 			task.Set(total-left, total, strings.Join(waits, "; "))
 		case missing > 0:
