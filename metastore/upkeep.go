@@ -77,7 +77,7 @@ func (s *Server) listHeld(c echo.Context) error {
 // acceptLoss takes an operator's word that votes are gone for good.
 func (s *Server) acceptLoss(c echo.Context) error {
 	var req wire.AcceptLossRequest
-	if err := decode(c, &req, false); err != nil {
+	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
 	p, err := held.Accept(s.epochs.Losses(), req)

@@ -26,7 +26,7 @@ func (a *application) orderStores(p command.OrderStoresPayload, _ *command.Resul
 			return fmt.Errorf("%s store %s: %w", p.Order, id, vstack.ErrNotFound)
 		}
 		next[i] = *old
-		if err := order(&next[i], p.Order, used[id]); err != nil {
+		if err := command.Ordered(&next[i].Store, &next[i].With, p.Order, used[id]); err != nil {
 			return err
 		}
 	}
@@ -44,36 +44,6 @@ func (a *application) orderStores(p command.OrderStoresPayload, _ *command.Resul
 			a.placementChanged()
 			a.note(vstack.EventOrdered, "store "+old.Store.ID.String(), string(p.Order)+", of host "+string(old.Store.Host))
 		}
-	}
-	return nil
-}
-
-// order changes a store's row as it says.
-func order(r *storeRow, o vstack.StoreOrder, used bool) error {
-	switch o {
-	case vstack.OrderCordon:
-		r.Store.Cordoned = true
-	case vstack.OrderUncordon:
-		if r.Store.Leaving == vstack.LeaveOrdered {
-			return fmt.Errorf("uncordon store %s: %w: its roles are being moved away: undrain it", r.Store.ID, vstack.ErrInvalid)
-		}
-		r.Store.Cordoned = false
-	case vstack.OrderDrain:
-		r.Store.Cordoned = true
-		if used && r.Store.Leaving == "" {
-			r.Store.Leaving = vstack.LeaveOrdered
-		}
-	case vstack.OrderUndrain:
-		r.Store.Cordoned = false
-		if r.Store.Leaving == vstack.LeaveOrdered {
-			r.Store.Leaving, r.With = "", vstack.StoreID{}
-		}
-	case vstack.OrderRemove:
-		if used {
-			return fmt.Errorf("remove store %s: %w: it is a target of groups: drain it first", r.Store.ID, vstack.ErrStoreInUse)
-		}
-	default:
-		return fmt.Errorf("order %.40q: %w", o, vstack.ErrInvalid)
 	}
 	return nil
 }
