@@ -126,7 +126,7 @@ func newLabAdd(a *cli.App) *cobra.Command {
 func newLabRenew() *cobra.Command {
 	return &cobra.Command{
 		Use: "renew DIR", Short: "Issue the certificates anew, by the same authority; hosts take them without a restart", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := lab.Load(args[0])
 			if err != nil {
 				return err
@@ -134,8 +134,16 @@ func newLabRenew() *cobra.Command {
 			if err := l.Renew(); err != nil {
 				return err
 			}
-			_, err = packBundles(l)
-			return err
+			rows, err := packBundles(l)
+			if err != nil {
+				return err
+			}
+			out := cmd.ErrOrStderr()
+			fmt.Fprintf(out, "renewed: %s, and the bundle of each host. On each host, without a restart:\n", l.Client)
+			for _, r := range rows {
+				fmt.Fprintf(out, "  tar -C /var/lib/vstack -xzf %s tls && chown -R vstack:vstack /var/lib/vstack/tls\n", filepath.Base(r.Bundle))
+			}
+			return nil
 		},
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/cluster/verify"
+	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/httpclient"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/metaclient"
@@ -51,6 +52,9 @@ func Open(cfg *config.Client, logger *slog.Logger) (*Cluster, error) {
 	id, err := identity.Load(cfg.TLS)
 	if errors.Is(err, fs.ErrNotExist) {
 		id, err = identity.LoadRoots(filepath.Join(cfg.TLS, "ca.crt"))
+	}
+	if errors.Is(err, identity.ErrExpired) {
+		return nil, console.Hint(fmt.Errorf("open cluster: %w", err), "vstack lab renew DIR  where the authority is kept, then take DIR/client in place of %s", cfg.TLS)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open cluster: %w", err)
