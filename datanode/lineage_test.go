@@ -23,6 +23,7 @@ func TestACatalogMadeAnewDeletesNothing(t *testing.T) {
 	var videos map[vstack.VideoID]wire.FeedVideo
 	c.meta.set(func() { // all members lost their disks, and an operator started anew
 		videos, c.meta.videos, c.meta.cluster = c.meta.videos, map[vstack.VideoID]wire.FeedVideo{}, vstack.ClusterID{2}
+		c.meta.index++ // a feed that is held is answered
 	})
 	n.start()
 	refused := func() bool {
@@ -44,7 +45,10 @@ func TestACatalogMadeAnewDeletesNothing(t *testing.T) {
 		t.Fatalf("the store follows a catalog that is not its own, from index %d to %d", followed, at)
 	}
 	// Its own comes back: what the other one named, and ended, must have left no trace.
-	c.meta.set(func() { c.meta.videos, c.meta.cluster = videos, vstack.ClusterID{1} })
+	c.meta.set(func() {
+		c.meta.videos, c.meta.cluster = videos, vstack.ClusterID{1}
+		c.meta.index++
+	})
 	waitFor(t, func() bool { return !refused() && n.server.complete() })
 	passes()
 	if !n.has(ref) {
