@@ -343,7 +343,7 @@ func (w *world) settle() {
 // TestViewFollowsAChangingCatalogThroughCrashes runs seeds of it; VSTACK_VIEW_SEEDS is how
 // many, VSTACK_VIEW_SEED one of them.
 func TestViewFollowsAChangingCatalogThroughCrashes(t *testing.T) {
-	first, n := uint64(0), uint64(12)
+	first, n := uint64(0), uint64(5)
 	if v, err := strconv.ParseUint(os.Getenv("VSTACK_VIEW_SEEDS"), 10, 64); err == nil {
 		n = v
 	}

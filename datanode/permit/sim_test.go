@@ -18,7 +18,7 @@ import (
 var unfulfilled = []uint64{16799, 18039}
 
 // simSchedules is what a run without a soak explores.
-const simSchedules = 200
+const simSchedules = 100
 
 // run plays one schedule and then lets the cluster settle.
 func run(seed uint64, m mutant) (w *world, err error) {
