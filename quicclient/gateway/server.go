@@ -104,6 +104,9 @@ func (s *Server) listen(ctx context.Context, at Listeners, conf *tls.Config) err
 }
 
 func (s *Server) add(ln net.Listener, conf *tls.Config, handler http.Handler) {
+	if conf != nil {
+		conf = conf.Clone() // http.Server writes into it
+	}
 	srv := &http.Server{
 		Handler: s.gateway.cfg.Tracer.Handler(s.log, handler), TLSConfig: conf, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
