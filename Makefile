@@ -5,7 +5,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo de
 COMMIT    ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 LDFLAGS   := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Time that `make test` gives each fuzz target; `make fuzz` gives FUZZLONG.
-FUZZTIME  ?= 3s
+FUZZTIME  ?= 1s
 FUZZLONG  ?= 60s
 # One package's tests may take this long, with -race on two slow cores.
 TESTTIME  ?= 20m

@@ -6,3 +6,6 @@ package metastore
 // tests of another package on two processors, answer too late for the product's own and
 // would elect leaders instead of doing what the test is about.
 const patience = 4
+
+// atOnce is how many tests of clusters run at a time.
+const atOnce = 3

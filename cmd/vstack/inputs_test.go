@@ -33,7 +33,7 @@ func inputs() []input {
 	with := func(base []string, more ...string) []string { return append(append([]string{}, base...), more...) }
 	return []input{
 		{name: "H.264 AAC MP4, moov at the end", file: "end.mp4", args: with(x264, "-c:a", "aac"), seconds: 6, picture: "640x360", copied: true},
-		{name: "VP8 Vorbis WebM", file: "vp8.webm", args: []string{"-c:v", "libvpx", "-deadline", "realtime", "-b:v", "1M", "-c:a", "libvorbis"}, seconds: 4, picture: "320x180"},
+		{name: "VP8 Vorbis WebM", file: "vp8.webm", args: []string{"-c:v", "libvpx", "-deadline", "realtime", "-b:v", "1M", "-c:a", "libvorbis"}, seconds: 4, picture: "320x180", long: true},
 		{name: "HEVC MKV", file: "hevc.mkv", args: []string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error", "-c:a", "aac"}, seconds: 3, picture: "320x180"},
 		{name: "MOV", file: "pcm.mov", args: with(x264, "-c:a", "pcm_s16le"), seconds: 3, picture: "320x180", long: true},
 		{name: "no sound", file: "silent.mp4", args: x264, seconds: 3, picture: "320x180", copied: true, silent: true},
