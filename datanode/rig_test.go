@@ -185,6 +185,7 @@ func (c *cluster) open() vstack.Upload {
 	_, _ = rand.Read(u.ID[:]) // crypto/rand never fails
 	_, _ = rand.Read(u.Video[:])
 	_, _ = rand.Read(u.Owner[:])
+	u.Owner[6] = u.Owner[6]&0x0f | 0x40 // a UUID of no host, see vstack.ProposerOf
 	u.State = vstack.UploadOpen
 	return c.meta.upload(u)
 }
