@@ -68,7 +68,7 @@ func (r *revoked) take(now *revocations) []func() {
 	}
 	for u := range r.under {
 		if now.judge(u.leaf) != nil {
-			u.end()
+			u.end() // under the lock, which keeps its handler from returning: its answer is gone then
 		}
 	}
 	return slices.Clone(r.told)
