@@ -106,7 +106,7 @@ func TestAComparisonOverHTTP(t *testing.T) {
 	if got, body, _ := s.answer(t, ask{method: "POST", path: "/v1/compare", token: s.token, body: `{"video":"` + id + `","pairs":1,"seconds":1,"speed":16}`}); got != http.StatusAccepted {
 		t.Fatalf("status %d: %s", got, body)
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		_, body, _ := s.answer(t, ask{method: "GET", path: "/v1/compare", token: s.token})
 		var c Comparison
 		if err := json.Unmarshal([]byte(body), &c); err != nil {
