@@ -4,8 +4,8 @@ GO        ?= go
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT    ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 LDFLAGS   := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
-# Time that `make test` gives each fuzz target; `make fuzz` gives FUZZLONG.
-FUZZTIME  ?= 1s
+# Inputs that `make test` gives each fuzz target; `make fuzz` gives the time FUZZLONG.
+FUZZTIME  ?= 1000x
 FUZZLONG  ?= 60s
 # One package's tests may take this long, with -race on two slow cores.
 TESTTIME  ?= 20m
@@ -31,7 +31,7 @@ web: ## Bundle the pages into web/dist, where npm is there
 demo: deps build ## Start three hosts here, store a video, play it back verified (ARGS='FILE --once')
 	@bin/vstack demo --dir lab $(ARGS)
 
-test: ## All tests with the race detector, then each fuzz target for FUZZTIME
+test: ## All tests with the race detector, then FUZZTIME inputs for each fuzz target
 	$(GO) test -race -vet=off -timeout $(TESTTIME) ./...
 	@FUZZTIME=$(FUZZTIME) .ci/fuzz
 
