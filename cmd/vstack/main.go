@@ -17,6 +17,7 @@ import (
 
 	"github.com/vstack/vstack/cmd/vstack/access"
 	"github.com/vstack/vstack/cmd/vstack/cli"
+	"github.com/vstack/vstack/cmd/vstack/labs"
 	"github.com/vstack/vstack/cmd/vstack/monitor"
 	"github.com/vstack/vstack/cmd/vstack/operate"
 	"github.com/vstack/vstack/cmd/vstack/redundancy"
@@ -72,7 +73,7 @@ func newRoot(a *cli.App) *cobra.Command {
 	f.BoolVar(&a.NoColor, "no-color", false, "no colours, as NO_COLOR does")
 	f.BoolVar(&a.Wide, "wide", false, "every column of a listing in full, whether it fits the terminal or not")
 	root.AddCommand(
-		newLab(a), newConsole(a),
+		labs.Command(a), newConsole(a),
 		newVideo(a), operate.Node(a), operate.Store(a), operate.Group(a), redundancy.Command(a), newChunk(a), operate.Raft(a), operate.Rebalance(a), operate.Status(a), operate.Events(a), operate.Upgrade(a), access.Tickets(a), monitor.Command(a),
 		newConfig(a), newVersion(a),
 	)

@@ -232,7 +232,7 @@ func level(f *Facts) []doctor.Finding {
 
 // certificates judges what listeners show.
 func certificates(f *Facts) []doctor.Finding {
-	const fix = "vstack lab renew DIR where the authority is kept, then put each host's tls/ in its place"
+	const fix = "vstack lab renew DIR where the authority is kept, then on the host: sudo vstack lab join BUNDLE"
 	var out []doctor.Finding
 	first := time.Time{}
 	said := map[string]bool{}

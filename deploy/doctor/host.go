@@ -44,7 +44,7 @@ const (
 // certificate checks what a handshake would, and how long it will go on working.
 func certificate(h *config.Server) Finding {
 	check := "certificate " + h.Host
-	fix := "vstack lab renew DIR where the authority is kept; then put the bundle's tls/ in place of " + h.TLS
+	fix := "vstack lab renew DIR where the authority is kept; then here: sudo vstack lab join BUNDLE --dir " + filepath.Dir(h.TLS)
 	id, err := identity.Load(h.TLS)
 	if err != nil {
 		return finding(check, Fail, fix, "%v", err)

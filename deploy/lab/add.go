@@ -45,17 +45,24 @@ func (l *Lab) Add(spec HostSpec, member bool) (*Host, error) {
 	h := &Host{ID: spec.ID, Dir: dir, Config: loaded, Outside: member}
 	h.exe, h.env = l.Hosts[0].program()
 	l.Hosts = append(l.Hosts, h)
+	if err := l.tellClient(h.Config); err != nil {
+		return nil, fmt.Errorf("add host %s to lab: %w", spec.ID, err)
+	}
 	return h, nil
 }
 
-// another is the configuration of a host like the first.
+// another is the configuration of a host like the first, which a member has from a member.
 func (l *Lab) another(spec HostSpec, member bool) (config.Server, error) {
 	for _, h := range l.Hosts {
 		if h.ID == spec.ID || h.Addr() == spec.Addr {
 			return config.Server{}, fmt.Errorf("host %s at %s: %w", h.ID, h.Addr(), vstack.ErrAlreadyExists)
 		}
 	}
-	first, err := config.LoadServer(filepath.Join(l.Hosts[0].Dir, config.File), nil, nil, nil)
+	like := l.Hosts[0]
+	if i := slices.IndexFunc(l.Hosts, func(h *Host) bool { return h.Config.Has(config.RoleMeta) }); i >= 0 {
+		like = l.Hosts[i]
+	}
+	first, err := config.LoadServer(filepath.Join(like.Dir, config.File), nil, nil, nil)
 	if err != nil {
 		return config.Server{}, err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,37 +47,6 @@ func (h *Host) Pack(path string) (err error) {
 		}
 	}
 	return errors.Join(out.Close(), zip.Close(), f.Sync())
-}
-
-// Join unpacks a bundle into dir, which must not hold a host yet, and checks that its
-// configuration can be read. It returns that configuration.
-func Join(bundle, dir string) (*config.Server, error) {
-	files, err := readBundle(bundle)
-	if err != nil {
-		return nil, fmt.Errorf("join: bundle %s: %w", bundle, err)
-	}
-	if err := os.MkdirAll(filepath.Join(dir, tlsDir), 0o700); err != nil {
-		return nil, fmt.Errorf("join: %w", err)
-	}
-	// The configuration goes last: a host's directory is complete once it is there.
-	for _, name := range slices.Backward(bundleFiles) {
-		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("join: %s is a host already: %w: %w", dir, vstack.ErrAlreadyExists, err)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("join: %w", err)
-		}
-		_, err = f.Write(files[name])
-		if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-			return nil, fmt.Errorf("join: %w", err)
-		}
-	}
-	c, err := config.LoadServer(filepath.Join(dir, config.File), nil, nil, nil)
-	if err != nil {
-		return nil, fmt.Errorf("join: %w", err)
-	}
-	return c, nil
 }
 
 func readBundle(path string) (map[string][]byte, error) {

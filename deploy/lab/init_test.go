@@ -120,38 +120,6 @@ func TestParseHosts(t *testing.T) {
 	}
 }
 
-func TestJoin(t *testing.T) {
-	l, err := Init(Spec{Dir: t.TempDir(), Hosts: []HostSpec{{"a", "10.0.0.1"}, {"b", "10.0.0.2"}, {"c", "10.0.0.3"}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	bundle := filepath.Join(t.TempDir(), "b.tar.gz")
-	if err := l.Host("b").Pack(bundle); err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(t.TempDir(), "host")
-	t.Run("unpacks a host that can prove itself", func(t *testing.T) {
-		c, err := Join(bundle, dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c.Host != "b" || c.Data.Stores[0].Dir != filepath.Join(dir, "stores/1") {
-			t.Errorf("got %+v", c)
-		}
-		if _, err := identity.Load(c.TLS); err != nil {
-			t.Error(err)
-		}
-		if st, err := os.Stat(filepath.Join(dir, "tls/tls.key")); err != nil || st.Mode().Perm() != 0o600 {
-			t.Errorf("key: %v %v", st, err)
-		}
-	})
-	t.Run("never replaces a host", func(t *testing.T) {
-		if _, err := Join(bundle, dir); !errors.Is(err, vstack.ErrAlreadyExists) {
-			t.Errorf("got %v", err)
-		}
-	})
-}
-
 // tarball makes a gzipped tar of name, body pairs.
 func tarball(t testing.TB, pairs ...string) []byte {
 	t.Helper()

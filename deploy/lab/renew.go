@@ -19,12 +19,7 @@ func (l *Lab) Renew() error {
 		return fmt.Errorf("renew certificates of lab %s: %w", l.Dir, err)
 	}
 	for _, h := range l.Hosts {
-		roles, err := h.Config.CertRoles()
-		if err != nil {
-			return fmt.Errorf("renew certificate of host %s: %w", h.ID, err)
-		}
-		spec := identity.Spec{ID: string(h.ID), Role: identity.RoleHost, Roles: roles, Addrs: dialled(h.Config)}
-		if err := ca.Issue(filepath.Join(h.Dir, tlsDir), spec); err != nil {
+		if err := l.issue(h); err != nil {
 			return fmt.Errorf("renew certificate of host %s: %w", h.ID, err)
 		}
 	}

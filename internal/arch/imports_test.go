@@ -88,6 +88,7 @@ var allowed = map[string][]string{
 	"deploy/doctor":  {"internal/httpclient", "internal/vstack", "internal/identity", "deploy/config", "uploader/jail"},
 	"deploy/checkup": {"internal/vstack", "internal/wire", "internal/cluster", "internal/console", "deploy/doctor"},
 	"deploy/lab":     {"internal/httpclient", "internal/vstack", "internal/identity", "internal/metaclient", "deploy/config"},
+	"deploy/systemd": {},
 	"deploy/proxy":   {},
 	"deploy/compose": {},
 	// rolling exchanges the program of a cluster that runs; hostcmd works the hosts of others.

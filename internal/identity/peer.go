@@ -40,16 +40,7 @@ func PeerOf(cs *tls.ConnectionState) (Peer, bool) {
 	if cs == nil || len(cs.VerifiedChains) == 0 || len(cs.VerifiedChains[0]) == 0 {
 		return Peer{}, false
 	}
-	leaf := cs.VerifiedChains[0][0]
-	s := leaf.Subject
-	if s.CommonName == "" || len(s.OrganizationalUnit) != 1 || !Role(s.OrganizationalUnit[0]).valid() {
-		return Peer{}, false
-	}
-	p := Peer{ID: s.CommonName, Role: Role(s.OrganizationalUnit[0]), Roles: vstack.RoleAdmin}
-	if p.Role == RoleHost {
-		p.Roles = rolesOf(leaf)
-	}
-	return p, true
+	return named(cs.VerifiedChains[0][0])
 }
 
 // rolesOf reads a host's roles. Those of a certificate that names none are what hosts could

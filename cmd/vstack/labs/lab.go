@@ -1,4 +1,4 @@
-package main
+package labs
 
 import (
 	"fmt"
@@ -24,13 +24,14 @@ type labHost struct {
 	Bundle string   `json:"bundle"`
 }
 
-func newLab(a *cli.App) *cobra.Command {
+// Command has the commands that make hosts and change what they are.
+func Command(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "lab", Short: "Certificates and configuration for real hosts"}
-	cmd.AddCommand(newLabInit(a), newLabAdd(a), newLabJoin(a), newLabRenew(), access.Revoke(a), access.Revoked(a))
+	cmd.AddCommand(newInit(a), newAdd(a), newPromote(a), newSetAddress(a), newJoin(a), newRenew(), access.Revoke(a), access.Revoked(a))
 	return cmd
 }
 
-func newLabInit(a *cli.App) *cobra.Command {
+func newInit(a *cli.App) *cobra.Command {
 	var spec lab.Spec
 	var hosts []string
 	var ifMissing bool
@@ -60,8 +61,8 @@ func newLabInit(a *cli.App) *cobra.Command {
 				for _, r := range rows {
 					t.Rows = append(t.Rows, []any{r.Host, r.Addr, r.Roles, r.Bundle})
 				}
-				t.Foot = fmt.Sprintf("\nOn each host:  vstack lab join %s --dir /var/lib/vstack && vstack server --config /var/lib/vstack/vstack.yaml\n"+
-					"Here:          vstack --cluster %s node ls\nBundles and %s hold private keys: copy them over a safe channel, keep the authority offline.",
+				t.Foot = fmt.Sprintf("\nOn each host:  sudo vstack lab join %s\n"+
+					"Here:          vstack --cluster %s status\nBundles and %s hold private keys: copy them over a safe channel, keep the authority offline.",
 					filepath.Base(rows[0].Bundle), l.Client, filepath.Join(l.Dir, "ca"))
 				return t
 			})
@@ -81,7 +82,7 @@ func newLabInit(a *cli.App) *cobra.Command {
 	return cmd
 }
 
-func newLabAdd(a *cli.App) *cobra.Command {
+func newAdd(a *cli.App) *cobra.Command {
 	var dir string
 	var member bool
 	cmd := &cobra.Command{
@@ -107,14 +108,15 @@ func newLabAdd(a *cli.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			row := rows[len(rows)-1]
+			row := rowOf(rows, h)
 			return p.Print(row, func() console.Table {
-				t := console.Table{Head: []string{"host", "address", "roles", "bundle"}, Rows: [][]any{{row.Host, row.Addr, row.Roles, row.Bundle}}}
-				t.Foot = fmt.Sprintf("\nOn the host:  vstack lab join %s --dir /var/lib/vstack && vstack server --config /var/lib/vstack/vstack.yaml", filepath.Base(row.Bundle))
-				if self, ok := h.Config.Self(); ok && member {
-					t.Foot += fmt.Sprintf("\nThen here:    vstack --cluster %s raft add %s --raft %s --api %s", l.Client, h.ID, self.Raft, self.API)
+				s := steps{}
+				s.add("on "+row.Host, "sudo vstack lab join %s", filepath.Base(row.Bundle))
+				if member {
+					s.addMember(l, h)
 				}
-				return t
+				s.client(l)
+				return row.table(s)
 			})
 		},
 	}
@@ -123,7 +125,7 @@ func newLabAdd(a *cli.App) *cobra.Command {
 	return cmd
 }
 
-func newLabRenew() *cobra.Command {
+func newRenew() *cobra.Command {
 	return &cobra.Command{
 		Use: "renew DIR", Short: "Issue the certificates anew, by the same authority; hosts take them without a restart", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -141,8 +143,9 @@ func newLabRenew() *cobra.Command {
 			out := cmd.ErrOrStderr()
 			fmt.Fprintf(out, "renewed: %s, and the bundle of each host. On each host, without a restart:\n", l.Client)
 			for _, r := range rows {
-				fmt.Fprintf(out, "  tar -C /var/lib/vstack -xzf %s tls && chown -R vstack:vstack /var/lib/vstack/tls\n", filepath.Base(r.Bundle))
+				fmt.Fprintf(out, "  %-12s sudo vstack lab join %s\n", r.Host+":", filepath.Base(r.Bundle))
 			}
+			fmt.Fprintf(out, "Copies of %s that are elsewhere: replace them by it.\n", l.Client)
 			return nil
 		},
 	}
@@ -162,31 +165,4 @@ func packBundles(l *lab.Lab) ([]labHost, error) {
 		rows = append(rows, labHost{string(h.ID), h.Addr(), h.Config.Roles, h.Dir, bundle})
 	}
 	return rows, nil
-}
-
-func newLabJoin(a *cli.App) *cobra.Command {
-	var dir string
-	cmd := &cobra.Command{
-		Use: "join BUNDLE", Short: "Unpack a bundle on its host", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			p, err := a.Printer()
-			if err != nil {
-				return err
-			}
-			c, err := lab.Join(args[0], dir)
-			if err != nil {
-				return err
-			}
-			file := filepath.Join(dir, config.File)
-			row := labHost{Host: c.Host, Addr: c.Ingest.Addr, Roles: c.Roles, Dir: dir, Bundle: args[0]}
-			return p.Print(row, func() console.Table {
-				return console.Table{
-					Head: []string{"host", "roles", "directory"}, Rows: [][]any{{c.Host, c.Roles, dir}},
-					Foot: fmt.Sprintf("\nNext:  vstack doctor --config %s\n       vstack server --config %s", file, file),
-				}
-			})
-		},
-	}
-	cmd.Flags().StringVar(&dir, "dir", ".", "directory that becomes the host's")
-	return cmd
 }
