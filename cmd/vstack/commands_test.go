@@ -69,7 +69,7 @@ func TestLabInitAndJoin(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit %d: %s", code, errOut)
 	}
-	var list wire.List[labHost]
+	var list wire.List[struct{ Addr, Bundle string }]
 	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list.Items) != 3 || list.Items[1].Addr != "10.0.0.2" {
 		t.Fatalf("got %+v, %v", list, err)
 	}
@@ -81,8 +81,26 @@ func TestLabInitAndJoin(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "max_upload: 5GiB") || !strings.Contains(out, "level: debug") || !strings.Contains(out, "capacity: 2TiB") {
 		t.Errorf("config print: exit %d: %s%s", code, out, errOut)
 	}
-	if code, _, _ := try("lab", "join", list.Items[1].Bundle, "--dir", host); code == 0 {
-		t.Error("joined twice")
+	code, out, errOut = try("lab", "join", list.Items[1].Bundle, "--dir", host)
+	if said := out + errOut; code != 0 || !strings.Contains(said, "Replaced:\n  the certificate") || !strings.Contains(said, "Kept:\n  all data") || !strings.Contains(said, "without a restart") {
+		t.Errorf("join again: exit %d: %s", code, said)
+	}
+	if code, _, errOut := try("lab", "join", list.Items[0].Bundle, "--dir", host); code != console.ExitUsage || !strings.Contains(errOut, `is host "b"`) {
+		t.Errorf("join of another host's bundle: exit %d: %s", code, errOut)
+	}
+	code, out, errOut = try("lab", "join", list.Items[1].Bundle, "--print")
+	if code != 0 || !strings.Contains(out, "useradd") || !strings.Contains(out, "ExecStart=/usr/local/bin/vstack") || !strings.Contains(out, "--no-system") {
+		t.Errorf("join --print: exit %d: %s%s", code, out, errOut)
+	}
+	code, out, errOut = try("lab", "set-address", "b", "10.0.0.9", "--dir", dir)
+	steps := out + errOut
+	for _, want := range []string{"raft remove b --yes", "systemctl stop vstack", "lab join b.tar.gz", "raft add b --raft 10.0.0.9:7080 --api 10.0.0.9:8080"} {
+		at := strings.Index(steps, want)
+		if code != 0 || at < 0 {
+			t.Errorf("set-address: exit %d, nothing of %q, in its order, in:\n%s", code, want, out+errOut)
+			break
+		}
+		steps = steps[at:]
 	}
 }
 

@@ -29,6 +29,7 @@ type Facts struct {
 	LevelsErr error
 	Balance   wire.BalanceReport
 	Listeners []Listener
+	Doors     []Door
 }
 
 // Listener is one address of the cluster, as it was seen from here.
@@ -66,6 +67,8 @@ func Gather(ctx context.Context, c *cluster.Cluster) (Facts, error) {
 	for i := range f.Listeners {
 		wg.Go(func() { f.Listeners[i].look(ctx, c.Transport()) })
 	}
+	f.doors()
+	wg.Go(func() { f.knock(ctx, c.TLS()) })
 	wg.Wait()
 	return f, ctx.Err()
 }

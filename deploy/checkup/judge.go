@@ -27,7 +27,7 @@ const (
 // Judge says of each thing whether it is well, and what mends it.
 func Judge(f Facts) []doctor.Finding {
 	var out []doctor.Finding
-	for _, check := range []func(*Facts) []doctor.Finding{metadata, hosts, groups, stores, space, orders, level, certificates, clocks} {
+	for _, check := range []func(*Facts) []doctor.Finding{metadata, hosts, groups, stores, space, orders, level, certificates, clocks, datagrams} {
 		out = append(out, check(&f)...)
 	}
 	return out
@@ -213,19 +213,23 @@ func level(f *Facts) []doctor.Finding {
 			older[string(m.Host)] = true
 		}
 	}
-	versions := map[string]bool{}
+	versions := map[string][]string{}
 	for _, n := range f.Nodes {
 		if n.Version != "" {
-			versions[n.Version] = true
+			versions[n.Version] = append(versions[n.Version], string(n.Host))
 		}
 	}
 	switch {
 	case len(older) > 0:
 		return []doctor.Finding{found("level", doctor.Warn, "upgrade them: docs/upgrade.md", "hosts with an older program: %s", strings.Join(slices.Sorted(maps.Keys(older)), ", "))}
-	case f.Levels.Allowed > f.Levels.Level:
-		return []doctor.Finding{found("level", doctor.OK, "vstack raft level raise, once every host has this program for good", "%d; all programs know %d", f.Levels.Level, f.Levels.Allowed)}
 	case len(versions) > 1:
-		return []doctor.Finding{found("level", doctor.OK, "", "%d; hosts run %d versions", f.Levels.Level, len(versions))}
+		var said []string
+		for _, v := range slices.Sorted(maps.Keys(versions)) {
+			said = append(said, v+" on "+strings.Join(versions[v], ", "))
+		}
+		return []doctor.Finding{found("level", doctor.Warn, "vstack upgrade --hosts FILE --yes, or host by host: docs/upgrade.md", "%d; hosts run different programs: %s", f.Levels.Level, strings.Join(said, "; "))}
+	case f.Levels.Allowed > f.Levels.Level:
+		return []doctor.Finding{found("level", doctor.OK, "vstack raft level raise --yes, once every host has this program for good", "%d; all programs know %d", f.Levels.Level, f.Levels.Allowed)}
 	}
 	return []doctor.Finding{found("level", doctor.OK, "", "%d, the newest that all programs know", f.Levels.Level)}
 }

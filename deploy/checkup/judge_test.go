@@ -22,6 +22,7 @@ func well() Facts {
 		f.Nodes = append(f.Nodes, wire.Node{Host: vstack.HostID(h), State: vstack.StoreUp, Version: "v1",
 			Stores: []wire.NodeStore{{Store: st, Report: &wire.StoreReport{Used: 100, Chunks: 10}}}})
 		f.Levels.Members = append(f.Levels.Members, wire.ReportedLevel{ID: h, Host: vstack.HostID(h), Level: 4})
+		f.Doors = append(f.Doors, Door{Host: h, Addr: h + ":8081"}, Door{Host: h, Addr: h + ":9081", Pages: true})
 		f.Listeners = append(f.Listeners, Listener{Host: h, Addr: h + ":8080", NotAfter: f.Now.AddDate(1, 0, 0), Clock: time.Second})
 	}
 	return f
@@ -47,8 +48,9 @@ func TestAHostThatIsAwayIsSaidOnce(t *testing.T) {
 	f := well()
 	f.Nodes[2].Stores[0].State, f.Nodes[2].Version = vstack.StoreDown, ""
 	f.Listeners[2] = Listener{Host: "h3", Addr: "h3:8080", Err: errors.New("refused")}
+	f.Doors[4].Err, f.Doors[5].Err = errors.New("timeout"), errors.New("timeout")
 	for _, got := range Judge(f) {
-		if strings.HasPrefix(got.Check, "listener") || strings.Contains(got.Detail, "versions") {
+		if strings.HasPrefix(got.Check, "listener") || strings.HasPrefix(got.Check, "udp") && got.State != doctor.OK || strings.Contains(got.Detail, "versions") {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -88,6 +90,9 @@ func TestWhatIsNotWellIsSaidWithWhatMendsIt(t *testing.T) {
 		"empty and gone":          {func(f *Facts) { f.Orders = []wire.StandingOrder{{Cordoned: true, State: vstack.StoreDown}} }, doctor.Warn, "store 0000", "does not run", "vstack store rm"},
 		"balance is held":         {func(f *Facts) { f.Balance = wire.BalanceReport{State: vstack.BalanceHeld, Groups: 5} }, doctor.Warn, "balance", "5 groups", "vstack rebalance --auto"},
 		"an older program":        {func(f *Facts) { f.Levels.Members[0].Level = 3 }, doctor.Warn, "level", "older program: h1", "docs/upgrade.md"},
+		"programs that differ":    {func(f *Facts) { f.Nodes[1].Version = "v2" }, doctor.Warn, "level", "v1 on h1, h3; v2 on h2", "vstack upgrade"},
+		"datagrams are lost":      {func(f *Facts) { f.Doors[2].Err = errors.New("timeout") }, doctor.Warn, "udp", "h2:8081, whose TCP answers", "h2:8081"},
+		"pages are shut out":      {func(f *Facts) { f.Doors[3].Err = errors.New("timeout") }, doctor.Warn, "udp of pages", "h2:9081: web pages", "h2:9081"},
 		"a certificate that ends": {func(f *Facts) { f.Listeners[1].NotAfter = f.Now.AddDate(0, 0, 3) }, doctor.Warn, "certificate h2", "2026-11-30", "vstack lab renew"},
 		"a certificate that ended": {func(f *Facts) {
 			f.Listeners[1].NotAfter = f.Now.AddDate(0, 0, -3)

@@ -47,7 +47,7 @@ func certificate(h *config.Server) Finding {
 	fix := "vstack lab renew DIR where the authority is kept; then here: sudo vstack lab join BUNDLE --dir " + filepath.Dir(h.TLS)
 	id, err := identity.Load(h.TLS)
 	if err != nil {
-		return finding(check, Fail, fix, "%v", err)
+		return finding(check, Fail, mendIdentity(err, h.TLS, fix), "%v", err)
 	}
 	if p := id.Peer(); p.Role != identity.RoleHost || p.ID != h.Host {
 		return finding(check, Fail, fix, "%s is that of %s %q, the configuration says host %q", h.TLS, p.Role, p.ID, h.Host)
@@ -56,6 +56,19 @@ func certificate(h *config.Server) Finding {
 		return finding(check, Warn, fix, "expires in %d days", int(left.Hours()/24))
 	}
 	return finding(check, OK, "", "valid until %s", id.NotAfter().Format(time.DateOnly))
+}
+
+// Here reports whether a host is this machine's: whether it has the host's address.
+func Here(h *config.Server) bool {
+	addr, _, err := net.SplitHostPort(h.Ingest.Addr)
+	if err != nil {
+		return true
+	}
+	ln, err := net.Listen("tcp", net.JoinHostPort(addr, "0"))
+	if err != nil {
+		return !errors.Is(err, syscall.EADDRNOTAVAIL)
+	}
+	return ln.Close() == nil
 }
 
 // listener is one address that a host serves.

@@ -41,7 +41,9 @@ type Setup struct {
 // Script is the shell script that sets the machine up, for root.
 func (s Setup) Script() string {
 	var b strings.Builder
-	step := func(why, format string, args ...any) { b.WriteString("# " + why + "\n" + fmt.Sprintf(format, args...) + "\n") }
+	step := func(why, format string, args ...any) {
+		b.WriteString("# " + why + "\n" + fmt.Sprintf(format, args...) + "\n")
+	}
 	dir := s.Root + Dir
 	if s.Program != s.Root+packaged {
 		step("The account that hosts run as.", "id vstack >/dev/null 2>&1 || useradd --system --home-dir %s --shell /usr/sbin/nologin vstack", Dir)

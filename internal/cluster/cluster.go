@@ -100,6 +100,9 @@ func (c *Cluster) Gateways() []string { return c.cfg.Gateways }
 // on its way wants.
 func (c *Cluster) Transport() http.RoundTripper { return c.films }
 
+// TLS is what the bundle's owner dials with.
+func (c *Cluster) TLS() *tls.Config { return c.id.ClientTLS() }
+
 // Chunks makes a client of the data plane; "" is the default policy. The caller closes it.
 func (c *Cluster) Chunks(policy string) (*quicclient.Client, error) {
 	p, err := quicclient.PolicyByName(policy)

@@ -25,7 +25,7 @@ func Status(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Is the cluster well, and what mends it if not", Args: cobra.NoArgs,
 		Long: `Looks at the whole cluster from this machine: members, hosts, stores, copies, space, orders that do not end, programs,
-certificates and clocks. Exit code 0: all is well; 6: something should be better; 1: something is broken.
+certificates, clocks, and whether UDP reaches the stores from here. Exit code 0: all is well; 6: something should be better; 1: something is broken.
 vstack doctor looks at this machine.`,
 		RunE: a.WithCluster(cli.CallTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, _ []string) error {
 			facts, err := checkup.Gather(ctx, c)
