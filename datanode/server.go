@@ -59,11 +59,13 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, started: time.Now().UTC(),
 		reads: serve.NewBuffers(cfg.ReadMemory), writes: serve.NewBuffers(cfg.WriteMemory),
-		cache:   serve.NewCache(cfg.CacheMemory),
 		repair:  converge.NewBudget(cfg.RepairRate),
 		openAPI: wire.OpenAPI("V-Stack datanode", cfg.Version.Version, Routes()),
 	}
 	var err error
+	if s.cache, err = serve.NewCache(cfg.CacheMemory); err != nil {
+		return nil, fmt.Errorf("open datanode %s: %w", cfg.Host, err)
+	}
 	if s.decoding, err = rebuild.NewShared(cfg.DecodeMemory, cfg.DecodedMemory); err != nil {
 		return nil, fmt.Errorf("open datanode %s: %w", cfg.Host, err)
 	}

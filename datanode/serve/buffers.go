@@ -5,29 +5,42 @@ import (
 	"fmt"
 	"math/bits"
 	"sync"
+	"time"
 
 	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
-// Buffer sizes are powers of two from one block to the largest chunk.
+// Buffer sizes are from one block to the largest chunk, four to each doubling: a fifth of the
+// memory is given away at most.
 const (
 	minBufferBits = 16
 	maxBufferBits = 23
+	classes       = 4*(maxBufferBits-minBufferBits) + 1
+)
+
+const (
+	// lookEvery is how often memory is given up that nobody asked for meanwhile, and floor
+	// the part of the budget that is kept all the same, for the first of the next readers.
+	lookEvery = 15 * time.Second
+	floor     = 8
 )
 
 // Buffers lends memory for chunk bodies within a budget of bytes, which is shared among those
 // who ask (package admission).
 //
-// Returned memory is kept, up to half the budget, and never left to the collector: a
-// fresh 2 MiB costs 512 page faults, which a burst of readers would wait for.
+// Returned memory is kept, up to half the budget, as long as it is asked for again: a fresh
+// 2 MiB costs 512 page faults, which a burst of readers would wait for. After a peak it goes
+// back to the collector, all but an eighth of the budget.
 type Buffers struct {
 	budget *admission.Budget
 	total  int64
 
 	mu    sync.Mutex // guards the fields below
-	idle  [maxBufferBits - minBufferBits + 1][][]byte
-	spare int64 // bytes in idle
+	idle  [classes][][]byte
+	least [classes]int // of idle since the last look
+	spare int64        // bytes in idle
+	look  *time.Timer  // nil while there is nothing to give up
 }
 
 // NewBuffers makes a budget of total bytes, at least one largest chunk.
@@ -107,6 +120,7 @@ func (b *Buffers) take(class int) []byte {
 	block := stack[last]
 	stack[last], b.idle[class] = nil, stack[:last]
 	b.spare -= sizeOf(class)
+	b.least[class] = min(b.least[class], last)
 	return block
 }
 
@@ -116,6 +130,26 @@ func (b *Buffers) keep(class int, block []byte) {
 	if b.spare+sizeOf(class) <= b.total/2 {
 		b.idle[class] = append(b.idle[class], block)
 		b.spare += sizeOf(class)
+		if b.look == nil && b.spare > b.total/floor {
+			b.look = time.AfterFunc(lookEvery, b.giveUp)
+		}
+	}
+}
+
+// giveUp leaves to the collector what was idle since the last look.
+func (b *Buffers) giveUp() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for class, stack := range b.idle {
+		for n := b.least[class]; n > 0 && b.spare > b.total/floor; n-- {
+			last := len(stack) - 1
+			stack[last], stack = nil, stack[:last]
+			b.spare -= sizeOf(class)
+		}
+		b.idle[class], b.least[class] = stack, len(stack)
+	}
+	if b.look = nil; b.spare > b.total/floor {
+		b.look = time.AfterFunc(lookEvery, b.giveUp)
 	}
 }
 
@@ -132,11 +166,24 @@ func (b *Buffer) Release() {
 	}
 }
 
+// Size is the memory that it takes, of which Bytes may be a part.
+func (b *Buffer) Size() int64 { return sizeOf(b.class) }
+
 func classOf(n int) int {
 	if n < 0 || n > 1<<maxBufferBits {
 		return -1
 	}
-	return max(0, bits.Len(uint(max(n, 1)-1))-minBufferBits)
+	if n <= 1<<minBufferBits {
+		return 0
+	}
+	e := bits.Len(uint(n-1)) - 1 // 2^e < n ≤ 2^(e+1)
+	return 4*(e-minBufferBits) + (n-1-1<<e)>>(e-2) + 1
 }
 
-func sizeOf(class int) int64 { return 1 << (class + minBufferBits) }
+func sizeOf(class int) int64 {
+	if class == 0 {
+		return 1 << minBufferBits
+	}
+	e, quarter := minBufferBits+(class-1)/4, (class-1)%4
+	return 1<<e + int64(quarter+1)<<(e-2)
+}

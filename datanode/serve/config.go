@@ -127,7 +127,7 @@ func (c *ReaderConfig) Validate() error {
 		c.CorruptPiece = func(vstack.ChunkID, vstack.Piece) {}
 	}
 	if c.Cache == nil {
-		c.Cache = NewCache(0)
+		c.Cache = &Cache{}
 	}
 	setDefault(&c.DiskReads, 8)
 	setDefault(&c.QueueTimeout, 2*time.Second)

@@ -16,11 +16,11 @@ type flights struct {
 	flying map[vstack.ChunkID]*flight
 }
 
-// flight is one read; buf, waited and err are set before landed is closed.
+// flight is one read; body, waited and err are set before landed is closed.
 type flight struct {
 	landed chan struct{}
-	refs   int // readers who still use buf
-	buf    *Buffer
+	refs   int // readers who still use body
+	body   *shared
 	waited time.Duration
 	err    error
 }
@@ -53,8 +53,8 @@ func (f *flights) land(id vstack.ChunkID, fl *flight) {
 func (f *flights) leave(fl *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if fl.refs--; fl.refs == 0 && fl.buf != nil {
-		fl.buf.Release()
+	if fl.refs--; fl.refs == 0 && fl.body != nil {
+		fl.body.leave()
 	}
 }
 
@@ -64,7 +64,11 @@ func (r *Reader) fly(ctx context.Context, id vstack.ChunkID, fl *flight, whole s
 	defer r.flights.land(id, fl)
 	fl.err = fmt.Errorf("read chunk %s: %w: the read did not end", id.Short(), vstack.ErrInternal)
 	// Others rely on it, so the leader's client may not cut it short.
-	fl.buf, fl.waited, fl.err = r.read(context.WithoutCancel(ctx), id, vstack.Piece{}, whole)
+	var buf *Buffer
+	if buf, fl.waited, fl.err = r.read(context.WithoutCancel(ctx), id, vstack.Piece{}, whole); fl.err == nil {
+		fl.body = share(buf)
+		r.cfg.Cache.offer(id, fl.body)
+	}
 }
 
 // readShared is read for a whole chunk; leave gives the bytes back.
@@ -84,5 +88,5 @@ func (r *Reader) readShared(ctx context.Context, id vstack.ChunkID, whole span) 
 		r.flights.leave(fl)
 		return nil, nil, 0, fl.err
 	}
-	return fl.buf.Bytes, func() { r.flights.leave(fl) }, fl.waited, nil
+	return fl.body.buf.Bytes, func() { r.flights.leave(fl) }, fl.waited, nil
 }

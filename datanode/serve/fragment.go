@@ -117,7 +117,7 @@ func (r *Reader) encode(ctx context.Context, c content, part span) (body []byte,
 // wholeChunk is the chunk's checked bytes, from memory or from the disk.
 func (r *Reader) wholeChunk(ctx context.Context, c content) (body []byte, release func(), waited time.Duration, err error) {
 	if whole := r.cfg.Cache.get(c.id); whole != nil {
-		return whole, func() {}, 0, nil
+		return whole.buf.Bytes, whole.leave, 0, nil
 	}
 	return r.readShared(ctx, c.id, span{0, int64(c.whole)})
 }

@@ -212,9 +212,6 @@ func (r *Reader) send(w http.ResponseWriter, req *http.Request, c content, part 
 			h[trailerKey] = []string{trailer}
 		}
 	}
-	if c.from == fromDisk && status == http.StatusOK && err == nil && r.cfg.Cache.get(c.id) == nil {
-		r.cfg.Cache.offer(c.id, body) // after the reader has it all: the copy delays nobody
-	}
 }
 
 // step is how much of a body is handed to a connection at a time.
@@ -253,7 +250,7 @@ func (r *Reader) body(ctx context.Context, c content, part span, status int) (bo
 	default:
 		if whole := r.cfg.Cache.get(c.id); whole != nil {
 			r.metrics.cached.Inc()
-			return whole[part.off : part.off+part.n], func() {}, waited, nil
+			return whole.buf.Bytes[part.off : part.off+part.n], whole.leave, waited, nil
 		}
 		if status == http.StatusOK {
 			body, release, waited.disk, err = r.readShared(ctx, c.id, part)

@@ -103,6 +103,7 @@ func (h *host) open(ctx context.Context) error {
 			}
 		}
 	}
+	h.addMemory()
 	return h.addWatchdog()
 }
 
