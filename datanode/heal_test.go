@@ -71,6 +71,13 @@ func TestScrubFindsWhatNobodyReads(t *testing.T) {
 		resp, body := n.get("/v1/chunks/"+ref.ID.String(), nil)
 		return resp.StatusCode == 200 && bytes.Equal(body, data)
 	})
+	// The store still knows of the pass after a restart, or it would never be time for one.
+	passed := n.status().Scrub.Passed
+	n.stop()
+	n.start()
+	if s := n.status().Scrub; passed.IsZero() || !s.Passed.Equal(passed) || s.Passes != 0 || s.Corrupt != 1 {
+		t.Errorf("a pass that ended at %v is after a restart %+v", passed, s)
+	}
 }
 
 func TestStoreThatWasDownFillsUp(t *testing.T) {

@@ -85,7 +85,7 @@ func (st *store) assemble() (err error) {
 		ReadP99: func() time.Duration { return st.latency.Quantile(time.Now(), 0.99) },
 		Rate:    s.repair, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
 		Settle: s.cfg.Settle, Interval: s.cfg.ConvergeEvery, Grace: s.cfg.DropGrace, Hold: s.holds,
-		ScrubEvery: s.cfg.ScrubEvery, ScrubRate: s.cfg.ScrubRate,
+		ScrubEvery: s.cfg.ScrubEvery, ScrubRate: s.cfg.ScrubRate, LastScrub: st.lastScrub(), KeepScrub: st.keepScrub,
 	})
 	if err != nil {
 		return err

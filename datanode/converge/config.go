@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/datanode/permit"
 	"github.com/vstack/vstack/datanode/superblock"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 )
 
 // Disk is the store's superblock log.
@@ -112,6 +113,10 @@ type Config struct {
 	ScrubEvery time.Duration
 	// ScrubRate bounds a scrub, bytes a second; default 16 MiB.
 	ScrubRate int64
+	// LastScrub is what an earlier process kept of its last whole pass; zero for none.
+	LastScrub wire.ScrubStatus
+	// KeepScrub keeps a pass that reached its end for the next process; nil forgets it.
+	KeepScrub func(wire.ScrubStatus) error
 }
 
 // Validate fills the defaults in and refuses what cannot work.
@@ -135,6 +140,9 @@ func (c *Config) Validate() error {
 		if *d <= 0 {
 			*d = to
 		}
+	}
+	if c.KeepScrub == nil {
+		c.KeepScrub = func(wire.ScrubStatus) error { return nil }
 	}
 	if c.Workers <= 0 {
 		c.Workers = 2

@@ -60,7 +60,7 @@ func New(cfg Config) (*Loop, error) {
 		cfg: cfg, wake: make(chan struct{}, 1), scrubs: make(chan int64, 1), compacts: make(chan struct{}, 1),
 		corrupt: map[vstack.ChunkID]struct{}{}, free: map[held]time.Time{},
 	}
-	l.scrub.Rate = cfg.ScrubRate
+	l.scrub.ScrubStatus, l.scrub.Rate = cfg.LastScrub, cfg.ScrubRate
 	var err error
 	if l.metrics, err = newMetrics(cfg.Registry, l); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/vstack/vstack/datanode/superblock"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -48,9 +49,24 @@ func (l *Loop) ScrubStatus() wire.ScrubStatus {
 	return l.scrub.ScrubStatus
 }
 
+// scrubWait is how long a start puts a scrub off that is due: a host that starts has other
+// things to do.
+const scrubWait = 10 * time.Minute
+
+// nextScrub is the time to the next pass: passes are counted from the end of the last one,
+// whichever process did it, or a store of a host that restarts often would never be scrubbed.
+func (l *Loop) nextScrub(now time.Time) time.Duration {
+	every := l.cfg.ScrubEvery
+	passed := l.ScrubStatus().Passed
+	if passed.IsZero() || passed.After(now) { // a new store, or a clock that was wrong
+		return every
+	}
+	return max(every-now.Sub(passed), min(scrubWait, every/100))
+}
+
 // RunScrub scrubs every ScrubEvery, and when asked, until ctx ends.
 func (l *Loop) RunScrub(ctx context.Context) error {
-	timer := time.NewTimer(l.cfg.ScrubEvery)
+	timer := time.NewTimer(l.nextScrub(time.Now()))
 	defer timer.Stop()
 	for {
 		rate := l.cfg.ScrubRate
@@ -71,6 +87,15 @@ func (l *Loop) scrubOnce(ctx context.Context, rate int64) {
 	l.scrub.Ended, l.scrub.Error = time.Time{}, ""
 	l.mu.Unlock()
 	report, err := l.cfg.Disk.Scrub(ctx, rate, func(id vstack.ChunkID, p vstack.Piece, _ error) { l.CorruptPiece(id, p) })
+	if done, whole := l.scrubbed(ctx, report, err); whole {
+		if err := l.cfg.KeepScrub(done); err != nil {
+			l.cfg.Logger.Warn("cannot keep when the scrub ended: a restart will not know", "store", l.cfg.Disk.ID(), "error", err)
+		}
+	}
+}
+
+// scrubbed notes how a pass ended, and whether it reached its end.
+func (l *Loop) scrubbed(ctx context.Context, report superblock.ScrubReport, err error) (wire.ScrubStatus, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.scrub.Running, l.scrub.Ended = false, time.Now().UTC()
@@ -79,6 +104,7 @@ func (l *Loop) scrubOnce(ctx context.Context, rate int64) {
 	switch {
 	case err == nil:
 		l.scrub.Passes++
+		l.scrub.Passed = l.scrub.Ended
 		l.cfg.Logger.Info("scrub finished", "store", l.cfg.Disk.ID(), "chunks", report.Chunks, "bytes", report.Bytes, "bad", report.Bad)
 	case ctx.Err() != nil || errors.Is(err, vstack.ErrClosed):
 		l.scrub.Error = "interrupted by shutdown"
@@ -86,4 +112,5 @@ func (l *Loop) scrubOnce(ctx context.Context, rate int64) {
 		l.scrub.Error = err.Error()
 		l.cfg.Logger.Error("scrub ended early", "store", l.cfg.Disk.ID(), "error", err)
 	}
+	return l.scrub.ScrubStatus, err == nil
 }

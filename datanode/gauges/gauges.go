@@ -17,8 +17,8 @@ type Config struct {
 	Report func() (capacity, free int64, votes bool) // as heartbeats say it
 	Scrub  func() wire.ScrubStatus
 	Every  time.Duration // between two scrubs
-	// Started is when the process began to look after the store: what counts for a store that it
-	// has not scrubbed yet.
+	// Started is when the process began to look after the store: what counts for a store that
+	// was never scrubbed.
 	Started time.Time
 }
 
@@ -45,7 +45,7 @@ func New(cfg Config) *Store {
 		garbage:  desc("store_garbage_bytes", "Bytes of the store's files that compaction could give back."),
 		votes:    desc("store_votes", "1 while the store takes part in votes."),
 		findings: desc("store_findings", "Kinds of damage that were found in the store's files and are not mended."),
-		scrubbed: desc("scrub_passed_timestamp_seconds", "When every byte of the store was last checked to the end, in Unix time; the start of the process when it was not since."),
+		scrubbed: desc("scrub_passed_timestamp_seconds", "When every byte of the store was last checked to the end, in Unix time; the start of the process when it never was."),
 		every:    desc("scrub_interval_seconds", "How often every byte of the store is to be checked."),
 		running:  desc("scrub_running", "1 while the store's bytes are being checked."),
 		seen:     desc("scrub_bytes", "Bytes that the last scrub read."),
@@ -85,8 +85,8 @@ func (s *Store) Collect(ch chan<- prometheus.Metric) {
 	gauge(s.findings, float64(st.Findings))
 	scrub := s.cfg.Scrub()
 	passed := s.cfg.Started
-	if scrub.Passes > 0 && scrub.Error == "" && !scrub.Running {
-		passed = scrub.Ended
+	if !scrub.Passed.IsZero() {
+		passed = scrub.Passed
 	}
 	gauge(s.scrubbed, float64(passed.UnixMilli())/1000)
 	gauge(s.every, s.cfg.Every.Seconds())

@@ -25,8 +25,10 @@ type StoreStatus struct {
 
 // ScrubStatus is the last or the running pass over every stored byte.
 type ScrubStatus struct {
-	Running bool      `json:"running"`
-	Passes  int64     `json:"passes"` // finished since start
+	Running bool  `json:"running"`
+	Passes  int64 `json:"passes"` // finished since start
+	// Passed is when the last pass reached its end; the store keeps it through restarts.
+	Passed  time.Time `json:"passed,omitzero"`
 	Started time.Time `json:"started,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
 	Chunks  int64     `json:"chunks"` // read by the last finished pass
