@@ -38,12 +38,12 @@ func TestAnUploadAndAColdReadAsTraces(t *testing.T) {
 		t.Fatal(films, err)
 	}
 	film := films[0].ID
-	d.holds(&c, upload, "vstack video upload", "PATCH /v1/files", "upload job", "cut with FFmpeg", "commit chunk", "put to a store", "PUT /v1/chunks/…", "PUT at the metastore", "raft commit")
+	d.holds(&c, upload, "vstack video upload", "PATCH /v1/files", "upload job", "cut with FFmpeg", "commit chunk", "put to a store", "PUT /v1/chunks/…", "receive chunk", "append to superblock", "PUT at the metastore", "raft commit")
 	t.Logf("an upload, trace %s:\n%s", upload, c.Tree(upload, 3))
 
 	s.vstackJSON(nil, "video", "pin", film.String(), "cold", "--wait")
 	read := d.traced("video", "play", film.String())
-	d.holds(&c, read, "vstack video play", "fetch chunk", "get from a store", "GET /v1/chunks/…")
+	d.holds(&c, read, "vstack video play", "fetch chunk", "get from a store", "GET /v1/chunks/…", "read superblock")
 	t.Logf("a cold read, trace %s:\n%s", read, c.Tree(read, 9))
 }
 

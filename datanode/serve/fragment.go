@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -93,7 +96,10 @@ func joins(req *http.Request) bool {
 
 // rebuild makes the whole chunk of fragments here and elsewhere.
 func (r *Reader) rebuild(ctx context.Context, c content) ([]byte, error) {
+	ctx, span := tracing.Start(ctx, "join fragments", attribute.Int("held", len(c.held)))
+	tracing.Keep(span, "decoded")
 	whole, err := r.cfg.Rebuild(ctx, vstack.Value{Chunk: c.id, Size: c.whole}, c.held[0].Scheme)
+	tracing.End(span, err)
 	if errors.Is(err, vstack.ErrHashMismatch) {
 		err = fmt.Errorf("%w: no fragments of the chunk make it: %v", vstack.ErrCorrupt, err)
 	}

@@ -8,9 +8,11 @@ import (
 	"strconv"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/vstack/vstack/internal/admission"
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -267,6 +269,8 @@ func (r *Reader) body(ctx context.Context, c content, part span, status int) (bo
 // read waits for the disk, and returns checked bytes in memory that its readers have borrowed.
 func (r *Reader) read(ctx context.Context, id vstack.ChunkID, piece vstack.Piece, part span) (buf *Buffer, waited time.Duration, err error) {
 	start := time.Now()
+	ctx, span := tracing.Start(ctx, "read superblock", attribute.Int64("bytes", part.n))
+	defer func() { tracing.End(span, err) }()
 	turn, cancel := context.WithTimeout(ctx, r.cfg.QueueTimeout)
 	defer cancel()
 	b := r.cfg.Buffers.memory(int(part.n))
@@ -279,6 +283,7 @@ func (r *Reader) read(ctx context.Context, id vstack.ChunkID, piece vstack.Piece
 		return nil, 0, fmt.Errorf("wait for the disk: %w", vstack.ErrUnavailable)
 	}
 	waited = time.Since(start)
+	span.AddEvent("turn at the disk")
 	if err := r.readDisk(ctx, id, piece, b.Bytes, part.off); err != nil {
 		if errors.Is(err, vstack.ErrCorrupt) {
 			r.metrics.corrupt.Inc()

@@ -10,10 +10,13 @@ import (
 	"os"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -81,7 +84,9 @@ func (v *Voter) judge(w http.ResponseWriter, r *http.Request) (reply message.Rep
 	if err != nil {
 		return nil, kind, err
 	}
+	_, span := tracing.Start(r.Context(), "receive chunk", attribute.Int64("bytes", int64(accept.Value.Size)))
 	buf, err := v.receive(w, r, accept.Value)
+	tracing.End(span, err)
 	if err != nil {
 		return nil, kind, fmt.Errorf("receive chunk %s: %w", accept.Value.Chunk.Short(), err)
 	}

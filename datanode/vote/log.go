@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"github.com/vstack/vstack/chunkpaxos"
 	"github.com/vstack/vstack/datanode/superblock"
 	"github.com/vstack/vstack/internal/admission"
+	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -45,8 +48,11 @@ func (v *Voter) appendOnce(ctx context.Context, c *call, records []chunkpaxos.Du
 		}
 		recs = append(recs, rec)
 	}
+	ctx, span := tracing.Start(ctx, "append to superblock", attribute.Int("records", len(recs)), attribute.Bool("bytes", withBytes))
 	// A client that hangs up must not leave the acceptor without an outcome.
-	return v.cfg.Log.Append(context.WithoutCancel(ctx), recs...)
+	lsn, err := v.cfg.Log.Append(context.WithoutCancel(ctx), recs...)
+	tracing.End(span, err)
+	return lsn, err
 }
 
 // appendLoose makes durable what no request waits for. A full disk drops it: such
