@@ -223,11 +223,18 @@ var (
 	whitelist   = regexp.MustCompile(`^\[([a-z0-9_,]+)\] Format not on whitelist`)
 )
 
+// insecure is what libgcrypt, which FFmpeg brings for streams that are not taken, says where it
+// may lock no memory: in the jail of a service without privileges, each time.
+const insecure = "Warning: using insecure memory!"
+
 // clean takes out of FFmpeg's lines what is of use to nobody: addresses, the list of
-// what it may read, and its repetitions.
+// what it may read, a warning about keys that it does not have, and its repetitions.
 func clean(lines []string) []string {
 	out := lines[:0]
 	for _, l := range lines {
+		if strings.TrimSpace(l) == insecure {
+			continue
+		}
 		l = address.ReplaceAllString(l, "")
 		if m := whitelist.FindStringSubmatch(l); m != nil {
 			l = fmt.Sprintf("files of the form %q are not taken", m[1])
