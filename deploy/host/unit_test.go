@@ -11,8 +11,14 @@ import (
 
 const unit = "../systemd/vstack.service"
 
-// TestTheUnitIsTight has systemd judge what the service may do: 10 is everything.
-func TestTheUnitIsTight(t *testing.T) {
+// TestTheUnitsAreTight has systemd judge what the services may do: 10 is everything.
+func TestTheUnitsAreTight(t *testing.T) {
+	for _, file := range []string{unit, "../systemd/vstack-backup.service"} {
+		t.Run(file, func(t *testing.T) { tight(t, file) })
+	}
+}
+
+func tight(t *testing.T, unit string) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		t.Skip("SKIPPED: systemd-analyze is not installed (Debian package systemd)")
