@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/vstack/vstack/bench/abuse"
 	"github.com/vstack/vstack/bench/baseline"
 	"github.com/vstack/vstack/bench/history"
 	"github.com/vstack/vstack/bench/link/proof"
@@ -22,6 +23,8 @@ func Part(ctx context.Context, name string, in io.Reader, out io.Writer) error {
 	switch name {
 	case partSlotClient:
 		return history.Serve(ctx, in, out)
+	case abuse.Part:
+		return abuse.Serve(ctx, in, out)
 	case partLink:
 		return proof.Serve(ctx, in, out)
 	}

@@ -6,6 +6,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -64,7 +66,7 @@ func serveBare(ctx context.Context, setup bareSetup, ready func()) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen udp %s: %w", addr, err), tcp.Close())
 	}
-	h1 := &http.Server{Handler: handler}
+	h1 := &http.Server{Handler: handler, ErrorLog: log.New(io.Discard, "", 0)} // strangers are aimed at it, too
 	h3 := &http3.Server{Handler: handler, TLSConfig: http3.ConfigureTLSConfig(conf)}
 	done := make(chan error, 2)
 	go func() { done <- h1.Serve(tcp) }()

@@ -40,6 +40,24 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 }
 
+func TestEachAttackIsARepetition(t *testing.T) {
+	abuse, err := Find("abuse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := Options{Exe: "x"}.withDefaults(abuse)
+	if err != nil || o.Repeat != o.Strangers.Count() || o.Repeat < 10 || !slices.Contains(o.Loads, report.LoadStrangers) || len(o.Assertions) != 7 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if _, err := (Options{Exe: "x", Strangers: o.Strangers, Given: &Given{}}).withDefaults(abuse); !errors.Is(err, vstack.ErrInvalid) {
+		t.Errorf("of given hosts: %v", err)
+	}
+	o.Strangers.Attacks = []string{"kindness"}
+	if _, err := (Options{Exe: "x", Strangers: o.Strangers}).withDefaults(abuse); !errors.Is(err, vstack.ErrNotFound) {
+		t.Errorf("an attack that nobody knows: %v", err)
+	}
+}
+
 func TestFindKnowsEveryDrill(t *testing.T) {
 	for _, d := range Drills() {
 		if got, err := Find(d.Name); err != nil || got.Doc != d.Doc {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vstack/vstack/bench/abuse"
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/bench/lab"
@@ -27,6 +28,8 @@ type Drill struct {
 	earlier bool
 	// bounds hold beside those of every drill.
 	bounds []string
+	// strangers: the drill has attackers, and Options.Strangers counts.
+	strangers bool
 	// mayStall: no store may be there to play from, or no link that carries a film.
 	mayStall bool
 	// commands are what given hosts must have commands for; nil: the drill needs a lab of
@@ -68,6 +71,8 @@ func Drills() []Drill {
 			Doc: "a lab of an earlier version is upgraded host by host, one of them back and forth; then the level is raised, and the earlier program refused"},
 		{Name: "memory-pressure", run: runMemoryPressure, needs: memory,
 			Doc: "the host that leads gets no more memory than it cannot do without, for 10 s or --pause, or until the kernel has ended it; root"},
+		{Name: "abuse", run: runAbuse, strangers: true, bounds: abuse.Bounds(),
+			Doc: "strangers with a quarter of a processor attack the host that leads, in one way after the other, for 15 s each or --pause"},
 		{Name: "chaos", run: runChaos, mayStall: true, needs: namespaces | links | disks | memory,
 			Doc: "what --seed draws: a host crashes, stands still, is cut off, or has a slow or full disk or no memory, while links are slow and lossy; root"},
 	}

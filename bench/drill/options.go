@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vstack/vstack/bench/abuse"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -35,6 +36,8 @@ type Options struct {
 	Repeat int
 	// For, when set, is how long faults begin.
 	For time.Duration
+	// Strangers say which attacks the drill abuse makes, and how.
+	Strangers abuse.Options
 	// Loads run meanwhile. Nil is all of them.
 	Loads []report.Load
 	// Pause is how long a paused host stands still, a cut lasts, a disk hangs and a
@@ -69,6 +72,9 @@ func (o Options) withDefaults(d Drill) (Options, error) {
 	}
 	if o.Repeat == 0 {
 		o.Repeat = 1
+		if d.strangers {
+			o.Repeat = o.Strangers.Count()
+		}
 		if o.For > 0 {
 			o.Repeat = maxRepeat
 		}
@@ -109,6 +115,13 @@ func (o Options) withDefaults(d Drill) (Options, error) {
 // forDrill takes what a drill asks for beside what every drill does.
 func (o Options) forDrill(d Drill) (Options, error) {
 	switch {
+	case d.strangers && o.Given != nil:
+		return o, fmt.Errorf("drill %s: %w: it needs a lab of its own", d.Name, vstack.ErrInvalid)
+	case d.strangers:
+		if err := o.Strangers.Check(); err != nil {
+			return o, err
+		}
+		o.Loads = append(slices.Clone(o.Loads), report.LoadStrangers)
 	case !d.earlier && len(o.From) > 0:
 		return o, fmt.Errorf("drill options: %w: %s begins with no earlier version", vstack.ErrInvalid, d.Name)
 	case d.earlier && o.Given != nil:

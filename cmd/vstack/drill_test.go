@@ -105,6 +105,21 @@ func TestDrillOfAClusterThatGrowsAndShrinks(t *testing.T) {
 	}
 }
 
+// The machine of a test is too busy to judge times by it.
+func TestDrillOfStrangers(t *testing.T) {
+	long(t)
+	t.Parallel()
+	r, said, code := runDrill(t, t.TempDir(), "abuse", "--attack", "raft-garbage,closed-h2", "--pause", "2s", "--load", "play", "--first-ip", loopback.Subnet(t)+".1")
+	if code != console.ExitOK && code != console.ExitBound || len(r.Repetitions) != 2 || len(r.Notes) != 2 {
+		t.Fatalf("exit code %d, %+v\n%s", code, r.Repetitions, said)
+	}
+	for _, c := range r.Counters {
+		if c.Name == report.Probes && c.Value < 20 || c.Name == report.HostExits && c.Value > 0 {
+			t.Errorf("%s: %d", c.Name, c.Value)
+		}
+	}
+}
+
 func TestDrillOfAFullDisk(t *testing.T) {
 	long(t)
 	if err := loopdisk.Available(); err != nil {

@@ -36,8 +36,13 @@ func DialDeaf(ctx context.Context, addr string, conf *tls.Config) (*Deaf, error)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
+	return Greet(conn, addr)
+}
+
+// Greet makes one of a connection on which HTTP/2 was agreed; the connection is its own then.
+func Greet(conn net.Conn, addr string) (*Deaf, error) {
 	s := &Deaf{conn: conn, frame: http2.NewFramer(conn, conn), addr: addr, done: make(chan struct{}), next: 1}
-	_, err = conn.Write([]byte(http2.ClientPreface))
+	_, err := conn.Write([]byte(http2.ClientPreface))
 	if err = errors.Join(err, s.frame.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})); err != nil {
 		return nil, errors.Join(fmt.Errorf("greet %s: %w", addr, err), conn.Close())
 	}

@@ -18,6 +18,9 @@ const (
 	ReadLatency  = "read_latency"  // of linearizable reads that were answered
 	UploadTime   = "upload_time"   // of uploads, retries included
 	PlayStartup  = "play_startup"  // until a player could show its first picture
+
+	ProbeTime   = "probe_time"   // of honest requests at a host that strangers attack
+	ProbeBeside = "probe_beside" // of the same while they attack a listener that nobody uses
 )
 
 // The counters, in the order of reports.
@@ -45,6 +48,14 @@ const (
 
 	Checksums      = "checksums"       // of two members' catalogs at one index, found equal
 	ChecksumSplits = "checksum_splits" // of two members' catalogs at one index, found to differ
+
+	Probes        = "probes"         // honest requests that were answered at a host under attack
+	ProbeFailed   = "probe_failed"   // those that were not
+	ProbeSlow     = "probe_slow"     // attacks under which they took much longer than beside them
+	LivezFailed   = "livez_failed"   // questions after /livez of that host without a 200 in time
+	LeaderChanges = "leader_changes" // in attacks
+	MemoryOver    = "memory_over"    // attacks in which the host had more memory than its bound
+	LogOver       = "log_over"       // attacks in which it wrote more than a MiB of log
 )
 
 // metric describes one name that a report carries.
@@ -63,6 +74,8 @@ var timings = []metric{
 	{ReadLatency, LoadMeta, "linearizable reads at each member, over the whole run"},
 	{UploadTime, LoadUpload, "file sent to video published"},
 	{PlayStartup, LoadPlay, "call to first picture"},
+	{ProbeTime, LoadStrangers, "honest requests at a host under attack"},
+	{ProbeBeside, LoadStrangers, "the same while the attack is aimed at a listener that nobody uses"},
 }
 
 var counters = []metric{
@@ -88,6 +101,13 @@ var counters = []metric{
 	{HostExits, "", "hosts that ended by themselves and were started again"},
 	{Checksums, "", "catalogs of two members at one index that were found equal, where a drill compares them"},
 	{ChecksumSplits, "", "catalogs of two members at one index that differ"},
+	{Probes, LoadStrangers, "honest requests at a host under attack that were answered"},
+	{ProbeFailed, LoadStrangers, "honest requests there that were not"},
+	{ProbeSlow, LoadStrangers, "attacks under which the p99 of honest requests was more than three times that beside them"},
+	{LivezFailed, LoadStrangers, "questions after /livez there without a 200 within 2 s"},
+	{LeaderChanges, LoadStrangers, "attacks in which another member came to lead"},
+	{MemoryOver, LoadStrangers, "attacks in which the host had more memory than its bound"},
+	{LogOver, LoadStrangers, "attacks in which the host wrote more than 1 MiB of log"},
 }
 
 // occasions name, for counters of what must not happen, the counter of what it could have
@@ -95,6 +115,7 @@ var counters = []metric{
 var occasions = map[string]string{
 	WriteFailed: Writes, LostWrites: Writes, StaleReads: Reads, Violations: Histories, Undecided: Histories,
 	UploadFailed: Uploads, LostPublishes: PublishesRead, PlayFailed: Plays, Stalls: Plays, ChecksumSplits: Checksums,
+	ProbeFailed: Probes, ProbeSlow: Probes, LivezFailed: Probes, LeaderChanges: Probes, MemoryOver: Probes, LogOver: Probes,
 }
 
 // Timing is the distribution of a duration, in seconds.

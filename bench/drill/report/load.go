@@ -18,6 +18,8 @@ const (
 	LoadUpload Load = "upload"
 	// LoadPlay has two viewers watch a film.
 	LoadPlay Load = "play"
+	// LoadStrangers is of the drill in which strangers attack, and of no other.
+	LoadStrangers Load = "strangers"
 )
 
 // ParseLoads reads "upload,play,meta"; "none" is no load.
