@@ -10,6 +10,24 @@ import (
 	"github.com/vstack/vstack/internal/admission"
 )
 
+const (
+	// fewOfOne and fewOfAll are how many connections of an address, and of all, may have as
+	// many requests in flight as a connection may; further ones have crowded. A request whose
+	// header never ends has memory for as long as others on its connection are good, and a
+	// browser or a client of ours has a connection or two.
+	fewOfOne, fewOfAll = 8, 256
+	crowded            = 16
+)
+
+// Streams is how many requests the connection that comes from an address may have in flight,
+// of most.
+func (q *QUICConns) Streams(remote net.Addr, most int64) int64 {
+	if all, its := q.conns.Of(remote); all >= fewOfAll || its >= fewOfOne {
+		return min(most, crowded)
+	}
+	return most
+}
+
 // maxHandshakes bounds QUIC handshakes under way, and those of one address to an eighth.
 const maxHandshakes = 1024
 

@@ -60,7 +60,13 @@ func Listen(cfg Config) (*Endpoint, error) {
 	key := quic.StatelessResetKey(cfg.ResetKey)
 	e.quic = &quic.Transport{Conn: e.udp, StatelessResetKey: &key, ConnContext: e.conns.Begin, VerifySourceAddress: e.conns.Proves}
 	var err error
-	if e.early, err = e.quic.ListenEarly(http3.ConfigureTLSConfig(cfg.TLS), quicConfig(cfg)); err != nil {
+	conf := quicConfig(cfg)
+	conf.GetConfigForClient = func(info *quic.ClientInfo) (*quic.Config, error) {
+		one := quicConfig(cfg)
+		one.MaxIncomingStreams = e.conns.Streams(info.RemoteAddr, one.MaxIncomingStreams)
+		return one, nil
+	}
+	if e.early, err = e.quic.ListenEarly(http3.ConfigureTLSConfig(cfg.TLS), conf); err != nil {
 		e.Close()
 		return nil, fmt.Errorf("listen on %s for QUIC: %w", cfg.Addr, err)
 	}

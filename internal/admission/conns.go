@@ -43,6 +43,13 @@ func (c *Conns) Enter(remote net.Addr) (leave func(), err error) {
 	}), nil
 }
 
+// Of is how many connections there are, and how many of them are of the address of remote.
+func (c *Conns) Of(remote net.Addr) (all, its int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open, c.of[KeyOfAddr(remote.String())]
+}
+
 // Open is how many connections there are.
 func (c *Conns) Open() int {
 	c.mu.Lock()
