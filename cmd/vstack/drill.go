@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/vstack/vstack/bench/drill"
 	"github.com/vstack/vstack/bench/drill/report"
@@ -106,22 +107,27 @@ that --cluster names, and does to its hosts what the file has commands for.`,
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&opt.Repeat, "repeat", 0, "how many faults (0: one, or as many as begin within --for)")
-	f.DurationVar(&opt.For, "for", 0, "begin faults for this long")
 	f.StringVar(&loads, "load", "upload,play,meta", "what clients do meanwhile: upload, play, meta, or none")
 	f.StringArrayVar(&bounds, "assert", nil, "bound, as 'write_gap.p99<1.2s' or 'stalls==0'; may be repeated")
 	f.StringVar(&file, "report", "", "also write a report: FILE.html stands alone, FILE.json is for programs")
+	f.StringVar(&hosts, "hosts", "", "file with the commands that work the hosts of the cluster at --cluster (default: a lab of its own)")
+	f.BoolVar(&yes, "yes", false, "yes, break that cluster")
+	drillFlags(f, &opt)
+	return cmd
+}
+
+// drillFlags are those of a drill's options.
+func drillFlags(f *pflag.FlagSet, opt *drill.Options) {
+	f.IntVar(&opt.Repeat, "repeat", 0, "how many faults (0: one, or as many as begin within --for)")
+	f.DurationVar(&opt.For, "for", 0, "begin faults for this long")
 	f.DurationVar(&opt.Pause, "pause", 0, "how long a host is stopped, cut off or away, or a disk hangs (0: what the drill draws)")
 	f.Uint64Var(&opt.Seed, "seed", 1, "of what is drawn: times, and the faults of chaos")
 	f.StringSliceVar(&opt.Strangers.Attacks, "attack", nil, "abuse: the attacks, with commas between (default: all)")
 	f.IntVar(&opt.Strangers.Strength, "strength", 1, "abuse: how many times as many attackers, 1 to 16")
 	f.IntVar(&opt.Strangers.Keys, "keys", 1, "abuse: addresses that they come from, 1 to 200")
 	f.StringVar(&opt.Dir, "dir", "", "directory of the lab, which then stays (default: a temporary one)")
-	f.StringVar(&hosts, "hosts", "", "file with the commands that work the hosts of the cluster at --cluster (default: a lab of its own)")
-	f.BoolVar(&yes, "yes", false, "yes, break that cluster")
 	f.StringArrayVar(&opt.From, "from", nil, "upgrade: a commit to begin with, of the repository here, or a program's file; may be repeated (default: the last of each earlier level)")
 	f.StringVar(&opt.FirstIP, "first-ip", "", "first of the hosts' three addresses (default 127.0.8.1, or in a free subnet of 198.18.0.0/15 where networks are cut)")
-	return cmd
 }
 
 // deliver prints a report, if there is one, and writes it to a file, if one is named.
