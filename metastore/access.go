@@ -1,6 +1,7 @@
 package metastore
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"time"
@@ -11,11 +12,12 @@ import (
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/issuing"
 	"github.com/vstack/vstack/metastore/revoked"
 	"github.com/vstack/vstack/metastore/tickets"
 )
 
-func ticketRoutes() []route {
+func accessRoutes() []route {
 	return []route{
 		{wire.Route{Method: http.MethodGet, Path: "/v1/tickets", Summary: "List tickets to upload with, oldest first", Roles: vstack.RoleAdmin,
 			Response: wire.List[vstack.Ticket]{}, Errors: readErrors(vstack.ErrUnauthenticated, vstack.ErrForbidden)}, leader, 0, (*Server).listTickets, false},
@@ -23,16 +25,21 @@ func ticketRoutes() []route {
 			Request: wire.TicketRequest{}, Response: wire.TicketReply{}, Errors: writeErrors()}, leader, smallBody, (*Server).createTicket, false},
 		write(http.MethodDelete, "/v1/tickets/{id}", "Take a ticket back", 0, nil, nil, writeErrors(), (*Server).dropTicket),
 		writeAs(writers, http.MethodPost, "/v1/tickets/{id}/use", "Take uses of a ticket, for an upload", smallBody, wire.UseTicketRequest{}, nil, writeErrors(), (*Server).useTicket),
-	}
-}
-
-func revocationRoutes() []route {
-	return []route{
 		{wire.Route{Method: http.MethodGet, Path: "/v1/revocations", Summary: "List certificates that are good no more", Roles: vstack.RolesHost | vstack.RoleAdmin, Params: consistency(),
 			Response: wire.Revocations{}, Errors: readErrors(vstack.ErrUnauthenticated, vstack.ErrForbidden)}, readable, 0, (*Server).listRevocations, false},
 		write(http.MethodPost, "/v1/revocations", "Revoke certificates", smallBody, wire.RevokeRequest{}, vstack.Revocation{}, writeErrors(), (*Server).revoke),
 		write(http.MethodDelete, "/v1/revocations/{key}", "Take a revocation back", 0, nil, nil, writeErrors(vstack.ErrNotFound), (*Server).restoreCertificates),
+		{wire.Route{Method: http.MethodPost, Path: "/v1/certificates/renew", Summary: "Renew the certificate of the host that asks, at a member with the issuing key", Roles: vstack.RolesHost,
+			Request: wire.RenewRequest{}, Response: wire.RenewReply{}, Errors: writeErrors(vstack.ErrNotFound)}, anywhere, smallBody, (*Server).renewCertificate, false},
 	}
+}
+
+func (s *Server) renewCertificate(c echo.Context) error {
+	out, err := issuing.Renew(c.Request(), s.cfg.Identity, time.Now())
+	if err == nil {
+		err = answer(c, out)
+	}
+	return err
 }
 
 func (s *Server) listRevocations(c echo.Context) error {
@@ -85,10 +92,7 @@ func (s *Server) dropTicket(c echo.Context) error {
 func (s *Server) useTicket(c echo.Context) error {
 	var req wire.UseTicketRequest
 	id, err := vstack.ParseTicketID(c.Param("id"))
-	if err == nil {
-		err = asked.Body(c.Request(), &req, false)
-	}
-	if err != nil {
+	if err := cmp.Or(err, asked.Body(c.Request(), &req, false)); err != nil {
 		return err
 	}
 	return s.change(c, command.ChangeTickets, command.ChangeTicketsPayload{Use: &command.TicketUse{Ticket: id, Uses: req.Uses, Size: req.Size}}, nil)

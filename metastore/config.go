@@ -55,8 +55,7 @@ type Config struct {
 	// Fatal is told what the process must not survive. Default: log and exit(1).
 	Fatal func(error)
 
-	// HeartbeatTimeout, ElectionTimeout and LeaseTimeout are Raft's. Default 250, 250
-	// and 200 ms.
+	// HeartbeatTimeout, ElectionTimeout and LeaseTimeout are Raft's: 250, 250 and 200 ms.
 	HeartbeatTimeout, ElectionTimeout, LeaseTimeout time.Duration
 	// JoinTimeout is how long a new member may take to catch up before it is removed
 	// again. Default 10 min.

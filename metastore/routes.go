@@ -88,7 +88,7 @@ func writeAs(roles vstack.Roles, method, path, summary string, body int64, reque
 
 // routes is the single table that is served, documented and tested.
 func routes() []route {
-	return slices.Concat(videoRoutes(), uploadRoutes(), ticketRoutes(), revocationRoutes(), clusterRoutes(), redundancyRoutes(), raftRoutes())
+	return slices.Concat(videoRoutes(), uploadRoutes(), accessRoutes(), clusterRoutes(), redundancyRoutes(), raftRoutes())
 }
 
 func videoRoutes() []route {

@@ -3,6 +3,7 @@ package checkup
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"slices"
@@ -38,7 +39,13 @@ type Listener struct {
 	Addr     string
 	Err      error
 	NotAfter time.Time     // of its certificate
+	CertLife time.Duration // from its issue to its end
 	Clock    time.Duration // its clock less this machine's; 0 where it does not say
+}
+
+// shows takes note of its certificate.
+func (l *Listener) shows(c *x509.Certificate) {
+	l.NotAfter, l.CertLife = c.NotAfter, c.NotAfter.Sub(c.NotBefore)
 }
 
 // lookTimeout bounds a look at one listener.
@@ -87,13 +94,13 @@ func (l *Listener) look(ctx context.Context, rt http.RoundTripper) {
 		l.Err = err
 		var bad *tls.CertificateVerificationError
 		if errors.As(err, &bad) && len(bad.UnverifiedCertificates) > 0 {
-			l.NotAfter = bad.UnverifiedCertificates[0].NotAfter
+			l.shows(bad.UnverifiedCertificates[0])
 		}
 		return
 	}
 	defer resp.Body.Close()
 	if resp.TLS != nil && len(resp.TLS.PeerCertificates) > 0 {
-		l.NotAfter = resp.TLS.PeerCertificates[0].NotAfter
+		l.shows(resp.TLS.PeerCertificates[0])
 	}
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		// The header is cut to whole seconds: half a second is the best guess.

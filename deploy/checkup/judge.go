@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// expiresSoon is when a certificate is worth a word.
-	expiresSoon = 30 * 24 * time.Hour
 	// maxSkew is how far clocks may be apart: certificates and views of time end with it.
 	maxSkew = 5 * time.Second
 	// littleSpace and noSpace are what a store has left of its disk.
@@ -247,7 +245,7 @@ func certificates(f *Facts) []doctor.Finding {
 		if first.IsZero() || l.NotAfter.Before(first) {
 			first = l.NotAfter
 		}
-		if left := l.NotAfter.Sub(f.Now); left < expiresSoon && !said[l.Host] {
+		if left := l.NotAfter.Sub(f.Now); left < doctor.ExpiresSoon(l.CertLife) && !said[l.Host] {
 			said[l.Host] = true
 			state := doctor.Warn
 			if left <= 0 {

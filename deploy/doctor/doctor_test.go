@@ -83,7 +83,11 @@ func TestCertificate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	issue("h1", 5*24*time.Hour)
+	issue("h1", 30*24*time.Hour)
+	if f := certificate(h); f.State != OK {
+		t.Errorf("one that renews itself, at its begin: %+v", f)
+	}
+	issue("h1", 3*time.Minute) // of a life that began ten minutes ago
 	if f := certificate(h); f.State != Warn || !strings.Contains(f.Detail, "days") {
 		t.Errorf("near its end: %+v", f)
 	}

@@ -42,6 +42,15 @@ const (
 )
 
 // certificate checks what a handshake would, and how long it will go on working.
+// ExpiresSoon is how near its end a certificate is worth a word: thirty days, or three tenths
+// of its life, when one that renews itself would have done so.
+func ExpiresSoon(life time.Duration) time.Duration {
+	if life <= 0 {
+		return expiresSoon
+	}
+	return min(expiresSoon, life*3/10)
+}
+
 func certificate(h *config.Server) Finding {
 	check := "certificate " + h.Host
 	fix := "vstack lab renew DIR where the authority is kept; then here: sudo vstack lab join BUNDLE --dir " + filepath.Dir(h.TLS)
@@ -52,7 +61,7 @@ func certificate(h *config.Server) Finding {
 	if p := id.Peer(); p.Role != identity.RoleHost || p.ID != h.Host {
 		return finding(check, Fail, fix, "%s is that of %s %q, the configuration says host %q", h.TLS, p.Role, p.ID, h.Host)
 	}
-	if left := time.Until(id.NotAfter()); left < expiresSoon {
+	if left := time.Until(id.NotAfter()); left < ExpiresSoon(id.NotAfter().Sub(id.NotBefore())) {
 		return finding(check, Warn, fix, "expires in %d days", int(left.Hours()/24))
 	}
 	return finding(check, OK, "", "valid until %s", id.NotAfter().Format(time.DateOnly))

@@ -92,7 +92,7 @@ func (h *host) open(ctx context.Context) error {
 		return err
 	}
 	h.parts = append(h.parts, part{name: "metaclient", close: func() error { h.meta.Close(); return nil }},
-		part{name: "revocations", run: h.hearRevocations})
+		part{name: "revocations", run: h.hearRevocations}, part{name: "renewal", run: h.renewCertificate})
 	for _, role := range []struct {
 		name string
 		add  func(context.Context) error

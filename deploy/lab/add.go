@@ -31,7 +31,7 @@ func (l *Lab) Add(spec HostSpec, member bool) (*Host, error) {
 		return nil, fmt.Errorf("add host %s to lab: %w", spec.ID, err)
 	}
 	defer os.RemoveAll(tmp)
-	if err := buildHost(tmp, ca, c, spec.Addr); err != nil {
+	if err := buildHost(tmp, filepath.Join(l.Dir, caDir), ca, c, spec.Addr, identity.HostValidFor); err != nil {
 		return nil, fmt.Errorf("add host %s to lab %s: %w", spec.ID, l.Dir, err)
 	}
 	dir := filepath.Join(l.Dir, hostsDir, string(spec.ID))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,9 @@ import (
 // A bundle is what one host's machine needs: a gzipped tar of exactly these files.
 // It holds the host's private key.
 var bundleFiles = []string{config.File, tlsDir + "/ca.crt", tlsDir + "/tls.crt", tlsDir + "/tls.key"}
+
+// issuingFiles are those of a member's bundle besides, where the cluster has an issuing key.
+var issuingFiles = []string{tlsDir + "/issuing.crt", tlsDir + "/issuing.key"}
 
 // maxBundleFile bounds one file of a bundle.
 const maxBundleFile = 1 << 20
@@ -34,8 +38,11 @@ func (h *Host) Pack(path string) (err error) {
 	}()
 	zip := gzip.NewWriter(f)
 	out := tar.NewWriter(zip)
-	for _, name := range bundleFiles {
+	for _, name := range slices.Concat(bundleFiles, issuingFiles) {
 		body, err := os.ReadFile(filepath.Join(h.Dir, name))
+		if errors.Is(err, fs.ErrNotExist) && slices.Contains(issuingFiles, name) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -77,7 +84,7 @@ func parseBundle(r io.Reader) (map[string][]byte, error) {
 			return nil, fmt.Errorf("%w: %v", vstack.ErrInvalid, err)
 		}
 		_, twice := files[head.Name]
-		if !slices.Contains(bundleFiles, head.Name) || head.Typeflag != tar.TypeReg || twice {
+		if !slices.Contains(slices.Concat(bundleFiles, issuingFiles), head.Name) || head.Typeflag != tar.TypeReg || twice {
 			return nil, fmt.Errorf("%w: unexpected entry %.80q", vstack.ErrInvalid, head.Name)
 		}
 		body, err := io.ReadAll(io.LimitReader(in, maxBundleFile+1))

@@ -136,7 +136,8 @@ func (l *Lab) reload() error {
 
 // issue makes the certificate that a host's configuration asks for.
 func (l *Lab) issue(h *Host) error {
-	ca, err := identity.LoadCA(filepath.Join(l.Dir, caDir))
+	authority := filepath.Join(l.Dir, caDir)
+	ca, err := identity.LoadCA(authority)
 	if err != nil {
 		return err
 	}
@@ -144,7 +145,8 @@ func (l *Lab) issue(h *Host) error {
 	if err != nil {
 		return err
 	}
-	return ca.Issue(filepath.Join(h.Dir, tlsDir), identity.Spec{ID: string(h.ID), Role: identity.RoleHost, Roles: roles, Addrs: dialled(h.Config)})
+	spec := identity.Spec{ID: string(h.ID), Role: identity.RoleHost, Roles: roles, Addrs: dialled(h.Config)}
+	return issue(filepath.Join(h.Dir, tlsDir), authority, ca, spec, h.Config.Has(config.RoleMeta), identity.HostValidFor)
 }
 
 // tellClient has the client bundle name the addresses of a host.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/identity"
@@ -67,8 +68,12 @@ func build(dir string, spec Spec) error {
 	if err != nil {
 		return err
 	}
+	authority := filepath.Join(dir, caDir)
+	if err := ca.CreateIssuing(authority); err != nil {
+		return err
+	}
 	for i, h := range spec.Hosts {
-		if err := buildHost(filepath.Join(dir, hostsDir, string(h.ID)), ca, spec.server(i), h.Addr); err != nil {
+		if err := buildHost(filepath.Join(dir, hostsDir, string(h.ID)), authority, ca, spec.server(i), h.Addr, spec.CertLife); err != nil {
 			return err
 		}
 	}
@@ -88,13 +93,13 @@ func storeDirs(c config.Server) []string {
 }
 
 // buildHost fills one host's directory.
-func buildHost(dir string, ca *identity.CA, c config.Server, addr string) error {
+func buildHost(dir, authority string, ca *identity.CA, c config.Server, addr string, life time.Duration) error {
 	roles, err := c.CertRoles()
 	if err != nil {
 		return err
 	}
 	spec := identity.Spec{ID: c.Host, Role: identity.RoleHost, Roles: roles, Addrs: []string{addr}}
-	if err := ca.Issue(filepath.Join(dir, tlsDir), spec); err != nil {
+	if err := issue(filepath.Join(dir, tlsDir), authority, ca, spec, c.Has(config.RoleMeta), life); err != nil {
 		return err
 	}
 	for _, d := range append(storeDirs(c), c.Meta.Dir, c.Ingest.Dir) {
@@ -104,6 +109,19 @@ func buildHost(dir string, ca *identity.CA, c config.Server, addr string) error 
 	}
 	comment := fmt.Sprintf("V-Stack host %s. Start it with: vstack server --config %s", c.Host, config.File)
 	return config.Write(filepath.Join(dir, config.File), comment, c)
+}
+
+// issue makes a host's certificate. Where the cluster has an issuing key, members get it, and
+// the certificate's life is short, since it is renewed by itself.
+func issue(dir, authority string, ca *identity.CA, spec identity.Spec, member bool, life time.Duration) error {
+	issuing := identity.HasIssuing(authority)
+	if issuing {
+		spec.ValidFor = life
+	}
+	if err := ca.Issue(dir, spec); err != nil || !issuing || !member {
+		return err
+	}
+	return identity.PlaceIssuing(authority, dir)
 }
 
 // Load reads a lab that Init made.

@@ -74,8 +74,8 @@ type unpacked struct {
 
 // unpack writes the bundle's files into dir and reads them as the host would.
 func unpack(files map[string][]byte, dir string) (*unpacked, error) {
-	for _, name := range bundleFiles {
-		if err := place(filepath.Join(dir, name), files[name], 0o600); err != nil {
+	for name, body := range files {
+		if err := place(filepath.Join(dir, name), body, 0o600); err != nil {
 			return nil, err
 		}
 	}
@@ -99,6 +99,9 @@ func unpack(files map[string][]byte, dir string) (*unpacked, error) {
 // first makes dir the host's. The configuration goes last: a directory is a host's once it
 // is there.
 func first(files map[string][]byte, dir string) (Joined, error) {
+	if err := placeIssuing(files, filepath.Join(dir, tlsDir)); err != nil {
+		return Joined{}, err
+	}
 	for i := range bundleFiles {
 		name := bundleFiles[len(bundleFiles)-1-i]
 		if err := place(filepath.Join(dir, name), files[name], 0o600); err != nil {
@@ -183,6 +186,9 @@ func (b *unpacked) certificate(files map[string][]byte, dir string, was identity
 	if !lost {
 		before = "the one until " + was.NotAfter.Format(stamp)
 	}
+	if err := placeIssuing(files, dir); err != nil {
+		return err
+	}
 	for _, f := range []struct {
 		name string
 		body []byte
@@ -192,6 +198,18 @@ func (b *unpacked) certificate(files map[string][]byte, dir string, was identity
 		}
 	}
 	j.Changed = append([]string{fmt.Sprintf("the certificate: good until %s, in place of %s", b.seen.NotAfter.Format(stamp), before)}, j.Changed...)
+	return nil
+}
+
+// placeIssuing puts the issuing key into a directory of certificates, where the bundle has it.
+func placeIssuing(files map[string][]byte, dir string) error {
+	for _, name := range issuingFiles {
+		if body := files[name]; body != nil {
+			if err := place(filepath.Join(dir, filepath.Base(name)), body, 0o600); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

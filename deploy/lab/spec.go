@@ -9,11 +9,15 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
 // maxHosts bounds a lab; a cluster of more hosts is set up by other means.
 const maxHosts = 64
+
+// minCertLife is for drills; nobody wants so short a life else.
+const minCertLife = 10 * time.Second
 
 // Spec says what lab to make.
 type Spec struct {
@@ -33,6 +37,9 @@ type Spec struct {
 	Superblock config.Size
 	// WriteTransport carries chunk writes, tcp or quic. Default that of config.
 	WriteTransport string
+	// CertLife is how long hosts' certificates are good, which renew themselves after two
+	// thirds of it; at most the default, identity.HostValidFor.
+	CertLife time.Duration
 	// LogLevel of the hosts. Default info.
 	LogLevel string
 	// DeadAfter is a store's silence before its roles move. Default that of config.
@@ -90,6 +97,9 @@ func (s Spec) withDefaults() (Spec, error) {
 	if s.WriteTransport == "" {
 		s.WriteTransport = config.DefaultServer().WriteTransport
 	}
+	if s.CertLife == 0 {
+		s.CertLife = identity.HostValidFor
+	}
 	if s.LogLevel == "" {
 		s.LogLevel = config.DefaultServer().Log.Level
 	}
@@ -123,6 +133,9 @@ func (s Spec) withDefaults() (Spec, error) {
 func (s Spec) validate() error {
 	if s.Dir == "" {
 		return fmt.Errorf("lab: %w: no directory", vstack.ErrInvalid)
+	}
+	if s.CertLife < minCertLife || s.CertLife > identity.HostValidFor {
+		return fmt.Errorf("certificates for %v: %w: want %v to %v", s.CertLife, vstack.ErrInvalid, minCertLife, identity.HostValidFor)
 	}
 	if len(s.Hosts) < 1 || len(s.Hosts) > maxHosts {
 		return fmt.Errorf("lab of %d hosts: %w: want 1 to %d", len(s.Hosts), vstack.ErrInvalid, maxHosts)

@@ -29,6 +29,8 @@ const (
 type CA struct {
 	cert *x509.Certificate
 	key  crypto.Signer
+	// roots are what those to whom it issues are to trust: its own, and others beside it.
+	roots []*x509.Certificate
 }
 
 // Spec says what certificate to issue.
@@ -52,31 +54,7 @@ func CreateCA(dir string) (*CA, error) {
 			return nil, fmt.Errorf("create CA: %s: %w", path, vstack.ErrAlreadyExists)
 		}
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("create CA: generate key: %w", err)
-	}
-	serial, err := newSerial()
-	if err != nil {
-		return nil, fmt.Errorf("create CA: %w", err)
-	}
-	now := time.Now()
-	tmpl := &x509.Certificate{
-		SerialNumber: serial,
-		// The serial in the name keeps two clusters' authorities apart in error texts.
-		Subject:               pkix.Name{Organization: []string{"V-Stack"}, CommonName: fmt.Sprintf("V-Stack cluster CA %08x", serial.Uint64()>>32)},
-		NotBefore:             now.Add(-Backdate),
-		NotAfter:              now.Add(caValidFor),
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-		MaxPathLenZero:        true,
-		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
-	if err != nil {
-		return nil, fmt.Errorf("create CA: sign: %w", err)
-	}
-	cert, err := x509.ParseCertificate(der)
+	cert, key, err := newAuthority("cluster CA", "")
 	if err != nil {
 		return nil, fmt.Errorf("create CA: %w", err)
 	}
@@ -91,17 +69,53 @@ func CreateCA(dir string) (*CA, error) {
 	if err := vfs.WriteFile(vfs.OS{}, filepath.Join(dir, caCertFile), encodeCerts([]*x509.Certificate{cert}), 0o644); err != nil {
 		return nil, fmt.Errorf("create CA: %w", err)
 	}
-	return &CA{cert: cert, key: key}, nil
+	return &CA{cert: cert, key: key, roots: []*x509.Certificate{cert}}, nil
+}
+
+// newAuthority makes a root of a kind.
+func newAuthority(kind, unit string) (*x509.Certificate, crypto.Signer, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("generate key: %w", err)
+	}
+	serial, err := newSerial()
+	if err != nil {
+		return nil, nil, err
+	}
+	now := time.Now()
+	tmpl := &x509.Certificate{
+		SerialNumber: serial,
+		// The serial in the name keeps two clusters' authorities apart in error texts.
+		Subject:               pkix.Name{Organization: []string{"V-Stack"}, CommonName: fmt.Sprintf("V-Stack %s %08x", kind, serial.Uint64()>>32)},
+		NotBefore:             now.Add(-Backdate),
+		NotAfter:              now.Add(caValidFor),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		MaxPathLenZero:        true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	if unit != "" {
+		tmpl.Subject.OrganizationalUnit = []string{unit}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("sign: %w", err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	return cert, key, err
 }
 
 // LoadCA reads the authority that CreateCA left in dir.
 func LoadCA(dir string) (*CA, error) {
-	certPath := filepath.Join(dir, caCertFile)
+	return loadCA(filepath.Join(dir, caCertFile), filepath.Join(dir, caKeyFile))
+}
+
+func loadCA(certPath, keyPath string) (*CA, error) {
 	certs, err := readCerts(certPath)
 	if err != nil {
 		return nil, fmt.Errorf("load CA: %w", err)
 	}
-	key, err := readKey(filepath.Join(dir, caKeyFile))
+	key, err := readKey(keyPath)
 	if err != nil {
 		return nil, fmt.Errorf("load CA: %w", err)
 	}
@@ -110,12 +124,12 @@ func LoadCA(dir string) (*CA, error) {
 	case !cert.IsCA:
 		return nil, fmt.Errorf("load CA: %s: %w: not an authority's certificate", certPath, vstack.ErrInvalid)
 	case !samePublicKey(cert, key):
-		return nil, fmt.Errorf("load CA: %s: %w", dir, ErrKeyMismatch)
+		return nil, fmt.Errorf("load CA: %s: %w", keyPath, ErrKeyMismatch)
 	}
 	if err := checkValidity(cert, time.Now()); err != nil {
 		return nil, fmt.Errorf("load CA: %s: %w", certPath, err)
 	}
-	return &CA{cert: cert, key: key}, nil
+	return &CA{cert: cert, key: key, roots: certs}, nil
 }
 
 // Issue makes a key and a certificate as spec says and writes ca.crt, tls.crt and
@@ -157,7 +171,7 @@ func (c *CA) write(dir string, tmpl *x509.Certificate, key crypto.Signer) error 
 		data []byte
 		mode fs.FileMode
 	}{
-		{caCertFile, encodeCerts([]*x509.Certificate{c.cert}), 0o644},
+		{caCertFile, encodeCerts(c.roots), 0o644},
 		{keyFile, keyPEM, 0o600},
 		{certFile, encodeCerts([]*x509.Certificate{leaf}), 0o644},
 	}

@@ -49,6 +49,9 @@ func Load(dir string) (*Identity, error) {
 		certPath: filepath.Join(dir, certFile),
 		keyPath:  filepath.Join(dir, keyFile),
 	}
+	if err := finishTaking(dir); err != nil {
+		return nil, fmt.Errorf("load identity: %w", err)
+	}
 	return i, i.Reload()
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/vstack/vstack/internal/vstack"
@@ -40,7 +41,12 @@ func PeerOf(cs *tls.ConnectionState) (Peer, bool) {
 	if cs == nil || len(cs.VerifiedChains) == 0 || len(cs.VerifiedChains[0]) == 0 {
 		return Peer{}, false
 	}
-	return named(cs.VerifiedChains[0][0])
+	chain := cs.VerifiedChains[0]
+	p, ok := named(chain[0])
+	if ok && p.Role != RoleHost && slices.Contains(chain[len(chain)-1].Subject.OrganizationalUnit, issuingUnit) {
+		return Peer{}, false // whoever has a member's files is a host, and no administrator
+	}
+	return p, ok
 }
 
 // rolesOf reads a host's roles. Those of a certificate that names none are what hosts could

@@ -77,6 +77,7 @@ func newInit(a *cli.App) *cobra.Command {
 	f.IntVar(&spec.Stores, "stores", 2, "stores per host")
 	f.Var(&spec.Capacity, "capacity", "what each store may use (0: all that its disk has)")
 	f.Var(&spec.Superblock, "superblock", "size of one append-only file")
+	f.DurationVar(&spec.CertLife, "cert-life", 0, "how long hosts' certificates are good, which renew themselves after two thirds of it, 10s to 720h (0: 720h)")
 	f.StringVar(&spec.FirstIP, "first-ip", "127.0.0.1", "address of the first host of a loopback lab")
 	f.StringVar(&spec.WriteTransport, "write-transport", def.WriteTransport, "what carries chunk writes: tcp or quic")
 	return cmd
