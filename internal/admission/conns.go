@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"syscall"
 )
 
 // ErrTooManyConns refuses a connection; its peer sees a closed or refused one.
@@ -57,8 +58,23 @@ func (c *Conns) Open() int {
 	return c.open
 }
 
-// Listen applies the bounds to a listener: what is beyond them is closed.
-func (c *Conns) Listen(l net.Listener) net.Listener { return &bounded{l, c} }
+// listeners is the part of the process's descriptors that the connections of one listener may
+// have: the roles of a process share them, and so do the files of its stores.
+const listeners = 16
+
+// Listen applies the bounds to a listener: what is beyond them is closed. Where the process may
+// have few descriptors, the bounds are lower: a crowd at one listener leaves those of the
+// others, and of the disks.
+func (c *Conns) Listen(l net.Listener) net.Listener {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var lim syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err == nil && lim.Cur/listeners < uint64(c.max) {
+		c.max = max(1, int(lim.Cur/listeners))
+		c.each = min(c.each, max(1, c.max/2))
+	}
+	return &bounded{l, c}
+}
 
 type bounded struct {
 	net.Listener

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -21,6 +22,7 @@ const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 32 << 10
+	maxConns      = 4096
 	closeGrace    = 3 * time.Second
 	// reloadEvery is how often a public certificate's file is looked at.
 	reloadEvery = time.Minute
@@ -83,12 +85,12 @@ func (s *Server) listen(ctx context.Context, at Listeners, conf *tls.Config) err
 	if err != nil {
 		return err
 	}
-	s.add(ln, conf, s.gateway.Handler())
+	s.add(shared(ln), conf, s.gateway.Handler())
 	if at.Consensus != "" {
 		if ln, err = sockets.Listen(ctx, "tcp", at.Consensus); err != nil {
 			return err
 		}
-		s.add(ln, conf, s.gateway.consensusAlone())
+		s.add(shared(ln), conf, s.gateway.consensusAlone())
 	}
 	if at.Plain == "" {
 		return nil
@@ -99,9 +101,12 @@ func (s *Server) listen(ctx context.Context, at Listeners, conf *tls.Config) err
 	if ln, err = sockets.Listen(ctx, "tcp", at.Plain); err != nil {
 		return err
 	}
-	s.add(ln, nil, s.gateway.Handler())
+	s.add(admission.NewConns(maxConns, maxConns).Listen(ln), nil, s.gateway.Handler()) // of a proxy, which speaks for many
 	return nil
 }
+
+// shared bounds the connections of a listener, and those of one address.
+func shared(ln net.Listener) net.Listener { return admission.NewConns(maxConns, maxConns/8).Listen(ln) }
 
 func (s *Server) add(ln net.Listener, conf *tls.Config, handler http.Handler) {
 	if conf != nil {
