@@ -71,6 +71,7 @@ func Scenarios() []Scenario {
 		{"links", "links made worse, by relay and between namespaces, held to arithmetic: TCP and UDP at 10, 50 and 500 Mbit/s", runLinks},
 		{"gateway", "one gateway under 200 viewers of one film, beside nginx with the same segments, and 50 of 50; hosts killed meanwhile", runGateway},
 		{"requirements", "the eleven promises of the system that V-Stack follows, each to be twice as good as asked", runRequirements},
+		{"readers", "1 to 500 readers of one store, a key each, over HTTP/3 and TLS, beside a bare server: rate, times, memory during and after", runReaders},
 		{"load", "12 uploads and 100 players at once: all verified, peak memory of each process", runLoad},
 	}
 }

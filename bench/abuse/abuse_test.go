@@ -76,7 +76,7 @@ func TestEveryAttackAttacksAndGoesHome(t *testing.T) {
 			in, hold := io.Pipe()
 			go func() {
 				_, _ = hold.Write(append(setup, '\n')) // Serve reads it
-				time.Sleep(time.Second)                // an attack, not a wait
+				time.Sleep(3 * time.Second)            // an attack, not a wait
 				_ = hold.Close()
 			}()
 			var out bytes.Buffer

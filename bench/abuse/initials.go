@@ -39,7 +39,7 @@ func (c *catching) WriteTo(b []byte, _ net.Addr) (int, error) {
 
 // initial makes the first packets of a connection.
 func (c *crew) initial(ctx context.Context, to net.Addr) ([]byte, error) {
-	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}) // hears nothing
 	if err != nil {
 		return nil, err
 	}

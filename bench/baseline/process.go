@@ -92,6 +92,9 @@ func start(exe, name string, setup any) (*process, error) {
 	return p, nil
 }
 
+// Pid is its process.
+func (p *process) Pid() int { return p.cmd.Process.Pid }
+
 // Close ends the process by the end of its input, and waits for it.
 func (p *process) Close() error {
 	err := p.in.Close()

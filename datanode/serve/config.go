@@ -106,7 +106,8 @@ type ReaderConfig struct {
 	// DiskReads bounds reads at the disk at once; default 8. Reads in turn have their
 	// first byte sooner, on average, than reads at the same time.
 	DiskReads int
-	// QueueTimeout bounds the wait for memory and for the disk; default 2 s.
+	// QueueTimeout bounds the wait for memory and for the disk; default 15 s, in which a store
+	// of 70 MB/s serves 500 readers of a chunk in turn.
 	QueueTimeout time.Duration
 	// BackgroundWait bounds how long a read of the background class waits while there are
 	// others; default 100 ms.
@@ -130,7 +131,7 @@ func (c *ReaderConfig) Validate() error {
 		c.Cache = &Cache{}
 	}
 	setDefault(&c.DiskReads, 8)
-	setDefault(&c.QueueTimeout, 2*time.Second)
+	setDefault(&c.QueueTimeout, 15*time.Second)
 	setDefault(&c.BackgroundWait, 100*time.Millisecond)
 	setDefault(&c.MinRate, 64<<10)
 	return nil

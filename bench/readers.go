@@ -1,0 +1,124 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/vstack/vstack/bench/readers"
+	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/quicclient"
+)
+
+const (
+	readersFor = 5 * time.Second
+	// readersSet is the working set: what one store has of it is more than its cache.
+	readersSet = 192
+)
+
+// runReaders has 1, 10, 100 and 500 readers, an address and a connection each, read whole
+// chunks of one store, and of a bare server, in turns.
+func runReaders(ctx context.Context, opt Options) (_ []Row, err error) {
+	const name = "readers"
+	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	bare, err := c.site().StartBare(net.JoinHostPort(opt.FirstIP, "8099"), vstack.ChunkSize)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, bare.Close()) }()
+	up, err := c.openUpload(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	all, err := up.fill(ctx, readersSet, vstack.ChunkSize)
+	if err != nil {
+		return nil, err
+	}
+	chunks := onOneStore(all)
+	roots, err := identity.LoadRoots(filepath.Join(c.lab.Lab.Client, "ca.crt")) // a key is an address
+	if err != nil {
+		return nil, err
+	}
+	conf := roots.ClientTLS()
+	host := c.pidOf(chunks[0].addr)
+	before, err := readers.Memory(host)
+	if err != nil {
+		return nil, err
+	}
+	rows := []Row{figure(name, "memory before", "MiB", before/(1<<20), nil)}
+	for _, h3 := range []bool{true, false} {
+		for _, n := range []int{1, 10, 100, 500} {
+			what := fmt.Sprintf("%s, %d readers", map[bool]string{true: "HTTP/3", false: "TLS"}[h3], n)
+			opt.Progress("  " + what)
+			load := readers.Load{Readers: n, HTTP3: h3, TLS: conf, Size: vstack.ChunkSize, For: readersFor}
+			ours, base := load, load
+			ours.Pid, ours.URL = host, func(i int) string {
+				ch := chunks[i*7%len(chunks)]
+				return "https://" + ch.addr + "/v1/chunks/" + ch.id.String()
+			}
+			base.Pid, base.URL = bare.Pid(), func(int) string { return "https://" + bare.Addr + "/" }
+			more, err := besideBare(ctx, opt, what, ours, base)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, more...)
+		}
+	}
+	opt.Progress("  a minute of rest")
+	select {
+	case <-time.After(time.Minute):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	after, err := readers.Memory(host)
+	return append(rows, figure(name, "memory a minute after", "MiB", after/(1<<20), nil)), err
+}
+
+// besideBare compares one number of readers.
+func besideBare(ctx context.Context, opt Options, what string, ours, base readers.Load) ([]Row, error) {
+	var rate, p50, p99, cpu []Pair
+	var failed, peak float64
+	for range opt.Rounds {
+		o, err := ours.Run(ctx)
+		if err != nil {
+			return nil, err
+		}
+		b, err := base.Run(ctx)
+		if err != nil {
+			return nil, err
+		}
+		rate, cpu = append(rate, Pair{o.Rate, b.Rate}), append(cpu, Pair{o.CPU, b.CPU})
+		p50, p99 = append(p50, Pair{o.P50, b.P50}), append(p99, Pair{o.P99, b.P99})
+		failed, peak = failed+float64(o.Failed), max(peak, o.Peak)
+		if o.First != nil {
+			opt.Progress(fmt.Sprintf("    %d failed: %v", o.Failed, o.First))
+		}
+	}
+	row := func(measure, unit string, ps []Pair, b *Bound) Row {
+		return Row{Scenario: "readers", Name: what + measure, Unit: unit, Baseline: "bare server from memory", Pairs: ps, Bound: b}
+	}
+	return []Row{
+		row("", "MB/s", rate, &Bound{">=", 0.8}), row(", p50", "s", p50, nil), row(", p99", "s", p99, nil), row(", processor", "s/GB", cpu, nil),
+		figure("readers", what+", failed", "", failed, &Bound{"==", 0}), figure("readers", what+", peak memory", "MiB", peak/(1<<20), &Bound{"<=", memoryBound >> 20}),
+	}, nil
+}
+
+// pidOf is the process of the host that has a store.
+func (c *cluster) pidOf(store string) int {
+	for _, h := range c.lab.Hosts {
+		for _, s := range h.Config.Data.Stores {
+			if s.Addr == store {
+				return h.Pid()
+			}
+		}
+	}
+	return 0
+}
