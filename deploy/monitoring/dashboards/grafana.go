@@ -113,7 +113,8 @@ func (p Panel) object(id int, at object) object {
 	}
 	if p.Stat {
 		out["type"] = "stat"
-		out["options"] = object{"colorMode": "background", "graphMode": "none", "textMode": "auto",
+		out["options"] = object{"colorMode": "background", "graphMode": "none", "textMode": "auto", "justifyMode": "auto", "wideLayout": true,
+			"orientation": "auto", "showPercentChange": false, "percentChangeColorMode": "standard",
 			"reduceOptions": object{"calcs": []string{"lastNotNull"}, "fields": "", "values": false}}
 		return out
 	}
@@ -122,7 +123,7 @@ func (p Panel) object(id int, at object) object {
 	if p.Unit != Time {
 		defaults["min"] = 0
 	}
-	out["options"] = object{"legend": object{"displayMode": "list", "placement": "bottom", "showLegend": true}, "tooltip": object{"mode": "multi", "sort": "desc"}}
+	out["options"] = object{"legend": object{"calcs": []string{}, "displayMode": "list", "placement": "bottom", "showLegend": true}, "tooltip": object{"mode": "multi", "sort": "desc"}}
 	return out
 }
 
