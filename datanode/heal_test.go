@@ -2,9 +2,11 @@ package datanode
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,6 +79,41 @@ func TestScrubFindsWhatNobodyReads(t *testing.T) {
 	n.start()
 	if s := n.status().Scrub; passed.IsZero() || !s.Passed.Equal(passed) || s.Passes != 0 || s.Corrupt != 1 {
 		t.Errorf("a pass that ended at %v is after a restart %+v", passed, s)
+	}
+}
+
+// TestAScrubIsEnded: the pass that runs ends at once, a store without one says so, and another
+// may be asked for.
+func TestAScrubIsEnded(t *testing.T) {
+	c := newCluster(t, nil)
+	u := c.open()
+	c.publish(u, c.put(u, 1, random(500_000), c.nodes...))
+	n := c.nodes[0]
+	scrub := func(method, body string) wire.ScrubStatus {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, "https://"+n.addr+"/v1/scrub", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := c.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var st wire.ScrubStatus
+		if err := json.NewDecoder(resp.Body).Decode(&st); err != nil || resp.StatusCode != http.StatusAccepted {
+			t.Fatalf("%s: %d, %v", method, resp.StatusCode, err)
+		}
+		return st
+	}
+	if st := scrub(http.MethodDelete, ""); st.Running {
+		t.Errorf("no scrub: %+v", st)
+	}
+	for range 2 {
+		scrub(http.MethodPost, `{"rate":1}`) // half a million seconds
+		waitFor(t, func() bool { return n.status().Scrub.Running })
+		scrub(http.MethodDelete, "")
+		waitFor(t, func() bool { s := n.status().Scrub; return !s.Running && s.Error == "stopped" && s.Passes == 0 })
 	}
 }
 

@@ -68,6 +68,8 @@ func Routes() []wire.Route {
 			{Name: "fragments", In: "query", Doc: "true: fragments of chunks, too"},
 		}, Response: wire.InventoryPage{}, Errors: []*vstack.Sentinel{vstack.ErrInvalid}},
 		{Method: http.MethodGet, Path: pathStore, Summary: "Space, latency, votes and scrub of this store", Response: wire.StoreStatus{}},
+		{Method: http.MethodDelete, Path: pathScrub, Summary: "End the running scrub", Response: wire.ScrubStatus{},
+			Errors: []*vstack.Sentinel{vstack.ErrUnauthenticated, vstack.ErrForbidden}, Roles: vstack.RoleAdmin},
 		{Method: http.MethodPost, Path: pathScrub, Summary: "Check every stored byte now", Request: wire.ScrubRequest{}, Response: wire.ScrubStatus{},
 			Errors: []*vstack.Sentinel{vstack.ErrInvalid, vstack.ErrAlreadyExists, vstack.ErrUnauthenticated, vstack.ErrForbidden}, Roles: vstack.RoleAdmin},
 	}
@@ -90,6 +92,7 @@ func (st *store) handlers() map[string]http.Handler {
 		method("GET", pathInventory):     http.HandlerFunc(st.serveInventory),
 		method("GET", pathStore):         http.HandlerFunc(st.serveStore),
 		method("POST", pathScrub):        http.HandlerFunc(st.serveScrub),
+		method("DELETE", pathScrub):      http.HandlerFunc(st.serveScrubStop),
 	}
 	s := st.server
 	operations := ops.Handler(ops.Config{Version: s.cfg.Version, Registry: s.cfg.Registry, Ready: s.ready, OpenAPI: s.openAPI})

@@ -101,12 +101,18 @@ func (st *store) serveScrub(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusAccepted, st.loop.ScrubStatus())
 }
 
+func (st *store) serveScrubStop(w http.ResponseWriter, _ *http.Request) {
+	st.loop.StopScrub()
+	writeJSON(w, http.StatusAccepted, st.loop.ScrubStatus())
+}
+
 func scrubRequest(w http.ResponseWriter, r *http.Request) (req wire.ScrubRequest, err error) {
-	err = json.NewDecoder(http.MaxBytesReader(w, r.Body, maxScrubBody)).Decode(&req)
+	err = wire.ReadJSON(http.MaxBytesReader(w, r.Body, maxScrubBody), &req, false)
 	switch {
 	case errors.Is(err, io.EOF): // an empty body takes the defaults
+		return req, nil
 	case err != nil:
-		return req, fmt.Errorf("body of a scrub: %w: %v", vstack.ErrInvalid, err)
+		return req, fmt.Errorf("scrub: %w", err)
 	case req.Rate < 0:
 		return req, fmt.Errorf("scrub rate %d: %w: want bytes a second, or 0", req.Rate, vstack.ErrInvalid)
 	}

@@ -26,6 +26,12 @@ func newBenchRun(a *cli.App) *cobra.Command {
 	var opt bench.Options
 	var file string
 	cmd := &cobra.Command{
+		ValidArgsFunction: func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
+			for _, s := range bench.Scenarios() {
+				names = append(names, s.Name+"\t"+s.Doc)
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
 		Use: "run [SCENARIO…]", Short: "Run scenarios (default: all) on a lab of its own",
 		Long: `Starts three hosts on loopback addresses of their own, measures, and removes them. Figures of ours and
 of the baseline come from alternating rounds; the median ratio is judged. Exit code 7: a bound was missed.`,

@@ -104,6 +104,25 @@ func TestLabInitAndJoin(t *testing.T) {
 	}
 }
 
+// TestWordsAreCompletedWithoutACluster: what this program knows by itself.
+func TestWordsAreCompletedWithoutACluster(t *testing.T) {
+	for words, want := range map[string]string{
+		"drill run ":             "kill-host",
+		"bench run ":             "http3-get",
+		"video pin X ":           "cold",
+		"video ls -o ":           "yaml",
+		"video play X --policy ": "smart",
+		"video upload ":          ":0", // files
+		"lab join ":              ":0",
+		"version ":               ":4", // nothing, and no files
+	} {
+		args := append([]string{"__complete"}, strings.Split(words, " ")...)
+		if code, out, errOut := try(args...); code != 0 || !strings.Contains(out, want) {
+			t.Errorf("%s: exit %d, no %q in %s%s", words, code, want, out, errOut)
+		}
+	}
+}
+
 func TestCommandsOnACluster(t *testing.T) {
 	s := newScenario(t)
 	job, err := s.cluster.Upload(t.Context(), s.prog, clip(t, "2", "0"), cluster.UploadOptions{Title: "short one"})
@@ -124,6 +143,21 @@ func TestCommandsOnACluster(t *testing.T) {
 		s.vstackJSON(&raft, "raft", "status")
 		if len(videos.Items) != 1 || len(nodes.Items) != 3 || len(stores.Items) != 6 || len(raft.Peers) != 3 || raft.Leader == "" {
 			t.Errorf("%d videos, %d nodes, %d stores, raft %+v", len(videos.Items), len(nodes.Items), len(stores.Items), raft)
+		}
+	})
+	t.Run("ids and names are completed", func(t *testing.T) {
+		for words, want := range map[string]string{
+			"video info":     id + "\tshort one",
+			"store drain":    s.lab.Hosts[1].Config.Data.Stores[0].Addr + "\th2, up",
+			"node info":      "h3\tup",
+			"raft remove":    "h1\tup",
+			"video rm " + id: "", // it stands there already
+		} {
+			args := append([]string{"__complete", "--cluster", s.lab.Client}, append(strings.Fields(words), "")...)
+			code, out, errOut := try(args...)
+			if code != 0 || !strings.Contains(out, want) || want == "" && strings.Contains(out, id) {
+				t.Errorf("%s: exit %d: %s%s", words, code, out, errOut)
+			}
 		}
 	})
 	t.Run("verify reads every copy", func(t *testing.T) {

@@ -23,7 +23,17 @@ import (
 
 func newDrill(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "drill", Short: "Break a cluster on purpose, under load, and measure what clients notice"}
-	cmd.AddCommand(newDrillLs(a), newDrillRun(a))
+	run := newDrillRun(a)
+	run.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		for _, d := range drill.Drills() {
+			if len(args) == 0 {
+				names = append(names, d.Name+"\t"+d.Doc)
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+	cmd.AddCommand(newDrillLs(a), run)
 	return cmd
 }
 

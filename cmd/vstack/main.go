@@ -79,6 +79,7 @@ func newRoot(a *cli.App) *cobra.Command {
 	)
 	root.AddCommand(hostCommands(a)...)
 	wantKnownCommands(root)
+	completable(a, root)
 	return root
 }
 

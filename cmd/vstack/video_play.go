@@ -55,7 +55,7 @@ picture and sound as fragmented MP4 to standard output, for a player.`,
 				err = errors.Join(err, writeReport(report, r))
 			}
 			if err != nil {
-				return err
+				return console.Left(err, leftOf(r, out), cmdline("vstack video play "+id.String(), out))
 			}
 			if out == "-" {
 				p.Out = p.Err // standard output carries the video
@@ -71,6 +71,26 @@ picture and sound as fragmented MP4 to standard output, for a player.`,
 	f.BoolVar(&force, "force", false, "replace the file of --out if it exists")
 	f.StringVar(&report, "report", "", "write the full report, every chunk included, to this JSON file")
 	return cmd
+}
+
+// leftOf says what an interrupted playback leaves.
+func leftOf(r quicclient.Report, out string) string {
+	text := fmt.Sprintf("%d of %d chunks were read and verified; nothing goes on", r.Verified, r.Total)
+	if r.Total == 0 {
+		text = "nothing was read"
+	}
+	if out != "" && out != "-" {
+		text += ", and " + out + " was not written"
+	}
+	return text
+}
+
+// cmdline is a playback's command, which begins at the film's first byte.
+func cmdline(play, out string) string {
+	if out != "" && out != "-" {
+		play += " --out " + out
+	}
+	return play + ", from the beginning"
 }
 
 func parseSpeed(s string) (float64, error) {

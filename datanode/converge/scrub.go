@@ -16,8 +16,28 @@ func scrubRuns(id vstack.StoreID) error {
 	return fmt.Errorf("scrub of store %s: %w: one runs or waits to run", id, vstack.ErrAlreadyExists)
 }
 
+// errStopped ends a pass that somebody ended.
+var errStopped = errors.New("scrub stopped")
+
 // scrubState is what ScrubStatus tells, behind the Loop's lock.
-type scrubState struct{ wire.ScrubStatus }
+type scrubState struct {
+	wire.ScrubStatus
+	stop context.CancelCauseFunc // of the pass that runs
+}
+
+// StopScrub ends the pass that runs, or that waits to run; the next one comes when it is due or
+// asked for, and begins at the beginning.
+func (l *Loop) StopScrub() {
+	select {
+	case <-l.scrubs: // it has not begun
+	default:
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.scrub.stop != nil {
+		l.scrub.stop(errStopped)
+	}
+}
 
 // Scrub asks RunScrub to start a pass over every stored byte now, at rate bytes a second, 0 for
 // the configured one. ErrAlreadyExists when one runs or waits.
@@ -82,9 +102,12 @@ func (l *Loop) RunScrub(ctx context.Context) error {
 }
 
 func (l *Loop) scrubOnce(ctx context.Context, rate int64) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	l.mu.Lock()
 	l.scrub.Running, l.scrub.Started, l.scrub.Rate = true, time.Now().UTC(), rate
 	l.scrub.Ended, l.scrub.Error = time.Time{}, ""
+	l.scrub.stop = cancel
 	l.mu.Unlock()
 	report, err := l.cfg.Disk.Scrub(ctx, rate, func(id vstack.ChunkID, p vstack.Piece, _ error) { l.CorruptPiece(id, p) })
 	if done, whole := l.scrubbed(ctx, report, err); whole {
@@ -98,7 +121,7 @@ func (l *Loop) scrubOnce(ctx context.Context, rate int64) {
 func (l *Loop) scrubbed(ctx context.Context, report superblock.ScrubReport, err error) (wire.ScrubStatus, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.scrub.Running, l.scrub.Ended = false, time.Now().UTC()
+	l.scrub.Running, l.scrub.Ended, l.scrub.stop = false, time.Now().UTC(), nil
 	l.scrub.Chunks, l.scrub.Bytes, l.scrub.Corrupt = int64(report.Chunks), report.Bytes, int64(report.Bad)
 	l.scrub.Unproven = int64(report.Unproven)
 	switch {
@@ -106,6 +129,9 @@ func (l *Loop) scrubbed(ctx context.Context, report superblock.ScrubReport, err 
 		l.scrub.Passes++
 		l.scrub.Passed = l.scrub.Ended
 		l.cfg.Logger.Info("scrub finished", "store", l.cfg.Disk.ID(), "chunks", report.Chunks, "bytes", report.Bytes, "bad", report.Bad)
+	case errors.Is(context.Cause(ctx), errStopped):
+		l.scrub.Error = "stopped"
+		l.cfg.Logger.Info("scrub stopped", "store", l.cfg.Disk.ID(), "chunks", report.Chunks, "bytes", report.Bytes, "bad", report.Bad)
 	case ctx.Err() != nil || errors.Is(err, vstack.ErrClosed):
 		l.scrub.Error = "interrupted by shutdown"
 	default:

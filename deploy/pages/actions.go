@@ -132,8 +132,8 @@ func (s *Server) cancelJob(w http.ResponseWriter, r *http.Request) {
 
 // read takes the body of a change.
 func read(w http.ResponseWriter, r *http.Request, out any) error {
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAction)).Decode(out); err != nil {
-		return fmt.Errorf("%s %s: %w: %w", r.Method, clip(r.URL.Path), vstack.ErrInvalid, err)
+	if err := wire.ReadJSON(http.MaxBytesReader(w, r.Body, maxAction), out, false); err != nil {
+		return fmt.Errorf("%s %s: %w: %v", r.Method, clip(r.URL.Path), vstack.ErrInvalid, err)
 	}
 	return nil
 }

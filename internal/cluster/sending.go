@@ -76,6 +76,10 @@ func (u *sending) run(ctx context.Context) (job wire.Job, err error) {
 
 // leftWith says what helps a person whose job is left behind.
 func (u *sending) leftWith(job wire.Job, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return console.Left(err, fmt.Sprintf("the file is received, and host %s goes on storing it; to give it up: vstack video cancel %s", u.begun.Addr, u.begun.Upload),
+			fmt.Sprintf("vstack video upload --resume %s; or watch it: vstack video jobs", u.file))
+	}
 	if job.Error != nil && !errors.Is(err, errJobLost) {
 		return console.Hint(err, "vstack video ls --state uploading; the uploader at %s goes on by itself once the cluster can", u.begun.Addr)
 	}
@@ -83,7 +87,14 @@ func (u *sending) leftWith(job wire.Job, err error) error {
 }
 
 func (u *sending) advised(err error) error {
-	if !mayPass(err) && !errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) {
+		goes := "nothing of the file was sent"
+		if u.begun.Addr != "" {
+			goes = "nothing is sent any more; host " + u.begun.Addr + " keeps what it has of the file for a day"
+		}
+		return console.Left(err, goes, "vstack video upload --resume "+u.file)
+	}
+	if !mayPass(err) {
 		return err
 	}
 	return console.Hint(err, "vstack video upload --resume %s", u.file)

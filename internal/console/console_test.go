@@ -69,6 +69,23 @@ type item struct {
 	At    time.Time     `json:"at,omitzero"`
 }
 
+// TestAnInterruptedCommandSaysWhatGoesOn, and nothing where nothing does.
+func TestAnInterruptedCommandSaysWhatGoesOn(t *testing.T) {
+	var out bytes.Buffer
+	err := fmt.Errorf("follow: %w", context.Canceled)
+	PrintError(&out, err)
+	if out.Len() > 0 {
+		t.Errorf("said %q", out.String())
+	}
+	PrintError(&out, fmt.Errorf("upload: %w", Left(err, "host h1 goes on", "vstack video jobs")))
+	if want := "vstack: interrupted: host h1 goes on\n   to come back: vstack video jobs\n"; out.String() != want {
+		t.Errorf("said %q, want %q", out.String(), want)
+	}
+	if other := errors.New("x"); !errors.Is(Left(other, "a", "b"), other) || Left(other, "a", "b").Error() != "x" || Left(nil, "a", "b") != nil {
+		t.Error("it says something of other errors")
+	}
+}
+
 func TestPrint(t *testing.T) {
 	v := []item{{ID: "h1", Bytes: 5, Note: "yes"}, {ID: "h2", Bytes: 7}}
 	render := func(f Format) string {

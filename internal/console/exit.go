@@ -78,6 +78,23 @@ func Hint(err error, format string, args ...any) error {
 	return &hinted{err, fmt.Sprintf(format, args...)}
 }
 
+// left is a command that somebody ended, with what of it goes on and how to come back to it.
+type left struct {
+	error
+	goes, back string
+}
+
+func (l *left) Unwrap() error { return l.error }
+
+// Left says of a command that was interrupted what of it goes on, and the command that comes
+// back to it; of any other error it says nothing.
+func Left(err error, goes, back string) error {
+	if err == nil || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &left{err, goes, back}
+}
+
 // hints are the next steps for errors that nobody hinted closer to their cause.
 var hints = []struct {
 	err  *vstack.Sentinel
@@ -109,10 +126,17 @@ func hintOf(err error) string {
 	return ""
 }
 
-// PrintError tells a person what went wrong and what to try. An interrupted command
-// says nothing: the person knows.
+// PrintError tells a person what went wrong and what to try. Of an interrupted command the
+// person knows that; it says what goes on, if anything does.
 func PrintError(w io.Writer, err error) {
-	if err == nil || errors.Is(err, context.Canceled) {
+	var l *left
+	switch {
+	case err == nil:
+		return
+	case errors.As(err, &l):
+		fmt.Fprintf(w, "vstack: interrupted: %s\n   to come back: %s\n", l.goes, l.back)
+		return
+	case errors.Is(err, context.Canceled):
 		return
 	}
 	fmt.Fprintf(w, "vstack: %s\n", strings.TrimSpace(err.Error()))

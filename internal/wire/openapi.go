@@ -47,16 +47,22 @@ func OpenAPI(title, version string, routes []Route) []byte {
 		if paths[r.Path] == nil {
 			paths[r.Path] = map[string]any{}
 		}
-		paths[r.Path][strings.ToLower(r.Method)] = b.operation(r)
+		op := b.operation(r)
+		if slices.ContainsFunc(routes, func(o Route) bool { return o.Method == r.Method && o.Path == "/v1"+r.Path }) {
+			op["operationId"] = operationID(r) + "Unversioned" // an older name of the same
+		}
+		paths[r.Path][strings.ToLower(r.Method)] = op
+	}
+	components := map[string]any{"schemas": b.schemas}
+	if slices.ContainsFunc(routes, func(r Route) bool { return r.Roles != 0 }) {
+		components["securitySchemes"] = map[string]any{"mutual": map[string]any{"type": "mutualTLS", "description": "certificate of the cluster's CA, with the role that is named"}}
 	}
 	doc := map[string]any{
-		"openapi": "3.1.0",
-		"info":    map[string]any{"title": title, "version": version, "license": map[string]any{"name": "Apache-2.0", "identifier": "Apache-2.0"}},
-		"paths":   paths,
-		"components": map[string]any{
-			"schemas":         b.schemas,
-			"securitySchemes": map[string]any{"mutual": map[string]any{"type": "mutualTLS", "description": "certificate of the cluster's CA, with the role that is named"}},
-		},
+		"openapi":    "3.1.0",
+		"servers":    []any{map[string]any{"url": "/"}}, // the one that answered this
+		"info":       map[string]any{"title": title, "version": version, "license": map[string]any{"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+		"paths":      paths,
+		"components": components,
 	}
 	// Maps of strings and schemas always marshal; their keys come out sorted.
 	out, err := json.MarshalIndent(doc, "", "  ")
@@ -96,8 +102,15 @@ func (b *schemaBook) operation(r Route) map[string]any {
 			"content":     map[string]any{ProblemType: map[string]any{"schema": ref("Problem")}},
 		}
 	}
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(codes)), func(s string) bool { return s[0] == '4' }) {
+		responses["4XX"] = map[string]any{
+			"description": "what is wrong with the request itself, or with who asks",
+			"content":     map[string]any{ProblemType: map[string]any{"schema": ref("Problem")}},
+		}
+	}
 	op["responses"] = responses
-	if r.Roles != 0 { // OpenAPI: role names, which are not defined in the document
+	op["security"] = []any{} // everybody
+	if r.Roles != 0 {        // OpenAPI: role names, which are not defined in the document
 		var either []any
 		for _, name := range r.Roles.Names() {
 			either = append(either, map[string]any{"mutual": []string{name}})

@@ -1,10 +1,7 @@
 package asked
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -65,31 +62,13 @@ func Cursor(next uint64) string {
 	return strconv.FormatUint(next, 10)
 }
 
-// Body reads a JSON body of the route's limit. Unknown fields are refused, because a
-// misspelt one would silently do nothing, unless the sender may be a newer version.
+// Body reads a JSON body of the route's limit. Unknown fields are refused, unless the sender
+// may be a newer version.
 func Body(r *http.Request, v any, lenient bool) error {
 	if err := wire.JSONBody(r); err != nil {
 		return err
 	}
-	d := json.NewDecoder(r.Body)
-	if !lenient {
-		d.DisallowUnknownFields()
-	}
-	err := d.Decode(v)
-	if err == nil {
-		var extra json.RawMessage
-		if err = d.Decode(&extra); errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil {
-			err = errors.New("data after the value")
-		}
-	}
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		return fmt.Errorf("request body: %w: more than %d bytes", vstack.ErrTooLarge, large.Limit)
-	}
-	return fmt.Errorf("request body: %w: %v", vstack.ErrInvalid, err)
+	return wire.ReadJSON(r.Body, v, !lenient)
 }
 
 // Known answers 304 if the client already has the tag, and says so.

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -64,8 +63,8 @@ func told(c echo.Context, most int64, out any) error {
 	if err := wire.JSONBody(c.Request()); err != nil {
 		return err
 	}
-	if err := json.NewDecoder(http.MaxBytesReader(c.Response(), c.Request().Body, most)).Decode(out); err != nil {
-		return fmt.Errorf("%s %s: %w: %w", c.Request().Method, clip(c.Request().URL.Path), vstack.ErrInvalid, err)
+	if err := wire.ReadJSON(http.MaxBytesReader(c.Response(), c.Request().Body, most), out, false); err != nil {
+		return fmt.Errorf("%s %s: %w: %v", c.Request().Method, clip(c.Request().URL.Path), vstack.ErrInvalid, err)
 	}
 	return nil
 }

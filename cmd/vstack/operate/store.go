@@ -98,6 +98,14 @@ func newScrub(a *cli.App) *cobra.Command {
 	}
 	start.Flags().Int64Var(&rate, "rate", 0, "bound in bytes a second (0: as the store is configured)")
 	cmd.AddCommand(start, &cobra.Command{
+		Use: "stop [STORE…]", Short: "End the running pass; the next one begins at the beginning",
+		RunE: a.WithCluster(cli.CallTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
+			return scrub(ctx, c, p, args, func(s vstack.Store) (wire.ScrubStatus, error) {
+				var st wire.ScrubStatus
+				return st, c.Call(ctx, http.MethodDelete, s.Addr, "/v1/scrub", nil, &st)
+			})
+		}),
+	}, &cobra.Command{
 		Use: "status [STORE…]", Short: "The running or last pass",
 		RunE: a.WithCluster(cli.CallTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
 			return scrub(ctx, c, p, args, func(s vstack.Store) (wire.ScrubStatus, error) {
