@@ -53,7 +53,7 @@ soak: ## The evidence for ChunkPaxos and the superblock, and one summary of its 
 soak-lab: ## Every other test that takes long: media inputs, drills of real labs
 	VSTACK_SOAK=1 $(GO) test -timeout 120m -count 1 -p 1 ./uploader/... ./bench/... ./cmd/vstack/...
 
-release: ## Static binaries, archives and checksums in dist/, the same bytes every time
+release: ## Static binaries, archives, Debian packages and checksums in dist/, the same bytes every time
 	@.ci/release
 
 readme: ## Run every command of the README in a fresh clone
