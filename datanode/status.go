@@ -112,7 +112,7 @@ func scrubRequest(w http.ResponseWriter, r *http.Request) (req wire.ScrubRequest
 	case errors.Is(err, io.EOF): // an empty body takes the defaults
 		return req, nil
 	case err != nil:
-		return req, fmt.Errorf("scrub: %w", err)
+		return req, fmt.Errorf("scrub: %w: %v", vstack.ErrInvalid, err)
 	case req.Rate < 0:
 		return req, fmt.Errorf("scrub rate %d: %w: want bytes a second, or 0", req.Rate, vstack.ErrInvalid)
 	}
