@@ -14,6 +14,7 @@ import (
 
 	"github.com/vstack/vstack/bench/baseline"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/players"
 	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/identity"
@@ -108,7 +109,7 @@ func (r *Rig) Run(ctx context.Context, a Attack, h *lab.Host, last time.Duration
 	if err != nil {
 		return err
 	}
-	if err := forgetPeak(h.Pid()); err != nil {
+	if err := players.ForgetPeak(h.Pid()); err != nil {
 		return err
 	}
 	lines, err := size(h.Log())
@@ -124,7 +125,7 @@ func (r *Rig) Run(ctx context.Context, a Attack, h *lab.Host, last time.Duration
 	if err := errors.Join(err, end()); err != nil {
 		return err
 	}
-	most, err := peak(h.Pid())
+	most, err := players.PeakMemory(h.Pid())
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func (r *Rig) Run(ctx context.Context, a Attack, h *lab.Host, last time.Duration
 	if err != nil {
 		return err
 	}
-	r.judge(a, before, now, did, most, grown-lines)
+	r.judge(a, before, now, did, int64(most), grown-lines)
 	return nil
 }
 

@@ -77,6 +77,14 @@ func Clip(ctx context.Context, path string, p Picture) error {
 	return nil
 }
 
+// ForgetPeak has PeakMemory of a process count from now on.
+func ForgetPeak(pid int) error {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+		return fmt.Errorf("begin to count the memory of process %d: %w", pid, err)
+	}
+	return nil
+}
+
 // PeakMemory is the most that a process ever had resident, in bytes.
 func PeakMemory(pid int) (float64, error) {
 	body, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

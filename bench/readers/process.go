@@ -6,22 +6,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/vstack/vstack/bench/players"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
 // tick is the kernel's unit of processor time, USER_HZ, which is the same everywhere.
 const tick = 100
-
-// forgetPeak has the kernel count a process's largest memory from now on.
-func forgetPeak(pid int) error {
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
-		return fmt.Errorf("begin to count the memory of process %d: %w", pid, err)
-	}
-	return nil
-}
-
-func peak(pid int) (float64, error) { return players.PeakMemory(pid) }
 
 // Memory is what a process has resident now, bytes.
 func Memory(pid int) (float64, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
+	"github.com/vstack/vstack/bench/players"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -44,7 +45,7 @@ var firstKey = netip.AddrFrom4([4]byte{127, 0, 100, 1})
 
 // Run reads for a while.
 func (l Load) Run(ctx context.Context) (Seen, error) {
-	if err := forgetPeak(l.Pid); err != nil {
+	if err := players.ForgetPeak(l.Pid); err != nil {
 		return Seen{}, err
 	}
 	used, err := cpu(l.Pid)
@@ -83,7 +84,7 @@ func (l Load) Run(ctx context.Context) (Seen, error) {
 	wall := time.Since(began).Seconds()
 	after, err := cpu(l.Pid)
 	if err == nil {
-		out.Peak, err = peak(l.Pid)
+		out.Peak, err = players.PeakMemory(l.Pid)
 	}
 	if err != nil || ctx.Err() != nil {
 		return Seen{}, fmt.Errorf("read as %d: %w", l.Readers, vstack.ErrUnavailable)

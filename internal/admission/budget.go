@@ -132,10 +132,12 @@ func (b *Budget) may(c *client, n int64, others bool) bool {
 	switch {
 	case n > b.free:
 		return false
-	case c.used == 0 || c.used+n <= b.share:
-		return true // within its share; the first is never refused for its size
+	case c.used == 0:
+		return true // the first is never refused for its size
+	case b.free-n < b.share:
+		return false // the rest is for those who have nothing: many keys within their shares would have it all
 	}
-	return !others && b.free-n >= b.share
+	return !others || c.used+n <= b.share
 }
 
 func (b *Budget) lend(c *client, n int64) {
@@ -151,14 +153,13 @@ func (b *Budget) forget(c *client) {
 }
 
 // serve lends to those who wait, in turn, as long as anyone may have something. Who is next
-// and would be within its share, but for its size, is waited for: others would else keep it
-// away for ever.
+// and has nothing is waited for, whatever the size: others would else keep it away for ever.
 func (b *Budget) serve() {
 	for passed := 0; passed < len(b.turn); {
 		c := b.turn[0]
 		w := c.queue[0]
 		if !b.may(c, w.n, len(b.turn) > 1) {
-			if c.used == 0 || c.used+w.n <= b.share {
+			if c.used == 0 {
 				return
 			}
 			b.turn = append(b.turn[1:], c)

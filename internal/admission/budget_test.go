@@ -67,6 +67,22 @@ func TestOneThatFloodsDoesNotDelayOthers(t *testing.T) {
 	})
 }
 
+// 64 keys within their shares had everything, and whoever came then was refused.
+func TestManyKeysLeaveTheLastShareToNewcomers(t *testing.T) {
+	b := NewBudget("things", 80)
+	for n := range 1000 {
+		_ = b.TryAcquire(Key(fmt.Sprint("crowd ", n%20)), 1) // each within its share of 10
+	}
+	if used := b.Used(); used != 70 {
+		t.Errorf("%d are used of 80", used)
+	}
+	for n := range 10 {
+		if err := b.TryAcquire(Key(fmt.Sprint("new ", n)), 1); err != nil {
+			t.Errorf("newcomer %d: %v", n, err)
+		}
+	}
+}
+
 // TestKeysThatWaitAreServedInTurn holds everything, and lets two keys wait, one with ten times
 // as many requests.
 func TestKeysThatWaitAreServedInTurn(t *testing.T) {
@@ -89,14 +105,14 @@ func TestKeysThatWaitAreServedInTurn(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		for i := range 4 {
+		for i := range 6 { // of them two are kept for who has nothing
 			b.Release(Key(fmt.Sprint("holder ", i)), 1)
 		}
 		synctest.Wait()
 		if many, few := got[0].Load(), got[1].Load(); many != 2 || few != 2 {
-			t.Errorf("%d and %d of 4, want 2 each", many, few)
+			t.Errorf("%d and %d of 6, want 2 each", many, few)
 		}
-		for i := 4; i < 16; i++ {
+		for i := 6; i < 16; i++ {
 			b.Release(Key(fmt.Sprint("holder ", i)), 1)
 		}
 		synctest.Wait()
