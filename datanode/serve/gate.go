@@ -11,19 +11,25 @@ import (
 	"github.com/vstack/vstack/internal/wire"
 )
 
-// Gate counts the requests in flight of one store and refuses those beyond a bound,
-// so that overload is told at once and not by ever longer answers. An eighth of the bound is
+// gateWait is how long a request waits for its turn: as long as one that stands still with
+// more than its share of something may do so.
+const gateWait = time.Second
+
+// Gate counts the requests in flight of one store and refuses those beyond a bound after a
+// second, so that overload is told soon and not by ever longer answers. An eighth of the bound is
 // kept for those who have none in flight. Hosts have a bound of their own, as large: strangers
 // do not keep a cluster from repairing itself.
 type Gate struct {
 	others, hosts *admission.Budget
 	busy          atomic.Int64
+	waiting       atomic.Int64
+	most          int64 // of those that wait
 }
 
 // NewGate bounds the requests in flight of hosts, and of others, to limit each.
 func NewGate(limit int) *Gate {
 	of := func() *admission.Budget { return admission.NewBudget("requests in flight", int64(limit)) }
-	return &Gate{others: of(), hosts: of()}
+	return &Gate{others: of(), hosts: of(), most: int64(limit)}
 }
 
 // passage is a request's way through the gate.
@@ -50,6 +56,25 @@ func (p passage) enter() error {
 	return nil
 }
 
+// await is enter with a wait for who is refused, as long as not too many wait.
+func (p passage) await(ctx context.Context) error {
+	err := p.enter()
+	if err == nil {
+		return nil
+	}
+	defer p.gate.waiting.Add(-1)
+	if p.gate.waiting.Add(1) > p.gate.most {
+		return err
+	}
+	turn, cancel := context.WithTimeout(ctx, gateWait)
+	defer cancel()
+	if err := p.budget.Acquire(turn, p.key, 1); err != nil {
+		return err
+	}
+	p.gate.busy.Add(1)
+	return nil
+}
+
 func (p passage) leave() {
 	p.gate.busy.Add(-1)
 	p.budget.Release(p.key, 1)
@@ -59,7 +84,7 @@ func (p passage) leave() {
 func (g *Gate) Limit(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		of := g.of(r)
-		if err := of.enter(); err != nil {
+		if err := of.await(r.Context()); err != nil {
 			wire.WriteError(w, err)
 			return
 		}

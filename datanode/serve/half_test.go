@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"testing"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/vstack/vstack/internal/vstack"
 )
 
 // A header that is never sent to its end kept its connection, and 128 streams of it, for ever.
@@ -35,6 +38,26 @@ func TestAConnectionWithHalfAHeaderIsClosed(t *testing.T) {
 	case <-conn.Context().Done():
 	case <-time.After(10 * time.Second):
 		t.Fatal("it is open after 10 s")
+	}
+}
+
+func TestARequestWaitsForItsTurn(t *testing.T) {
+	g := NewGate(1)
+	of := g.of(&http.Request{RemoteAddr: "10.0.0.9:1"})
+	if err := of.enter(); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, of.leave)
+	next := g.of(&http.Request{RemoteAddr: "10.0.0.10:1"})
+	if err := next.await(t.Context()); err != nil {
+		t.Errorf("it was refused: %v", err)
+	}
+	if err := g.of(&http.Request{RemoteAddr: "10.0.0.11:1"}).await(t.Context()); !errors.Is(err, vstack.ErrUnavailable) {
+		t.Errorf("for ever: %v", err)
+	}
+	next.leave()
+	if g.Busy() != 0 || g.waiting.Load() != 0 {
+		t.Errorf("%d busy, %d wait", g.Busy(), g.waiting.Load())
 	}
 }
 
