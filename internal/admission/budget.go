@@ -134,10 +134,10 @@ func (b *Budget) may(c *client, n int64, others bool) bool {
 		return false
 	case c.used == 0:
 		return true // the first is never refused for its size
-	case b.free-n < b.share:
-		return false // the rest is for those who have nothing: many keys within their shares would have it all
+	case c.used+n <= b.share:
+		return b.free-n >= b.share/2 // many keys within their shares would else have all of it
 	}
-	return !others || c.used+n <= b.share
+	return !others && b.free-n >= b.share
 }
 
 func (b *Budget) lend(c *client, n int64) {
