@@ -110,6 +110,7 @@ type stand struct {
 	url    string // of the server
 	base   string // of the film
 	video  vstack.VideoID
+	kept   *memory
 	tracks map[string]uint16 // by kind and name or language: "video source", "audio de"
 
 	mu      sync.Mutex
@@ -148,7 +149,7 @@ func newStand(t *testing.T) *stand {
 	}
 	shared.close = append(shared.close, func() { os.RemoveAll(dir) })
 	kept := &memory{chunks: map[vstack.ChunkID][]byte{}}
-	s := &stand{file: makeFilm(t, dir), video: vstack.VideoID{1, 2, 3}, tracks: map[string]uint16{}, results: map[string]chan map[string]string{}}
+	s := &stand{file: makeFilm(t, dir), video: vstack.VideoID{1, 2, 3}, kept: kept, tracks: map[string]uint16{}, results: map[string]chan map[string]string{}}
 	media, err := ffmpeg.Probe(context.Background(), s.file)
 	if err != nil {
 		t.Fatal(err)

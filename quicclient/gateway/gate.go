@@ -54,10 +54,16 @@ func viewerOf(remote string) netip.Prefix {
 	return p
 }
 
+// byProxy reports whether a request may come from a proxy on this machine, whose word counts.
+func byProxy(r *http.Request) bool {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && from.Addr().Unmap().IsLoopback()
+}
+
 // viewer is who a request counts for. A proxy on this machine says whom it asks for.
 func viewer(r *http.Request) netip.Prefix {
 	who := viewerOf(r.RemoteAddr)
-	if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
+	if !byProxy(r) {
 		return who
 	}
 	// What stands before the last address is the viewer's own word.

@@ -472,12 +472,35 @@ func TestPlayersAreSteered(t *testing.T) {
 	if _, body, _ := get(t, base+"manifest.mpd"); !bytes.Contains(body, []byte(`serviceLocation="h2">https://h2.example:8888/play/`+m.Video.String()+`/<`)) {
 		t.Errorf("%s", body)
 	}
+	if _, body, _ := get(t, base+"manifest.mpd"); !bytes.Contains(body, []byte(`>`+base+`steering</ContentSteering>`)) {
+		t.Errorf("%s", body)
+	}
 	if status, body, _ := get(t, base+"steering"); status != 200 || !bytes.Contains(body, []byte(`"PATHWAY-PRIORITY":["h1","h2"]`)) {
 		t.Errorf("%d %s", status, body)
 	}
 	_, alone := serve(t, m, c, nil)
 	if status, _, _ := get(t, fmt.Sprintf("%s/play/%s/steering", alone.URL, m.Video)); status != 404 {
 		t.Errorf("a gateway that knows of no other: %d", status)
+	}
+}
+
+// TestAFilmsOwnAddressIsThatOfWhoeverAsks: by TLS, by a proxy that does TLS, on this machine.
+func TestAFilmsOwnAddressIsThatOfWhoeverAsks(t *testing.T) {
+	for _, c := range []struct{ from, host, said, want string }{
+		{"192.0.2.7:5", "films.example", "", "https://films.example/play/x/"},
+		{"127.0.0.1:5", "films.example", "", "https://films.example/play/x/"},
+		{"127.0.0.1:5", "films.example:8080", "http", "http://films.example:8080/play/x/"},
+		{"192.0.2.7:5", "films.example", "http", "https://films.example/play/x/"}, // not a proxy's word
+		{"127.0.0.1:5", "127.0.0.1:8889", "", "http://127.0.0.1:8889/play/x/"},
+		{"127.0.0.1:5", "localhost:8889", "https", "https://localhost:8889/play/x/"},
+		{"127.0.0.1:5", "[::1]:8889", "ftp", "http://[::1]:8889/play/x/"},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/play/x/manifest.mpd", nil)
+		r.RemoteAddr, r.Host = c.from, c.host
+		r.Header.Set("X-Forwarded-Proto", c.said)
+		if got := here(r); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
 	}
 }
 

@@ -72,7 +72,7 @@ func (g *Gateway) getMPD(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	doc, err := f.MPD(g.pathways(f)...)
+	doc, err := f.MPD(here(c.Request()), g.pathways(f)...)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,9 @@
 const q = new URLSearchParams(location.search);
 const video = document.getElementById("v");
 const found = {};
-let fatal = "";
+let fatal = "", state; // what the player adds to an account of a failure
+
+const spans = (b) => [...Array(b.length).keys()].map((i) => `${b.start(i).toFixed(2)}-${b.end(i).toFixed(2)}`).join(" ");
 
 const script = (src) => new Promise((ok, no) => {
   const s = document.createElement("script");
@@ -59,7 +61,8 @@ const players = {
     await script("/lib/dashjs/dist/modern/umd/dash.all.min.js");
     const p = dashjs.MediaPlayer().create();
     p.updateSettings({ streaming: { buffer: { bufferTimeDefault: 12, bufferTimeAtTopQuality: 12, bufferTimeAtTopQualityLongForm: 12, fastSwitchEnabled: true }, cmcd: { enabled: true }, text: { defaultEnabled: false } } });
-    p.on(dashjs.MediaPlayer.events.ERROR, (e) => { fatal = "error " + (e.error && (e.error.message || e.error.code) || e.error); });
+    // Of dash.js every failed request is an error, also one that it has another address for.
+    if (!q.get("through")) p.on(dashjs.MediaPlayer.events.ERROR, (e) => { fatal = "error " + (e.error && (e.error.message || e.error.code) || e.error); });
     p.initialize(video, url + "/manifest.mpd", false);
     await until("the description is read", () => p.isReady() && p.getTracksFor("video").length);
     const pick = (kind, lang) => p.getTracksFor(kind).find((t) => t.lang === lang);
@@ -79,8 +82,11 @@ const players = {
     shaka.polyfill.installAll();
     const p = new shaka.Player();
     await p.attach(video);
-    p.configure({ streaming: { bufferingGoal: 12 }, cmcd: { enabled: true } });
-    p.addEventListener("error", (e) => { if (e.detail.severity === 2) fatal = "error " + e.detail.code + " " + JSON.stringify(e.detail.data).slice(0, 200); });
+    // In Firefox Shaka 5.2 feeds what it fetched ahead of DASH over and over after a change of language.
+    const ahead = navigator.userAgent.includes("Firefox") ? { segmentPrefetchLimit: 0 } : {};
+    p.configure({ streaming: { bufferingGoal: 12, ...ahead }, cmcd: { enabled: true } });
+    p.addEventListener("error", (e) => { if (e.detail.severity === 2 && !q.get("through")) fatal = "error " + e.detail.code + " " + JSON.stringify(e.detail.data).slice(0, 200); });
+    state = () => ", " + JSON.stringify(p.getBufferedInfo());
     await p.load(url + (form === "hls" ? "/master.m3u8" : "/manifest.mpd"));
     return {
       version: shaka.Player.version,
@@ -113,22 +119,28 @@ async function feature(name, run) {
     await run();
     found[name] = "yes";
   } catch (e) {
-    found[name] = String(e.message || e);
+    found[name] = `${e.message || e} [at ${video.currentTime.toFixed(2)} s of ${spans(video.buffered)}, ready ${video.readyState}, ${video.paused ? "paused" : "playing"}${video.seeking ? ", seeking" : ""}${state?.() ?? ""}]`;
   }
 }
 
 async function main() {
-  const url = location.origin + q.get("base");
+  const url = new URL(q.get("base"), location.origin).href;
   const [kind, form] = q.get("player").split("-");
   const p = await players[kind](url, form);
   found.version = p.version;
   video.playbackRate = 1;
   await video.play().catch(() => undefined); // it is asked again below
   await until("the film plays", () => { if (video.paused) video.play().catch(() => undefined); return video.currentTime > 0.5; });
-  await feature("cold seek", () => seek(23.3));
-  await feature("seek in a run", () => seek(16.52));
+  if (q.get("through")) { // whoever looks at it breaks something meanwhile
+    const stalled = [];
+    video.addEventListener("waiting", () => stalled.push(video.currentTime.toFixed(2)));
+    await feature("to the end", () => until("the end", () => video.ended, 90000));
+    found.at = video.currentTime.toFixed(2);
+    found.stalled = stalled.join(" ");
+    return;
+  }
   await feature("captions", async () => {
-    await p.text("de");
+    await p.text("de"); // early: Shaka keeps cues of HLS back until the next piece of picture comes
     await video.play(); // cues may come with the time
     await until("a caption is there", () => [...video.textTracks].some((t) => {
       if (t.mode === "disabled") t.mode = "hidden"; // a disabled track shows nobody its cues
@@ -137,6 +149,8 @@ async function main() {
       throw new Error(`${e.message}; ${performance.getEntriesByType("resource").filter((r) => r.name.includes(".vtt")).length} documents were asked for; tracks ${JSON.stringify([...video.textTracks].map((t) => [t.language, t.mode, t.cues && t.cues.length]))}`);
     });
   });
+  await feature("cold seek", () => seek(23.3));
+  await feature("seek in a run", () => seek(16.52));
   await feature("languages", async () => {
     const before = asked(q.get("de"));
     p.audio("de");

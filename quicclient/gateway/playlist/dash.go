@@ -83,18 +83,21 @@ type (
 )
 
 // MPD is the DASH description. Its addresses are relative to /play/{video}/; with more
-// than one pathway players are steered, as by Master.
-func (f *Film) MPD(paths ...Pathway) ([]byte, error) {
+// than one pathway players are steered, as by Master. here is the film's address as the player
+// has it: dash.js asks for the order, and knows which pathway a failed address was of, by absolute
+// addresses alone.
+func (f *Film) MPD(here string, paths ...Pathway) ([]byte, error) {
 	doc := mpd{
 		Profiles: "urn:mpeg:dash:profile:isoff-live:2011", Type: "static",
 		Duration: isoDuration(f.Duration), MinBuffer: isoDuration(2),
 		Period: period{ID: "0", Start: "PT0S"},
 	}
 	if len(paths) > 1 {
-		for _, p := range paths {
+		doc.Bases = []base{{paths[0].Name, here}}
+		for _, p := range paths[1:] {
 			doc.Bases = append(doc.Bases, base{p.Name, p.Base})
 		}
-		doc.Steering = &steered{Default: paths[0].Name, URI: paths[0].Base + steeringURI}
+		doc.Steering = &steered{Default: paths[0].Name, URI: here + steeringURI}
 	}
 	for _, list := range [][]Track{f.Video, f.Audio} {
 		for _, set := range adaptationSets(list) {

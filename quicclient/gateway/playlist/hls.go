@@ -24,39 +24,11 @@ func (f *Film) Master(paths ...Pathway) string {
 	if f.independent() {
 		b.WriteString("#EXT-X-INDEPENDENT-SEGMENTS\n")
 	}
-	pathway := ""
-	if len(paths) > 1 { // the others are clones of this one, which the order has
-		pathway = fmt.Sprintf(",PATHWAY-ID=%q", paths[0].Name)
-		fmt.Fprintf(&b, "#EXT-X-CONTENT-STEERING:SERVER-URI=%q%s\n", steeringURI, pathway)
+	if len(paths) > 1 {
+		fmt.Fprintf(&b, "#EXT-X-CONTENT-STEERING:SERVER-URI=%q,PATHWAY-ID=%q\n", steeringURI, paths[0].Name)
 	}
-	groups := f.audioGroups()
-	for _, g := range groups {
-		for i, t := range g.tracks {
-			fmt.Fprintf(&b, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=%q,NAME=%q", g.id, g.names[i])
-			if t.Language != "" {
-				fmt.Fprintf(&b, ",LANGUAGE=%q", t.Language)
-			}
-			fmt.Fprintf(&b, ",DEFAULT=%s,AUTOSELECT=YES", yesNo(i == 0))
-			if t.Channels > 0 {
-				fmt.Fprintf(&b, ",CHANNELS=\"%d\"", t.Channels)
-			}
-			fmt.Fprintf(&b, ",URI=\"%d/index.m3u8\"\n", t.Number)
-		}
-	}
-	f.subtitles(&b)
-	if len(f.Video) == 0 {
-		for _, t := range f.Audio {
-			f.variant(&b, t, nil, pathway)
-		}
-		return b.String()
-	}
-	for _, t := range f.Video {
-		if len(groups) == 0 {
-			f.variant(&b, t, nil, pathway)
-		}
-		for i := range groups {
-			f.variant(&b, t, &groups[i], pathway)
-		}
+	for _, way := range f.ways(paths) {
+		f.renditions(&b, way)
 	}
 	for _, t := range f.Video {
 		if peak := t.keyPeak(); peak > 0 {
@@ -66,8 +38,55 @@ func (f *Film) Master(paths ...Pathway) string {
 	return b.String()
 }
 
+// way is how one pathway's addresses and groups are written: each has all renditions, for no
+// two players understand the same of an order that would make them out of the first's.
+type way struct{ base, suffix, attr string }
+
+func (f *Film) ways(paths []Pathway) []way {
+	out := []way{{}}
+	if len(paths) > 1 {
+		out[0].attr = fmt.Sprintf(",PATHWAY-ID=%q", paths[0].Name)
+		for _, p := range paths[1:] {
+			out = append(out, way{base: p.Base, suffix: "@" + p.Name, attr: fmt.Sprintf(",PATHWAY-ID=%q", p.Name)})
+		}
+	}
+	return out
+}
+
+// renditions writes what can be had by one pathway.
+func (f *Film) renditions(b *strings.Builder, w way) {
+	groups := f.audioGroups()
+	for _, g := range groups {
+		for i, t := range g.tracks {
+			fmt.Fprintf(b, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=%q,NAME=%q", g.id+w.suffix, g.names[i])
+			if t.Language != "" {
+				fmt.Fprintf(b, ",LANGUAGE=%q", t.Language)
+			}
+			fmt.Fprintf(b, ",DEFAULT=%s,AUTOSELECT=YES", yesNo(i == 0))
+			if t.Channels > 0 {
+				fmt.Fprintf(b, ",CHANNELS=\"%d\"", t.Channels)
+			}
+			fmt.Fprintf(b, ",URI=\"%s%d/index.m3u8\"\n", w.base, t.Number)
+		}
+	}
+	f.subtitles(b, w)
+	if len(f.Video) == 0 {
+		for _, t := range f.Audio {
+			f.variant(b, t, nil, w)
+		}
+	}
+	for _, t := range f.Video {
+		if len(groups) == 0 {
+			f.variant(b, t, nil, w)
+		}
+		for i := range groups {
+			f.variant(b, t, &groups[i], w)
+		}
+	}
+}
+
 // variant writes one EXT-X-STREAM-INF: a rendition with one group of sound.
-func (f *Film) variant(b *strings.Builder, t Track, g *audioGroup, pathway string) {
+func (f *Film) variant(b *strings.Builder, t Track, g *audioGroup, w way) {
 	peak, mean, codecs, audio := t.Peak, t.Mean, t.codecString(), ""
 	if g != nil {
 		var p, m int64
@@ -76,16 +95,16 @@ func (f *Film) variant(b *strings.Builder, t Track, g *audioGroup, pathway strin
 		}
 		peak, mean = peak+p, mean+m
 		codecs += "," + g.tracks[0].codecString()
-		audio = fmt.Sprintf(",AUDIO=%q", g.id)
+		audio = fmt.Sprintf(",AUDIO=%q", g.id+w.suffix)
 	}
 	fmt.Fprintf(b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=%q%s", peak, mean, codecs, resolution(t))
 	if t.FrameRate > 0 {
 		fmt.Fprintf(b, ",FRAME-RATE=%.3f", t.FrameRate)
 	}
 	if len(f.Text) > 0 {
-		audio += fmt.Sprintf(",SUBTITLES=%q", textGroup)
+		audio += fmt.Sprintf(",SUBTITLES=%q", textGroup+w.suffix)
 	}
-	fmt.Fprintf(b, "%s%s\n%d/index.m3u8\n", audio, pathway, t.Number)
+	fmt.Fprintf(b, "%s%s\n%s%d/index.m3u8\n", audio, w.attr, w.base, t.Number)
 }
 
 // textGroup is the id of the group that all subtitles are in.
@@ -93,7 +112,7 @@ const textGroup = "text"
 
 // subtitles writes the renditions of text. None is shown unless the viewer chooses, or it
 // is a forced one of the language that is heard.
-func (f *Film) subtitles(b *strings.Builder) {
+func (f *Film) subtitles(b *strings.Builder, w way) {
 	var names []string
 	for _, t := range f.Text {
 		name := t.label()
@@ -101,11 +120,11 @@ func (f *Film) subtitles(b *strings.Builder) {
 			name = fmt.Sprintf("%s (%d)", name, t.Number)
 		}
 		names = append(names, name)
-		fmt.Fprintf(b, "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=%q,NAME=%q", textGroup, name)
+		fmt.Fprintf(b, "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=%q,NAME=%q", textGroup+w.suffix, name)
 		if t.Language != "" {
 			fmt.Fprintf(b, ",LANGUAGE=%q", t.Language)
 		}
-		fmt.Fprintf(b, ",DEFAULT=NO,AUTOSELECT=YES,FORCED=%s,URI=\"%d/index.m3u8\"\n", yesNo(t.Forced), t.Number)
+		fmt.Fprintf(b, ",DEFAULT=NO,AUTOSELECT=YES,FORCED=%s,URI=\"%s%d/index.m3u8\"\n", yesNo(t.Forced), w.base, t.Number)
 	}
 }
 

@@ -128,7 +128,7 @@ func TestPlaylistsEqualTheGoldenFiles(t *testing.T) {
 	v2, v1 := NewFilm(table()), NewFilm(first())
 	steered := []Pathway{{"h1", "./"}, {"h2", "https://h2:8888/play/x/"}}
 	mpd := func(f *Film, paths ...Pathway) string {
-		b, err := f.MPD(paths...)
+		b, err := f.MPD("https://h1:8888/play/x/", paths...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -96,28 +96,12 @@ type answer struct {
 	TTL      int      `json:"TTL"`
 	Reload   string   `json:"RELOAD-URI"`
 	Priority []string `json:"PATHWAY-PRIORITY"`
-	Clones   []clone  `json:"PATHWAY-CLONES,omitempty"`
-}
-
-// clone is a pathway of HLS that a playlist does not name: the playlist's own with another
-// host.
-type clone struct {
-	Base    string      `json:"BASE-ID"`
-	ID      string      `json:"ID"`
-	Replace replacement `json:"URI-REPLACEMENT"`
-}
-
-type replacement struct {
-	Host string `json:"HOST"`
 }
 
 // Manifest is the order now.
 func (s *Steer) Manifest(ctx context.Context) ([]byte, error) {
 	s.refresh()
 	a := answer{Version: 1, TTL: ttl, Reload: "steering", Priority: s.order(s.cfg.Fit(ctx))}
-	for _, p := range s.cfg.Others {
-		a.Clones = append(a.Clones, clone{Base: s.cfg.Self, ID: p.Name, Replace: replacement{p.Base.Host}})
-	}
 	return json.Marshal(a)
 }
 
