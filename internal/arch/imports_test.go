@@ -66,6 +66,7 @@ var allowed = map[string][]string{
 	"quicclient/gateway/live":     {"internal/vstack"},
 	"quicclient/gateway/cmcd":     {},
 	"quicclient/gateway/steer":    {"internal/vstack"},
+	"quicclient/gateway/viewer":   {},
 	// What pages show: where a film lies, and what players say of themselves.
 	"quicclient/gateway/doors":    {"internal/vstack", "internal/wire"},
 	"quicclient/gateway/holdings": {"internal/vstack", "internal/wire"},

@@ -3,10 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -33,46 +30,6 @@ type ticket struct {
 
 func newGate(limit int, wait time.Duration) *gate {
 	return &gate{limit: limit, wait: wait, held: map[netip.Prefix]int{}}
-}
-
-// viewerOf is who a request counts for: an IPv4 address, or a /64 of IPv6.
-func viewerOf(remote string) netip.Prefix {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	ip = ip.Unmap().WithZone("")
-	bits := ip.BitLen()
-	if ip.Is6() {
-		bits = 64
-	}
-	p, _ := ip.Prefix(bits) // bits is in range
-	return p
-}
-
-// byProxy reports whether a request may come from a proxy on this machine, whose word counts.
-func byProxy(r *http.Request) bool {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && from.Addr().Unmap().IsLoopback()
-}
-
-// viewer is who a request counts for. A proxy on this machine says whom it asks for.
-func viewer(r *http.Request) netip.Prefix {
-	who := viewerOf(r.RemoteAddr)
-	if !byProxy(r) {
-		return who
-	}
-	// What stands before the last address is the viewer's own word.
-	list := r.Header.Get("X-Forwarded-For")
-	last := strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:])
-	if asked := viewerOf(net.JoinHostPort(strings.Trim(last, "[]"), "0")); asked.IsValid() {
-		return asked
-	}
-	return who
 }
 
 // enter waits for a turn; each success needs one leave.

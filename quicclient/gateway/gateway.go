@@ -20,6 +20,7 @@ import (
 	"github.com/vstack/vstack/quicclient/gateway/live"
 	"github.com/vstack/vstack/quicclient/gateway/sessions"
 	"github.com/vstack/vstack/quicclient/gateway/steer"
+	"github.com/vstack/vstack/quicclient/gateway/viewer"
 )
 
 // noDeadline takes a connection's write deadline away.
@@ -207,7 +208,7 @@ func (g *Gateway) admit(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := wire.SameOrigin(c.Request()); err != nil {
 			return err // films may be read from any page; what is told is told by ours
 		}
-		who := viewer(c.Request())
+		who := viewer.Of(c.Request())
 		if err := g.gate.enter(c.Request().Context(), who); err != nil {
 			g.metrics.refused.Inc()
 			return err

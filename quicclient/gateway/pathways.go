@@ -3,10 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
-	"path"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -35,21 +32,6 @@ func (g *Gateway) pathways(f *film) []playlist.Pathway {
 		out = append(out, playlist.Pathway{Name: p.Name, Base: p.Base.JoinPath("play", f.manifest.Video.String()).String() + "/"})
 	}
 	return out
-}
-
-// here is the address of the directory that a request is for, as whoever asks has it. A proxy
-// on this machine may say how it was asked; without a word of it that was by TLS, as the other
-// pathways are, or the machine asked itself.
-func here(r *http.Request) string {
-	u := url.URL{Scheme: "https", Host: r.Host, Path: path.Dir(r.URL.Path) + "/"}
-	switch said := r.Header.Get("X-Forwarded-Proto"); {
-	case r.TLS != nil:
-	case byProxy(r) && (said == "http" || said == "https"):
-		u.Scheme = said
-	case u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback():
-		u.Scheme = "http"
-	}
-	return u.String()
 }
 
 func (g *Gateway) getSteering(c echo.Context) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient/gateway/playlist"
+	"github.com/vstack/vstack/quicclient/gateway/viewer"
 )
 
 // Media types of what is served.
@@ -72,7 +73,7 @@ func (g *Gateway) getMPD(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	doc, err := f.MPD(here(c.Request()), g.pathways(f)...)
+	doc, err := f.MPD(viewer.Here(c.Request()), g.pathways(f)...)
 	if err != nil {
 		return err
 	}
