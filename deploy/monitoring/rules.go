@@ -186,9 +186,9 @@ func upkeepRules(t Times) []Rule {
 		},
 		{
 			Name: "VStackCertificateExpires", Hold: t.Soon, Severity: Warning,
-			Expr:    `min by (cluster, node) (` + left + ` < ` + seconds(t.Certificate) + ` and ` + left + ` < 0.34 * (` + life + `)) > 0`,
+			Expr:    `min by (cluster, node) (` + left + ` < ` + seconds(t.Certificate) + ` and ` + left + ` < 0.3 * (` + life + `)) > 0`,
 			Summary: "The certificate of {{ $labels.node }} ends in {{ $value | humanizeDuration }}",
-			Detail:  "Two thirds of its life are over and it has not been renewed.",
+			Detail:  "Seven tenths of its life are over: a certificate that renews itself would have done so after two thirds.",
 		},
 		{
 			Name: "VStackBackupLate", Hold: t.Soon, Severity: Warning,
