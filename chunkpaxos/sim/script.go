@@ -47,6 +47,17 @@ type Fault struct {
 	By   float64 `json:"by,omitempty"`   // of a delay
 }
 
+// listed is the script with lists that are empty where they are none, as its JSON has them.
+func (s Script) listed() Script {
+	if s.Contenders == nil {
+		s.Contenders = []float64{}
+	}
+	if s.Faults == nil {
+		s.Faults = []Fault{}
+	}
+	return s
+}
+
 // Validate checks a script, which may be a stranger's.
 func (s *Script) Validate() error {
 	switch {
@@ -101,7 +112,7 @@ type Scenario struct {
 
 // Scenarios are those that the page offers; each has a golden trace.
 func Scenarios() []Scenario {
-	return []Scenario{
+	out := []Scenario{
 		{
 			"normal", "Normal: one round trip",
 			"An uploader stores a chunk. The message that asks for a vote is the PUT of its bytes: six messages, one fsync a store, and the value is chosen.",
@@ -133,6 +144,10 @@ func Scenarios() []Scenario {
 			Script{Slots: 1, Faults: []Fault{{At: 0, Kind: Delay, Node: "C", By: 30}}},
 		},
 	}
+	for i := range out {
+		out[i].Script = out[i].Script.listed()
+	}
+	return out
 }
 
 // Find returns a scenario by its name.

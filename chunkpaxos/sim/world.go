@@ -102,12 +102,7 @@ func Run(s Script) (*Trace, error) {
 func uuid(b byte) (u vstack.UUID) { u[15] = b; return u }
 
 func newWorld(s Script) *world {
-	if s.Contenders == nil {
-		s.Contenders = []float64{}
-	}
-	if s.Faults == nil {
-		s.Faults = []Fault{}
-	}
+	s = s.listed()
 	w := &world{
 		script: s, rnd: rand.New(rand.NewPCG(1, 2)), names: map[vstack.ProposerID]string{}, values: map[vstack.ChunkID]string{},
 		cuts: map[[2]string]time.Duration{}, slow: map[string]Fault{}, chosen: map[vstack.Slot]vstack.Value{},

@@ -150,9 +150,13 @@ type bareTrack struct {
 
 // JSONSchemaOf is a value of the type that describes a manifest's JSON.
 func (Manifest) JSONSchemaOf() any {
+	type ManifestTrack bareTrack // of version 1 with its chunks
 	return struct {
-		manifestJSON
-		Table []byte `json:"table,omitempty"`
+		Version  int             `json:"version"`
+		Video    VideoID         `json:"video"`
+		Duration float64         `json:"duration"`
+		Tracks   []ManifestTrack `json:"tracks"`
+		Table    []byte          `json:"table,omitempty"`
 	}{}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"maps"
+	"path"
 	"reflect"
 	"slices"
 	"strconv"
@@ -40,7 +41,7 @@ type Route struct {
 // OpenAPI describes routes as an OpenAPI 3.1 document. Schemas come from the JSON
 // tags of the bodies' types; types with a text form (ids, slots, ballots) are strings.
 func OpenAPI(title, version string, routes []Route) []byte {
-	b := &schemaBook{schemas: map[string]any{}}
+	b := &schemaBook{schemas: map[string]any{}, types: map[string]reflect.Type{}}
 	b.of(reflect.TypeFor[Problem]())
 	paths := map[string]map[string]any{}
 	for _, r := range routes {
@@ -75,6 +76,7 @@ func OpenAPI(title, version string, routes []Route) []byte {
 // schemaBook collects the named schemas that operations refer to.
 type schemaBook struct {
 	schemas map[string]any
+	types   map[string]reflect.Type // by the schema's name
 }
 
 func (b *schemaBook) operation(r Route) map[string]any {
@@ -201,8 +203,11 @@ func (b *schemaBook) ofStruct(t reflect.Type) map[string]any {
 	if name == "" {
 		return b.object(t)
 	}
-	if _, known := b.schemas[name]; !known {
-		b.schemas[name] = nil // a type may contain itself
+	if other := b.types[name]; other != nil && other != t { // another package's type of the name
+		name = path.Base(t.PkgPath()) + "." + name
+	}
+	if b.types[name] == nil {
+		b.types[name] = t // before its schema: a type may contain itself
 		b.schemas[name] = b.object(t)
 	}
 	return ref(name)
@@ -241,6 +246,7 @@ func (b *schemaBook) fields(t reflect.Type, props map[string]any, required *[]st
 			name = f.Name
 		}
 		props[name] = b.of(f.Type)
+		*required = slices.DeleteFunc(*required, func(r string) bool { return r == name }) // an embedded struct's, which this hides
 		if !strings.Contains(opts, "omit") {
 			*required = append(*required, name)
 		}
