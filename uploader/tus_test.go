@@ -102,7 +102,9 @@ func TestAResumableUploadGoesOnAfterCutsAndRestarts(t *testing.T) {
 		t.Fatalf("first third: %d %s", resp.StatusCode, out)
 	}
 	// A connection that is cut in the middle of a request: what has come is kept.
-	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPatch, h.base+path, io.MultiReader(bytes.NewReader(data[third:2*third]), failing{}))
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPatch, h.base+path, io.MultiReader(bytes.NewReader(data[third:2*third]), failing{func() {
+		waitFor(t, "the host receives what will be cut", func() bool { return h.receiving.Used() > 0 })
+	}}))
 	req.Header.Set("Tus-Resumable", "1.0.0")
 	req.Header.Set("Upload-Offset", strconv.Itoa(third))
 	req.Header.Set("Content-Type", "application/offset+octet-stream")
@@ -145,10 +147,13 @@ func TestAResumableUploadGoesOnAfterCutsAndRestarts(t *testing.T) {
 	wantEmptySpool(t, dir)
 }
 
-// failing is a body whose connection is cut.
-type failing struct{}
+// failing is a body whose connection is cut, once after has returned.
+type failing struct{ after func() }
 
-func (failing) Read([]byte) (int, error) { return 0, errors.New("the link is cut") }
+func (f failing) Read([]byte) (int, error) {
+	f.after()
+	return 0, errors.New("the link is cut")
+}
 
 func TestWholePartThatCouldNotBeAcceptedIsAcceptedLater(t *testing.T) {
 	c, dir := newCluster(), t.TempDir()
