@@ -126,14 +126,18 @@ func TestAVideoFollowsItsViews(t *testing.T) {
 	if v = became(vstack.ClassCold); v.ClassSince.IsZero() || v.Layout.Scheme != vstack.DefaultScheme {
 		t.Errorf("cold: %+v", v)
 	}
-	for range 2 {
-		if err := cl.AddViews(ctx, v.ID, 560); err != nil {
-			t.Fatal(err)
+	// Views decay by the clock, also while a slow machine does nothing about them: more come until it has.
+	views := int64(0)
+	c.eventually("views to make the film hot", func() bool {
+		if v, err = cl.Video(ctx, v.ID); err == nil && v.Class != vstack.ClassHot && v.Popularity <= policy.WarmAbove {
+			if err = cl.AddViews(ctx, v.ID, 560); err == nil {
+				views += 560
+			}
 		}
-	}
-	became(vstack.ClassHot)
-	if v = became(vstack.ClassCold); v.Views != 1120 || v.Popularity >= 900 {
-		t.Errorf("cold again: %d views, popularity %d", v.Views, v.Popularity)
+		return err == nil && v.Class == vstack.ClassHot
+	})
+	if v = became(vstack.ClassCold); v.Views < views || v.Popularity >= 900 {
+		t.Errorf("cold again: %d views of %d, popularity %d", v.Views, views, v.Popularity)
 	}
 	// A pin comes first.
 	if _, err := cl.SetClass(ctx, v.ID, wire.ClassRequest{Policy: vstack.PolicyHot}); err != nil {
