@@ -35,11 +35,12 @@ test: ## All tests with the race detector, then FUZZTIME inputs for each fuzz ta
 	$(GO) test -race -vet=off -timeout $(TESTTIME) ./...
 	@FUZZTIME=$(FUZZTIME) .ci/fuzz
 
-lint: ## gofmt, go vet (which test leaves out), staticcheck
+lint: ## gofmt, go vet (which test leaves out), staticcheck; whether client commands build on macOS
 	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; \
 	if [ -n "$$unformatted" ]; then echo "gofmt -w wanted:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	GOOS=darwin $(GO) build -o /dev/null ./cmd/vstack
 
 fuzz: ## Each fuzz target for FUZZLONG
 	@FUZZTIME=$(FUZZLONG) .ci/fuzz

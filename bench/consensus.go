@@ -8,6 +8,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/vstack/vstack/bench/baseline"
+	"github.com/vstack/vstack/bench/paired"
+	"github.com/vstack/vstack/bench/report"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
@@ -21,7 +23,7 @@ const (
 
 // runConsensus tells what ChunkPaxos costs: beside the same stores without votes, and,
 // for small values, beside the metastore's Raft and beside classic Paxos on the same code.
-func runConsensus(ctx context.Context, opt Options) (_ []Row, err error) {
+func runConsensus(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
@@ -40,7 +42,7 @@ func runConsensus(ctx context.Context, opt Options) (_ []Row, err error) {
 }
 
 // votingRows compares PUTs of 2 MiB with those of stores that do not vote.
-func (c *cluster) votingRows(ctx context.Context, up *upload) (_ []Row, err error) {
+func (c *cluster) votingRows(ctx context.Context, up *upload) (_ []report.Row, err error) {
 	base, err := c.site().StartUnvoted(c.meta.Placement)
 	if err != nil {
 		return nil, err
@@ -62,14 +64,14 @@ func (c *cluster) votingRows(ctx context.Context, up *upload) (_ []Row, err erro
 		return nil, err
 	}
 	// A cost of five per cent is a ratio of 1/1.05 of the throughput.
-	return []Row{
-		{Scenario: "consensus", Name: "2 MiB, 8 in flight", Unit: "MB/s of chunks", Baseline: beside, Pairs: wide, Bound: &Bound{">=", 0.952}},
-		{Scenario: "consensus", Name: "2 MiB, 1 in flight, p50", Unit: "ms", Baseline: beside, Pairs: single, Bound: &Bound{"<=", 1.05}},
+	return []report.Row{
+		{Scenario: "consensus", Name: "2 MiB, 8 in flight", Unit: "MB/s of chunks", Baseline: beside, Pairs: wide, Bound: report.AtLeast(0.952)},
+		{Scenario: "consensus", Name: "2 MiB, 1 in flight, p50", Unit: "ms", Baseline: beside, Pairs: single, Bound: report.AtMost(1.05)},
 	}, nil
 }
 
 // smallRows compares commits of 4 KiB with the same through Raft, and by two phases.
-func (c *cluster) smallRows(ctx context.Context, up *upload) (_ []Row, err error) {
+func (c *cluster) smallRows(ctx context.Context, up *upload) (_ []report.Row, err error) {
 	group, err := c.site().StartRaft(ctx, smallWidth)
 	if err != nil {
 		return nil, err
@@ -101,7 +103,7 @@ func (c *cluster) smallRows(ctx context.Context, up *upload) (_ []Row, err error
 	if err != nil {
 		return nil, err
 	}
-	rows := []Row{
+	rows := []report.Row{
 		{Scenario: "consensus", Name: "4 KiB, 64 in flight", Unit: "commits/s", Baseline: "the metastore's Raft", Pairs: beside},
 		{Scenario: "consensus", Name: "4 KiB, 64 in flight, fast", Unit: "commits/s", Baseline: "classic Paxos, same code", Pairs: phases},
 	}
@@ -130,8 +132,8 @@ func (u *upload) smallRound(ctx context.Context, client *quicclient.Client) (flo
 }
 
 // messageRows counts the messages of uncontended chunks by the stores' counters.
-func (c *cluster) messageRows(ctx context.Context, up *upload, fast, classic *quicclient.Client) ([]Row, error) {
-	var rows []Row
+func (c *cluster) messageRows(ctx context.Context, up *upload, fast, classic *quicclient.Client) ([]report.Row, error) {
+	var rows []report.Row
 	for _, side := range []struct {
 		name   string
 		client *quicclient.Client
@@ -150,7 +152,7 @@ func (c *cluster) messageRows(ctx context.Context, up *upload, fast, classic *qu
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, figure("consensus", "messages a chunk, "+side.name, "messages", 2*(after-before)/messageChunks, &Bound{"==", side.want}))
+		rows = append(rows, report.Figure("consensus", "messages a chunk, "+side.name, "messages", 2*(after-before)/messageChunks, report.Exactly(side.want)))
 	}
 	rows[0].Note = "classic Paxos whose proposer is an acceptor itself takes 9: 6 are 33 % fewer"
 	return rows, nil
@@ -177,5 +179,5 @@ func (u *upload) unvotedMedian(ctx context.Context, base *baseline.Unvoted, n in
 		}
 		each[i] = time.Since(start).Seconds() * 1e3
 	}
-	return quantile(each, 0.5), nil
+	return paired.Quantile(each, 0.5), nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vstack/vstack/bench/flips"
 	"github.com/vstack/vstack/bench/players"
+	"github.com/vstack/vstack/bench/report"
 	"github.com/vstack/vstack/quicclient"
 )
 
@@ -23,7 +24,7 @@ const (
 )
 
 // runFlips flips bytes in the files of a store of a running host, after a real upload.
-func runFlips(ctx context.Context, opt Options) (_ []Row, err error) {
+func runFlips(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	opt.superblock = 16 << 20 // the smallest: many files, most of them sealed
 	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
 	if err != nil {
@@ -62,15 +63,17 @@ func runFlips(ctx context.Context, opt Options) (_ []Row, err error) {
 }
 
 // flipRows tells what became of the flips, region by region.
-func flipRows(res *flips.Result, want int) []Row {
-	none := &Bound{"==", 0}
-	count := func(what string, n int, b *Bound) Row { return figure("flips", what, "", float64(n), b) }
-	rows := []Row{
-		count("bytes flipped", res.Flips, &Bound{">=", float64(want)}),
+func flipRows(res *flips.Result, want int) []report.Row {
+	none := report.Exactly(0)
+	count := func(what string, n int, b *report.Bound) report.Row {
+		return report.Figure("flips", what, "", float64(n), b)
+	}
+	rows := []report.Row{
+		count("bytes flipped", res.Flips, report.AtLeast(float64(want))),
 		count("chunks read beside them", res.Reads, nil),
 		count("reads refused with CORRUPT", res.Refused, nil),
 		count("reads answered with wrong bytes", res.Wrong, none),
-		count("chunks healed from the peers, read right again", res.Healed, &Bound{"==", float64(res.Refused)}),
+		count("chunks healed from the peers, read right again", res.Healed, report.Exactly(float64(res.Refused))),
 		count("flips unreported where they may not be", res.Missed, none),
 		count("findings or refusals without a cause", res.Uncaused, none),
 		count("flips whose file was compacted away first, not counted", res.Gone, nil),

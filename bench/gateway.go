@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/vstack/vstack/bench/paired"
 	"github.com/vstack/vstack/bench/players"
+	"github.com/vstack/vstack/bench/report"
 	"github.com/vstack/vstack/bench/viewers"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -24,7 +26,7 @@ const (
 )
 
 // runGateway measures one gateway under many viewers.
-func runGateway(ctx context.Context, opt Options) ([]Row, error) {
+func runGateway(ctx context.Context, opt Options) ([]report.Row, error) {
 	const name = "gateway"
 	res, err := viewers.Run(ctx, viewers.Options{
 		Dir: opt.Dir, Exe: opt.Exe, FirstIP: opt.FirstIP, Viewers: gatewayViewers, Films: gatewayFilms, Rounds: opt.Rounds, Progress: opt.Progress,
@@ -35,30 +37,30 @@ func runGateway(ctx context.Context, opt Options) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	beside := figure(name, fmt.Sprintf("%d viewers of one film", res.Viewers), "MB/s", 0, nil)
+	beside := report.Figure(name, fmt.Sprintf("%d viewers of one film", res.Viewers), "MB/s", 0, nil)
 	beside.Pairs = nil
 	for i, v := range res.Ours {
-		p := Pair{Ours: v}
+		p := paired.Pair{Ours: v}
 		if i < len(res.Nginx) {
 			p.Base = res.Nginx[i]
 		}
 		beside.Pairs = append(beside.Pairs, p)
 	}
 	if !res.NoNginx {
-		beside.Baseline, beside.Bound = "nginx that serves the same segments from files over TLS", &Bound{">=", 0.5}
+		beside.Baseline, beside.Bound = "nginx that serves the same segments from files over TLS", report.AtLeast(0.5)
 	} else {
 		beside.Note = "nginx is not installed: there is nothing to compare with"
 	}
-	failed := figure(name, "errors of viewers, two hosts killed meanwhile", "", float64(res.Errors), &Bound{"==", 0})
+	failed := report.Figure(name, "errors of viewers, two hosts killed meanwhile", "", float64(res.Errors), report.Exactly(0))
 	if res.First != nil {
 		failed.Note = res.First.Error()
 	}
-	return []Row{
+	return []report.Row{
 		beside, failed,
-		figure(name, "bytes from stores ÷ bytes to viewers, one film", "", res.SharedOne, &Bound{"<=", 2.0 / gatewayViewers}),
-		figure(name, fmt.Sprintf("the same, %d films with a viewer each", res.Films), "", res.SharedMany, &Bound{"<=", gatewayAgain}),
-		figure(name, fmt.Sprintf("%d films with a viewer each", res.Films), "MB/s", res.ManyRate, nil),
-		figure(name, "hosts killed under viewers", "", float64(res.Killed), &Bound{"==", 2}),
-		figure(name, "peak memory of the gateway", "MiB", res.Peak/(1<<20), &Bound{"<=", gatewayMemory >> 20}),
+		report.Figure(name, "bytes from stores ÷ bytes to viewers, one film", "", res.SharedOne, report.AtMost(2.0/gatewayViewers)),
+		report.Figure(name, fmt.Sprintf("the same, %d films with a viewer each", res.Films), "", res.SharedMany, report.AtMost(gatewayAgain)),
+		report.Figure(name, fmt.Sprintf("%d films with a viewer each", res.Films), "MB/s", res.ManyRate, nil),
+		report.Figure(name, "hosts killed under viewers", "", float64(res.Killed), report.Exactly(2)),
+		report.Figure(name, "peak memory of the gateway", "MiB", res.Peak/(1<<20), report.AtMost(gatewayMemory>>20)),
 	}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
+	"github.com/vstack/vstack/bench/report"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
@@ -63,15 +64,15 @@ func (g *getter) get(ctx context.Context, url string, size int) error {
 	return nil
 }
 
-func runHTTP3Get(ctx context.Context, opt Options) ([]Row, error) {
+func runHTTP3Get(ctx context.Context, opt Options) ([]report.Row, error) {
 	return compareGets(ctx, opt, "http3-get", "bare quic-go http3 server", http3Getter)
 }
 
-func runTCPGet(ctx context.Context, opt Options) ([]Row, error) {
+func runTCPGet(ctx context.Context, opt Options) ([]report.Row, error) {
 	return compareGets(ctx, opt, "tcp-get", "bare net/http TLS server", tcpGetter)
 }
 
-func compareGets(ctx context.Context, opt Options, scenario, baseline string, client func(*tls.Config) *getter) (_ []Row, err error) {
+func compareGets(ctx context.Context, opt Options, scenario, baseline string, client func(*tls.Config) *getter) (_ []report.Row, err error) {
 	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
@@ -91,7 +92,7 @@ func compareGets(ctx context.Context, opt Options, scenario, baseline string, cl
 		return nil, err
 	}
 	chunks = onOneStore(chunks)
-	var rows []Row
+	var rows []report.Row
 	for _, width := range []int{1, 4} {
 		opt.Progress(fmt.Sprintf("  %d in flight", width))
 		ours, base := client(c.id.ClientTLS()), client(c.id.ClientTLS())
@@ -108,9 +109,9 @@ func compareGets(ctx context.Context, opt Options, scenario, baseline string, cl
 		if err := errors.Join(err, ours.close(), base.close()); err != nil {
 			return nil, err
 		}
-		rows = append(rows, Row{
+		rows = append(rows, report.Row{
 			Scenario: scenario, Name: fmt.Sprintf("%d in flight", width), Unit: "MB/s",
-			Baseline: baseline, Pairs: ps, Bound: &Bound{">=", 0.9},
+			Baseline: baseline, Pairs: ps, Bound: report.AtLeast(0.9),
 		})
 	}
 	return rows, nil

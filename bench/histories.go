@@ -9,6 +9,7 @@ import (
 
 	"github.com/vstack/vstack/bench/history"
 	"github.com/vstack/vstack/bench/lab/netns"
+	"github.com/vstack/vstack/bench/report"
 )
 
 // historiesPerRound scales --rounds: 50 rounds are 200 histories.
@@ -16,7 +17,7 @@ const historiesPerRound = 4
 
 // runSlotHistories records what uploaders of the same slots see while hosts, links and
 // uploaders fail, and judges each slot as a write-once register.
-func runSlotHistories(ctx context.Context, opt Options) ([]Row, error) {
+func runSlotHistories(ctx context.Context, opt Options) ([]report.Row, error) {
 	const name = "slot-histories"
 	want := opt.Rounds * historiesPerRound
 	conf := history.Options{
@@ -41,10 +42,12 @@ func runSlotHistories(ctx context.Context, opt Options) ([]Row, error) {
 		return nil, err
 	}
 	res.Merge(more)
-	none := &Bound{"==", 0}
-	count := func(what string, n int, b *Bound) Row { return figure(name, what, "", float64(n), b) }
-	rows := []Row{
-		count("histories", res.Histories, &Bound{"==", float64(want)}),
+	none := report.Exactly(0)
+	count := func(what string, n int, b *report.Bound) report.Row {
+		return report.Figure(name, what, "", float64(n), b)
+	}
+	rows := []report.Row{
+		count("histories", res.Histories, report.Exactly(float64(want))),
 		count("operations", res.Operations, nil),
 		count("proposals", res.Proposals, nil),
 		count("proposals told of another's value", res.Conflicts, nil),

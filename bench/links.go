@@ -8,12 +8,13 @@ import (
 	"github.com/vstack/vstack/bench/lab/netns"
 	"github.com/vstack/vstack/bench/link/proof"
 	"github.com/vstack/vstack/bench/link/tun"
+	"github.com/vstack/vstack/bench/report"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
 // runLinks holds the relay, and the devices between namespaces where there is root, to
 // arithmetic.
-func runLinks(ctx context.Context, opt Options) ([]Row, error) {
+func runLinks(ctx context.Context, opt Options) ([]report.Row, error) {
 	server, err := netip.ParseAddr(opt.FirstIP)
 	if err != nil {
 		return nil, fmt.Errorf("first address: %w: %w", vstack.ErrInvalid, err)
@@ -26,7 +27,7 @@ func runLinks(ctx context.Context, opt Options) ([]Row, error) {
 			break
 		}
 	}
-	var rows []Row
+	var rows []report.Row
 	for i, kind := range kinds {
 		for _, rate := range []float64{10e6, 50e6, 500e6} {
 			if err := ctx.Err(); err != nil {
@@ -45,13 +46,13 @@ func runLinks(ctx context.Context, opt Options) ([]Row, error) {
 	return rows, nil
 }
 
-func linkRow(name string, f proof.Figure) Row {
-	row := figure("links", name, f.Unit, f.Got, nil)
+func linkRow(name string, f proof.Figure) report.Row {
+	row := report.Figure("links", name, f.Unit, f.Got, nil)
 	if f.Want != 0 {
-		row.Baseline, row.Pairs[0].Base, row.Bound = "arithmetic", f.Want, &Bound{"1 ±", f.Off}
+		row.Baseline, row.Pairs[0].Base, row.Bound = "arithmetic", f.Want, report.Near(f.Off)
 	}
 	if f.Most != 0 {
-		row.Bound = &Bound{"<=", f.Most}
+		row.Bound = report.AtMost(f.Most)
 	}
 	return row
 }

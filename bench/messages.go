@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/vstack/vstack/bench/report"
 	"github.com/vstack/vstack/bench/scrape"
 	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/vstack"
@@ -24,7 +25,7 @@ const messageChunks = 100
 // runMessages counts, for chunks committed one after the other, the ChunkPaxos
 // messages that the stores handled and the fdatasyncs that the kernel saw on their
 // files.
-func runMessages(ctx context.Context, opt Options) (_ []Row, err error) {
+func runMessages(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		return nil, fmt.Errorf("strace: %w: install it to count system calls: %v", vstack.ErrUnavailable, err)
 	}
@@ -61,7 +62,7 @@ func runMessages(ctx context.Context, opt Options) (_ []Row, err error) {
 		return nil, err
 	}
 	// Every handled request is one message in and one answer out.
-	rows := []Row{figure("messages", "messages a chunk", "messages", 2*(after-before)/messageChunks, &Bound{"==", 6})}
+	rows := []report.Row{report.Figure("messages", "messages a chunk", "messages", 2*(after-before)/messageChunks, report.Exactly(6))}
 	total := 0
 	for i, t := range traces {
 		n, err := t.stop()
@@ -69,8 +70,8 @@ func runMessages(ctx context.Context, opt Options) (_ []Row, err error) {
 			return nil, err
 		}
 		total += n
-		rows = append(rows, figure("messages", fmt.Sprintf("fdatasync on %s a chunk (strace)", c.lab.Hosts[i].ID), "calls",
-			float64(n)/messageChunks, &Bound{"<=", 1}))
+		rows = append(rows, report.Figure("messages", fmt.Sprintf("fdatasync on %s a chunk (strace)", c.lab.Hosts[i].ID), "calls",
+			float64(n)/messageChunks, report.AtMost(1)))
 	}
 	if total == 0 {
 		return nil, fmt.Errorf("strace saw no fdatasync: %w", vstack.ErrUnavailable)

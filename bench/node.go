@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/vstack/vstack/bench/report"
 	"github.com/vstack/vstack/bench/scrape"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
@@ -25,7 +26,7 @@ const (
 // runNodeLatency asks one store for whole chunks, 100 at once over 4 connections, and
 // reads the store's own histogram. The first burst after a start, which also pays for
 // the store's memory and the connections, is a row of its own.
-func runNodeLatency(ctx context.Context, opt Options) (_ []Row, err error) {
+func runNodeLatency(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
@@ -53,10 +54,10 @@ func runNodeLatency(ctx context.Context, opt Options) (_ []Row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Row{
-		figure("node-latency", "open to first byte, p50 at 100 concurrent", "ms", steady.Quantile(0.5)*1e3, nil),
-		figure("node-latency", "open to first byte, p99 at 100 concurrent", "ms", steady.Quantile(0.99)*1e3, &Bound{"<=", 10}),
-		figure("node-latency", "the same in the first burst after a start, p99", "ms", first.Quantile(0.99)*1e3, nil),
+	return []report.Row{
+		report.Figure("node-latency", "open to first byte, p50 at 100 concurrent", "ms", steady.Quantile(0.5)*1e3, nil),
+		report.Figure("node-latency", "open to first byte, p99 at 100 concurrent", "ms", steady.Quantile(0.99)*1e3, report.AtMost(10)),
+		report.Figure("node-latency", "the same in the first burst after a start, p99", "ms", first.Quantile(0.99)*1e3, nil),
 	}, nil
 }
 

@@ -12,7 +12,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vstack/vstack/bench/paired"
 	"github.com/vstack/vstack/bench/players"
+	"github.com/vstack/vstack/bench/report"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
@@ -27,7 +29,7 @@ const (
 // runLoad plays one video 100 times, in real time, while 12 uploads run, as separate
 // `vstack video upload` processes. Every chunk is verified by the player, every upload
 // by reading it back.
-func runLoad(ctx context.Context, opt Options) (_ []Row, err error) {
+func runLoad(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
@@ -85,24 +87,24 @@ func runLoad(ctx context.Context, opt Options) (_ []Row, err error) {
 	return c.loadRows(reports, wall)
 }
 
-func (c *cluster) loadRows(reports []quicclient.Report, wall time.Duration) ([]Row, error) {
+func (c *cluster) loadRows(reports []quicclient.Report, wall time.Duration) ([]report.Row, error) {
 	startups, stalls := make([]float64, len(reports)), make([]float64, len(reports))
 	for i, r := range reports {
 		startups[i], stalls[i] = r.Startup, float64(r.Stalls)
 	}
-	rows := []Row{
-		figure("load", "players", "players", float64(len(reports)), &Bound{">=", loadPlayers}),
-		figure("load", "startup p50 of players who all start at once", "s", quantile(startups, 0.5), nil),
-		figure("load", "startup p95 of players who all start at once", "s", quantile(startups, 0.95), nil),
-		figure("load", "stalls of the worst player", "stalls", quantile(stalls, 1), &Bound{"<=", 1}),
-		figure("load", "wall time", "s", wall.Seconds(), nil),
+	rows := []report.Row{
+		report.Figure("load", "players", "players", float64(len(reports)), report.AtLeast(loadPlayers)),
+		report.Figure("load", "startup p50 of players who all start at once", "s", paired.Quantile(startups, 0.5), nil),
+		report.Figure("load", "startup p95 of players who all start at once", "s", paired.Quantile(startups, 0.95), nil),
+		report.Figure("load", "stalls of the worst player", "stalls", paired.Quantile(stalls, 1), report.AtMost(1)),
+		report.Figure("load", "wall time", "s", wall.Seconds(), nil),
 	}
 	for _, h := range c.lab.Hosts {
 		peak, err := players.PeakMemory(h.Pid())
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, figure("load", fmt.Sprintf("peak memory of %s", h.ID), "MiB", math.Round(peak/(1<<20)), &Bound{"<=", memoryBound >> 20}))
+		rows = append(rows, report.Figure("load", fmt.Sprintf("peak memory of %s", h.ID), "MiB", math.Round(peak/(1<<20)), report.AtMost(memoryBound>>20)))
 	}
 	return rows, nil
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/bench/baseline"
+	"github.com/vstack/vstack/bench/paired"
+	"github.com/vstack/vstack/bench/report"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
@@ -21,7 +23,7 @@ const (
 // runPut compares a committed chunk with the bare cost of its three durable copies.
 // Ours counts only when all three stores have acknowledged, though two are enough
 // for Commit: the baseline waits for three files too.
-func runPut(ctx context.Context, opt Options) (_ []Row, err error) {
+func runPut(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
@@ -36,7 +38,7 @@ func runPut(ctx context.Context, opt Options) (_ []Row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var rows []Row
+	var rows []report.Row
 	opt.Progress("  8 in flight")
 	ps, err := pairs(ctx, opt.Rounds,
 		func(ctx context.Context) (float64, error) { return up.putRound(ctx, c.chunks, putsPerRound, 8) },
@@ -47,8 +49,8 @@ func runPut(ctx context.Context, opt Options) (_ []Row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	rows = append(rows, Row{Scenario: "put", Name: "8 in flight", Unit: "MB/s of chunks", Pairs: ps,
-		Baseline: "three files, write + fdatasync", Bound: &Bound{">=", 0.9}})
+	rows = append(rows, report.Row{Scenario: "put", Name: "8 in flight", Unit: "MB/s of chunks", Pairs: ps,
+		Baseline: "three files, write + fdatasync", Bound: report.AtLeast(0.9)})
 	opt.Progress("  1 in flight")
 	ps, err = pairs(ctx, opt.Rounds,
 		func(ctx context.Context) (float64, error) { return up.putMedian(ctx, c.chunks, singlesPerRound) },
@@ -61,13 +63,13 @@ func runPut(ctx context.Context, opt Options) (_ []Row, err error) {
 				}
 				each[i] = d.Seconds() * 1e3
 			}
-			return quantile(each, 0.5), nil
+			return paired.Quantile(each, 0.5), nil
 		})
 	if err != nil {
 		return nil, err
 	}
-	return append(rows, Row{Scenario: "put", Name: "1 in flight, p50", Unit: "ms", Pairs: ps,
-		Baseline: "three files, write + fdatasync", Bound: &Bound{"<=", 1.3}}), nil
+	return append(rows, report.Row{Scenario: "put", Name: "1 in flight, p50", Unit: "ms", Pairs: ps,
+		Baseline: "three files, write + fdatasync", Bound: report.AtMost(1.3)}), nil
 }
 
 // putRound commits n fresh chunks, width at once, and returns MB/s of chunk bytes.
@@ -93,12 +95,17 @@ func (u *upload) putMedian(ctx context.Context, client *quicclient.Client, n int
 		}
 		each[i] = time.Since(start).Seconds() * 1e3
 	}
-	return quantile(each, 0.5), nil
+	return paired.Quantile(each, 0.5), nil
 }
 
 // put commits one chunk and demands all three copies.
 func (u *upload) put(ctx context.Context, client *quicclient.Client, slot vstack.Slot, data []byte) error {
-	got, err := client.Commit(ctx, u.Upload, slot, data)
+	return u.putWith(ctx, client, slot, data, nil)
+}
+
+// putWith is put with the chunk's leaf table, or none.
+func (u *upload) putWith(ctx context.Context, client *quicclient.Client, slot vstack.Slot, data []byte, leaves vstack.LeafTable) error {
+	got, err := client.CommitValue(ctx, u.Upload, slot, vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))}, leaves, data)
 	if err != nil {
 		return fmt.Errorf("commit %s: %w", slot, err)
 	}
@@ -109,7 +116,7 @@ func (u *upload) put(ctx context.Context, client *quicclient.Client, slot vstack
 }
 
 // runWriteTransport decides --write-transport: TCP is "ours", QUIC the baseline.
-func runWriteTransport(ctx context.Context, opt Options) (_ []Row, err error) {
+func runWriteTransport(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
@@ -138,7 +145,7 @@ func runWriteTransport(ctx context.Context, opt Options) (_ []Row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return []Row{
+	return []report.Row{
 		{Scenario: "write-transport", Name: "TCP, 8 in flight", Unit: "MB/s of chunks", Baseline: "QUIC", Pairs: wide},
 		{Scenario: "write-transport", Name: "TCP, 1 in flight, p50", Unit: "ms", Baseline: "QUIC", Pairs: single},
 	}, nil

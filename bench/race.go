@@ -11,6 +11,8 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vstack/vstack/bench/paired"
+	"github.com/vstack/vstack/bench/report"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient"
@@ -48,7 +50,7 @@ type race struct {
 
 // runSlotRace has two uploaders propose different bytes for the same slots, and times a
 // third one's commits beside them.
-func runSlotRace(ctx context.Context, opt Options) (_ []Row, err error) {
+func runSlotRace(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
@@ -78,19 +80,19 @@ func runSlotRace(ctx context.Context, opt Options) (_ []Row, err error) {
 	}
 	n := float64(r.wins[0] + r.wins[1])
 	rows = append(rows,
-		figure("slot-race", "slots raced for", "", n, nil),
-		figure("slot-race", "slots whose one value both learned, and a third party after them", "", float64(agreed), &Bound{"==", n}),
-		figure("slot-race", "losers told SLOT_CONFLICT", "", float64(r.told), &Bound{"==", n}),
-		figure("slot-race", "won by the owner, by round 0", "", float64(r.wins[0]), nil),
-		figure("slot-race", "won by the contender, by two phases", "", float64(r.wins[1]), nil))
+		report.Figure("slot-race", "slots raced for", "", n, nil),
+		report.Figure("slot-race", "slots whose one value both learned, and a third party after them", "", float64(agreed), report.Exactly(n)),
+		report.Figure("slot-race", "losers told SLOT_CONFLICT", "", float64(r.told), report.Exactly(n)),
+		report.Figure("slot-race", "won by the owner, by round 0", "", float64(r.wins[0]), nil),
+		report.Figure("slot-race", "won by the contender, by two phases", "", float64(r.wins[1]), nil))
 	return rows, nil
 }
 
 // bystanderRows times the bystander: beside the race, beside the same two uploaders at
 // the same pace in slots of their own, and alone. All three take turns.
-func (r *race) bystanderRows(ctx context.Context) ([]Row, error) {
+func (r *race) bystanderRows(ctx context.Context) ([]report.Row, error) {
 	sides := []func(context.Context) error{r.collide, r.keepApart, r.rest}
-	figures := make([][]commitFigures, len(sides))
+	figures := make([][]besideFigures, len(sides))
 	for round := range r.c.opt.Rounds + 1 {
 		r.c.opt.Progress(fmt.Sprintf("  round %d of %d", round, r.c.opt.Rounds))
 		for s := range sides {
@@ -104,25 +106,25 @@ func (r *race) bystanderRows(ctx context.Context) ([]Row, error) {
 			}
 		}
 	}
-	var rows []Row
+	var rows []report.Row
 	for base, name := range []string{1: "beside the same two, slots of their own", 2: "alone"} {
 		if base == 0 {
 			continue // ours
 		}
 		for _, q := range []struct {
 			name  string
-			of    func(commitFigures) float64
-			bound *Bound
+			of    func(besideFigures) float64
+			bound *report.Bound
 		}{
-			{"p50", func(f commitFigures) float64 { return f.p50 }, &Bound{"<=", 1.2}},
-			{"p99", func(f commitFigures) float64 { return f.p99 }, &Bound{"<=", 1.5}},
+			{"p50", func(f besideFigures) float64 { return f.p50 }, report.AtMost(1.2)},
+			{"p99", func(f besideFigures) float64 { return f.p99 }, report.AtMost(1.5)},
 		} {
-			row := Row{Scenario: "slot-race", Name: "uncontended commit beside the race, " + q.name + [...]string{1: "", 2: ", by itself"}[base], Unit: "ms", Baseline: name}
+			row := report.Row{Scenario: "slot-race", Name: "uncontended commit beside the race, " + q.name + [...]string{1: "", 2: ", by itself"}[base], Unit: "ms", Baseline: name}
 			if base == 1 {
 				row.Bound = q.bound
 			}
 			for i := range figures[0] {
-				row.Pairs = append(row.Pairs, Pair{Ours: q.of(figures[0][i]), Base: q.of(figures[base][i])})
+				row.Pairs = append(row.Pairs, paired.Pair{Ours: q.of(figures[0][i]), Base: q.of(figures[base][i])})
 			}
 			rows = append(rows, row)
 		}
@@ -130,8 +132,11 @@ func (r *race) bystanderRows(ctx context.Context) ([]Row, error) {
 	return rows, nil
 }
 
+// besideFigures are of the bystander's commits, in ms.
+type besideFigures struct{ p50, p99 float64 }
+
 // beside times the bystander's commits, one after the other, while load runs.
-func (r *race) beside(ctx context.Context, load func(context.Context) error) (commitFigures, error) {
+func (r *race) beside(ctx context.Context, load func(context.Context) error) (besideFigures, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var g errgroup.Group
@@ -141,7 +146,6 @@ func (r *race) beside(ctx context.Context, load func(context.Context) error) (co
 		return load(ctx)
 	})
 	var each []float64
-	began := time.Now()
 	for running := true; running; {
 		select {
 		case <-over:
@@ -150,12 +154,12 @@ func (r *race) beside(ctx context.Context, load func(context.Context) error) (co
 			start := time.Now()
 			if err := r.other.put(ctx, r.bystander, r.other.slot(), randomChunk(raceChunk)); err != nil {
 				stop()
-				return commitFigures{}, errors.Join(err, g.Wait())
+				return besideFigures{}, errors.Join(err, g.Wait())
 			}
 			each = append(each, time.Since(start).Seconds()*1e3)
 		}
 	}
-	return commitFigures{rate: float64(len(each)) / time.Since(began).Seconds(), p50: quantile(each, 0.5), p99: quantile(each, 0.99)}, g.Wait()
+	return besideFigures{p50: paired.Quantile(each, 0.5), p99: paired.Quantile(each, 0.99)}, g.Wait()
 }
 
 // paced calls start for each of a round's slots at its time, and waits for all.

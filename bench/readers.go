@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/vstack/vstack/bench/paired"
 	"github.com/vstack/vstack/bench/readers"
+	"github.com/vstack/vstack/bench/report"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
@@ -22,7 +24,7 @@ const (
 
 // runReaders has 1, 10, 100 and 500 readers, an address and a connection each, read whole
 // chunks of one store, and of a bare server, in turns.
-func runReaders(ctx context.Context, opt Options) (_ []Row, err error) {
+func runReaders(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	const name = "readers"
 	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
 	if err != nil {
@@ -53,7 +55,7 @@ func runReaders(ctx context.Context, opt Options) (_ []Row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := []Row{figure(name, "memory before", "MiB", before/(1<<20), nil)}
+	rows := []report.Row{report.Figure(name, "memory before", "MiB", before/(1<<20), nil)}
 	for _, h3 := range []bool{true, false} {
 		for _, n := range []int{1, 10, 100, 500} {
 			what := fmt.Sprintf("%s, %d readers", map[bool]string{true: "HTTP/3", false: "TLS"}[h3], n)
@@ -79,12 +81,12 @@ func runReaders(ctx context.Context, opt Options) (_ []Row, err error) {
 		return nil, context.Cause(ctx)
 	}
 	after, err := readers.Memory(host)
-	return append(rows, figure(name, "memory a minute after", "MiB", after/(1<<20), nil)), err
+	return append(rows, report.Figure(name, "memory a minute after", "MiB", after/(1<<20), nil)), err
 }
 
 // besideBare compares one number of readers.
-func besideBare(ctx context.Context, opt Options, what string, ours, base readers.Load) ([]Row, error) {
-	var rate, p50, p99, cpu []Pair
+func besideBare(ctx context.Context, opt Options, what string, ours, base readers.Load) ([]report.Row, error) {
+	var rate, p50, p99, cpu []paired.Pair
 	var failed, peak float64
 	for range opt.Rounds {
 		o, err := ours.Run(ctx)
@@ -95,19 +97,19 @@ func besideBare(ctx context.Context, opt Options, what string, ours, base reader
 		if err != nil {
 			return nil, err
 		}
-		rate, cpu = append(rate, Pair{o.Rate, b.Rate}), append(cpu, Pair{o.CPU, b.CPU})
-		p50, p99 = append(p50, Pair{o.P50, b.P50}), append(p99, Pair{o.P99, b.P99})
+		rate, cpu = append(rate, paired.Pair{Ours: o.Rate, Base: b.Rate}), append(cpu, paired.Pair{Ours: o.CPU, Base: b.CPU})
+		p50, p99 = append(p50, paired.Pair{Ours: o.P50, Base: b.P50}), append(p99, paired.Pair{Ours: o.P99, Base: b.P99})
 		failed, peak = failed+float64(o.Failed), max(peak, o.Peak)
 		if o.First != nil {
 			opt.Progress(fmt.Sprintf("    %d failed: %v", o.Failed, o.First))
 		}
 	}
-	row := func(measure, unit string, ps []Pair, b *Bound) Row {
-		return Row{Scenario: "readers", Name: what + measure, Unit: unit, Baseline: "bare server from memory", Pairs: ps, Bound: b}
+	row := func(measure, unit string, ps []paired.Pair, b *report.Bound) report.Row {
+		return report.Row{Scenario: "readers", Name: what + measure, Unit: unit, Baseline: "bare server from memory", Pairs: ps, Bound: b}
 	}
-	return []Row{
-		row("", "MB/s", rate, &Bound{">=", 0.8}), row(", p50", "s", p50, nil), row(", p99", "s", p99, nil), row(", processor", "s/GB", cpu, nil),
-		figure("readers", what+", failed", "", failed, &Bound{"==", 0}), figure("readers", what+", peak memory", "MiB", peak/(1<<20), &Bound{"<=", memoryBound >> 20}),
+	return []report.Row{
+		row("", "MB/s", rate, report.AtLeast(0.8)), row(", p50", "s", p50, nil), row(", p99", "s", p99, nil), row(", processor", "s/GB", cpu, nil),
+		report.Figure("readers", what+", failed", "", failed, report.Exactly(0)), report.Figure("readers", what+", peak memory", "MiB", peak/(1<<20), report.AtMost(memoryBound>>20)),
 	}, nil
 }
 

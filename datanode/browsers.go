@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -65,7 +64,7 @@ func (st *store) serveDoor(ctx context.Context, addr string) error {
 	s := st.server
 	door, err := browser.Listen(browser.Config{
 		Addr: addr, Network: s.cfg.Network, Certs: s.certs, ResetKey: s.cfg.Identity.ResetKey(),
-		Chunk: st.reader, Fragment: http.HandlerFunc(st.reader.ServeFragment), Gate: st.gate, Logger: s.cfg.Logger, Grace: s.cfg.Grace,
+		Chunk: st.chunk(), Fragment: st.fragment(), Gate: st.gate, Logger: s.cfg.Logger, Grace: s.cfg.Grace,
 	})
 	if err != nil {
 		return err

@@ -10,9 +10,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vstack/vstack/chunkpaxos/message"
+	"github.com/vstack/vstack/datanode/superblock/stamp"
 	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/network"
+	"github.com/vstack/vstack/internal/sealed"
 	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
@@ -56,6 +58,8 @@ type Config struct {
 	// CatalogDir holds what the host knows of the catalog, one directory for all its stores,
 	// which may be lost; empty keeps it in memory, and every start reads all of it again.
 	CatalogDir string
+	// CatalogKey encrypts it; nil for a directory that is not encrypted.
+	CatalogKey *sealed.Key
 	Identity   *identity.Identity
 	Meta       Metastore
 	Peers      Peers
@@ -69,6 +73,10 @@ type Config struct {
 	Registry *prometheus.Registry
 	// Tracer makes spans of requests; nil makes none.
 	Tracer *tracing.Tracer
+	// Keys opens the data keys of encrypted stores, and Encrypt has new stores be encrypted; nil
+	// opens none.
+	Keys    stamp.Keys
+	Encrypt bool
 	// Logger; default slog.Default.
 	Logger *slog.Logger
 	// FS holds the stores; default the operating system's.

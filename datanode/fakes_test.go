@@ -33,6 +33,7 @@ type metastore struct {
 	down      bool
 	cluster   vstack.ClusterID
 	level     vstack.Level
+	keys      vstack.TokenKeys
 	restored  time.Time // the catalog came from a backup
 	feedHeld  bool      // heartbeats go on, the feed tells nothing new
 	noRaft    bool      // activations find no leader
@@ -259,6 +260,10 @@ func (m *metastore) Feed(ctx context.Context, since uint64) (wire.FeedPage, erro
 			if m.changed[id] > since {
 				page.Videos = append(page.Videos, v)
 			}
+		}
+		if m.keys.Index > since {
+			keys := m.keys
+			page.Keys = &keys
 		}
 		if m.changed["placement"] > since {
 			page.Placement = m.placement

@@ -39,7 +39,7 @@ func (s *Server) locate(id vstack.ChunkID) (rebuild.Home, bool) {
 
 // askFragment asks a peer for a fragment.
 func (s *Server) askFragment(ctx context.Context, to vstack.Store, v vstack.Value, p vstack.Piece) (rebuild.Answer, error) {
-	data, held, err := s.cfg.Peers.Fragment(ctx, to, v, p)
+	data, held, err := s.cfg.Peers.Fragment(s.asHost(ctx), to, v, p)
 	return rebuild.Answer{Data: data, Held: held}, err
 }
 

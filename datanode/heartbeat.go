@@ -50,6 +50,7 @@ func (s *Server) beatOnce(ctx context.Context) error {
 	for _, st := range s.stores {
 		hb.Stores = append(hb.Stores, st.report())
 	}
+	asked := time.Now()
 	reply, err := s.cfg.Meta.Heartbeat(ctx, hb)
 	if err != nil {
 		return err
@@ -85,6 +86,7 @@ func (s *Server) beatOnce(ctx context.Context) error {
 		st.settleLost()
 	}
 	if len(reply.Refused) == 0 {
+		s.follower.Heard(reply.Index, asked)
 		s.index.CompareAndSwap(0, max(reply.Index, 1))
 	}
 	return nil

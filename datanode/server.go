@@ -8,14 +8,17 @@ import (
 	"sync/atomic"
 	"time"
 
+	pebblevfs "github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vstack/vstack/datanode/browser"
 	"github.com/vstack/vstack/datanode/catalog"
+	"github.com/vstack/vstack/datanode/catalog/cipherfs"
 	"github.com/vstack/vstack/datanode/converge"
 	"github.com/vstack/vstack/datanode/rebuild"
 	"github.com/vstack/vstack/datanode/reconfigure"
 	"github.com/vstack/vstack/datanode/serve"
+	"github.com/vstack/vstack/datanode/superblock/keyfile"
 	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -27,6 +30,7 @@ type Server struct {
 	cfg      Config
 	stores   []*store
 	follower *catalog.Follower
+	guard    guard
 	reads    *serve.Buffers
 	writes   *serve.Buffers
 	cache    *serve.Cache
@@ -86,6 +90,10 @@ func (s *Server) open(ctx context.Context) error {
 	for i, sc := range s.cfg.Stores {
 		opening.Go(func() (err error) {
 			opened[i], err = openDisk(ctx, s, sc)
+			if errors.Is(err, vstack.ErrKeyMissing) { // the others go on, as when a disk is gone
+				s.cfg.Logger.Error("store is not opened: its data key cannot be had; the host goes on without it", "code", vstack.ErrKeyMissing.Code(), "dir", sc.Dir, "addr", sc.Addr, "err", err)
+				return nil
+			}
 			return err
 		})
 	}
@@ -99,11 +107,15 @@ func (s *Server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(s.stores) == 0 {
+		return fmt.Errorf("no store is left: %w", vstack.ErrKeyMissing)
+	}
+	s.cfg.Stores = withoutLocked(s.cfg.Stores, opened)
 	shares, err := sharers(s.cfg.FS, s.cfg.Stores)
 	if err != nil {
 		return err
 	}
-	for i, st := range opened {
+	for i, st := range s.stores {
 		st.sharers = shares[i]
 	}
 	if err := s.openView(ids); err != nil {
@@ -126,6 +138,16 @@ func (s *Server) open(ctx context.Context) error {
 		AtOnce: s.cfg.EpochChanges, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
 	})
 	return err
+}
+
+// withoutLocked leaves out the stores that were not opened.
+func withoutLocked(stores []StoreConfig, opened []*store) (out []StoreConfig) {
+	for i, sc := range stores {
+		if opened[i] != nil {
+			out = append(out, sc)
+		}
+	}
+	return out
 }
 
 // Run serves until ctx ends or a part breaks: then it takes no new requests, lets
@@ -207,6 +229,9 @@ func (s *Server) openView(ids []vstack.StoreID) (err error) {
 		Feed: ownFeed{s}, Dir: s.cfg.CatalogDir, Stores: ids, Known: list(s.known()), Join: s.joinGroups,
 		OnStart: s.onStart, OnPage: s.onPage, Fatal: s.cfg.Fatal, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
 	}
+	if s.cfg.CatalogKey != nil {
+		cfg.FS = cipherfs.New(pebblevfs.Default, s.cfg.CatalogKey, keyfile.File)
+	}
 	for _, st := range s.stores {
 		past := st.past.get()
 		cfg.Seen = max(cfg.Seen, past.Seen)
@@ -215,6 +240,7 @@ func (s *Server) openView(ids []vstack.StoreID) (err error) {
 		}
 	}
 	s.follower, err = catalog.Open(cfg)
+	s.guard.view, s.guard.now = s.follower, time.Now
 	return err
 }
 
@@ -256,8 +282,16 @@ func (s *Server) fetchBehind(ctx context.Context, slot vstack.Slot, v vstack.Val
 	return s.fetchAs(quicclient.Background(ctx), slot, v, scheme)
 }
 
+// asHost has peers answer as to a host where there are, or may be, private films.
+func (s *Server) asHost(ctx context.Context) context.Context {
+	if !s.follower.Guarded() {
+		return ctx
+	}
+	return quicclient.Certified(ctx)
+}
+
 // fetchAs is fetch of a chunk that peers should have as fragments of a scheme.
 func (s *Server) fetchAs(ctx context.Context, slot vstack.Slot, v vstack.Value, scheme vstack.Scheme) ([]byte, error) {
-	got, err := s.cfg.Peers.FetchAs(ctx, slot, vstack.ChunkRef{Seq: slot.Seq, ID: v.Chunk, Size: v.Size}, scheme)
+	got, err := s.cfg.Peers.FetchAs(s.asHost(ctx), slot, vstack.ChunkRef{Seq: slot.Seq, ID: v.Chunk, Size: v.Size}, scheme)
 	return got.Data, err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/vstack/vstack/datanode/superblock/finding"
 	"github.com/vstack/vstack/datanode/vote"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/internal/wire"
 )
 
@@ -47,7 +48,7 @@ type store struct {
 func openDisk(ctx context.Context, s *Server, cfg StoreConfig) (*store, error) {
 	disk, err := superblock.Open(ctx, superblock.Config{
 		Dir: cfg.Dir, FS: s.cfg.FS, SuperblockSize: s.cfg.SuperblockSize, Capacity: cfg.Capacity, Reserve: s.cfg.Reserve, Overhead: s.cfg.Overhead,
-		Logger: s.cfg.Logger, Registry: s.cfg.Registry, Fatal: s.cfg.Fatal,
+		Keys: s.cfg.Keys, Encrypt: s.cfg.Encrypt, Logger: s.cfg.Logger, Registry: s.cfg.Registry, Fatal: s.cfg.Fatal,
 	})
 	if err != nil {
 		return nil, err
@@ -99,7 +100,8 @@ func (st *store) assemble() (err error) {
 	}
 	st.endpoint, err = serve.Listen(serve.Config{
 		Addr: st.cfg.Addr, Network: s.cfg.Network, TLS: s.cfg.Identity.ServerTLS(), ResetKey: s.cfg.Identity.ResetKey(),
-		Handler: s.cfg.Tracer.Handler(s.cfg.Logger, s.cfg.Identity.Guard(serve.NewRouter(Routes(), st.handlers(), st.voter.Refuse), wire.Refuse)), Gate: st.gate, Logger: s.cfg.Logger, Grace: s.cfg.Grace,
+
+		Handler: watch.Carry(s.cfg.Tracer.Handler(s.cfg.Logger, s.cfg.Identity.Guard(serve.NewRouter(Routes(), st.handlers(), st.voter.Refuse), wire.Refuse))), Gate: st.gate, Logger: s.cfg.Logger, Grace: s.cfg.Grace,
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package metastore
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/labstack/echo/v4"
@@ -84,8 +85,9 @@ func (s *Server) getVideoPlacement(c echo.Context) error {
 		return err
 	}
 	view := s.catalog.View()
+	hidden := s.hidden(c, view, id, "")
 	video, err := view.Video(id)
-	if err != nil {
+	if err := cmp.Or(err, hidden); err != nil {
 		return err
 	}
 	manifest, _, err := view.Manifest(id)

@@ -32,11 +32,11 @@ func (s *Server) getPlacement(c echo.Context) error {
 // getFeed answers once something changed after since: by groups to who accepts that, with
 // manifests to hosts of the first release.
 func (s *Server) getFeed(c echo.Context) error {
-	if err := s.readsLevel(c); err != nil {
-		return err
-	}
 	c.Response().Header().Set("Vary", "Accept")
 	r := news.Reader{Catalog: s.catalog, Hold: s.cfg.FeedHold, Closed: s.ctx}
+	if err := r.Level(c.Request().Header); err != nil {
+		return err
+	}
 	if !strings.Contains(c.Request().Header.Get("Accept"), feed.ContentType) {
 		page, applied, err := r.Manifests(c.Request().Context(), c.QueryParams())
 		if err != nil {
@@ -71,6 +71,18 @@ func (s *Server) getNode(c echo.Context) error {
 		}
 	}
 	return fmt.Errorf("host %s: %w", host, vstack.ErrNotFound)
+}
+
+func (s *Server) getStats(c echo.Context) error {
+	l, leads := s.node.Leading()
+	if !leads {
+		return fmt.Errorf("stats: %w", vstack.ErrNoLeader)
+	}
+	view, st := s.catalog.View(), s.node.Status()
+	lie := s.classes.Status(l, view)
+	out := wire.Stats{Cluster: view.Cluster(), Leader: s.node.Leader(), Term: st.Term, Level: view.Level(), Videos: lie.Classes, Moving: lie.Moving, Bears: lie.Bears}
+	out.Count(s.monitor.Nodes(view.Stores(), time.Now()))
+	return answer(c, out)
 }
 
 // heartbeat takes a host's report. It registers stores that are new or have moved, and

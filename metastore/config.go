@@ -11,6 +11,7 @@ import (
 
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/network"
+	"github.com/vstack/vstack/internal/sealed"
 	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -35,6 +36,8 @@ type Config struct {
 	ID string
 	// Dir keeps the Raft log and snapshots. Required.
 	Dir string
+	// Key encrypts them; nil for a directory that is not encrypted.
+	Key *sealed.Key
 	// Peers is whom to ask while Dir is empty: the founders, identical on all of them,
 	// or, with Join, some members and this one. Later the cluster's own configuration
 	// says who is a member. Required.
@@ -72,6 +75,9 @@ type Config struct {
 	// DeadAfter is a store's silence before its roles move to other stores; not before
 	// DownAfter. Default 10 min.
 	DeadAfter time.Duration
+	// RemoveAfter is for how long a member must be dead, or a store without a role silent, to
+	// be removed by itself. Default three days; below 0 never.
+	RemoveAfter time.Duration
 	// BalanceAfter is for how long nothing of the placement may have changed before roles are
 	// shared out by themselves to stores that have too few. Default 1 min.
 	BalanceAfter time.Duration
@@ -125,6 +131,7 @@ func (c *Config) withDefaults() {
 	orDefault(&c.SuspectAfter, 3*time.Second)
 	orDefault(&c.DownAfter, 10*time.Second)
 	orDefault(&c.DeadAfter, 10*time.Minute)
+	orDefault(&c.RemoveAfter, 72*time.Hour)
 	orDefault(&c.BalanceAfter, time.Minute)
 	orDefault(&c.EpochWindow, epochWindow)
 	orDefault(&c.AttemptTime, 10*time.Second)

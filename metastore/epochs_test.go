@@ -145,8 +145,7 @@ func frozen(t *testing.T, hosts int, lazy bool, adjust func(*Config)) (*cluster,
 	t.Helper()
 	c := newCluster(t, 3, func(cfg *Config) {
 		cfg.AttemptTime = 500 * time.Millisecond
-		// A new leader counts silence anew: on a busy machine there should not be many.
-		cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaseTimeout = time.Second, time.Second, 800*time.Millisecond
+		calm(cfg)
 		// Who is silent because the machine is busy is not lost.
 		cfg.SuspectAfter, cfg.DownAfter = time.Minute, 2*time.Minute
 		if adjust != nil {
@@ -167,6 +166,12 @@ func frozen(t *testing.T, hosts int, lazy bool, adjust func(*Config)) (*cluster,
 		return len(m.Stores) == 2*hosts && states(m)[vstack.StoreUp] == 2*hosts
 	})
 	return c, nodes
+}
+
+// calm is for tests in which a new leader, who has heard nobody yet, answers otherwise or counts
+// silence anew: on a busy machine there should not be many.
+func calm(cfg *Config) {
+	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaseTimeout = time.Second, time.Second, 800*time.Millisecond
 }
 
 // losing is for tests in which stores fall silent.
@@ -459,6 +464,27 @@ func TestALostStoreIsReplacedAndComesBackAsASpare(t *testing.T) {
 		t.Fatalf("as a spare: %+v", reply)
 	}
 	c.eventually("it to take roles", func() bool { m := c.placement(); return rolesOf(m, lost) > 0 && rolesOf(m, storeID(0, 0)) == 0 })
+}
+
+func TestAStoreThatIsGoneForLongIsRemovedByItself(t *testing.T) {
+	t.Parallel()
+	c, nodes := frozen(t, 4, false, func(cfg *Config) { losing(cfg); cfg.RemoveAfter = 6 * time.Second })
+	for _, n := range nodes {
+		n.set(func() { n.level = vstack.NewestLevel })
+	}
+	c.eventually("the newest level", func() bool { _, err := c.client().RaiseLevel(t.Context(), vstack.NewestLevel); return err == nil })
+	lost, since := storeID(2, 1), time.Now()
+	nodes[2].set(func() { nodes[2].silent[lost] = true })
+	c.eventually("it to be removed", func() bool {
+		m := c.placement()
+		_, listed := m.Store(lost)
+		if !listed && (rolesOf(m, lost) > 0 || time.Since(since) < 5*time.Second) {
+			t.Fatalf("removed after %s, with %d roles", time.Since(since), rolesOf(m, lost))
+		}
+		return !listed
+	})
+	nodes[2].set(func() { nodes[2].silent[lost] = false })
+	c.eventually("its return", func() bool { s, _ := c.placement().Store(lost); return s.State == vstack.StoreUp })
 }
 
 func TestALostHostOfThreeKeepsItsVotesUntilItReturns(t *testing.T) {

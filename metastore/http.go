@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -19,7 +20,10 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/asked"
+	"github.com/vstack/vstack/metastore/callers"
+	"github.com/vstack/vstack/metastore/catalog"
 	"github.com/vstack/vstack/metastore/forward"
+	"github.com/vstack/vstack/metastore/watching"
 )
 
 // handler serves routes() and the endpoints of internal/ops.
@@ -88,6 +92,11 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 			return err
 		}
 		req.Body = http.MaxBytesReader(c.Response(), req.Body, r.body)
+		if r.Heeds == wire.HeedsCertificate {
+			if err := watching.Read(s.catalog.View(), by); err != nil {
+				return fmt.Errorf("%s %s: %w", r.Method, r.Path, err)
+			}
+		}
 		if r.place != anywhere {
 			local, err := s.isLocal(c, r.place)
 			if err != nil {
@@ -109,7 +118,7 @@ const callerKey = "caller"
 func (s *Server) caller(req *http.Request, r route) (forward.Caller, error) {
 	member := func(id string) bool { _, ok := s.node.Member(id); return ok }
 	if !r.members {
-		return forward.CallerOf(req, member)
+		return s.callers.Of(req, callers.Asked{Member: member, Keys: s.catalog.View().APIKeys(), Silent: func() time.Duration { return s.node.Status().LastContact }, Now: time.Now()})
 	}
 	p, ok := identity.PeerOf(req.TLS)
 	if ok && p.Roles.Has(r.Roles) && !member(p.ID) {
@@ -125,14 +134,8 @@ func callerOf(c echo.Context) forward.Caller {
 
 // chunks is how many the video has that the path names; one that is not there has none.
 func (s *Server) chunks(c echo.Context) int {
-	id, err := videoID(c)
-	if err != nil {
-		return 0
-	}
-	v, err := s.catalog.View().Video(id)
-	if err != nil {
-		return 0
-	}
+	id, _ := videoID(c) // zero for none
+	v, _ := s.catalog.View().Video(id)
 	return v.Chunks
 }
 
@@ -185,7 +188,17 @@ func answerWith(c echo.Context, status int, v any) error {
 	return c.Blob(status, echo.MIMEApplicationJSON, b)
 }
 
-func videoID(c echo.Context) (vstack.VideoID, error)   { return vstack.ParseVideoID(c.Param("id")) }
+func videoID(c echo.Context) (vstack.VideoID, error) { return vstack.ParseVideoID(c.Param("id")) }
+
+// hidden is what is answered of a video that the caller may not know of, and of none; nil where
+// it may. It is asked before the video is looked for.
+func (s *Server) hidden(c echo.Context, view *catalog.View, id vstack.VideoID, what string) error {
+	if s.watching.May(view, c.Request(), callerOf(c), id) {
+		return nil
+	}
+	return fmt.Errorf("%svideo %s: %w", what, id, vstack.ErrNotFound)
+}
+
 func uploadID(c echo.Context) (vstack.UploadID, error) { return vstack.ParseUploadID(c.Param("id")) }
 
 // quietLog takes the lines that net/http writes about broken clients.

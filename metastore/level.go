@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -64,22 +63,5 @@ func (s *Server) startLevel(ctx context.Context, view *catalog.View) error {
 		return err
 	}
 	s.cfg.Logger.Info("fresh cluster starts at feature level", "level", now.Allowed)
-	return nil
-}
-
-// readsLevel refuses a reader whose program is older than the catalog's level: what it does
-// not understand of the feed, it would take for nothing, and drop chunks that nothing names.
-func (s *Server) readsLevel(c echo.Context) error {
-	knows := vstack.LevelFirst
-	if v := c.Request().Header.Get(wire.HeaderLevel); v != "" {
-		n, err := strconv.ParseUint(v, 10, 32)
-		if err != nil {
-			return fmt.Errorf("%s %.40q: %w: want a number", wire.HeaderLevel, v, vstack.ErrInvalid)
-		}
-		knows = vstack.Level(n)
-	}
-	if level := s.catalog.View().Level(); knows < level {
-		return fmt.Errorf("read the feed: %w: its reader knows level %d, the cluster is at %d", vstack.ErrLevelTooOld, knows, level)
-	}
 	return nil
 }

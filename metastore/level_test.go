@@ -35,7 +35,7 @@ func (c *cluster) levelBeats(level vstack.Level) (hosts []*metaclient.Client) {
 
 func TestAFreshClusterStartsAtTheNewestLevel(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3, nil)
+	c := newCluster(t, 3, calm)
 	c.levelBeats(vstack.NewestLevel)
 	cl := c.client()
 	r, err := cl.Levels(t.Context())
@@ -67,7 +67,7 @@ func TestAFreshClusterStartsAtTheNewestLevel(t *testing.T) {
 // the raise, and an old one that returns.
 func TestTheLevelIsRaisedByHandOnly(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, 3, nil)
+	c := newCluster(t, 3, calm)
 	hosts := c.levelBeats(0)
 	cl, ctx := c.client(), t.Context()
 	raise := func() error { _, err := cl.RaiseLevel(ctx, vstack.LevelFormats); return err }

@@ -276,6 +276,21 @@ func TestAMemberThatNeverCatchesUpIsGivenUp(t *testing.T) {
 	})
 }
 
+func TestAMemberThatIsDeadForLongIsRemovedByItself(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3, func(cfg *Config) { cfg.RemoveAfter = 2 * time.Second })
+	c.register()
+	cl := c.client(0, 1, 2)
+	c.join(cl)
+	c.stop(3)
+	c.voters(cl, 3, false)
+	if list, err := cl.Members(t.Context()); err != nil || len(list.Items) != 3 {
+		t.Errorf("members %+v, %v: want the three that are left", list, err)
+	}
+	c.start(3)
+	c.standing(3, raftnode.Removed)
+}
+
 func TestAWipedMemberIsAnotherOne(t *testing.T) {
 	t.Parallel()
 	c, cl, i, letGo := growHeld(t)

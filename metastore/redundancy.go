@@ -10,7 +10,9 @@ import (
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/params"
 	"github.com/vstack/vstack/metastore/redundancy"
+	"github.com/vstack/vstack/metastore/watching"
 )
 
 func redundancyRoutes() []route {
@@ -22,10 +24,10 @@ func redundancyRoutes() []route {
 		{Name: "min_age", In: "query", Doc: "seconds after its publish before a video cools"},
 	}
 	return []route{
-		get("/v1/redundancy", "Say how videos lie, where they go, and what may fail", leader, nil, wire.Redundancy{}, readErrors(), (*Server).getRedundancy),
-		get("/v1/redundancy/plan", "Say what a policy would have done now, and what that takes", leader, policy, wire.RedundancyPlan{}, readErrors(vstack.ErrNotReady), (*Server).planRedundancy),
+		get("/v1/redundancy", "Say how videos lie, where they go, and what may fail", leader, wire.HeedsListing, nil, wire.Redundancy{}, params.ReadErrors(), (*Server).getRedundancy),
+		get("/v1/redundancy/plan", "Say what a policy would have done now, and what that takes", leader, wire.HeedsNothing, policy, wire.RedundancyPlan{}, params.ReadErrors(vstack.ErrNotReady), (*Server).planRedundancy),
 		write(http.MethodPut, "/v1/redundancy", "Set the policy of redundancy; pause and resume videos' moves", smallBody, wire.RedundancyRequest{}, wire.Redundancy{},
-			writeErrors(vstack.ErrTooFewTargets), (*Server).setRedundancy),
+			params.WriteErrors(vstack.ErrTooFewTargets), (*Server).setRedundancy),
 	}
 }
 
@@ -34,7 +36,10 @@ func (s *Server) getRedundancy(c echo.Context) error {
 	if !leads {
 		return fmt.Errorf("redundancy: %w", vstack.ErrNoLeader)
 	}
-	return answer(c, s.classes.Status(l, s.catalog.View()))
+	view := s.catalog.View()
+	out := s.classes.Status(l, view)
+	out.Waiting = watching.Waiting(view, callerOf(c), out.Waiting)
+	return answer(c, out)
 }
 
 // setRedundancy refuses a policy that the cluster as it is placed cannot keep.

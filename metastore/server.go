@@ -14,8 +14,10 @@ import (
 	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/bounds"
+	"github.com/vstack/vstack/metastore/callers"
 	"github.com/vstack/vstack/metastore/catalog"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/classes"
@@ -28,6 +30,7 @@ import (
 	"github.com/vstack/vstack/metastore/outlook"
 	"github.com/vstack/vstack/metastore/raftnode"
 	"github.com/vstack/vstack/metastore/views"
+	"github.com/vstack/vstack/metastore/watching"
 )
 
 const (
@@ -55,6 +58,9 @@ type Server struct {
 	fresh   conns.Fresh
 	backups *outlook.Backups
 	held    held.Watch
+	// watching keeps private videos from who may not watch them.
+	watching watching.Guard
+	callers  callers.Callers
 
 	bounds    *bounds.Bounds
 	publishes chan struct{}
@@ -112,12 +118,12 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	s.members, err = membership.New(membership.Config{ID: cfg.ID, Node: s.node, Self: s.self, Ask: s.peers.Ask,
 		Applied: func() uint64 { return s.catalog.View().Applied() },
 		Level:   func() vstack.Level { return s.catalog.View().Level() }, Logger: cfg.Logger, Registry: cfg.Registry,
-		Tick: cfg.Tick, JoinTimeout: cfg.JoinTimeout})
+		Tick: cfg.Tick, JoinTimeout: cfg.JoinTimeout, RemoveAfter: cfg.RemoveAfter})
 	if err != nil {
 		return nil, errors.Join(err, s.api.Close(), s.node.Close())
 	}
 	s.http = &http.Server{
-		Handler:           cfg.Tracer.Handler(cfg.Logger, cfg.Identity.Guard(s.handler(), wire.Refuse)),
+		Handler:           watch.Carry(cfg.Tracer.Handler(cfg.Logger, cfg.Identity.Guard(s.handler(), wire.Refuse))),
 		TLSConfig:         cfg.Identity.ServerTLS(),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       60 * time.Second,
@@ -151,7 +157,7 @@ func (s *Server) takeDuties() (err error) {
 func (s *Server) raftConfig() raftnode.Config {
 	c := s.cfg
 	rc := raftnode.Config{
-		ID: c.ID, Dir: filepath.Join(c.Dir, "raft"),
+		ID: c.ID, Dir: filepath.Join(c.Dir, "raft"), Key: c.Key,
 		Join:      c.Join,
 		Network:   c.Network,
 		ServerTLS: c.Identity.MutualTLS,
@@ -181,7 +187,9 @@ func (s *Server) raftPeer(cs *tls.ConnectionState) (string, error) {
 // Run serves until ctx ends and then closes the member.
 func (s *Server) Run(ctx context.Context) error {
 	assign := duties.Assign{Member: s.duty, SettleAfter: s.cfg.SettleAfter, Start: s.startLevel, Members: s.hosts}
-	for _, duty := range []func(context.Context){s.duty.Judge, assign.Run, s.epochs.Run, s.classes.Run, s.runViews, s.members.RunJoins, s.members.RunDisk, s.held.Run} {
+	ghosts := duties.Ghosts{Member: s.duty, After: s.cfg.RemoveAfter, Standing: s.standing}
+	for _, duty := range []func(context.Context){s.duty.Judge, assign.Run, s.epochs.Run, s.classes.Run, ghosts.Run, s.runViews,
+		s.members.RunJoins, s.members.RunDead, s.members.RunDisk, s.held.Run} {
 		s.wg.Add(1)
 		go func() {
 			defer s.wg.Done()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/vstack/vstack/internal/sealed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/backup"
@@ -64,7 +65,7 @@ func (s *Server) restoreSnapshot(c echo.Context) error {
 	default:
 		return fmt.Errorf("restore a backup: %w: another restore is under way", vstack.ErrUnavailable)
 	}
-	if err := mayRestore(s.catalog.View(), vstack.ClusterID{}); err != nil {
+	if err := backup.May(s.catalog.View(), vstack.ClusterID{}); err != nil {
 		return err
 	}
 	ctl := http.NewResponseController(c.Response().Writer)
@@ -95,17 +96,6 @@ func (s *Server) restoreSnapshot(c echo.Context) error {
 		Videos: n.Videos, Published: n.Published, Chunks: n.Chunks, Aborted: info.Counts.Open, Stores: n.Stores})
 }
 
-// mayRestore refuses to write over videos, and over a placement of other stores.
-func mayRestore(now *catalog.View, cluster vstack.ClusterID) error {
-	if !now.Empty() {
-		return fmt.Errorf("restore a backup: %w: the catalog holds %d videos, and only an empty one is restored into", vstack.ErrAlreadyExists, now.Counts().Videos)
-	}
-	if of := now.Cluster(); !cluster.IsZero() && !of.IsZero() && of != cluster {
-		return fmt.Errorf("restore a backup: %w: stores that are new have made cluster %s here, the backup is of %s; restore before new stores start", vstack.ErrAlreadyExists, of, cluster)
-	}
-	return nil
-}
-
 // restore hands the catalog to Raft, with no other write under way.
 func (s *Server) restore(ctx context.Context, term uint64, info backup.Info, view *catalog.View) (err error) {
 	f, err := os.CreateTemp(s.cfg.Dir, "restore-*")
@@ -113,20 +103,29 @@ func (s *Server) restore(ctx context.Context, term uint64, info backup.Info, vie
 		return fmt.Errorf("restore a backup: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
-	if err := view.Write(f); err != nil {
-		return fmt.Errorf("restore a backup: %w", err)
+	key := sealed.Passing() // on the disk it is encrypted, whatever the directory is
+	out, err := sealed.NewWriter(f, key)
+	if err == nil {
+		err = errors.Join(view.Write(out), out.Close())
 	}
-	size, err := f.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return fmt.Errorf("restore a backup: %w", err)
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
+	size, err := f.Seek(0, io.SeekCurrent)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return fmt.Errorf("restore a backup: %w", err)
+	}
+	in, err := sealed.NewReader(f, key)
+	if err != nil {
 		return fmt.Errorf("restore a backup: %w", err)
 	}
 	s.proposing.Lock() // those under way have been answered; new ones are refused
 	defer s.proposing.Unlock()
-	if err := mayRestore(s.catalog.View(), info.Cluster); err != nil {
+	if err := backup.May(s.catalog.View(), info.Cluster); err != nil {
 		return err
 	}
-	return s.node.Restore(ctx, term, view.Applied(), size, f)
+	return s.node.Restore(ctx, term, view.Applied(), sealed.PlainSize(size), in)
 }

@@ -1,6 +1,7 @@
 package metastore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/forward"
+	"github.com/vstack/vstack/metastore/watching"
 )
 
 func (s *Server) listUploads(c echo.Context) error {
@@ -21,23 +23,17 @@ func (s *Server) listUploads(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	state := vstack.UploadState(c.QueryParam("state"))
-	switch state {
-	case "", vstack.UploadOpen, vstack.UploadPublished, vstack.UploadAborted:
-	default:
-		return fmt.Errorf("parameter state=%.40q: %w: want open, published or aborted", state, vstack.ErrInvalid)
+	state, err := asked.State(c.QueryParams(), vstack.UploadOpen, vstack.UploadPublished, vstack.UploadAborted)
+	source, serr := asked.Source(c.QueryParams())
+	if err := cmp.Or(err, serr); err != nil {
+		return err
 	}
-	var source vstack.ChunkID
-	if v := c.QueryParam("source_sha256"); v != "" {
-		if source, err = vstack.ParseChunkID(v); err != nil {
-			return fmt.Errorf("parameter source_sha256: %w", err)
-		}
-	}
-	items, next := s.catalog.View().Uploads(state, source, before, limit)
+	view := s.catalog.View()
+	items, next := view.Uploads(state, source, before, limit)
 	if items == nil {
 		items = []vstack.Upload{}
 	}
-	return answer(c, wire.List[vstack.Upload]{Items: items, Next: asked.Cursor(next)})
+	return answer(c, wire.List[vstack.Upload]{Items: watching.Uploads(view, callerOf(c), items), Next: asked.Cursor(next)})
 }
 
 func (s *Server) getUpload(c echo.Context) error {
@@ -45,7 +41,11 @@ func (s *Server) getUpload(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	u, err := s.catalog.View().Upload(id)
+	view := s.catalog.View()
+	u, err := view.Upload(id)
+	if err == nil && len(watching.Uploads(view, callerOf(c), []vstack.Upload{u})) == 0 {
+		err = fmt.Errorf("upload %s: %w", id, vstack.ErrNotFound)
+	}
 	if err != nil {
 		return err
 	}
@@ -60,8 +60,9 @@ func (s *Server) openUpload(c echo.Context) error {
 	if err := callerOf(c).ActsFor(req.Owner); err != nil {
 		return fmt.Errorf("open an upload: %w", err)
 	}
-	orDefault(&req.Policy, vstack.PolicyAuto)
-	orDefault(&req.Title, req.Source.Name)
+	if err := watching.Check(s.catalog.View(), req.Visibility); err != nil {
+		return err
+	}
 	video, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("make a video id: %w", err)
@@ -70,8 +71,8 @@ func (s *Server) openUpload(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("make an upload id: %w", err)
 	}
-	p := command.OpenUploadPayload{Upload: vstack.UploadID(upload), Video: vstack.VideoID(video), Title: req.Title,
-		Policy: req.Policy, Owner: req.Owner, Source: req.Source}
+	p := command.OpenUploadPayload{Upload: vstack.UploadID(upload), Video: vstack.VideoID(video), Title: cmp.Or(req.Title, req.Source.Name),
+		Policy: cmp.Or(req.Policy, vstack.PolicyAuto), Owner: req.Owner, Source: req.Source, Visibility: req.Visibility}
 	if err := command.CheckOpen(p); err != nil {
 		return err
 	}

@@ -1,7 +1,8 @@
 package metastore
 
 import (
-	"fmt"
+	"cmp"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/watching"
 )
 
 func (s *Server) listVideos(c echo.Context) error {
@@ -16,17 +18,15 @@ func (s *Server) listVideos(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	state := vstack.VideoState(c.QueryParam("state"))
-	switch state {
-	case "", vstack.VideoUploading, vstack.VideoPublished, vstack.VideoFailed, vstack.VideoDeleted:
-	default:
-		return fmt.Errorf("parameter state=%.40q: %w: want uploading, published, failed or deleted", state, vstack.ErrInvalid)
+	state, err := asked.State(c.QueryParams(), vstack.VideoUploading, vstack.VideoPublished, vstack.VideoFailed, vstack.VideoDeleted)
+	if err != nil {
+		return err
 	}
 	items, next := s.catalog.View().Videos(state, before, limit)
 	if items == nil {
 		items = []vstack.Video{}
 	}
-	return answer(c, wire.List[vstack.Video]{Items: items, Next: asked.Cursor(next)})
+	return answer(c, wire.List[vstack.Video]{Items: watching.Listed(callerOf(c), items), Next: asked.Cursor(next)})
 }
 
 func (s *Server) getVideo(c echo.Context) error {
@@ -34,8 +34,10 @@ func (s *Server) getVideo(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.catalog.View().Video(id)
-	if err != nil {
+	view := s.catalog.View()
+	hidden := s.hidden(c, view, id, "")
+	v, err := view.Video(id)
+	if err := cmp.Or(err, hidden); err != nil {
 		return err
 	}
 	return answer(c, v)
@@ -59,8 +61,10 @@ func (s *Server) getManifest(c echo.Context) error {
 	} else if err := s.catchUp(c); err != nil {
 		return err
 	}
-	m, digest, err := s.catalog.View().Manifest(id)
-	if err != nil {
+	view := s.catalog.View()
+	hidden := s.hidden(c, view, id, "manifest of ")
+	m, digest, err := view.Manifest(id)
+	if err = cmp.Or(err, hidden); err != nil {
 		if _, leads := s.node.Leading(); !leads && c.QueryParam("consistency") == "" && c.Request().Header.Get(wire.HeaderForwarded) == "" {
 			if _, none := s.peers.LeaderAPI(); none == nil {
 				return s.peers.Forward(c.Response(), c.Request(), callerOf(c))
@@ -83,12 +87,11 @@ func (s *Server) patchVideo(c echo.Context) error {
 	if err := asked.Body(c.Request(), &req, false); err != nil {
 		return err
 	}
-	if req.Title != nil {
-		if err := command.CheckTitle(*req.Title); err != nil {
-			return err
-		}
+	p, err := watching.Patch(s.catalog.View(), id, req, time.Now())
+	if err != nil {
+		return err
 	}
-	return s.answerVideo(c, command.PatchVideo, command.PatchVideoPayload{Video: id, Title: req.Title})
+	return s.answerVideo(c, command.PatchVideo, p)
 }
 
 func (s *Server) deleteVideo(c echo.Context) error {

@@ -1,6 +1,7 @@
 package metastore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -37,7 +38,7 @@ func (s *Server) runViews(ctx context.Context) {
 func (s *Server) flushViews(ctx context.Context) {
 	err := s.views.Flush(s.catalog.View().Level(), func(batch wire.ViewsBatch, id string) error {
 		if _, leads := s.node.Leading(); leads {
-			_, err := s.propose(ctx, command.AddViews, viewsPayload(batch), id)
+			_, err := s.propose(ctx, command.AddViews, command.ViewsOf(batch), id)
 			return err
 		}
 		return s.peers.Post(ctx, "/v1/views", id, batch)
@@ -45,14 +46,6 @@ func (s *Server) flushViews(ctx context.Context) {
 	if err != nil {
 		s.cfg.Logger.Debug("count views", "err", err)
 	}
-}
-
-func viewsPayload(batch wire.ViewsBatch) command.AddViewsPayload {
-	p := command.AddViewsPayload{Views: make([]command.VideoViews, len(batch.Views)), Source: batch.Source}
-	for i, v := range batch.Views {
-		p.Views[i] = command.VideoViews(v)
-	}
-	return p
 }
 
 // addViews counts; a reader needs no certificate for it, and counts once an hour.
@@ -73,8 +66,10 @@ func (s *Server) addViews(c echo.Context) error {
 	if req.Count < 1 || req.Count > maxViewsRequest {
 		return fmt.Errorf("count %d: %w: want 1 to %d", req.Count, vstack.ErrInvalid, maxViewsRequest)
 	}
-	if v, err := s.catalog.View().Video(id); err != nil {
-		return err
+	view := s.catalog.View()
+	hidden := s.hidden(c, view, id, "")
+	if v, err := view.Video(id); cmp.Or(err, hidden) != nil {
+		return cmp.Or(err, hidden)
 	} else if v.State != vstack.VideoPublished {
 		return fmt.Errorf("count views of video %s: %w: it is %s", id, vstack.ErrNotFound, v.State)
 	}
@@ -105,7 +100,7 @@ func (s *Server) commitViews(c echo.Context) error {
 	if level := s.catalog.View().Level(); req.Source.Seq > 0 && level < vstack.LevelFormats {
 		return fmt.Errorf("numbered views: %w: the catalog here is at feature level %d", vstack.ErrUnavailable, level)
 	}
-	if _, err := s.commit(c, command.AddViews, viewsPayload(req)); err != nil {
+	if _, err := s.commit(c, command.AddViews, command.ViewsOf(req)); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

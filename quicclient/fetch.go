@@ -13,7 +13,9 @@ import (
 
 	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/quicclient/playback"
+	"github.com/vstack/vstack/quicclient/stores"
 	"github.com/vstack/vstack/quicclient/transfer"
 )
 
@@ -81,6 +83,11 @@ func isBackground(ctx context.Context) bool {
 	return marked
 }
 
+// Certified has what is read under the context be asked for with the client's certificate, by
+// which hosts and administrators read private films. Other reads show none (see Sessions), but
+// for the token of the context (package watch).
+func Certified(ctx context.Context) context.Context { return stores.Certified(ctx) }
+
 // fetch is FetchAs for a chunk of a playback. First it asks as the chunk should lie. Copies
 // that turn out to be fragments are asked for again, as fragments, at once. If neither gives
 // the chunk, the rounds that follow ask all targets for the whole chunk, which those that
@@ -88,6 +95,7 @@ func isBackground(ctx context.Context) bool {
 func (c *Client) fetch(ctx context.Context, req transfer.Request, scheme vstack.Scheme) (out Fetched, err error) {
 	ctx, span := tracing.Start(ctx, "fetch chunk", attribute.Stringer("slot", req.Slot), attribute.Int("bytes", int(req.Ref.Size)))
 	defer func() { traced(span, out, req.Rows != nil, err) }()
+	req.Token, req.Certified = watch.In(ctx), stores.IsCertified(ctx)
 	slot, ref := req.Slot, req.Ref
 	if ref.Size == 0 || ref.Size > vstack.MaxChunkSize || ref.ID.IsZero() {
 		return Fetched{}, fmt.Errorf("fetch slot %s: %w: chunk %s of %d bytes", slot, vstack.ErrInvalid, ref.ID.Short(), ref.Size)

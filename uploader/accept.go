@@ -9,6 +9,8 @@ import (
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/uploader/container"
+	"github.com/vstack/vstack/uploader/early"
 	"github.com/vstack/vstack/uploader/ffmpeg"
 	"github.com/vstack/vstack/uploader/order"
 	"github.com/vstack/vstack/uploader/spool"
@@ -22,6 +24,9 @@ const openPatience = time.Minute
 // other options, ends here, before it has cost anybody anything.
 func (s *Server) judge(ctx context.Context, o *order.Order) error {
 	if err := s.judgeTexts(o.Subtitles); err != nil {
+		return err
+	}
+	if err := s.judgeVisibility(o.Options); err != nil {
 		return err
 	}
 	if o.Resume.IsZero() {
@@ -43,6 +48,34 @@ func (s *Server) judge(ctx context.Context, o *order.Order) error {
 	if up.State != vstack.UploadOpen {
 		return fmt.Errorf("resume: %w: it is %s", vstack.ErrUploadNotLive, up.State)
 	}
+	return s.sameVisibility(ctx, o.Options, up.Video)
+}
+
+// judgeVisibility refuses what would make a film public that is to be none.
+func (s *Server) judgeVisibility(o order.Options) error {
+	switch level := s.level(); {
+	case o.Visibility == "":
+		return nil
+	case o.Dedup && !o.Visibility.Same(vstack.VisibilityPublic):
+		return fmt.Errorf("form: %w: field \"dedup\" takes a video that is public, field \"visibility\" wants one that is %s", vstack.ErrFormInvalid, o.Visibility)
+	case level < vstack.LevelAccess:
+		return fmt.Errorf("form: %w: field \"visibility\" needs feature level %d, the cluster is at %d", vstack.ErrFormInvalid, vstack.LevelAccess, level)
+	}
+	return nil
+}
+
+// sameVisibility wants what a resume says to be what the video has, where only the catalog knows.
+func (s *Server) sameVisibility(ctx context.Context, o order.Options, id vstack.VideoID) error {
+	if o.Visibility == "" {
+		return nil
+	}
+	v, err := s.cfg.Catalog.Video(ctx, id)
+	if err == nil && !o.Visibility.Same(v.Access.Visibility) {
+		err = fmt.Errorf("%w: field \"visibility\" differs from the upload's; leave it out, or upload anew", vstack.ErrFormInvalid)
+	}
+	if err != nil {
+		return fmt.Errorf("resume: %w", err)
+	}
 	return nil
 }
 
@@ -53,6 +86,7 @@ func (s *Server) accept(ctx context.Context, part *spool.Part, o order.Order) (a
 	if err := s.judge(ctx, &o); err != nil { // a field may have stood behind the file
 		return acc, err
 	}
+	s.early.Ended(part.ID, part.Size())
 	src := vstack.Source{Name: o.Name, Size: part.Size(), SHA256: part.Sum()}
 	same, err := s.sameFile(ctx, src)
 	switch {
@@ -63,34 +97,44 @@ func (s *Server) accept(ctx context.Context, part *spool.Part, o order.Order) (a
 	case o.Dedup && len(same) > 0:
 		return wire.Accepted{Video: same[0], Duplicate: true, Same: same}, nil
 	}
-	media, err := s.look(ctx, part.Path(), o.Renditions)
+	media, err := s.look(ctx, part, o.Renditions)
 	if err != nil {
 		return acc, err
 	}
+	if n := s.load(); n >= s.cfg.MaxQueued { // before anything is done to the part, which may wait
+		return acc, fmt.Errorf("upload: %w: %d jobs wait", vstack.ErrTooManyUploads, n)
+	}
 	src.Container = media.Format
-	j, resumed, err := s.open(ctx, o, src, media.Duration)
-	if err != nil {
-		return acc, fmt.Errorf("upload: %w", err)
+	j, again := s.begun(ctx, part.ID, o, src, media.Duration)
+	resumed := false
+	if j == nil {
+		if j, resumed, err = s.open(ctx, o, src, media.Duration); err != nil {
+			return acc, fmt.Errorf("upload: %w", err)
+		}
+		j.rec.Cut = s.cut
 	}
 	if resumed && j.ctx != nil { // this process has it, and it goes on by itself
 		return accepted(j.record().Upload, nil), nil
 	}
 	j.media, j.asked = &media, ctx
-	j.rec.Part, j.rec.Cut = part.ID, s.cut
-	for _, v := range same {
-		j.rec.Notes = append(j.rec.Notes, "the same file is stored already, as video "+v.String())
-	}
+	j.update(func(r *record) {
+		r.Part = part.ID
+		for _, v := range same {
+			note := "the same file is stored already, as video " + v.String()
+			r.Notes, r.Job.Warnings = append(r.Notes, note), append(r.Job.Warnings, note)
+		}
+	})
 	// From here on a failure has to be told to the catalog, whether or not the client
 	// still listens.
-	if err := s.adopt(part, j); err != nil {
+	if err := s.adopt(part, j, again); err != nil {
 		s.withdraw(j, resumed)
 		return acc, err
 	}
-	return accepted(j.rec.Upload, same), nil
+	return accepted(j.record().Upload, same), nil
 }
 
-func (s *Server) adopt(part *spool.Part, j *job) error {
-	state, err := encodeRecord(j.rec)
+func (s *Server) adopt(part *spool.Part, j *job, again bool) error {
+	state, err := encodeRecord(j.record())
 	if err != nil {
 		return err
 	}
@@ -98,13 +142,12 @@ func (s *Server) adopt(part *spool.Part, j *job) error {
 	if err := s.spool.Adopt(part, j.id, state); err != nil {
 		return err
 	}
-	if s.startJob(j, false) {
+	err = s.startJob(j, again)
+	if errors.Is(err, vstack.ErrClosed) {
+		s.log.Info("a file is whole as this uploader stops: its job begins when it is back", "upload", j.id.String())
 		return nil
 	}
-	if s.ctx.Err() != nil {
-		return fmt.Errorf("upload: %w: this uploader is stopping", vstack.ErrUnavailable)
-	}
-	return fmt.Errorf("upload: %w: the queue is full", vstack.ErrTooManyUploads)
+	return err
 }
 
 // open opens the upload, or takes over the one that is resumed. A job with a context is
@@ -113,7 +156,7 @@ func (s *Server) open(ctx context.Context, o order.Order, src vstack.Source, dur
 	var up vstack.Upload
 	if o.Resume.IsZero() {
 		err = s.persist(ctx, func() (err error) {
-			up, err = s.cfg.Catalog.OpenUpload(ctx, wire.OpenUploadRequest{Title: o.Title, Policy: o.Policy, Owner: s.newOwner(), Source: src})
+			up, err = s.cfg.Catalog.OpenUpload(ctx, wire.OpenUploadRequest{Title: o.Title, Policy: o.Policy, Owner: s.newOwner(), Source: src, Visibility: o.Visibility})
 			return err
 		})
 		if err != nil {
@@ -130,8 +173,12 @@ func (s *Server) open(ctx context.Context, o order.Order, src vstack.Source, dur
 	if up, err = s.takeOver(ctx, o.Resume, src); err != nil {
 		return nil, true, err
 	}
+	unnamed := up.Source.SHA256.IsZero()
+	if unnamed {
+		up.Source = src
+	}
 	rec := newRecord(up, o.Options, duration, time.Now().UTC())
-	rec.Job.Resumed = 1
+	rec.Job.Resumed, rec.Unnamed = 1, unnamed
 	return newJob(rec), true, nil
 }
 
@@ -154,7 +201,8 @@ func (s *Server) patiently(ctx context.Context, passes func(error) bool, call fu
 	}
 }
 
-// sameFile lists the published videos of the very same bytes.
+// sameFile lists the published videos of the very same bytes that everybody may know of: to have
+// a file is not to know that somebody keeps it in private.
 func (s *Server) sameFile(ctx context.Context, src vstack.Source) ([]vstack.VideoID, error) {
 	ups, err := s.cfg.Catalog.Uploads(ctx, metaclient.UploadFilter{State: vstack.UploadPublished, SourceSHA256: src.SHA256})
 	if err != nil {
@@ -164,7 +212,7 @@ func (s *Server) sameFile(ctx context.Context, src vstack.Source) ([]vstack.Vide
 	for _, up := range ups {
 		v, err := s.cfg.Catalog.Video(ctx, up.Video)
 		switch {
-		case err == nil && v.State == vstack.VideoPublished:
+		case err == nil && v.State == vstack.VideoPublished && v.Access.Listed():
 			same = append(same, v.ID)
 		case err != nil && !errors.Is(err, vstack.ErrNotFound): // a deleted one is none
 			return nil, err
@@ -185,7 +233,7 @@ func (s *Server) takeOver(ctx context.Context, id vstack.UploadID, src vstack.So
 		return up, err
 	case up.State != vstack.UploadOpen:
 		return up, fmt.Errorf("resume: %w: it is %s", vstack.ErrUploadNotLive, up.State)
-	case up.Source.SHA256 != src.SHA256:
+	case up.Source.SHA256 != src.SHA256 && !up.Source.SHA256.IsZero():
 		return up, notTheSame(up, src)
 	}
 	err = s.patiently(ctx, takenOverLater, func() (err error) {
@@ -201,6 +249,9 @@ func notTheSame(up vstack.Upload, src vstack.Source) error {
 
 // withdraw undoes accept. A resumed upload stays open, for another try.
 func (s *Server) withdraw(j *job, resumed bool) {
+	if j.early != nil {
+		j.early.End(early.ErrDropped)
+	}
 	if !resumed {
 		s.abort(j)
 	}
@@ -209,18 +260,25 @@ func (s *Server) withdraw(j *job, resumed bool) {
 	}
 }
 
-// look asks ffprobe, a few at a time.
-func (s *Server) look(ctx context.Context, path string, renditions []string) (ffmpeg.Media, error) {
+// look asks ffprobe, a few at a time, and not again where the start of a file has told all.
+func (s *Server) look(ctx context.Context, part *spool.Part, renditions []string) (m ffmpeg.Media, err error) {
+	if j := s.early.Owned(ctx, part.ID); j != nil && j.media != nil {
+		indexed, err := container.Indexed(s.cfg.tools().Vault, part.Path())
+		if err == nil && indexed {
+			_, err = ffmpeg.NewPlan(*j.media, renditions, s.cfg.Media)
+		}
+		if err != nil || indexed {
+			return *j.media, err
+		}
+	}
 	select {
 	case s.probing <- struct{}{}:
 		defer func() { <-s.probing }()
 	case <-ctx.Done():
-		return ffmpeg.Media{}, fmt.Errorf("upload: %w: %w", vstack.ErrTruncated, context.Cause(ctx))
+		return m, fmt.Errorf("upload: %w: %w", vstack.ErrTruncated, context.Cause(ctx))
 	}
-	m, err := s.cfg.tools().Probe(ctx, path)
-	if err != nil {
-		return m, err
+	if m, err = s.cfg.tools().Probe(ctx, part.Path()); err == nil {
+		_, err = ffmpeg.NewPlan(m, renditions, s.cfg.Media)
 	}
-	_, err = ffmpeg.NewPlan(m, renditions, s.cfg.Media)
 	return m, err
 }

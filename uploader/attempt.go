@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"time"
 
 	"github.com/vstack/vstack/internal/tracing"
@@ -41,8 +39,8 @@ func (s *Server) attempt(ctx context.Context, j *job, resume bool) error {
 			return fmt.Errorf("ask what is chosen: %w", err)
 		}
 	}
-	source := s.spool.Source(j.id)
-	if err := whole(source, rec.Upload.Source.Size); err != nil {
+	file := s.spool.Source(j.id)
+	if err := s.spool.Vault().Whole(file, rec.Upload.Source.Size); err != nil {
 		return err
 	}
 	if rec.Cut != s.cut {
@@ -50,25 +48,11 @@ func (s *Server) attempt(ctx context.Context, j *job, resume bool) error {
 			return err
 		}
 	}
-	m, err := s.cutFile(ctx, j, source, chosen)
+	m, err := s.cutFile(ctx, j, file, chosen)
 	if err != nil {
 		return err
 	}
 	return s.publish(ctx, j, m)
-}
-
-// whole looks whether a job's file is there. What a disk does not tell now it may later.
-func whole(source string, size int64) error {
-	info, err := os.Stat(source)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("spool: %w: the file is gone", vstack.ErrInternal)
-	case err != nil:
-		return fmt.Errorf("spool: %w: %w", vstack.ErrUnavailable, err)
-	case info.Size() != size:
-		return fmt.Errorf("spool: %w: the file has %d bytes of %d", vstack.ErrInternal, info.Size(), size)
-	}
-	return nil
 }
 
 // recut writes down that this cut is another than before. Where chunks of the former one
@@ -96,14 +80,7 @@ func (s *Server) cutFile(ctx context.Context, j *job, source string, chosen map[
 		if err != nil {
 			return vstack.Manifest{}, err
 		}
-		cutCtx, span := tracing.Start(ctx, "cut with FFmpeg")
-		m, err := cut.Run(cutCtx, cut.Order{
-			Video: rec.Upload.Video, Source: source, Plan: plan, Base: rec.Base, Subtitles: texts, KeepOriginal: rec.Options.KeepOriginal,
-			Level: s.level(), Tools: s.cfg.tools(), Stall: s.cfg.Stall, Longest: s.cfg.Media.Duration,
-		}, j, func(ctx context.Context, fail context.CancelCauseFunc) cut.Sender {
-			return newSender(ctx, fail, s, j, rec.Upload, chosen)
-		})
-		tracing.End(span, err)
+		m, err := s.run(ctx, j, cut.Order{Source: source, Plan: plan, Subtitles: texts}, chosen)
 		if !errors.Is(err, vstack.ErrSlotConflict) || cuts == maxCuts {
 			return m, err
 		}
@@ -112,6 +89,19 @@ func (s *Server) cutFile(ctx context.Context, j *job, source string, chosen map[
 			return m, err
 		}
 	}
+}
+
+// run makes one cut of a job's file.
+func (s *Server) run(ctx context.Context, j *job, o cut.Order, chosen map[vstack.Slot]vstack.Value) (vstack.Manifest, error) {
+	rec := j.record()
+	o.Video, o.Base, o.KeepOriginal = rec.Upload.Video, rec.Base, rec.Options.KeepOriginal
+	o.Level, o.Tools, o.Stall, o.Longest = s.level(), s.cfg.tools(), s.cfg.Stall, s.cfg.Media.Duration
+	ctx, span := tracing.Start(ctx, "cut with FFmpeg")
+	m, err := cut.Run(ctx, o, j, func(ctx context.Context, fail context.CancelCauseFunc) cut.Sender {
+		return newSender(ctx, fail, s, j, rec.Upload, chosen)
+	})
+	tracing.End(span, err)
+	return m, err
 }
 
 // plan is what to cut: of the probe that let the file in, or of a new one after a restart.
@@ -139,7 +129,11 @@ func (s *Server) level() vstack.Level {
 // catalog must not cost it again.
 func (s *Server) publish(ctx context.Context, j *job, m vstack.Manifest) error {
 	j.update(func(r *record) { r.Job.State, r.Job.Error = wire.JobPublishing, nil })
-	req := wire.PublishRequest{Incarnation: j.record().Upload.Incarnation, Manifest: m}
+	rec := j.record()
+	req := wire.PublishRequest{Incarnation: rec.Upload.Incarnation, Manifest: m}
+	if src := rec.Upload.Source; rec.Unnamed {
+		req.Source = &wire.PublishedSource{Size: src.Size, SHA256: src.SHA256}
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.CommitTimeout)
 	defer cancel()
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {

@@ -36,14 +36,14 @@ func TestCloseWaitsForHandlers(t *testing.T) {
 		t.Error("closed while a handler was at work on the spool")
 	case <-time.After(closeGrace + time.Second): // longer than a request is waited for
 	}
-	if sp, err := spool.Open(dir, 0); err == nil {
+	if sp, err := spool.Open(dir, 0, nil); err == nil {
 		t.Error("the spool was free while a handler was at work on it")
 		_ = sp.Close()
 	}
 	close(release)
 	<-closed
 	<-posted
-	sp, err := spool.Open(dir, 0)
+	sp, err := spool.Open(dir, 0, nil)
 	if err != nil {
 		t.Fatalf("closed, and the spool is not free: %v", err)
 	}

@@ -12,11 +12,13 @@ import (
 
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/network"
+	"github.com/vstack/vstack/internal/sealed"
 	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/uploader/ffmpeg"
 	"github.com/vstack/vstack/uploader/jail"
+	"github.com/vstack/vstack/uploader/source"
 )
 
 // Identity is what the listener proves itself with; *identity.Identity is one.
@@ -37,6 +39,7 @@ type Catalog interface {
 	AbortUpload(ctx context.Context, id vstack.UploadID, inc vstack.Incarnation) error
 	Ready(ctx context.Context) error
 	UseTicket(ctx context.Context, id vstack.TicketID, req wire.UseTicketRequest) error
+	UseAPIKey(ctx context.Context, req wire.UseAPIKeyRequest) (vstack.APIKey, error)
 }
 
 // Committer gets chunks chosen; *quicclient.Client is one.
@@ -60,6 +63,8 @@ type Config struct {
 	// Dir is the spool's directory. Required. It holds every file from its first byte
 	// until its video is published, so it wants room for the largest uploads at once.
 	Dir string
+	// Key encrypts all of it; nil for a spool that is not encrypted.
+	Key *sealed.Key
 	// Identity gives the listener's certificate. Required.
 	Identity Identity
 	// Network opens the listener. Default: the operating system.
@@ -94,8 +99,12 @@ type Config struct {
 	MaxReceiving int
 	// MaxQueued bounds jobs that have not ended. Default 128.
 	MaxQueued int
-	// MaxJobs is how many jobs run ffmpeg at once. Default 2.
+	// MaxJobs is how many jobs run ffmpeg at once, and how many more do on files that still
+	// arrive. Default 2.
 	MaxJobs int
+	// EarlyFrom is how much of a file is awaited before it is cut while the rest arrives, in
+	// bytes. Default 4 MiB; what is negative has all files cut when they are whole.
+	EarlyFrom int64
 	// InFlight is how many full chunks (2 MiB) are on their way to the stores at once,
 	// over all jobs. Default 8.
 	InFlight int
@@ -134,6 +143,7 @@ func (c *Config) withDefaults() {
 	setDefault(&c.MaxQueued, 128)
 	setDefault(&c.MaxJobs, 2)
 	setDefault(&c.InFlight, 8)
+	setDefault(&c.EarlyFrom, 4<<20)
 	setDefault(&c.Reserve, 512<<20)
 	setDefault(&c.MinRate, 4<<10)
 	setDefault(&c.RateWindow, 30*time.Second)
@@ -183,5 +193,5 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) tools() ffmpeg.Tools {
-	return ffmpeg.Tools{FFmpeg: c.FFmpeg, FFprobe: c.FFprobe, Jail: c.Jail, Bounds: c.Bounds}
+	return ffmpeg.Tools{FFmpeg: c.FFmpeg, FFprobe: c.FFprobe, Jail: c.Jail, Bounds: c.Bounds, Vault: source.Vault{Key: c.Key}}
 }

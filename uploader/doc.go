@@ -6,6 +6,9 @@
 //	                  one ffmpeg, one pipe a track                  ▼ when its turn comes
 //	    ffmpeg ──► fragments ──► chunks ──► SHA-256 ──► Commit ×InFlight ──► manifest ──► Publish
 //
+// A file whose start says how to read the rest is cut while it arrives, by package early; its
+// upload is opened before its size and hash are known.
+//
 // Words: a job is this process's work on one upload; an attempt is one run of it, under
 // one incarnation; a job is interrupted when its process ended or the cluster was out
 // of reach, and then continues as a new attempt; the spool is the directory of files

@@ -35,6 +35,8 @@ type cluster struct {
 	openGate    func()                  // asked before an upload is opened; set before use
 	forgotten   map[vstack.Incarnation]bool
 	tickets     map[vstack.TicketID]vstack.Ticket
+	keys        []vstack.APIKey
+	asked       int // UseAPIKey
 }
 
 func (c *cluster) UseTicket(_ context.Context, id vstack.TicketID, req wire.UseTicketRequest) error {
@@ -50,6 +52,24 @@ func (c *cluster) UseTicket(_ context.Context, id vstack.TicketID, req wire.UseT
 	t.Uses -= req.Uses
 	c.tickets[id] = t
 	return nil
+}
+
+func (c *cluster) UseAPIKey(_ context.Context, req wire.UseAPIKeyRequest) (vstack.APIKey, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked++
+	for i := range c.keys {
+		k := &c.keys[i]
+		switch {
+		case k.ID != req.ID:
+			continue
+		case k.Films > 0 && k.UsedFilms+req.Films > k.Films:
+			return vstack.APIKey{}, fmt.Errorf("API key: %w", vstack.ErrQuota)
+		}
+		k.UsedFilms += req.Films
+		return *k, nil
+	}
+	return vstack.APIKey{}, fmt.Errorf("API key: %w", vstack.ErrUnauthenticated)
 }
 
 func newCluster() *cluster {
@@ -154,6 +174,9 @@ func (c *cluster) publish(id vstack.UploadID, req wire.PublishRequest) (vstack.V
 		}
 	}
 	up.State = vstack.UploadPublished
+	if src := req.Source; src != nil {
+		up.Source.SHA256, up.Source.Size = src.SHA256, src.Size
+	}
 	c.uploads[id] = up
 	c.manifests[up.Video] = req.Manifest
 	return vstack.Video{ID: up.Video, State: vstack.VideoPublished}, nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/uploader/early"
 	"github.com/vstack/vstack/uploader/ffmpeg"
 	"github.com/vstack/vstack/uploader/order"
 )
@@ -20,7 +21,7 @@ const recordVersion = 1
 
 // cutVersion changes whenever this program cuts a file otherwise than before; with
 // FFmpeg's version it names what cut a job's chunks.
-const cutVersion = 2
+const cutVersion = 3
 
 // record is a job's durable state, job.json.
 type record struct {
@@ -32,6 +33,9 @@ type record struct {
 	Options   order.Options     `json:"options"`
 	// Part is the name under which the file arrived, where it was a resumable upload.
 	Part string `json:"part,omitempty"`
+	// Unnamed says that the upload was opened before the file was whole: the catalog hears of
+	// its size and hash when the video is published.
+	Unnamed bool `json:"unnamed,omitempty"`
 	// Cut names what cut the chunks so far. Another cut goes to tracks of its own, whose
 	// numbers begin after Base: a video never mixes two.
 	Cut  string `json:"cut,omitempty"`
@@ -61,6 +65,7 @@ type job struct {
 	changed chan struct{} // closed and replaced at each change
 	speed   func() float64
 	cut     map[uint16]float64 // seconds cut, by track
+	early   *early.Cut[*job]   // that has begun while the file arrived; nil for none
 	media   *ffmpeg.Media      // as probed when the file arrived; nil after a restart
 	asked   context.Context    // of the request that brought the file, for its trace alone; nil after a restart
 }
@@ -74,7 +79,7 @@ func newRecord(up vstack.Upload, opt order.Options, duration float64, now time.T
 	return record{Version: recordVersion, Upload: up, Options: opt, Job: wire.Job{
 		ID: up.ID.String(), Video: up.Video, Upload: up.ID, Title: opt.Title, State: wire.JobQueued,
 		Source: up.Source, Started: now, Updated: now, Duration: duration,
-		Renditions: opt.Renditions, Class: opt.Policy, KeepOriginal: opt.KeepOriginal,
+		Renditions: opt.Renditions, Class: opt.Policy, KeepOriginal: opt.KeepOriginal, Visibility: opt.Visibility,
 	}}
 }
 

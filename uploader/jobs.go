@@ -149,12 +149,15 @@ func (s *Server) byPart(part string) (wire.Job, bool) {
 	return wire.Job{}, false
 }
 
-// startJob gives a job its goroutine. False when the server is full or closed.
-func (s *Server) startJob(j *job, resume bool) bool {
+// startJob gives a job its goroutine. ErrClosed: the server stops.
+func (s *Server) startJob(j *job, resume bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.jobs[j.id] != nil || len(s.jobs) >= s.cfg.MaxQueued && !resume {
-		return false
+	switch {
+	case s.closed:
+		return fmt.Errorf("upload: %w: this uploader is stopping", vstack.ErrClosed)
+	case s.jobs[j.id] != nil:
+		return fmt.Errorf("upload %s: %w: it is worked on", j.id, vstack.ErrAlreadyExists)
 	}
 	j.ctx, j.cancel = context.WithCancelCause(s.ctx)
 	s.jobs[j.id] = j
@@ -165,7 +168,7 @@ func (s *Server) startJob(j *job, resume bool) bool {
 			s.work(j.ctx, j, resume)
 		}
 	})
-	return true
+	return nil
 }
 
 // endJob moves a job from the living to the remembered.

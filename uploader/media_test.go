@@ -22,6 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	enterJail()
 	dir, err := os.MkdirTemp("", "vstack-uploader-test-")
 	if err != nil {
 		panic(err)

@@ -57,7 +57,7 @@ func (s *Server) receive(r *http.Request, g *intake.Guard) (acc wire.Accepted, e
 		return acc, err
 	}
 	defer s.discard(part) // gone already when a job has adopted it
-	if err := s.store(part, form.Video); err != nil {
+	if err := s.store(part, form); err != nil {
 		return acc, err
 	}
 	if err := form.End(); err != nil {
@@ -71,6 +71,7 @@ func (s *Server) receive(r *http.Request, g *intake.Guard) (acc wire.Accepted, e
 }
 
 func (s *Server) discard(part *spool.Part) {
+	s.gone(part.ID)
 	_ = part.Close() // its bytes are of no more use
 	if err := s.spool.RemovePart(part.ID); err != nil {
 		s.log.Error("remove a part", "part", part.ID, "err", err)
@@ -78,12 +79,12 @@ func (s *Server) discard(part *spool.Part) {
 }
 
 // store writes the file to its end.
-func (s *Server) store(part *spool.Part, file io.Reader) error {
+func (s *Server) store(part *spool.Part, form *order.Form) error {
 	buf := make([]byte, 256<<10) // package multipart hands out 4 KiB at a time
 	for ended := false; !ended; {
 		n := 0
 		for n < len(buf) && !ended {
-			k, err := file.Read(buf[n:])
+			k, err := form.Video.Read(buf[n:])
 			n += k
 			if ended = err == io.EOF; err != nil && !ended {
 				return order.BodyError(err)
@@ -95,6 +96,7 @@ func (s *Server) store(part *spool.Part, file io.Reader) error {
 		if _, err := part.Write(buf[:n]); err != nil {
 			return err
 		}
+		s.arrives(part, form.Order)
 	}
 	return nil
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/vstack/vstack/internal/sealed"
+	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -232,7 +234,12 @@ func TestAJobOfAnotherCutGoesOnUnderFreshTrackNumbers(t *testing.T) {
 // edit changes a job's state on the disk.
 func edit(t *testing.T, path string, change func(*record)) {
 	t.Helper()
-	b, err := os.ReadFile(path)
+	box, err := sealed.NewBox(testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := []byte("spool job.json")
+	b, err := box.ReadFile(vfs.OS{}, path, about, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +251,7 @@ func edit(t *testing.T, path string, change func(*record)) {
 	if b, err = encodeRecord(rec); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, b, 0o600); err != nil {
+	if err := box.WriteFile(vfs.OS{}, path, b, about, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

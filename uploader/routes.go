@@ -102,7 +102,17 @@ func (s *Server) counted(peer string, acc wire.Accepted, err error) {
 }
 
 func (s *Server) getJobs(c echo.Context) error {
-	return c.JSON(http.StatusOK, wire.List[wire.Job]{Items: s.list()})
+	jobs := s.list()
+	all, err := s.gate.Sees(c.Request())
+	if err != nil {
+		return err
+	}
+	if !all {
+		if jobs, err = s.strangers.jobs(c.Request().Context(), s.cfg.Catalog, jobs); err != nil {
+			return err
+		}
+	}
+	return c.JSON(http.StatusOK, wire.List[wire.Job]{Items: jobs})
 }
 
 // lookup finds the job that a path names.
@@ -242,6 +252,6 @@ func (s *Server) ready(ctx context.Context) []ops.Check {
 	return []ops.Check{
 		{Name: "catalog", Err: s.cfg.Catalog.Ready(ctx)},
 		{Name: "spool", Err: err, Detail: fmt.Sprintf("%d bytes free", free)},
-		{Name: "ffmpeg", Err: s.tools.ready(ctx)},
+		{Name: "ffmpeg", Err: s.tools.Ready(ctx)},
 	}
 }

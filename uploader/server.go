@@ -16,8 +16,10 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/uploader/access"
+	"github.com/vstack/vstack/uploader/early"
 	"github.com/vstack/vstack/uploader/resumable"
 	"github.com/vstack/vstack/uploader/spool"
+	"github.com/vstack/vstack/uploader/toolcheck"
 	"github.com/vstack/vstack/uploader/window"
 )
 
@@ -49,9 +51,11 @@ type Server struct {
 	probing   chan struct{}
 	turns     chan struct{} // a token a running job
 	window    *window.Window
-	tools     *toolCheck
+	tools     *toolcheck.Check
 	tus       *resumable.Handler
+	early     *early.Cuts[*job]
 	gate      *access.Gate
+	strangers strangers
 	cut       string // what cuts here, see record.Cut
 
 	ctx    context.Context // ends all jobs
@@ -80,7 +84,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open uploader: %w", err)
 	}
-	sp, err := spool.Open(cfg.Dir, cfg.Reserve)
+	sp, err := spool.Open(cfg.Dir, cfg.Reserve, cfg.Key)
 	if err != nil {
 		return nil, fmt.Errorf("open uploader: %w", err)
 	}
@@ -96,7 +100,8 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		window:    window.New(int64(cfg.InFlight) * vstack.ChunkSize),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	s.tools = newToolCheck(s.ctx, tools)
+	s.tools = toolcheck.New(s.ctx, tools)
+	s.early = early.New(s.ctx, early.Config[*job]{Places: cfg.MaxJobs, Least: cfg.EarlyFrom, Vault: sp.Vault(), Run: s.cutArriving})
 	if err := s.start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open uploader: %w", err), s.Close())
 	}
@@ -112,6 +117,10 @@ func (s *Server) start() (err error) {
 	if err != nil {
 		return err
 	}
+	abandoned, err := s.spool.Abandoned()
+	if err != nil {
+		return err
+	}
 	if s.ln, err = s.cfg.Network.Listen(context.Background(), "tcp", s.cfg.Addr); err != nil {
 		return err
 	}
@@ -119,7 +128,7 @@ func (s *Server) start() (err error) {
 	if s.tus, err = resumable.New(resumable.Config{
 		Spool: s.spool, MaxSize: s.cfg.MaxUpload, MinRate: s.cfg.MinRate, Window: s.cfg.RateWindow, Keep: s.cfg.KeepParts,
 		MaxParts: s.cfg.MaxParts, Gate: s.gate, Admit: s.admit, Judge: s.judge, Accept: s.accept,
-		Find: s.byPart, Counted: s.counted, Logger: s.log,
+		Arrives: s.arrives, Gone: s.gone, Find: s.byPart, Counted: s.counted, Logger: s.log,
 	}); err != nil {
 		return err
 	}
@@ -129,9 +138,12 @@ func (s *Server) start() (err error) {
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	for _, j := range open {
-		s.startJob(j, true)
+		if err := s.startJob(j, true); err != nil {
+			return err
+		}
 	}
 	s.wg.Go(func() { s.tus.Run(s.ctx) })
+	s.wg.Go(func() { s.clear(abandoned) })
 	return nil
 }
 
@@ -178,7 +190,8 @@ func (s *Server) Close() error {
 	})
 	s.wg.Wait()
 	s.handlers.Wait()
-	s.tools.wait()
+	s.early.Wait()
+	s.tools.Wait()
 	s.freeSpool.Do(func() {
 		if s.spool != nil {
 			err = errors.Join(err, s.spool.Close())

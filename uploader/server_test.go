@@ -35,7 +35,7 @@ type host struct {
 func startHost(t testing.TB, c *cluster, dir string, change func(*Config)) *host {
 	t.Helper()
 	id := newIdentity(t)
-	cfg := Config{Addr: "127.0.0.1:0", Dir: dir, Identity: id, Catalog: c, Chunks: c, RetryWait: 10 * time.Millisecond,
+	cfg := Config{Addr: "127.0.0.1:0", Dir: dir, Key: testKey, Identity: id, Catalog: c, Chunks: c, RetryWait: 10 * time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	if change != nil {
 		change(&cfg)

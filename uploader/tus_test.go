@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,6 +68,17 @@ func (h *host) created(t *testing.T, size int, fields map[string]string) string 
 func (h *host) patch(t *testing.T, path string, at int, b []byte) (*http.Response, []byte) {
 	t.Helper()
 	return h.tus(t, http.MethodPatch, path, map[string]string{"Upload-Offset": strconv.Itoa(at), "Content-Type": "application/offset+octet-stream"}, bytes.NewReader(b))
+}
+
+// accepted sends the rest of a part and returns the upload that it became.
+func (h *host) accepted(t *testing.T, path string, at int, b []byte) vstack.UploadID {
+	t.Helper()
+	resp, out := h.patch(t, path, at, b)
+	id, err := vstack.ParseUploadID(resp.Header.Get(wire.HeaderUpload))
+	if err != nil {
+		t.Fatalf("%d %s: %v", resp.StatusCode, out, err)
+	}
+	return id
 }
 
 // at is where a part stands.
@@ -174,11 +186,7 @@ func TestWholePartThatCouldNotBeAcceptedIsAcceptedLater(t *testing.T) {
 	if at := h.at(t, path); at != len(data) { // the client asks how far it is, and that is enough
 		t.Errorf("the part stands at %d of %d", at, len(data))
 	}
-	resp, out = h.patch(t, path, len(data), nil)
-	id, err := vstack.ParseUploadID(resp.Header.Get(wire.HeaderUpload))
-	if err != nil {
-		t.Fatalf("%d %s: %v", resp.StatusCode, out, err)
-	}
+	id := h.accepted(t, path, len(data), nil)
 	h.finished(t, id, wire.JobPublished)
 	wantEmptySpool(t, dir)
 }
@@ -379,4 +387,89 @@ func TestPartsThatNobodyGoesOnWithAreRemovedAndOthersKept(t *testing.T) {
 	if at := h.at(t, young); at != 0 {
 		t.Errorf("the young part stands at %d", at)
 	}
+}
+
+// arrived waits until a part in a spool has more than n bytes.
+func arrived(t *testing.T, dir string, n int) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		files, err := filepath.Glob(filepath.Join(dir, "incoming", "*", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			if info, err := os.Stat(f); err == nil && info.Size() > int64(n) {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			t.Fatal("nothing arrives")
+		}
+	}
+}
+
+// onceRead does something before its end.
+type onceRead struct{ do func() }
+
+func (o onceRead) Read([]byte) (int, error) {
+	o.do()
+	return 0, io.EOF
+}
+
+// TestAWholePartWaitsForAPlaceInTheQueue: another upload takes the last place while the part
+// arrives. Nothing of the part is lost.
+func TestAWholePartWaitsForAPlaceInTheQueue(t *testing.T) {
+	c, dir := newCluster(), t.TempDir()
+	h := startHost(t, c, dir, func(cfg *Config) { cfg.MaxQueued = 1 })
+	data, err := os.ReadFile(clip(t, "h264.mp4"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reached, open := stuckAfter(t, c, 0)
+	path := h.created(t, len(data), nil)
+	var first wire.Accepted
+	half := len(data) / 2
+	occupy := sync.OnceFunc(func() {
+		arrived(t, dir, half/2)
+		first = h.upload(t, clip(t, "h264.mp4"))
+		<-reached
+	})
+	resp, out := h.tus(t, http.MethodPatch, path, map[string]string{"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"},
+		io.MultiReader(bytes.NewReader(data[:half]), onceRead{occupy}, bytes.NewReader(data[half:])))
+	problemIn(t, resp, out, vstack.ErrTooManyUploads)
+	open()
+	h.finished(t, first.Upload, wire.JobPublished)
+	if at := h.at(t, path); at != len(data) {
+		t.Errorf("the part stands at %d of %d", at, len(data))
+	}
+	id := h.accepted(t, path, len(data), nil)
+	h.finished(t, id, wire.JobPublished)
+	wantEmptySpool(t, dir)
+}
+
+// TestAFileThatIsWholeAsTheHostStopsIsPublishedLater: no job may begin any more.
+func TestAFileThatIsWholeAsTheHostStopsIsPublishedLater(t *testing.T) {
+	c, dir := newCluster(), t.TempDir()
+	h := startHost(t, c, dir, nil)
+	data, err := os.ReadFile(clip(t, "h264.mp4"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := h.created(t, len(data), nil)
+	half := len(data) / 2
+	stops := sync.OnceFunc(func() {
+		arrived(t, dir, half/2)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.closed = true
+	})
+	resp, out := h.tus(t, http.MethodPatch, path, map[string]string{"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"},
+		io.MultiReader(bytes.NewReader(data[:half]), onceRead{stops}, bytes.NewReader(data[half:])))
+	id, err := vstack.ParseUploadID(resp.Header.Get(wire.HeaderUpload))
+	if err != nil {
+		t.Fatalf("%d %s: %v", resp.StatusCode, out, err)
+	}
+	h.stop()
+	startHost(t, c, dir, nil).finished(t, id, wire.JobPublished)
+	wantEmptySpool(t, dir)
 }

@@ -85,6 +85,13 @@ func (s *Server) lost(ctx context.Context, j *job) bool {
 
 // turn waits until the job may run and makes one attempt.
 func (s *Server) turn(ctx context.Context, j *job, resume bool) error {
+	if c := j.early; c != nil {
+		j.early = nil
+		if done, err := s.goOn(ctx, j, c); done {
+			return err
+		}
+		resume = true // the whole file is cut, by an incarnation of its own
+	}
 	j.update(func(r *record) {
 		if r.Job.State != wire.JobInterrupted {
 			r.Job.State = wire.JobQueued
@@ -117,6 +124,7 @@ func (s *Server) resume(ctx context.Context, j *job) error {
 		return fmt.Errorf("resume: %w: incarnation %d belongs to another process", vstack.ErrFenced, now.Incarnation)
 	}
 	owner := s.newOwner()
+	now.Source = rec.Upload.Source
 	j.update(func(r *record) { r.Upload, r.NextOwner = now, owner })
 	if err := s.save(j); err != nil {
 		return fmt.Errorf("resume: %w", err)
@@ -125,6 +133,7 @@ func (s *Server) resume(ctx context.Context, j *job) error {
 	if err != nil {
 		return fmt.Errorf("resume: %w", s.publishedBefore(ctx, j.id, err))
 	}
+	up.Source = rec.Upload.Source
 	j.update(func(r *record) {
 		r.Upload = up
 		r.Job.Resumed++

@@ -115,6 +115,7 @@ type (
 		Sampled  bool    `json:"sampled"`
 		Pending  int64   `json:"pending"`
 		InFlight int     `json:"inFlight"`
+		Bytes    int64   `json:"bytes"`
 	}
 	pieceJSON struct {
 		ID       uint64        `json:"id"`
@@ -159,7 +160,7 @@ func shown(v policy.View) viewJSON {
 		out.Stores = append(out.Stores, signalsJSON{
 			ID: s.Store.String(), Up: s.Up(), Ejected: s.Ejected, Link: string(s.Link), Down: s.State == vstack.StoreDown, Conns: s.Conns, Measured: s.Measured,
 			RTT: int64(s.RTT), RTTVar: int64(s.RTTVar), Loss: s.Loss, Silence: int64(s.Silence), TTFB: int64(s.TTFB), Fast: s.Fast, Slow: s.Slow, Recent: s.Recent,
-			Busied: int64(s.Busied), Sampled: s.Sampled, Pending: s.Pending, InFlight: s.InFlight,
+			Busied: int64(s.Busied), Sampled: s.Sampled, Pending: s.Pending, InFlight: s.InFlight, Bytes: s.Bytes,
 		})
 	}
 	for _, p := range v.Pieces {
@@ -184,7 +185,7 @@ func someView(r *rand.Rand) policy.View {
 		s := policy.Signals{
 			Store: vstack.StoreID{byte(i), byte(r.IntN(256))}, State: vstack.StoreUp, Link: policy.LinkQUIC, Conns: 1, Measured: r.IntN(8) > 0,
 			RTT: between(200*time.Microsecond, 150*time.Millisecond), Silence: between(0, 2*time.Second), TTFB: between(0, 300*time.Millisecond),
-			Pending: int64(r.IntN(2)) * r.Int64N(500_000), InFlight: r.IntN(4), Ejected: r.IntN(10) == 0,
+			Pending: int64(r.IntN(2)) * r.Int64N(500_000), InFlight: r.IntN(4), Bytes: r.Int64N(4 << 20), Ejected: r.IntN(10) == 0,
 		}
 		s.RTTVar = s.RTT / 4
 		if r.IntN(6) > 0 {

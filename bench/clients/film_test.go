@@ -208,6 +208,7 @@ func makeFilm(t *testing.T, dir string) string {
 func (s *stand) routes(film http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/play/", film)
+	mux.Handle("/t/", film)
 	mux.Handle("GET /lib/", http.StripPrefix("/lib/", http.FileServer(http.Dir("node_modules"))))
 	mux.Handle("GET /page/", http.StripPrefix("/page/", http.FileServer(http.Dir("testdata"))))
 	mux.HandleFunc("POST /result", func(w http.ResponseWriter, r *http.Request) {

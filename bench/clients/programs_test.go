@@ -111,14 +111,18 @@ func (s *stand) hashes(t *testing.T, in string) []string {
 	if err != nil {
 		t.Fatalf("%s: %v: %s", in, err, said)
 	}
-	var sums []string
+	return sums(out)
+}
+
+// sums are the hashes that FFmpeg wrote.
+func sums(out []byte) (all []string) {
 	for line := range strings.Lines(string(out)) {
 		if !strings.HasPrefix(line, "#") {
 			f := strings.Split(line, ",")
-			sums = append(sums, strings.TrimSpace(f[len(f)-1]))
+			all = append(all, strings.TrimSpace(f[len(f)-1]))
 		}
 	}
-	return sums
+	return all
 }
 
 // ffmpegAt seeks and looks at the first frame.
@@ -190,8 +194,8 @@ func shotIn(dir string) (int, error) {
 	return numberOf(gray, w, h), nil
 }
 
-// programs are the players without a browser: to the end, and a picture at a time.
-var programs = []struct {
+// program is a player without a browser: to the end, and a picture at a time.
+type program struct {
 	name, program string
 	end           func(url string) []string
 	ended         func(out, said string) error
@@ -199,7 +203,9 @@ var programs = []struct {
 	// before is how many frames before the time its picture may be of: VLC shows what it
 	// decodes from the keyframe on.
 	before int
-}{
+}
+
+var programs = []program{
 	{"mpv", "mpv", func(url string) []string {
 		return []string{"--no-config", "--vo=null", "--ao=null", "--untimed", "--no-cache", "--term-status-msg=${time-pos}", url}
 	}, func(out, said string) error {

@@ -1,8 +1,8 @@
 // Package contest plays films through the real client from real stores over a virtual
 // network, under one policy after the other, and says how each fared.
 //
-//	Scenario (links, clients, film) × Policy × bit rate × seed ─► Play ─► Outcome
-//	Outcomes, paired by seed ─► Summary, intervals, Target ─► table
+//	scenario.Scenario (links, clients, film) × Policy × bit rate × seed ─► Play ─► viewing.Outcome
+//	Outcomes, paired by seed ─► intervals, targets ─► table
 //
 // A pair is two policies under the same seed: the same film, the same losses of a flow, the
 // same traces. The oracle of a scenario is arithmetic: what a player would see that uses

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -14,39 +13,38 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
+	"github.com/vstack/vstack/bench/viewing"
+	"github.com/vstack/vstack/bench/viewing/scenario"
 	"github.com/vstack/vstack/bench/virtual/site"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
-// SingleName is the policy that is no policy: one connection to one store of a host whose
-// link loses packets, and one chunk after the other for as long as singleTime.
-const SingleName = "one-connection"
-
 const singleTime = 20 * time.Second
 
-// Single is what one connection brings.
-func Single(ctx context.Context, run Run) (o Outcome, err error) {
-	n := run.Scenario.links(rand.New(rand.NewPCG(run.Seed, 7)), run.Traces)
-	s, err := site.Open(site.Config{Dir: run.Dir, Seed: run.Seed, Hosts: n.hosts, Up: n.up, Down: n.down})
+// Single is what one connection to one store of a host whose link loses packets brings, one chunk
+// after the other for as long as singleTime.
+func Single(ctx context.Context, run Run) (o viewing.Outcome, err error) {
+	n := run.Scenario.Draw(scenario.Rand(run.Seed), run.Traces)
+	s, err := site.Open(site.Config{Dir: run.Dir, Seed: run.Seed, Hosts: hosts(n), Up: n.Up, Down: n.Down})
 	if err != nil {
-		return Outcome{}, err
+		return viewing.Outcome{}, err
 	}
 	defer s.Close()
 	s.PutFilm(run.Film.Manifest, run.Film)
 	at := s.Stores[0]
 	for _, st := range s.Stores {
-		if n.hosts[st.Host].Up.Loss > 0 {
+		if n.Hosts[st.Host].Up.Loss > 0 {
 			at = st
 			break
 		}
 	}
 	addr, err := netip.ParseAddrPort(at.Addr)
 	if err != nil {
-		return Outcome{}, err
+		return viewing.Outcome{}, err
 	}
 	pc, err := s.Viewer.ListenPacket(ctx, "udp", ":0")
 	if err != nil {
-		return Outcome{}, err
+		return viewing.Outcome{}, err
 	}
 	tr := &quic.Transport{Conn: pc}
 	defer func() { err = errors.Join(err, tr.Close(), pc.Close()) }()
@@ -57,7 +55,7 @@ func Single(ctx context.Context, run Run) (o Outcome, err error) {
 		InitialConnectionReceiveWindow: 16 << 20, MaxConnectionReceiveWindow: 32 << 20,
 	})
 	if err != nil {
-		return Outcome{}, err
+		return viewing.Outcome{}, err
 	}
 	defer func() { _ = qc.CloseWithError(0, "") }() // the measurement is over
 	h3 := (&http3.Transport{DisableCompression: true}).NewClientConn(qc)
@@ -74,12 +72,12 @@ func Single(ctx context.Context, run Run) (o Outcome, err error) {
 			}
 			k, err := get(ctx, h3, at.Addr, ref.ID)
 			if err != nil {
-				return Outcome{}, err
+				return viewing.Outcome{}, err
 			}
 			bytes += k
 		}
 	}
-	return Outcome{Goodput: float64(bytes) * 8 / time.Since(began).Seconds()}, nil
+	return viewing.Outcome{Goodput: float64(bytes) * 8 / time.Since(began).Seconds()}, nil
 }
 
 func get(ctx context.Context, h3 *http3.ClientConn, addr string, id vstack.ChunkID) (int64, error) {

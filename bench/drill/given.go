@@ -43,6 +43,15 @@ type Given struct {
 	Confirm func(what string) error
 }
 
+// Suits refuses hosts to which the drill cannot be done, for it needs a lab of its own or
+// commands that the hosts do not have.
+func (d Drill) Suits(hosts *hostcmd.File) error {
+	if d.commands == nil {
+		return fmt.Errorf("%w: it needs a lab of its own", vstack.ErrInvalid)
+	}
+	return hosts.Want(d.commands...)
+}
+
 // ids are its hosts; none without a Given.
 func (g *Given) ids() (out []vstack.HostID) {
 	if g == nil {
@@ -66,10 +75,7 @@ type given struct {
 
 // openGiven asks the cluster nothing yet.
 func openGiven(d Drill, opt Options) (*given, error) {
-	if d.commands == nil {
-		return nil, fmt.Errorf("drill %s: %w: it needs a lab of its own", d.Name, vstack.ErrInvalid)
-	}
-	if err := opt.Given.Hosts.Want(d.commands...); err != nil {
+	if err := d.Suits(opt.Given.Hosts); err != nil {
 		return nil, fmt.Errorf("drill %s: %w", d.Name, err)
 	}
 	if slices.Contains(opt.Loads, report.LoadUpload) || slices.Contains(opt.Loads, report.LoadPlay) {

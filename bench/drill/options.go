@@ -52,6 +52,9 @@ type Options struct {
 	Assertions []report.Assertion
 	// Progress, when set, is told what happens. Calls do not overlap.
 	Progress func(string)
+	// Events, when set, is told each event of a repetition as it happens, between calls of
+	// Progress.
+	Events func(report.Event)
 }
 
 const (

@@ -28,6 +28,7 @@ func Run(ctx context.Context, d Drill, opt Options) (_ *report.Report, err error
 		r.From = append(r.From, p.Commit)
 	}
 	rec := report.NewRecorder(opt.Progress)
+	rec.Events = opt.Events
 	var s *session
 	for n, began := 1, time.Now(); n <= opt.Repeat && (opt.For == 0 || time.Since(began) < opt.For); n++ {
 		if s == nil {

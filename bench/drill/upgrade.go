@@ -19,7 +19,7 @@ import (
 // LastOfLevel are the last commits of each feature level before this program's. A drill of
 // an upgrade begins with each in turn. Levels 2 and 3 have none: they were published
 // together with level 4.
-var LastOfLevel = map[vstack.Level]string{vstack.LevelFirst: "cc9200c"}
+var LastOfLevel = map[vstack.Level]string{vstack.LevelFirst: "cc9200c", vstack.LevelPolicy: "e4d095a", vstack.LevelAccess: "61ca293"}
 
 // refuseTimeout bounds how long a program may take to find that a host is too new for it.
 const refuseTimeout = 30 * time.Second
@@ -105,7 +105,7 @@ func (s *session) raise(ctx context.Context, t *report.Timeline) error {
 			}
 		}
 	}
-	t.Event(report.EventMend, "every store is of format version %d", format.Newest)
+	t.Event(report.EventMend, "every store is of format version %d", format.NewestPlain)
 	return nil
 }
 
@@ -117,11 +117,11 @@ func awaitFormat(ctx context.Context, dir string) error {
 			return err
 		}
 		_, v, err := format.DecodeIdentity(b)
-		if err == nil && v == format.Newest {
+		if err == nil && v >= format.NewestPlain {
 			return nil
 		}
 		if !load.Wait(ctx, pollEvery) {
-			return fmt.Errorf("wait for format version %d, it has %d: %w: %w", format.Newest, v, context.Cause(ctx), err)
+			return fmt.Errorf("wait for format version %d, it has %d: %w: %w", format.NewestPlain, v, context.Cause(ctx), err)
 		}
 	}
 }

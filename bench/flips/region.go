@@ -103,7 +103,7 @@ func ReadMap(dir string, live func(vstack.ChunkID, vstack.LSN) bool) (*Map, erro
 				return nil, fmt.Errorf("map %s: %w", path, err)
 			}
 		default:
-			continue // LOCK is empty
+			continue // LOCK is empty, key.age is read at a start alone
 		}
 		m.files = append(m.files, f)
 	}

@@ -142,26 +142,33 @@ func (l *Lab) equip(ctx context.Context, spec Spec) (err error) {
 
 // network gives the hosts namespaces, and links between them where they are needed.
 func (l *Lab) network(ctx context.Context, spec Spec) (err error) {
+	l.Net, err = Network(ctx, l.Lab, spec.Needs, spec.Seed)
+	return err
+}
+
+// Network gives the hosts of a lab that does not run namespaces, and links between them where they
+// are needed.
+func Network(ctx context.Context, l *lab.Lab, needs Needs, seed uint64) (n *netns.Net, err error) {
 	var addrs []netip.Addr
 	for _, h := range l.Hosts {
 		a, err := netip.ParseAddr(h.Addr())
-		if err != nil || !a.Is4() {
-			return fmt.Errorf("host %s: %w: want an IPv4 address to cut off, not %q", h.ID, vstack.ErrInvalid, h.Addr())
+		if err != nil || !a.Is4() || a.IsLoopback() {
+			return nil, fmt.Errorf("host %s: %w: want an IPv4 address of a network, not %q", h.ID, vstack.ErrInvalid, h.Addr())
 		}
 		addrs = append(addrs, a)
 	}
-	if spec.Needs&Links != 0 {
-		l.Net, err = netns.OpenLinks(ctx, spec.Seed, addrs)
+	if needs&Links != 0 {
+		n, err = netns.OpenLinks(ctx, seed, addrs)
 	} else {
-		l.Net, err = netns.Open(ctx, addrs)
+		n, err = netns.Open(ctx, addrs)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i, h := range l.Hosts {
-		h.NetNS = l.Net.Path(i)
+		h.NetNS = n.Path(i)
 	}
-	return nil
+	return n, nil
 }
 
 // Others are the addresses of all hosts but one.

@@ -159,6 +159,13 @@ func (w *Way) Counts() Counts {
 	return w.tally.read()
 }
 
+// CountAnew forgets what was counted.
+func (w *Way) CountAnew() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tally = newTally()
+}
+
 // Close ends the thread. What is under way is lost.
 func (w *Way) Close() error {
 	w.once.Do(func() {

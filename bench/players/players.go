@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/metaclient"
@@ -34,9 +35,10 @@ func Play(ctx context.Context, bundle string, meta *metaclient.Client, m *vstack
 	return r, errors.Join(err, client.Close())
 }
 
-// Upload uploads as a person does, with a client bundle, and returns the published video.
-func Upload(ctx context.Context, exe, bundle, file, title string) (vstack.VideoID, error) {
-	cmd := exec.CommandContext(ctx, exe, "--cluster", bundle, "video", "upload", file, "--title", title, "-o", "json")
+// Upload uploads as a person does, with a client bundle and further flags, and returns the
+// published video.
+func Upload(ctx context.Context, exe, bundle, file, title string, more ...string) (vstack.VideoID, error) {
+	cmd := exec.CommandContext(ctx, exe, append([]string{"--cluster", bundle, "video", "upload", file, "--title", title, "-o", "json"}, more...)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
@@ -98,4 +100,26 @@ func PeakMemory(pid int) (float64, error) {
 		}
 	}
 	return 0, fmt.Errorf("memory of process %d: %w", pid, vstack.ErrNotFound)
+}
+
+// ProcessorTime is what this process and others have used of the processors so far.
+func ProcessorTime(pids ...int) (time.Duration, error) {
+	var total time.Duration
+	for _, pid := range append([]int{os.Getpid()}, pids...) {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return 0, fmt.Errorf("read processor time: %w", err)
+		}
+		// The second field is a name in parentheses; user and system time are the 14th
+		// and 15th, in hundredths of a second.
+		_, rest, _ := strings.Cut(string(b), ") ")
+		for _, f := range strings.Fields(rest)[11:13] {
+			ticks, err := strconv.ParseInt(f, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("read processor time: %w", err)
+			}
+			total += time.Duration(ticks) * 10 * time.Millisecond
+		}
+	}
+	return total, nil
 }

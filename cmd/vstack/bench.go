@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vstack/vstack/bench"
+	"github.com/vstack/vstack/bench/report"
 	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
@@ -24,7 +25,7 @@ func newBench(a *cli.App) *cobra.Command {
 
 func newBenchRun(a *cli.App) *cobra.Command {
 	var opt bench.Options
-	var file string
+	var file, page string
 	cmd := &cobra.Command{
 		ValidArgsFunction: func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
 			for _, s := range bench.Scenarios() {
@@ -47,8 +48,9 @@ of the baseline come from alternating rounds; the median ratio is judged. Exit c
 				return fmt.Errorf("make work directory: %w", err)
 			}
 			defer os.RemoveAll(opt.Dir)
+			opt.Commit = commit
 			opt.Progress = func(s string) { fmt.Fprintln(a.Err, s) }
-			report, err := bench.Run(cmd.Context(), opt, args...)
+			out, err := bench.Run(cmd.Context(), opt, args...)
 			if errors.Is(err, vstack.ErrNotFound) {
 				return console.Hint(err, "vstack bench ls")
 			}
@@ -56,16 +58,21 @@ of the baseline come from alternating rounds; the median ratio is judged. Exit c
 				return err
 			}
 			if file != "" {
-				if err := report.Save(file); err != nil {
+				if err := out.Save(file); err != nil {
+					return err
+				}
+			}
+			if page != "" {
+				if err := out.SavePage(page); err != nil {
 					return err
 				}
 			}
 			if format == console.FormatTable {
-				report.WriteTable(a.Out)
-			} else if err := report.WriteJSON(a.Out); err != nil {
+				out.WriteTable(a.Out)
+			} else if err := out.WriteJSON(a.Out); err != nil {
 				return err
 			}
-			if missed := report.MissedText(); missed != "" {
+			if missed := out.MissedText(); missed != "" {
 				return fmt.Errorf("%w: %s", console.ErrBound, missed)
 			}
 			return nil
@@ -76,11 +83,17 @@ of the baseline come from alternating rounds; the median ratio is judged. Exit c
 	f.IntVar(&opt.Rounds, "rounds", 0, "pairs of each comparison (0: 15)")
 	f.StringVar(&opt.FirstIP, "first-ip", "", "first of the lab's three loopback addresses (default 127.0.9.1)")
 	f.StringVar(&file, "out", "", "also write the report here, as JSON")
+	f.StringVar(&page, "html", "", "also write the report here, as one page with drawings")
+	f.StringSliceVar(&opt.Policies, "policy", nil, "of playback: the one that is judged, then its baselines (default smart,round-robin)")
+	f.StringSliceVar(&opt.Links, "links", nil, "of playback: kinds of links, see vstack bench ls --links (default slow,vanish,loss-1)")
+	f.DurationVar(&opt.Length, "length", 0, "of playback: length of the film (default 40s)")
+	f.StringVar(&opt.Traces, "traces", "", "of playback: folder with the traces of ghent and fcc")
 	return cmd
 }
 
 func newBenchLs(a *cli.App) *cobra.Command {
-	return &cobra.Command{
+	var links bool
+	cmd := &cobra.Command{
 		Use: "ls", Short: "List the scenarios", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			p, err := a.Printer()
@@ -89,28 +102,40 @@ func newBenchLs(a *cli.App) *cobra.Command {
 			}
 			var rows []map[string]string
 			t := console.Table{Head: []string{"scenario", "measures"}}
-			for _, s := range bench.Scenarios() {
-				rows = append(rows, map[string]string{"name": s.Name, "doc": s.Doc})
-				t.Rows = append(t.Rows, []any{s.Name, s.Doc})
+			add := func(name, doc string) {
+				rows = append(rows, map[string]string{"name": name, "doc": doc})
+				t.Rows = append(t.Rows, []any{name, doc})
+			}
+			if links {
+				t.Head = []string{"links", "are"}
+				for _, s := range bench.Links() {
+					add(s.Name, s.Doc)
+				}
+			} else {
+				for _, s := range bench.Scenarios() {
+					add(s.Name, s.Doc)
+				}
 			}
 			return p.Print(wire.List[map[string]string]{Items: rows}, func() console.Table { return t })
 		},
 	}
+	cmd.Flags().BoolVar(&links, "links", false, "list the kinds of links of playback instead")
+	return cmd
 }
 
 func newBenchCompare(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "compare OLD NEW", Short: "Set two reports side by side", Args: cobra.ExactArgs(2),
 		RunE: func(_ *cobra.Command, args []string) error {
-			before, err := bench.ReadReport(args[0])
+			before, err := report.Read(args[0])
 			if err != nil {
 				return err
 			}
-			after, err := bench.ReadReport(args[1])
+			after, err := report.Read(args[1])
 			if err != nil {
 				return err
 			}
-			bench.Compare(a.Out, before, after)
+			report.Compare(a.Out, before, after)
 			return nil
 		},
 	}

@@ -21,6 +21,9 @@ import (
 	"github.com/vstack/vstack/internal/hostcmd"
 )
 
+// fewFaults are told event by event while they happen, more of them only by their outcome.
+const fewFaults = 3
+
 func newDrill(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "drill", Short: "Break a cluster on purpose, under load, and measure what clients notice"}
 	run := newDrillRun(a)
@@ -105,6 +108,9 @@ that --cluster names, and does to its hosts what the file has commands for.`,
 			}
 			opt.Commit = buildVersion().Commit
 			opt.Progress = func(s string) { p.Say("%s", s) }
+			if opt.Repeat <= fewFaults && opt.For == 0 {
+				opt.Events = func(e report.Event) { p.Say("%s", eventLine(e)) }
+			}
 			ctx, cancel := a.Deadline(cmd.Context(), 0)
 			defer cancel()
 			ctx, stop := terminalMayGo(ctx)

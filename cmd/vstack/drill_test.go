@@ -64,6 +64,11 @@ func TestDrillKillsTheLeaderUnderLoad(t *testing.T) {
 				t.Errorf("events are out of order: %+v", rep.Events)
 			}
 		}
+		// A host is killed once its process was reaped, which on a starved machine may be
+		// noted after others have noticed and elected.
+		if len(kinds) > 1 && kinds[0] == report.EventLeader && kinds[1] == report.EventFault {
+			kinds[0], kinds[1] = kinds[1], kinds[0]
+		}
 		if got := strings.Join(kinds, " "); got != "fault leader write mend healed" {
 			t.Errorf("timeline: %s", got)
 		}

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vstack/vstack/cmd/vstack/cli"
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/deploy/pages"
 	"github.com/vstack/vstack/internal/console"
 )
 
@@ -29,4 +31,9 @@ func hostCommands(*cli.App) []*cobra.Command {
 		})
 	}
 	return out
+}
+
+// openDrills refuses: drills run on Linux.
+func openDrills(*config.Client, string, string) (pages.Drills, error) {
+	return nil, fmt.Errorf("--hosts on %s: %w: drills run on Linux", runtime.GOOS, errors.ErrUnsupported)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/vstack/vstack/cmd/vstack/monitor"
 	"github.com/vstack/vstack/cmd/vstack/operate"
 	"github.com/vstack/vstack/cmd/vstack/redundancy"
+	"github.com/vstack/vstack/cmd/vstack/watchers"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/wire"
@@ -74,7 +75,7 @@ func newRoot(a *cli.App) *cobra.Command {
 	f.BoolVar(&a.Wide, "wide", false, "every column of a listing in full, whether it fits the terminal or not")
 	root.AddCommand(
 		labs.Command(a), newConsole(a),
-		newVideo(a), operate.Node(a), operate.Store(a), operate.Group(a), redundancy.Command(a), newChunk(a), operate.Raft(a), operate.Rebalance(a), operate.Status(a), operate.Events(a), operate.Upgrade(a), access.Tickets(a), monitor.Command(a),
+		newVideo(a), operate.Node(a), operate.Store(a), operate.Group(a), redundancy.Command(a), newChunk(a), operate.Raft(a), operate.Rebalance(a), operate.Status(a), operate.Events(a), operate.Upgrade(a), access.Tickets(a), access.APIKeys(a), watchers.Keys(a), watchers.Tokens(a), monitor.Command(a),
 		newConfig(a), newVersion(a),
 	)
 	root.AddCommand(hostCommands(a)...)

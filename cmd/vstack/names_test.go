@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/vstack/vstack/cmd/vstack/cli"
 )
 
@@ -56,4 +58,19 @@ func TestCommandsThatAreNamedExist(t *testing.T) {
 	if err != nil || found < 100 {
 		t.Errorf("%d names were found, %v: is the walk broken?", found, err)
 	}
+}
+
+// TestUsageNamesTheConfirmation: what is refused without --yes is not shown as if it were not.
+func TestUsageNamesTheConfirmation(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+		// A drill asks for it where it is given a cluster, and not for its own lab.
+		if cmd.Flags().Lookup("yes") != nil && cmd.Name() != "run" && !strings.Contains(cmd.Use, "--yes") {
+			t.Errorf("%s: usage %q", cmd.CommandPath(), cmd.Use)
+		}
+	}
+	walk(newRoot(&cli.App{Out: io.Discard, Err: io.Discard}))
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/deploy/pages"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/web"
@@ -67,10 +68,22 @@ func TestThePagesPlayAFilm(t *testing.T) {
 // console serves the pages for the lab and returns their link.
 func (s *scenario) console() string {
 	s.Helper()
+	file, err := s.lab.WriteHostsFile()
+	if err != nil {
+		s.Fatal(err)
+	}
+	client, err := config.LoadClient(s.lab.Client, nil, nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	drills, err := openDrills(client, s.lab.Client, file)
+	if err != nil {
+		s.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	link, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- pages.Serve(ctx, s.cluster, "127.0.0.1:0", buildVersion(), nil, func(url string) { link <- url })
+		ended <- pages.Serve(ctx, s.cluster, pages.ServeOptions{Addr: "127.0.0.1:0", Version: buildVersion(), Drills: drills, Opened: func(url string) { link <- url }})
 	}()
 	s.Cleanup(func() {
 		cancel()
@@ -95,14 +108,14 @@ type browser struct {
 }
 
 // chromium starts a browser that ends with the test.
-func (s *scenario) chromium() *browser {
+func (s *scenario) chromium(more ...chromedp.ExecAllocatorOption) *browser {
 	s.Helper()
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 900), chromedp.UserDataDir(s.TempDir()),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("autoplay-policy", "no-user-gesture-required"),
 		chromedp.WSURLReadTimeout(scenarioTimeout),
 	)
-	alloc, stopAlloc := chromedp.NewExecAllocator(context.Background(), opts...)
+	alloc, stopAlloc := chromedp.NewExecAllocator(context.Background(), append(opts, more...)...)
 	ctx, stop := chromedp.NewContext(alloc)
 	ctx, cancel := context.WithTimeout(ctx, 2*scenarioTimeout)
 	s.Cleanup(func() {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/cmd/vstack/operate"
+	"github.com/vstack/vstack/cmd/vstack/watchers"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/cluster/show"
 	"github.com/vstack/vstack/internal/console"
@@ -19,7 +20,7 @@ import (
 
 func newVideo(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{Use: "video", Short: "Upload, list, play, check and export videos"}
-	cmd.AddCommand(newVideoUpload(a), newVideoJobs(a), newVideoCancel(a), newVideoLs(a), newVideoInfo(a), newVideoRm(a), newVideoPin(a), newVideoPlay(a), newVideoVerify(a), operate.VideoCheck(a), operate.AcceptLoss(a), newVideoExport(a))
+	cmd.AddCommand(newVideoUpload(a), newVideoJobs(a), newVideoCancel(a), newVideoLs(a), newVideoInfo(a), newVideoRm(a), newVideoPin(a), watchers.Visibility(a), newVideoPlay(a), newVideoVerify(a), operate.VideoCheck(a), operate.AcceptLoss(a), newVideoExport(a))
 	return cmd
 }
 
@@ -180,7 +181,7 @@ func listed(ids []vstack.VideoID) string {
 func newVideoRm(a *cli.App) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "rm VIDEO…", Short: "Delete videos for ever", Args: cobra.MinimumNArgs(1),
+		Use: "rm VIDEO… --yes", Short: "Delete videos for ever", Args: cobra.MinimumNArgs(1),
 		RunE: a.WithCluster(cli.CallTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
 			var ids []vstack.VideoID
 			for _, arg := range args {

@@ -15,12 +15,13 @@ import (
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/cluster/show"
 	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/quicclient"
 	"github.com/vstack/vstack/quicclient/policy"
 )
 
 func newVideoPlay(a *cli.App) *cobra.Command {
-	var chooser, speed, out, report string
+	var chooser, speed, out, report, token string
 	var adaptive, force bool
 	cmd := &cobra.Command{
 		Use: "play VIDEO", Short: "Play a video through the smart client, every chunk verified", Args: cobra.ExactArgs(1),
@@ -31,6 +32,9 @@ picture and sound as fragmented MP4 to standard output, for a player.`,
 		RunE: a.WithCluster(0, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
 			if adaptive && out != "" {
 				return fmt.Errorf("%w: --adaptive changes between tracks, --out wants one", console.ErrUsage)
+			}
+			if token != "" {
+				ctx = watch.With(ctx, token)
 			}
 			id, err := c.FindVideo(ctx, args[0])
 			if err != nil {
@@ -69,6 +73,7 @@ picture and sound as fragmented MP4 to standard output, for a player.`,
 	f.StringVar(&speed, "speed", "max", "media seconds a second: 1, 2 …, or max")
 	f.StringVar(&out, "out", "", "write what is played to this file, or - for standard output")
 	f.BoolVar(&force, "force", false, "replace the file of --out if it exists")
+	f.StringVar(&token, "token", "", "playback token of a private video, which is then named by its whole id")
 	f.StringVar(&report, "report", "", "write the full report, every chunk included, to this JSON file")
 	return cmd
 }

@@ -52,6 +52,7 @@ func newVideoUpload(a *cli.App) *cobra.Command {
 	f.StringSliceVar(&opt.Renditions, "renditions", nil, "renditions to store, of source,1080p,720p,480p,360p (default: source)")
 	f.StringVar(&opt.Class, "class", "", "storage class: auto, hot or cold (default: auto)")
 	f.BoolVar(&opt.KeepOriginal, "keep-original", false, "also keep the file's very bytes")
+	f.StringVar(&opt.Visibility, "visibility", "", "who may watch it from its first byte on: public, unlisted or private (default: public)")
 	f.StringArrayVar(&opt.Subtitles, "subtitles", nil, "FILE[:LANGUAGE] of subtitles for the film (SubRip, WebVTT, SSA, ASS, TTML); may stand several times")
 	f.BoolVar(&opt.Dedup, "dedup", false, "where a video of the very same file exists, take that one and store nothing")
 	f.BoolVar(&opt.Resume, "resume", false, "go on with the interrupted upload of the same file, with the options of its first attempt; what was stored is not sent again")

@@ -13,6 +13,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/internal/wire"
 )
 
@@ -24,7 +25,7 @@ const (
 )
 
 // http is the request as serve.Reader takes it.
-func (r Request) http(ctx context.Context, conn *quic.Conn) *http.Request {
+func (r Request) http(ctx context.Context, conn *quic.Conn, token string) *http.Request {
 	path := wire.PathChunks + r.Chunk.String()
 	if !r.Piece.IsChunk() {
 		path += "/fragments/" + r.Piece.String()
@@ -41,6 +42,9 @@ func (r Request) http(ctx context.Context, conn *quic.Conn) *http.Request {
 			last = strconv.FormatUint(uint64(r.Offset)+uint64(r.Length)-1, 10)
 		}
 		req.Header["Range"] = []string{"bytes=" + strconv.FormatUint(uint64(r.Offset), 10) + "-" + last}
+	}
+	if token != "" {
+		req.Header[watch.Header] = []string{token}
 	}
 	if r.Leaves {
 		req.Header[wire.HeaderLeaves] = []string{"?"}

@@ -34,7 +34,9 @@ type Door struct {
 	ln      *quic.Listener
 	conns   *serve.QUICConns
 	handler http.Handler
+	tails   *serve.Tails
 	reads   atomic.Int64   // in flight
+	leaving chan struct{}  // closed when Serve ends
 	wg      sync.WaitGroup // connections and their handshakes
 
 	closeOnce sync.Once
@@ -45,7 +47,7 @@ func Listen(cfg Config) (*Door, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	d := &Door{cfg: cfg, conns: serve.NewQUICConns(cfg.MaxConns, cfg.MaxConnsPerIP, cfg.ProveAbove)}
+	d := &Door{cfg: cfg, tails: serve.NewTails(), leaving: make(chan struct{}), conns: serve.NewQUICConns(cfg.MaxConns, cfg.MaxConnsPerIP, cfg.ProveAbove)}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+wire.PathChunks+"{sha256}", cfg.Chunk)
 	mux.Handle("GET "+wire.PathChunks+"{sha256}/fragments/{scheme}/{number}", cfg.Fragment)
@@ -82,8 +84,8 @@ func (d *Door) quicConfig() *quic.Config {
 // Addr is HOST:PORT of the listener.
 func (d *Door) Addr() string { return d.udp.LocalAddr().String() }
 
-// Serve answers until ctx ends or the listener breaks; then reads in flight may finish within
-// Grace, and everything is closed.
+// Serve answers until ctx ends or the listener breaks; then reads in flight may finish and
+// arrive within Grace, and everything is closed. It is called once.
 func (d *Door) Serve(ctx context.Context) error {
 	var err error
 	for {
@@ -102,6 +104,8 @@ func (d *Door) Serve(ctx context.Context) error {
 	_ = d.ln.Close() // no new connections; those open live on
 	grace, cancel := context.WithTimeout(context.Background(), d.cfg.Grace)
 	d.drained(grace)
+	close(d.leaving)
+	d.tails.Leave(grace)
 	cancel()
 	if cerr := d.Close(); cerr != nil {
 		d.cfg.Logger.Debug("close door for browsers", "addr", d.Addr(), "error", cerr)

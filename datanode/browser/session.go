@@ -12,8 +12,8 @@ import (
 	"github.com/quic-go/quic-go/http3"
 	"github.com/quic-go/quic-go/quicvarint"
 
-	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/internal/wire"
 )
 
@@ -40,8 +40,10 @@ type session struct {
 	ctx  context.Context // of the reads: tells the connection's signals
 	id   atomic.Int64    // of the CONNECT's stream, −1 before
 	open chan struct{}   // closed with the answer to the CONNECT
-	last atomic.Int64    // Unix nanoseconds at which a read began or ended
-	busy atomic.Int64    // reads in flight
+	// token is of the CONNECT's address, for all reads of the session; set before open closes.
+	token string
+	last  atomic.Int64 // Unix nanoseconds at which a read began or ended
+	busy  atomic.Int64 // reads in flight
 }
 
 // serve speaks HTTP/3 on a connection, and takes the streams of its session.
@@ -49,9 +51,9 @@ func (d *Door) serve(conn *quic.Conn) {
 	s := &session{conn: conn, open: make(chan struct{})}
 	s.id.Store(-1)
 	s.touch(0)
-	s.ctx = serve.WithSignals(conn.Context(), conn)
+	s.ctx = d.tails.Watch(conn.Context(), conn)
 	raw, err := (&http3.Server{
-		Handler:         http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.connect(s, w, r) }),
+		Handler:         watch.Carry(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.connect(s, w, r) })),
 		EnableDatagrams: true, MaxHeaderBytes: maxHeader, AdditionalSettings: settings,
 		Logger: slog.New(slog.DiscardHandler), // its debug lines describe peers' mistakes
 	}).NewRawServerConn(conn)
@@ -140,6 +142,7 @@ func (d *Door) connect(s *session, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = str.SetReadDeadline(time.Time{})
+	s.token = watch.Of(r)
 	close(s.open)
 	d.wg.Go(func() { d.signal(s, str) })
 	d.wg.Go(func() {
@@ -186,7 +189,7 @@ func (d *Door) read(s *session, str *quic.Stream) {
 		str.SetPriority(int8(req.Urgency), false)
 		ctx, cancel := context.WithCancel(s.ctx)
 		stop := context.AfterFunc(str.Context(), cancel) // the page wants no more of it
-		d.handler.ServeHTTP(a, req.http(ctx, s.conn))
+		d.handler.ServeHTTP(a, req.http(ctx, s.conn, s.token))
 		stop()
 		cancel()
 	}
@@ -225,6 +228,8 @@ func (d *Door) signal(s *session, str *http3.Stream) {
 	for {
 		select {
 		case <-s.conn.Context().Done():
+			return
+		case <-d.leaving: // of what is sent from now on, the last answers alone
 			return
 		case <-every.C:
 		}

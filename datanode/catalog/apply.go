@@ -23,12 +23,15 @@ type change struct {
 	placement *vstack.PlacementMap
 	counts    counts
 	open      map[vstack.UploadID]vstack.Upload
+	access    map[vstack.VideoID]vstack.Access
+	watching  bool // access is a copy
+	keys      vstack.TokenKeys
 	grew      bool
 }
 
 // newChange begins one; the caller holds f.writing and closes the batch.
 func (f *Follower) newChange() *change {
-	return &change{f: f, batch: f.db.NewBatch(), next: f.state, placement: f.placement, counts: f.counts, open: f.open}
+	return &change{f: f, batch: f.db.NewBatch(), next: f.state, placement: f.placement, counts: f.counts, open: f.open, access: f.access, keys: f.keys}
 }
 
 // commit makes the change durable, rows and index together, and then what readers see.
@@ -45,7 +48,8 @@ func (c *change) commit() error {
 	}
 	c.f.mu.Lock()
 	defer c.f.mu.Unlock()
-	c.f.state, c.f.placement, c.f.counts, c.f.open = c.next, c.placement, c.counts, c.open
+	c.f.state, c.f.placement, c.f.counts, c.f.open, c.f.access, c.f.keys = c.next, c.placement, c.counts, c.open, c.access, c.keys
+	c.f.freshen()
 	close(c.f.changed)
 	c.f.changed = make(chan struct{})
 	return nil
@@ -58,7 +62,13 @@ func (c *change) page(page *feed.Page, req feed.Request) error {
 	if page.At > c.next.Seen {
 		c.next.Seen = page.At
 	}
+	if err := c.takeKeys(page.Keys); err != nil {
+		return err
+	}
 	for i := range page.Videos {
+		if err := c.watch(&page.Videos[i]); err != nil {
+			return err
+		}
 		if err := c.video(&page.Videos[i], req.Groups); err != nil {
 			return err
 		}
@@ -81,7 +91,7 @@ func (c *change) page(page *feed.Page, req feed.Request) error {
 	c.next.Index = page.Index
 	c.next.Seen = max(c.next.Seen, page.Index)
 	if end {
-		c.next.Whole = page.Index
+		c.next.Whole, c.next.Once = page.Index, true
 	}
 	return c.place(page.Placement)
 }
@@ -234,12 +244,13 @@ func (c *change) dropRange(pg vstack.PG, lower, upper []byte) error {
 
 // wipe takes everything out but which groups are known, and the map.
 func (c *change) wipe() error {
-	for _, row := range []byte{rowReference, rowChunk, rowVideo, rowUpload, rowEnded, rowGroup} {
+	for _, row := range []byte{rowReference, rowChunk, rowVideo, rowUpload, rowEnded, rowGroup, rowAccess, rowKeys} {
 		if err := c.batch.DeleteRange([]byte{row}, []byte{row + 1}, nil); err != nil {
 			return fmt.Errorf("write the catalog view: %w", err)
 		}
 	}
 	c.next.startOver()
 	c.counts, c.open = counts{}, map[vstack.UploadID]vstack.Upload{}
+	c.access, c.keys, c.watching = map[vstack.VideoID]vstack.Access{}, vstack.TokenKeys{}, true
 	return nil
 }

@@ -42,7 +42,11 @@ type Follower struct {
 	placement *vstack.PlacementMap
 	counts    counts
 	open      map[vstack.UploadID]vstack.Upload // never changed, only replaced
-	changed   chan struct{}                     // closed and replaced whenever the view or an index changes
+	access    map[vstack.VideoID]vstack.Access  // likewise; of videos of which it was ever set
+	keys      vstack.TokenKeys
+	heard     heard
+	fresh     time.Time
+	changed   chan struct{} // closed and replaced whenever the view or an index changes
 }
 
 // Run follows the feed until ctx ends. An unreachable metastore is retried for ever.

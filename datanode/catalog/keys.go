@@ -21,6 +21,9 @@ import (
 //	                                        each hot head track 2, last seq 4
 //	u upload 16                             state 1, video 16, owner 16, incarnation 8, index 8
 //	e number 8                              upload 16: the uploads that ended last
+//	a video 16                              visibility 1, tokens from 8, index 8 (access.go): of
+//	                                        videos of which it was ever set
+//	k                                       keys of playback tokens, JSON
 const (
 	rowState     = 'm'
 	rowPlacement = 'p'
@@ -30,6 +33,8 @@ const (
 	rowVideo     = 'v'
 	rowUpload    = 'u'
 	rowEnded     = 'e'
+	rowAccess    = 'a'
+	rowKeys      = 'k'
 )
 
 const (

@@ -47,6 +47,7 @@ func Open(cfg Config) (*Follower, error) {
 // recover opens the directory and reads into memory what is kept there.
 func (f *Follower) recover() error {
 	f.state, f.placement, f.counts, f.open = state{Format: format}, nil, counts{}, map[vstack.UploadID]vstack.Upload{}
+	f.access, f.keys = map[vstack.VideoID]vstack.Access{}, vstack.TokenKeys{}
 	if err := f.cfg.FS.MkdirAll(f.cfg.Dir, 0o750); err != nil {
 		return fmt.Errorf("make %s: %w", f.cfg.Dir, err)
 	}
@@ -77,6 +78,9 @@ func (f *Follower) recover() error {
 		if f.counts[pg], err = getCount(f.db, pg); err != nil {
 			return err
 		}
+	}
+	if err := f.recoverAccess(); err != nil {
+		return err
 	}
 	return each(f.db, []byte{rowUpload}, []byte{rowUpload + 1}, func(key, value []byte) (bool, error) {
 		u, err := decodeUpload(key, value)

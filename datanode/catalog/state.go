@@ -33,6 +33,11 @@ type state struct {
 	Reading feed.Groups `json:"reading"` // of Known, and not read to the end yet
 	Again   uint64      `json:"again"`   // how far Reading was read
 
+	// Guarded says that a private video was ever seen; it outlives the rows when they are read
+	// anew, as does Once, which says that the view was ever whole.
+	Guarded bool `json:"guarded,omitzero"`
+	Once    bool `json:"once,omitzero"`
+
 	Ended uint64 `json:"ended"` // uploads that ended, ever: the number of the next row
 }
 

@@ -63,10 +63,9 @@ func largeView(t *testing.T, store vstack.StoreID, chunks int) *catalog.Follower
 	return f
 }
 
-// TestManyDamagedChunksCostAFewLooksAtTheView holds the search for damaged chunks' slots
-// to the time of reading the view, whatever their number: a disk that goes bad damages
-// thousands at once.
-func TestManyDamagedChunksCostAFewLooksAtTheView(t *testing.T) {
+// TestManyDamagedChunksAreNotLookedForOneByOne holds the search for damaged chunks' slots
+// far below a look at the view for each: a disk that goes bad damages thousands at once.
+func TestManyDamagedChunksAreNotLookedForOneByOne(t *testing.T) {
 	const chunks, bad = 60_000, 6_000
 	l, _ := loop(t, nil, nil)
 	v := largeView(t, l.cfg.Disk.ID(), chunks)
@@ -97,7 +96,9 @@ func TestManyDamagedChunksCostAFewLooksAtTheView(t *testing.T) {
 			t.Errorf("chunk %s is to be fetched as slot %s with %d bytes", w.value.Chunk, w.slot, w.value.Size)
 		}
 	}
-	if bound := 20*look + 200*time.Millisecond; took > bound {
+	// A search of the view for each chunk would take thousands of looks, so this bound holds
+	// on a machine that is busy with something else, too.
+	if took > bad/20*look {
 		t.Errorf("the slots of %d damaged chunks took %v, and one look at all %d slots %v", bad, took, slots, look)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -40,9 +41,12 @@ func pieces(disk *superblock.Store, n byte) (out []int) {
 
 // classy is a loop over a log that may have fragments, which counts what it fetches.
 func classy(t *testing.T, v view, whole uint64, asked *[]vstack.Scheme) (*Loop, *superblock.Store) {
+	var mu sync.Mutex // of asked: several chunks are fetched at a time
 	l, disk := loop(t, v, func(cfg *Config) {
 		cfg.Answer = allWhole(1, whole)
 		cfg.Fetch = func(_ context.Context, s vstack.Slot, _ vstack.Value, scheme vstack.Scheme) ([]byte, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			*asked = append(*asked, scheme)
 			return body(s.Video[0]), nil
 		}

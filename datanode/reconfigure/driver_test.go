@@ -273,6 +273,7 @@ func TestLastInstallGoesOnBesideTheNextAttempt(t *testing.T) {
 	id, _ := w.run(t.TempDir(), func(c *Config) { c.CallTimeout = 20 * time.Millisecond })
 	w.prepare(id, 5)
 	waitFor(t, "the epoch", func() bool { return w.epoch(5) == 2 })
+	waitFor(t, "the silent one to be asked", func() bool { return w.count(5, 2, 1) >= 3 })
 	w.prepare(vstack.StoreID{99}, 5)
 	w.set(func() { clear(w.silent) })
 	waitFor(t, "the last install", func() bool {

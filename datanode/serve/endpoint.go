@@ -35,7 +35,7 @@ type Endpoint struct {
 	early *quic.EarlyListener
 	h3    *http3.Server
 	h12   *http.Server
-	tails tails
+	tails *Tails
 	conns *QUICConns
 	shake sync.WaitGroup // of handshakes that are awaited
 
@@ -47,7 +47,7 @@ func Listen(cfg Config) (*Endpoint, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Endpoint{cfg: cfg, tails: tails{conns: map[*quic.Conn]*signals{}}}
+	e := &Endpoint{cfg: cfg, tails: NewTails()}
 	if err := e.bind(); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", cfg.Addr, err)
 	}
@@ -85,7 +85,7 @@ func Listen(cfg Config) (*Endpoint, error) {
 // connected is http3.Server's ConnContext.
 func (e *Endpoint) connected(ctx context.Context, conn *quic.Conn) context.Context {
 	e.conns.Handshaken(conn, &e.shake)
-	return e.tails.watch(ctx, conn)
+	return e.tails.Watch(ctx, conn)
 }
 
 // Drop closes the QUIC connections whose peers are gone. Those of TCP end with their next
@@ -148,7 +148,7 @@ func (e *Endpoint) shutdown() {
 	wg.Go(func() { _ = e.h3.Shutdown(idle) })
 	wg.Go(func() { _ = e.h12.Shutdown(idle) })
 	e.cfg.Gate.drained(ctx)
-	e.tails.leave(ctx)
+	e.tails.Leave(ctx)
 	stop()
 	wg.Wait()
 	if err := e.Close(); err != nil {

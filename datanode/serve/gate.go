@@ -22,14 +22,13 @@ const gateWait = time.Second
 type Gate struct {
 	others, hosts *admission.Budget
 	busy          atomic.Int64
-	waiting       atomic.Int64
-	most          int64 // of those that wait
+	places        int // where requests wait for their turn, of hosts and of others each
 }
 
 // NewGate bounds the requests in flight of hosts, and of others, to limit each.
 func NewGate(limit int) *Gate {
 	of := func() *admission.Budget { return admission.NewBudget("requests in flight", int64(limit)) }
-	return &Gate{others: of(), hosts: of(), most: int64(limit)}
+	return &Gate{others: of(), hosts: of(), places: limit}
 }
 
 // passage is a request's way through the gate.
@@ -56,19 +55,14 @@ func (p passage) enter() error {
 	return nil
 }
 
-// await is enter with a wait for who is refused, as long as not too many wait.
+// await is enter with a wait for who is refused, where there is a place to wait.
 func (p passage) await(ctx context.Context) error {
-	err := p.enter()
-	if err == nil {
+	if p.enter() == nil {
 		return nil
-	}
-	defer p.gate.waiting.Add(-1)
-	if p.gate.waiting.Add(1) > p.gate.most {
-		return err
 	}
 	turn, cancel := context.WithTimeout(ctx, gateWait)
 	defer cancel()
-	if err := p.budget.Acquire(turn, p.key, 1); err != nil {
+	if err := p.budget.AcquireAmong(turn, p.key, 1, p.gate.places); err != nil {
 		return err
 	}
 	p.gate.busy.Add(1)

@@ -14,6 +14,7 @@ import (
 	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/internal/wire"
 )
 
@@ -40,6 +41,7 @@ type Reader struct {
 var (
 	contentType  = []string{"application/octet-stream"}
 	immutable    = []string{"public, max-age=31536000, immutable"}
+	unshared     = []string{"private, no-store"} // what a token was shown for
 	acceptRanges = []string{"bytes"}
 )
 
@@ -127,7 +129,9 @@ func (r *Reader) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 func (r *Reader) answer(w http.ResponseWriter, req *http.Request, c content, opened time.Time) {
 	h := w.Header()
 	h["Etag"] = []string{c.tag}
-	h["Cache-Control"] = c.keep
+	if h["Cache-Control"] = c.keep; watch.Of(req) != "" {
+		h["Cache-Control"] = unshared
+	}
 	h["Accept-Ranges"] = acceptRanges
 	h[wire.HeaderStore] = r.storeID
 	if inm := req.Header["If-None-Match"]; len(inm) > 0 && etagListed(inm[0], c.tag) {
@@ -314,6 +318,9 @@ func (r *Reader) absent(ctx context.Context, id vstack.ChunkID) error {
 	}
 	return fmt.Errorf("chunk %s: %w", id, vstack.ErrNotFound)
 }
+
+// Refuse answers a read that is not to be made, as fail does one that failed.
+func (r *Reader) Refuse(w http.ResponseWriter, err error) { r.fail(w, err) }
 
 // fail answers with an error. Where on disk damage lies is for the log, not for readers.
 func (r *Reader) fail(w http.ResponseWriter, err error) {

@@ -27,12 +27,6 @@ type signals struct {
 	last       time.Time  // that one began or ended
 }
 
-// WithSignals has the answers to requests under the context tell of a connection, of which
-// this is the only such context.
-func WithSignals(ctx context.Context, conn *quic.Conn) context.Context {
-	return context.WithValue(ctx, signalsKey{}, &signals{conn: conn})
-}
-
 // served counts requests that are being served: by 1, and by -1 at their end.
 func (s *signals) served(by int) {
 	s.mu.Lock()

@@ -25,15 +25,20 @@ const (
 	lingerBytes = 1000
 )
 
-// tails are the QUIC connections that are open. A handler returns when the transport has
-// taken its answer, which may be a congestion window or more before the peer has it.
-type tails struct {
+// Tails are the QUIC connections of a listener that are open. A handler returns when the
+// transport has taken its answer, which may be a congestion window or more before the peer has
+// it: a listener that closes waits for that by Leave.
+type Tails struct {
 	mu    sync.Mutex
 	conns map[*quic.Conn]*signals
 }
 
-// watch follows a connection until it ends.
-func (t *tails) watch(ctx context.Context, conn *quic.Conn) context.Context {
+// NewTails follows no connection yet.
+func NewTails() *Tails { return &Tails{conns: map[*quic.Conn]*signals{}} }
+
+// Watch follows a connection until it ends. Answers to requests under the context tell of the
+// connection, of which this is the only such context.
+func (t *Tails) Watch(ctx context.Context, conn *quic.Conn) context.Context {
 	s := &signals{conn: conn}
 	s.served(0)
 	t.mu.Lock()
@@ -52,7 +57,7 @@ const quietLook = 5 * time.Second
 
 // closeQuiet closes the connections on which no request was served for a while, until ctx
 // ends. The library does not close one with a stream on it, whose header may never end.
-func (t *tails) closeQuiet(ctx context.Context, idle time.Duration) {
+func (t *Tails) closeQuiet(ctx context.Context, idle time.Duration) {
 	look := time.NewTicker(min(idle, quietLook))
 	defer look.Stop()
 	for {
@@ -61,34 +66,32 @@ func (t *tails) closeQuiet(ctx context.Context, idle time.Duration) {
 		case <-ctx.Done():
 			return
 		}
-		var quiet []*quic.Conn
-		t.mu.Lock()
-		for conn, s := range t.conns {
-			if s.quietFor() > idle {
-				quiet = append(quiet, conn)
-			}
-		}
-		t.mu.Unlock()
-		for _, conn := range quiet {
-			_ = conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "idle") // it may have ended
+		t.end("idle", func(s *signals) bool { return s.quietFor() > idle })
+	}
+}
+
+// end closes the connections that are meant, and tells their peers why.
+func (t *Tails) end(why string, meant func(*signals) bool) {
+	t.mu.Lock()
+	open := slices.Collect(maps.Values(t.conns))
+	t.mu.Unlock()
+	for _, s := range open {
+		if meant(s) {
+			_ = s.conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), why) // it may have ended
 		}
 	}
 }
 
 // drop closes the connections whose peers are gone by what they showed of themselves.
-func (t *tails) drop(gone func(*tls.ConnectionState) error) {
-	t.mu.Lock()
-	open := slices.Collect(maps.Keys(t.conns))
-	t.mu.Unlock()
-	for _, conn := range open {
-		if state := conn.ConnectionState().TLS; gone(&state) != nil {
-			_ = conn.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "certificate revoked") // it may have ended
-		}
-	}
+func (t *Tails) drop(gone func(*tls.ConnectionState) error) {
+	t.end("certificate revoked", func(s *signals) bool {
+		state := s.conn.ConnectionState().TLS
+		return gone(&state) != nil
+	})
 }
 
 // sent is what each open connection has sent so far, and how long to look on for more.
-func (t *tails) sent() (sent map[*quic.Conn]uint64, wait time.Duration) {
+func (t *Tails) sent() (sent map[*quic.Conn]uint64, wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	sent, wait = make(map[*quic.Conn]uint64, len(t.conns)), linger
@@ -100,9 +103,11 @@ func (t *tails) sent() (sent map[*quic.Conn]uint64, wait time.Duration) {
 	return sent, wait
 }
 
-// leave waits until every peer has closed its connection, as it should when it was told to
-// go away and has what it asked for, or nothing more leaves, or ctx ends.
-func (t *tails) leave(ctx context.Context) {
+// Leave waits until every peer has closed its connection, as it should when it was told to
+// go away and has what it asked for, or nothing more leaves, or ctx ends. Then it tells those
+// that are left: the library ends connections in silence.
+func (t *Tails) Leave(ctx context.Context) {
+	defer t.end("going away", func(*signals) bool { return true })
 	look := time.NewTicker(lingerLook)
 	defer look.Stop()
 	before, wait := t.sent()

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/datanode/superblock/stamp"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -48,8 +49,13 @@ type Config struct {
 	// what is on disk is unknown then and the process must exit. Default: log and
 	// os.Exit(1).
 	Fatal func(error)
-	// Rand makes the store's UUID and the salts of files; default crypto/rand.
+	// Rand makes the store's UUID, its data key, the salts of files and what their stretches
+	// begin with; default crypto/rand.
 	Rand io.Reader
+	// Keys opens the data keys of encrypted stores; nil opens none.
+	Keys stamp.Keys
+	// Encrypt has a new store be encrypted. One that is there stays what it is.
+	Encrypt bool
 }
 
 // withDefaults fills what was left zero.
@@ -100,6 +106,8 @@ func (c Config) Validate() error {
 	case c.SuperblockSize < format.MinFile || c.SuperblockSize > format.MaxFile || c.SuperblockSize%format.GroupAlign != 0:
 		return fmt.Errorf("superblock config: %w: SuperblockSize %d, want a multiple of %d from %d to %d",
 			vstack.ErrInvalid, c.SuperblockSize, format.GroupAlign, format.MinFile, int64(format.MaxFile))
+	case c.Encrypt && c.Keys == nil:
+		return fmt.Errorf("superblock config: %w: Encrypt without Keys", vstack.ErrInvalid)
 	case c.Reserve < 0 || c.Capacity < 0:
 		return fmt.Errorf("superblock config: %w: Capacity %d, Reserve %d, want none negative", vstack.ErrInvalid, c.Capacity, c.Reserve)
 	case c.Capacity > 0 && c.Capacity < c.SuperblockSize+c.Reserve:

@@ -161,7 +161,8 @@ func (r *crashRun) run(steps int) {
 // acknowledged state, or that and the whole batch in flight.
 func TestCrashAtEveryWrite(t *testing.T) {
 	ops, points := map[string]int{}, 0
-	for seed := range uint64(2 * scale(t)) {
+	for i := range uint64(scale(t)) {
+		seed := uint64(appendAs)<<32 + i // each version its own
 		r := newCrashRun(t, seed, 7)
 		r.run(160)
 		points += r.points
@@ -197,7 +198,7 @@ func TestCrashWithConcurrentAppends(t *testing.T) {
 			voted(payload(uint64(2*i+1), 300+i*7), slotOf(1, uint32(2*i+1)), 0),
 		}
 	}
-	const batches = 100
+	const batches = 60
 	points := 0
 	check := func(op, name string) {
 		mu.Lock()

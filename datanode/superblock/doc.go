@@ -12,7 +12,7 @@
 //
 //	file    │ header 4 KiB │ group │ group │ … │ footer: entries │ trailer 64 B │
 //	group   │ record │ record │ … │ zeros up to a multiple of 4 KiB │
-//	record  │ fixed 160 or 192 B │ CRC32C of each block │ pad to 64 │ data │ pad │ leaf table │ pad │
+//	record  │ fixed 160 or 192 B │ CRC32C (and tag) of each block │ pad to 64 │ data │ pad │ leaf table │ pad │
 //
 // The bytes are in docs/format/superblock.md.
 //
@@ -21,7 +21,8 @@
 //   - A group starts on a fresh page behind everything durable, so no write can damage
 //     what was acknowledged, and damage before the last group is rot, not a torn tail.
 //   - No vote is recorded for bytes that are not here; fragments are not the chunk's bytes.
-//   - No byte is returned whose block has not passed its CRC32C.
+//   - No byte is returned whose block has not passed its CRC32C, or of a sealed record its tag.
+//   - In a store with a data key no plain byte of a piece that was appended is in any file.
 //   - After a failed write or sync nothing is acknowledged; Config.Fatal is called once.
 //   - A file has one format version; STORE says the highest one before a file of it begins.
 //   - Rot is reported and kept; a chunk in it is not served, and is replaced by storing

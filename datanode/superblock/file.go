@@ -7,15 +7,15 @@ import (
 	"sync/atomic"
 
 	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/datanode/superblock/seal"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
 const (
-	fileSuffix   = ".vsb"
-	tempSuffix   = ".tmp"
-	identityName = "STORE"
-	lockName     = "LOCK"
+	fileSuffix = ".vsb"
+	tempSuffix = ".tmp"
+	lockName   = "LOCK"
 )
 
 func fileName(id uint32) string { return fmt.Sprintf("%08x%s", id, fileSuffix) }
@@ -40,6 +40,7 @@ type superblock struct {
 	base vstack.LSN
 	// version is that of all of its records.
 	version format.Version
+	box     *seal.Box // opens its sealed records
 	refs    atomic.Int64
 
 	// Written by the owner of the file's tail (recovery, then the writer) under the
@@ -55,8 +56,8 @@ type superblock struct {
 	rewrite bool // footer, header or padding is rotten, all records are there: compaction renews it
 }
 
-func newSuperblock(f vfs.File, path string, h format.FileHeader) *superblock {
-	b := &superblock{id: h.ID, f: f, path: path, salt: h.Salt, base: h.Base, version: h.Version, end: format.FileHeaderLen}
+func newSuperblock(f vfs.File, path string, h format.FileHeader, box *seal.Box) *superblock {
+	b := &superblock{id: h.ID, f: f, path: path, salt: h.Salt, base: h.Base, version: h.Version, box: box, end: format.FileHeaderLen}
 	b.refs.Store(1)
 	return b
 }

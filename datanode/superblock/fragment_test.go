@@ -16,7 +16,7 @@ import (
 func newest(t *testing.T, cfg Config) *Store {
 	t.Helper()
 	s := openFirst(t, cfg)
-	if err := s.Upgrade(context.Background(), format.Newest); err != nil {
+	if err := s.Upgrade(context.Background(), max(format.NewestPlain, appendAs)); err != nil {
 		t.Fatal(err)
 	}
 	return s

@@ -22,7 +22,7 @@ import (
 const killDirEnv = "VSTACK_TEST_SUPERBLOCK_DIR"
 
 func killConfig(dir string) Config {
-	return Config{Dir: dir, FS: vfs.OS{}, SuperblockSize: 512 << 10, Reserve: 512 << 10, GarbageRatio: 0.2,
+	return Config{Dir: dir, FS: vfs.OS{}, SuperblockSize: 512 << 10, Reserve: 512 << 10, GarbageRatio: 0.2, Keys: bareKeys{},
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
 }
 

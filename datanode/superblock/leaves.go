@@ -42,19 +42,13 @@ func (s *Store) leavesOf(r *pieceReader) (vstack.LeafTable, error) {
 	return t, err
 }
 
-// compare holds the record's leaf table to the one of its bytes.
-func (s *Store) compare(r *pieceReader, right vstack.LeafTable) error {
+// compare holds the record's leaf table to the one of its bytes; ErrCorrupt if it is another.
+func compare(r *pieceReader, right vstack.LeafTable) error {
 	stored, err := r.Leaves()
-	switch {
-	case err == nil && slices.Equal(stored, right):
-		return nil
-	case err == nil:
-		err = fmt.Errorf("leaf table of chunk %s: %w: it is not that of the bytes, its writer's mistake", r.ID.Short(), format.ErrMalformed)
-	case !errors.Is(err, vstack.ErrCorrupt):
-		return err
+	if err == nil && !slices.Equal(stored, right) {
+		err = fmt.Errorf("leaf table of chunk %s: %w: %w: it is not that of the bytes, its writer's mistake", r.ID.Short(), vstack.ErrCorrupt, format.ErrMalformed)
 	}
-	s.doubt(r, err)
-	return nil
+	return err
 }
 
 // doubt gives a leaf table up: it is not answered again, and compaction writes the right one.
@@ -79,16 +73,22 @@ func (sc *scrubber) piece(ctx context.Context, r *pieceReader) error {
 		if err := r.Verify(sc.buf, pay); err != nil {
 			return err
 		}
-		if _, err := r.Leaves(); errors.Is(err, vstack.ErrCorrupt) {
-			sc.s.doubt(r, err)
-		} else if err != nil {
-			return err
-		}
-		return nil
+		_, err := r.Leaves()
+		return sc.leaves(r, err)
 	}
 	right, err := r.Hash(sc.buf, pay)
 	if err != nil {
 		return err
 	}
-	return sc.s.compare(r, right)
+	return sc.leaves(r, compare(r, right))
+}
+
+// leaves counts a leaf table that is not right, and gives it up.
+func (sc *scrubber) leaves(r *pieceReader, err error) error {
+	if !errors.Is(err, vstack.ErrCorrupt) {
+		return err
+	}
+	sc.report.Rot++
+	sc.s.doubt(r, err)
+	return nil
 }

@@ -89,7 +89,7 @@ type pieceReader struct {
 
 // reader reads a piece in a file to which the caller has a reference.
 func (b *superblock) reader(id vstack.ChunkID, e index.Entry) *pieceReader {
-	return &pieceReader{chunk.Reader{ID: id, Entry: e, File: b.f, Path: b.path, Version: b.version, Salt: b.salt}, b}
+	return &pieceReader{chunk.Reader{ID: id, Entry: e, File: b.f, Path: b.path, Version: b.version, Salt: b.salt, Box: b.box}, b}
 }
 
 // openPiece finds a piece and takes a reference to its file.

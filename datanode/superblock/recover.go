@@ -17,6 +17,7 @@ import (
 	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/datanode/superblock/meter"
 	"github.com/vstack/vstack/datanode/superblock/scan"
+	"github.com/vstack/vstack/datanode/superblock/stamp"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -38,10 +39,12 @@ func (s *Store) recover(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.identify(ids); err != nil {
+	if err := s.identify(len(ids)); err != nil {
 		return err
 	}
-	s.readLosses()
+	if err := s.findings.ReadSettled(fsys, dir); err != nil {
+		s.cfg.Logger.Warn("the list of lost records cannot be read; all count as new", "dir", dir, "err", err)
+	}
 	s.metrics = meter.New(s.cfg.Registry, s.id)
 	if err := s.metrics.Register(); err != nil {
 		return fmt.Errorf("register metrics: %w", err)
@@ -66,6 +69,23 @@ func (s *Store) recover(ctx context.Context) (err error) {
 	s.ix.Settle()
 	s.restoreLSN()
 	return nil
+}
+
+// identify reads who the store is, or has it be somebody, and opens its data key.
+func (s *Store) identify(files int) error {
+	st, err := s.home().Open(files, s.cfg.Encrypt)
+	if err != nil {
+		return err
+	}
+	s.id = st.ID
+	s.version.Store(uint32(st.Version))
+	s.box.Store(st.Box)
+	return s.begin()
+}
+
+// home is where the store's stamp is.
+func (s *Store) home() stamp.Place {
+	return stamp.Place{FS: s.cfg.FS, Dir: s.cfg.Dir, Rand: s.cfg.Rand, Keys: s.cfg.Keys}
 }
 
 // listFiles lists the superblocks, ascending, and removes what creating one left behind.
@@ -153,11 +173,11 @@ func (s *Store) readEnds(f vfs.File, id uint32, path string) (*superblock, []byt
 		s.found(Finding{Kind: FindLostRecords, File: path, Length: size, Err: err})
 		return nil, nil, nil
 	case uint32(h.Version) > s.version.Load():
-		return nil, nil, fmt.Errorf("%s has format version %d, %s says at most %d: %w", path, h.Version, identityName, s.version.Load(), vstack.ErrCorrupt)
+		return nil, nil, fmt.Errorf("%s has format version %d, %s says at most %d: %w", path, h.Version, stamp.File, s.version.Load(), vstack.ErrCorrupt)
 	case h.ID != id || h.Store != s.id:
 		return nil, nil, fmt.Errorf("%s is file %d of store %s, this is store %s: %w", path, h.ID, h.Store, s.id, vstack.ErrInvalid)
 	}
-	sb := newSuperblock(f, path, h)
+	sb := newSuperblock(f, path, h, s.box.Load())
 	sb.size = size
 	if size < format.FileHeaderLen+format.TrailerLen {
 		return sb, nil, nil
@@ -187,7 +207,7 @@ func (s *Store) applyFooter(b *superblock, footer []byte) error {
 	for i := range len(footer) / b.version.EntryLen() {
 		off, err := format.DecodeEntry(footer, i, &h, b.version)
 		if err == nil {
-			err = mayKeep(&h)
+			err = s.mayKeep(&h)
 		}
 		if err != nil { // its CRC was right: not rot, but a program's mistake
 			return fmt.Errorf("%s: %w", b.path, err)
@@ -200,9 +220,13 @@ func (s *Store) applyFooter(b *superblock, footer []byte) error {
 
 // mayKeep refuses a store that holds what this program does not look after, since
 // compaction would drop it, and what files of the version do not have.
-func mayKeep(h *format.Header) error {
+func (s *Store) mayKeep(h *format.Header) error {
 	fragment := h.Kind == KindFragment || h.Kind == KindDropFragment
-	if fragment && h.Version < format.V3 || h.KeyGeneration != 0 || h.Tagged {
+	foreign := h.KeyGeneration != 0 || h.Tagged
+	if box := s.box.Load(); foreign && h.Version >= format.V4 && box != nil {
+		foreign = h.KeyGeneration != box.Generation()
+	}
+	if fragment && h.Version < format.V3 || foreign {
 		return fmt.Errorf("a %s record, key generation %d, in format version %d: %w: start the newer vstack, which wrote it",
 			h.Kind, h.KeyGeneration, h.Version, errors.ErrUnsupported)
 	}
@@ -291,7 +315,7 @@ func (s *Store) recoverTail(b *superblock, later bool) error {
 		if err := h.DecodeFixed(rec.Entry[:], b.version); err != nil {
 			return err
 		}
-		if err := mayKeep(&h); err != nil {
+		if err := s.mayKeep(&h); err != nil {
 			return fmt.Errorf("%s: %w", b.path, err)
 		}
 		b.add(rec.Entry[:], &h, rec.Off)

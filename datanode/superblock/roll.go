@@ -1,7 +1,9 @@
 package superblock
 
 import (
+	"encoding/binary"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"github.com/vstack/vstack/datanode/superblock/ahead"
@@ -55,6 +57,25 @@ func (s *Store) roll(r *request) error {
 	return nil
 }
 
+// begin begins a stretch: what is sealed from now on has a key that nothing was sealed with,
+// whatever a crash cuts off.
+func (s *Store) begin() error {
+	if box := s.box.Load(); box != nil {
+		return box.Begin(s.cfg.Rand)
+	}
+	return nil
+}
+
+// random64 is a salt: no bytes of an upload can imitate a record of a file, since
+// nobody outside knows it.
+func (s *Store) random64() (uint64, error) {
+	var b [8]byte
+	if _, err := io.ReadFull(s.cfg.Rand, b[:]); err != nil {
+		return 0, fmt.Errorf("read random bytes: %w", err)
+	}
+	return binary.LittleEndian.Uint64(b[:]), nil
+}
+
 func (s *Store) adopt(b *superblock) {
 	s.ix.Lock()
 	s.files[b.id] = b
@@ -74,14 +95,17 @@ func (s *Store) newFile(c class) (*superblock, error) {
 		return nil, err
 	}
 	h := format.FileHeader{Version: s.appends(), ID: s.nextID, Store: s.id, Base: s.LSN()}
-	if h.Salt, err = s.random64(); err != nil {
+	if h.Salt, err = s.random64(); err == nil {
+		err = s.begin()
+	}
+	if err != nil {
 		return nil, err
 	}
 	name := fileName(h.ID)
 	f, err := s.ahead.Create(name, h.Encode())
 	if err == nil {
 		s.onReserve = onReserve
-		b := newSuperblock(f, filepath.Join(s.cfg.Dir, name), h)
+		b := newSuperblock(f, filepath.Join(s.cfg.Dir, name), h, s.box.Load())
 		b.size = s.cfg.SuperblockSize
 		return b, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vstack/vstack/datanode/superblock/stamp"
 	"github.com/vstack/vstack/internal/vfs"
 )
 
@@ -110,7 +111,7 @@ func TestTheSpareCountsAsUsedAndAsFree(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, n := range names {
-		if n != fileName(1) && n != identityName && n != lockName {
+		if n != fileName(1) && n != stamp.File && n != lockName && n != bareKeyFile {
 			t.Errorf("closed, and %s is left", n)
 		}
 	}

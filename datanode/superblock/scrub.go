@@ -14,6 +14,7 @@ import (
 	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/datanode/superblock/index"
 	"github.com/vstack/vstack/datanode/superblock/scan"
+	"github.com/vstack/vstack/datanode/superblock/stamp"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -23,7 +24,7 @@ type ScrubReport struct {
 	Chunks int   `json:"chunks"` // live pieces read: chunks and fragments
 	Bytes  int64 `json:"bytes"`  // read, of all kinds
 	Bad    int   `json:"bad"`    // live pieces that are bad, found now or before
-	Rot    int   `json:"rot"`    // other damage: headers, footers, padding, dead records
+	Rot    int   `json:"rot"`    // other damage: headers, footers, padding, leaf tables, dead records
 	// Unproven are fragments that nobody could hold to their chunk; Scrub itself does not.
 	Unproven int `json:"unproven"`
 }
@@ -180,7 +181,7 @@ func (sc *scrubber) piecesOf(ctx context.Context, b *superblock) error {
 
 // identity checks the file STORE, which a running store does not need any more.
 func (sc *scrubber) identity() error {
-	path := filepath.Join(sc.s.cfg.Dir, identityName)
+	path := filepath.Join(sc.s.cfg.Dir, stamp.File)
 	p, err := vfs.ReadFile(sc.s.cfg.FS, path, 4096)
 	if err != nil {
 		return err

@@ -30,6 +30,7 @@ func (s *Store) State(yield func(Record, vstack.LSN) bool) {
 				return true
 			}
 			rec := h.Record
+			rec.KeyGeneration = 0 // the vote's bytes are another matter
 			if rec.Kind == KindChunk || rec.Kind == KindVote {
 				rec.Kind, rec.Voted = KindVote, true
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/datanode/superblock/finding"
 	"github.com/vstack/vstack/datanode/superblock/index"
 	"github.com/vstack/vstack/datanode/superblock/meter"
+	"github.com/vstack/vstack/datanode/superblock/seal"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -33,7 +34,8 @@ type Store struct {
 	lsn atomic.Uint64
 	// version is the format.Version of what is appended, which STORE allows.
 	version atomic.Uint32
-	failed  atomic.Pointer[error] // the I/O error after which nothing is acknowledged
+	box     atomic.Pointer[seal.Box] // seals what is appended; nil for a store that is not encrypted
+	failed  atomic.Pointer[error]    // the I/O error after which nothing is acknowledged
 
 	// Of the writer's goroutine alone, once it runs.
 	active *superblock

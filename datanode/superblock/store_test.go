@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -19,6 +20,7 @@ import (
 func testConfig(t testing.TB, fsys vfs.FS, dir string) Config {
 	t.Helper()
 	return Config{
+		Keys: bareKeys{}, Encrypt: appendAs == format.V4,
 		Dir: dir, FS: fsys, SuperblockSize: 256 << 10, Reserve: 256 << 10,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Fatal:  func(err error) { t.Errorf("fatal: %v", err) },

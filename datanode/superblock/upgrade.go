@@ -14,6 +14,9 @@ import (
 // not read it will refuse to open the store. The caller knows that the cluster's feature
 // level allows it. A repeat, and a lower version, change nothing.
 //
+// To format.V4 goes a store that has Config.Keys, and from then on it is encrypted: what it has
+// stays plain until compaction moves it.
+//
 // First the file STORE says the version, durably, then a file of the version begins, and
 // only that one takes records of it: a program of before would take a record that it does
 // not know for a torn tail, and cut it off.
@@ -44,14 +47,25 @@ func (s *Store) upgradeTo(v format.Version) error {
 	if err := s.failure(); err != nil || v <= s.appends() {
 		return err
 	}
-	from := s.appends()
-	switch err := s.writeIdentity(v); {
+	from, box := s.appends(), s.box.Load()
+	if v > format.NewestPlain && box == nil {
+		var err error
+		if box, err = s.home().Make(s.id); err == nil {
+			err = box.Begin(s.cfg.Rand)
+		}
+		if err != nil {
+			return err // a key of nothing may be there
+		}
+	}
+	switch err := s.home().Write(s.id, v); {
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w: %w", vstack.ErrDiskFull, err)
 	case err != nil:
 		s.fail(err)
 		return s.failure()
 	}
+	s.version.Store(uint32(v))
+	s.box.Store(box)
 	s.cfg.Logger.Info("store writes a newer format: older programs cannot open it any more", "store", s.id, "dir", s.cfg.Dir, "from", from, "to", v)
 	return nil
 }

@@ -21,6 +21,7 @@ import (
 // openFirst opens a store as it is, whatever version the tests run for.
 func openFirst(t *testing.T, cfg Config) *Store {
 	t.Helper()
+	cfg.Encrypt = false
 	s, err := Open(context.Background(), cfg)
 	if err != nil {
 		t.Fatalf("open: %v", err)
@@ -102,7 +103,7 @@ func TestUpgrade(t *testing.T) {
 // upgrade on. Whatever STORE says then, all that was acknowledged is there, no file is of a
 // version above it, and the store goes on.
 func TestACrashDuringAnUpgradeLosesNothing(t *testing.T) {
-	for _, step := range [][2]format.Version{{format.V1, format.V2}, {format.V2, format.V3}, {format.V1, format.V3}} {
+	for _, step := range [][2]format.Version{{format.V1, format.V2}, {format.V2, format.V3}, {format.V1, format.V3}, {format.V1, format.V4}, {format.V3, format.V4}} {
 		t.Run(fmt.Sprintf("%d to %d", step[0], step[1]), func(t *testing.T) { crashUpgrade(t, step[0], step[1]) })
 	}
 }
@@ -217,7 +218,7 @@ func TestWhatThisProgramDoesNotLookAfterIsRefused(t *testing.T) {
 		}
 	}
 	// Whoever else wrote one: the store is not opened, and nothing of it is changed.
-	r := &request{Batch: batch.New([]Record{part}, nil), ready: make(chan struct{})}
+	r := &request{Batch: batch.New([]Record{part}, nil, s.box.Load()), ready: make(chan struct{})}
 	if err := s.submit(context.Background(), r); err != nil {
 		t.Fatal(err)
 	}
@@ -237,11 +238,11 @@ func TestANewerVersionIsRefused(t *testing.T) {
 	disk := vfs.NewCrash()
 	cfg := testConfig(t, disk, "/store")
 	s := openFirst(t, cfg)
-	if err := s.Upgrade(context.Background(), format.Newest); err != nil {
+	if err := s.Upgrade(context.Background(), max(format.NewestPlain, appendAs)); err != nil {
 		t.Fatal(err)
 	}
 	mustAppend(t, s, fragment(payload(1, 5000), 4, slotOf(1, 1)))
-	if err := s.writeIdentity(format.Newest + 1); err != nil {
+	if err := s.home().Write(s.id, format.Newest+1); err != nil {
 		t.Fatal(err)
 	}
 	closeStore(t, s)

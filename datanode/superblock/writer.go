@@ -61,11 +61,14 @@ func (s *Store) AppendAbove(ctx context.Context, above vstack.LSN, recs ...Recor
 		if recs[i].Kind.HasData() {
 			class = classChunk
 		}
-		if err := mayKeep(&format.Header{Record: recs[i], Version: s.appends()}); err != nil {
+		if err := s.mayKeep(&format.Header{Record: recs[i], Version: s.appends()}); err != nil {
 			return 0, fmt.Errorf("append: %w: %v", vstack.ErrInvalid, err)
 		}
+		if recs[i].KeyGeneration != 0 || recs[i].Sealing != nil { // the store says so itself
+			return 0, fmt.Errorf("append: %w: a record that is sealed", vstack.ErrInvalid)
+		}
 	}
-	r := &request{Batch: batch.New(recs, nil), class: class, above: above, ready: make(chan struct{})}
+	r := &request{Batch: batch.New(recs, nil, s.box.Load()), class: class, above: above, ready: make(chan struct{})}
 	if err := s.submit(ctx, r); err != nil {
 		return 0, fmt.Errorf("append: %w", err)
 	}
@@ -74,6 +77,7 @@ func (s *Store) AppendAbove(ctx context.Context, above vstack.LSN, recs ...Recor
 
 // submit queues r and waits for its outcome.
 func (s *Store) submit(ctx context.Context, r *request) error {
+	defer r.Release()
 	r.Lay(s.appends())
 	if err := s.small(r); err != nil {
 		return err

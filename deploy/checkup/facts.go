@@ -31,6 +31,7 @@ type Facts struct {
 	Balance   wire.BalanceReport
 	Listeners []Listener
 	Doors     []Door
+	Places    []Place
 }
 
 // Listener is one address of the cluster, as it was seen from here.
@@ -76,6 +77,7 @@ func Gather(ctx context.Context, c *cluster.Cluster) (Facts, error) {
 	}
 	f.doors()
 	wg.Go(func() { f.knock(ctx, c.TLS()) })
+	wg.Go(func() { f.visit(ctx, c) })
 	wg.Wait()
 	return f, ctx.Err()
 }

@@ -55,7 +55,8 @@ func metadata(f *Facts) []doctor.Finding {
 		check := "member " + p.ID
 		switch {
 		case !p.Reached && p.Detail != "": // its process answers, and says why it takes no part
-			out = append(out, found(check, doctor.Warn, "", "%s: %s", p.Standing, p.Detail))
+			text, mends := mending(p.Detail)
+			out = append(out, found(check, doctor.Warn, mends, "%s: %s", p.Standing, text))
 		case !p.Reached:
 			out = append(out, found(check, doctor.Warn, "start host "+p.ID+"; if it is gone for good: vstack raft remove "+p.ID+" --yes", "does not answer"))
 		case p.Detail != "":
@@ -74,19 +75,34 @@ func metadata(f *Facts) []doctor.Finding {
 	return out
 }
 
+// mending parts what a member says of itself from the sentence with the commands that mend it.
+func mending(detail string) (text, mends string) {
+	if at := strings.Index(detail, "vstack raft"); at >= 0 {
+		if end := strings.LastIndex(detail[:at], ". "); end >= 0 {
+			return detail[:end], detail[end+2:]
+		}
+	}
+	return detail, ""
+}
+
 // hosts judges whether everybody is there.
 func hosts(f *Facts) []doctor.Finding {
 	if f.NodesErr != nil {
 		return []doctor.Finding{found("hosts", doctor.Fail, "vstack node ls", "%v", f.NodesErr)}
 	}
 	var out []doctor.Finding
-	for _, host := range f.hosts(vstack.StoreDown) {
-		out = append(out, found("host "+host, doctor.Warn, "start it; if it is gone for good: vstack node decommission "+host+" --yes, then vstack node rm "+host+" --yes", "a store of it is down"))
+	for _, n := range f.Nodes {
+		host := string(n.Host)
+		down, all := vacant(f, n)
+		if len(down) > 0 && all {
+			down = []doctor.Finding{found("host "+host, doctor.Warn, "start it; if it is gone for good: vstack node decommission "+host+" --yes, then vstack node rm "+host+" --yes", "down: none of its stores answers")}
+		}
+		out = append(out, down...)
 	}
 	for _, host := range f.hosts(vstack.StoreSuspect) {
 		out = append(out, found("host "+host, doctor.Warn, "", "a store of it is silent for some seconds"))
 	}
-	if len(out) == 0 {
+	if len(out) == 0 && len(f.hosts(vstack.StoreDown)) == 0 {
 		out = append(out, found("hosts", doctor.OK, "", "%d hosts, every store is up", len(f.Nodes)))
 	}
 	return out
@@ -133,8 +149,8 @@ func stores(f *Facts) []doctor.Finding {
 			if r.Full {
 				out = append(out, found(check, doctor.Fail, "make room on the disk of "+string(n.Host)+", delete videos, or: vstack store drain "+st.Addr, "full: it takes no more chunks"))
 			}
-			if r.Mute != "" {
-				out = append(out, found(check, doctor.Warn, "vstack store ls; it votes again by itself once its groups have a new epoch", "does not vote: %s", r.Mute))
+			if r.Mute != "" { // it passes by itself, as its groups get a new epoch
+				out = append(out, found(check, doctor.Warn, "", "does not vote: %s", r.Mute))
 			}
 		}
 	}
@@ -178,14 +194,14 @@ func orders(f *Facts) []doctor.Finding {
 	for _, o := range f.Orders {
 		check, why := "store "+o.Store.String(), strings.Join(o.Waits, "; ")
 		switch {
+		case o.Roles == 0 && o.State == vstack.StoreDown:
+			out = append(out, found(check, doctor.Warn, "vstack store rm "+o.Store.String()+" --yes", "is empty and does not run"))
 		case o.Stay > 0:
 			out = append(out, found(check, doctor.Warn, "add a host or a store; or take the order back: vstack store undrain "+o.Store.String(), "%d of its %d roles can go nowhere", o.Stay, o.Roles))
 		case o.Leaving != "" && why != "":
 			out = append(out, found(check, doctor.Warn, "", "is being emptied and waits: %s", why))
 		case o.Leaving != "":
 			out = append(out, found(check, doctor.OK, "", "is being emptied: %d roles left", o.Roles))
-		case o.Cordoned && o.Roles == 0 && o.State == vstack.StoreDown:
-			out = append(out, found(check, doctor.Warn, "vstack store rm "+o.Store.String()+" --yes", "is empty and does not run"))
 		case o.Cordoned:
 			out = append(out, found(check, doctor.OK, "vstack store uncordon "+o.Store.String(), "takes no new roles"))
 		}
@@ -251,11 +267,11 @@ func certificates(f *Facts) []doctor.Finding {
 			if left <= 0 {
 				state = doctor.Fail
 			}
-			out = append(out, found("certificate "+l.Host, state, fix, "valid until %s", l.NotAfter.Format(time.DateOnly)))
+			out = append(out, found("certificate "+l.Host, state, fix, "valid until %s", doctor.Until(l.NotAfter)))
 		}
 	}
 	if len(out) == 0 && !first.IsZero() {
-		out = append(out, found("certificates", doctor.OK, "", "valid until %s or longer", first.Format(time.DateOnly)))
+		out = append(out, found("certificates", doctor.OK, "", "valid until %s or longer", doctor.Until(first)))
 	}
 	return out
 }

@@ -56,6 +56,13 @@ func TestAHostThatIsAwayIsSaidOnce(t *testing.T) {
 	}
 }
 
+// secondStore has host h2 a store that is down, and another answer at its address.
+func secondStore(f *Facts, instead vstack.StoreID) {
+	st := vstack.Store{ID: vstack.StoreID{9}, Host: "h2", Addr: "h2:8082", State: vstack.StoreDown}
+	f.Nodes[1].Stores = append(f.Nodes[1].Stores, wire.NodeStore{Store: st})
+	f.Places = append(f.Places, Place{Addr: st.Addr, Store: instead})
+}
+
 func TestWhatIsNotWellIsSaidWithWhatMendsIt(t *testing.T) {
 	for name, tc := range map[string]struct {
 		spoil func(*Facts)
@@ -70,15 +77,27 @@ func TestWhatIsNotWellIsSaidWithWhatMendsIt(t *testing.T) {
 		"a member is away": {func(f *Facts) { f.Raft.Peers[1].Reached = false }, doctor.Warn, "member h2", "does not answer", "vstack raft remove h2 --yes"},
 		"a damaged member": {func(f *Facts) {
 			f.Raft.Peers[1].Reached, f.Raft.Peers[1].Standing, f.Raft.Peers[1].Detail = false, "damaged", "raft.db is rotten. vstack raft remove h2 --yes"
-		}, doctor.Warn, "member h2", "damaged: raft.db is rotten. vstack raft remove", ""},
-		"none more may fail": {func(f *Facts) { f.Raft.CanFail = 0 }, doctor.Warn, "metadata", "0 more may fail", "vstack raft add"},
-		"a slow log":         {func(f *Facts) { f.Raft.Peers[2].DiskSlow = 0.5 }, doctor.Warn, "member h3", "50 %", "disk of its own"},
-		"a host is down":     {func(f *Facts) { f.Nodes[1].Stores[0].State = vstack.StoreDown }, doctor.Warn, "host h2", "down", "vstack node rm h2 --yes"},
+		}, doctor.Warn, "member h2", "damaged: raft.db is rotten", "vstack raft remove h2 --yes"},
+		"a member that waits": {func(f *Facts) {
+			f.Raft.Peers[1].Reached, f.Raft.Peers[1].Standing, f.Raft.Peers[1].Detail = false, "joining", "waits to be added: vstack raft add h2"
+		}, doctor.Warn, "member h2", "joining: waits to be added: vstack raft add h2", ""},
+		"none more may fail":          {func(f *Facts) { f.Raft.CanFail = 0 }, doctor.Warn, "metadata", "0 more may fail", "vstack raft add"},
+		"a slow log":                  {func(f *Facts) { f.Raft.Peers[2].DiskSlow = 0.5 }, doctor.Warn, "member h3", "50 %", "disk of its own"},
+		"a host is down":              {func(f *Facts) { f.Nodes[1].Stores[0].State = vstack.StoreDown }, doctor.Warn, "host h2", "down", "vstack node rm h2 --yes"},
+		"one store of a host is down": {func(f *Facts) { secondStore(f, vstack.StoreID{}) }, doctor.Warn, "store h2:8082", "does not answer, its host does", "on h2: journalctl"},
+		"a store's disk was replaced": {func(f *Facts) {
+			secondStore(f, vstack.StoreID{10})
+			f.Nodes[1].Stores = append(f.Nodes[1].Stores, wire.NodeStore{Store: vstack.Store{ID: vstack.StoreID{10}, Host: "h2", Addr: "h2:8082", State: vstack.StoreUp}})
+		}, doctor.Warn, "store h2:8082", "is gone, a new one is in its place", "vstack store replace 09000000-0000-0000-0000-000000000000 --with 0a"},
+		"a copied directory": {func(f *Facts) { secondStore(f, vstack.StoreID{1}) }, doctor.Warn, "store h2:8082", "a copy of that of store 01000000-0000-0000-0000-000000000000, which is that of host h1, at h1:8081", "move the directory aside"},
+		"a store that was given up": {func(f *Facts) {
+			f.Orders = []wire.StandingOrder{{Leaving: vstack.LeaveDead, State: vstack.StoreDown}}
+		}, doctor.Warn, "store 0000", "does not run", "vstack store rm"},
 		"groups without acceptors": {func(f *Facts) {
 			f.Held = []wire.HeldGroup{{PG: 3, Acceptors: []wire.HeldAcceptor{{Host: "h2", State: "down"}, {Host: "h3", State: "forgot"}, {Host: "h1", State: "up"}}}}
 		}, doctor.Fail, "groups", "down: h2; stores of these forgot votes: h3", "vstack group accept-loss"},
 		"a store is full":       {func(f *Facts) { f.Nodes[0].Stores[0].Report.Full = true }, doctor.Fail, "store h1:8081", "full", "vstack store drain h1:8081"},
-		"a store does not vote": {func(f *Facts) { f.Nodes[0].Stores[0].Report.Mute = "amnesic" }, doctor.Warn, "store h1:8081", "amnesic", "vstack store ls"},
+		"a store does not vote": {func(f *Facts) { f.Nodes[0].Stores[0].Report.Mute = "amnesic" }, doctor.Warn, "store h1:8081", "amnesic", ""},
 		"copies are missing":    {func(f *Facts) { f.Nodes[2].Stores[0].Report.Missing = 7 }, doctor.Warn, "copies", "7 chunks are not yet", ""},
 		"damage":                {func(f *Facts) { f.Nodes[2].Stores[0].Report.Corrupt = 2 }, doctor.Warn, "copies", "2 chunks are damaged", "scrub status"},
 		"little space":          {func(f *Facts) { f.Nodes[0].Stores[0].Report.Used = 900 }, doctor.Warn, "store h1:8081", "900 B of 1000 B", "add a host"},

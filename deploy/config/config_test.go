@@ -90,6 +90,34 @@ func TestLoadServer(t *testing.T) {
 			t.Errorf("override: %+v, %v", s, err)
 		}
 	})
+	t.Run("the environment sets keys that a file leaves out", func(t *testing.T) {
+		for name, value := range map[string]string{
+			"VSTACK_DATA_KEY_IDENTITY": "/k/age.key", "VSTACK_DATA_KEY_WRAP_COMMAND": "kms,--region,eu", "VSTACK_DATA_ENCRYPT": "false", "VSTACK_DATA_DROP_GRACE": "3m",
+			"VSTACK_DATA_SCRUB_RATE": "8MiB", "VSTACK_DATA_NO_BROWSERS": "true", "VSTACK_DATA_CATALOG": "/elsewhere", "VSTACK_DATA_OVERHEAD": "0.3",
+			"VSTACK_TRACING_ENDPOINT": "http://127.0.0.1:4318", "VSTACK_GATEWAY_CONSENSUS": "127.0.0.1:8889", "VSTACK_GATEWAY_CACHE": "64MiB", "VSTACK_INGEST_OPEN": "true",
+			"VSTACK_REMOVE_AFTER": "-1s",
+		} {
+			t.Run(name, func(t *testing.T) {
+				path := write(t, hostFile)
+				before, err := config.LoadServer(path, nil, nil, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Setenv(name, value)
+				after, err := config.LoadServer(path, nil, nil, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := config.Marshal(after)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if cmp.Equal(before, after) {
+					t.Errorf("%s=%s changes nothing:\n%s", name, value, body)
+				}
+			})
+		}
+	})
 	t.Run("what Marshal prints reads back the same", func(t *testing.T) {
 		a, err := config.LoadServer(write(t, hostFile), nil, nil, nil)
 		if err != nil {
@@ -122,6 +150,7 @@ func TestLoadServerRefuses(t *testing.T) {
 		"a size without sense":           {"max_upload: 1GiB", "max_upload: lots", "max_upload"},
 		"a level that is none":           {"level: warn", "level: loud", "log.level"},
 		"a store that dies at once":      {"host: h1", "host: h1\ndead_after: 0s", "dead_after"},
+		"two that open data keys":        {"data:\n", "data:\n  key: {identity: a.key, wrap_command: [kms]}\n", "data.key"},
 		"profiles for the network":       {"host: h1", "host: h1\ndebug: 0.0.0.0:6060", "debug"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"time"
 
@@ -69,6 +70,8 @@ func LoadServer(path string, flags *pflag.FlagSet, keys FlagKeys, sets []Overrid
 		s.Data.Catalog = CatalogDir
 	}
 	abs(&s.Data.Catalog)
+	abs(&s.Data.Key.Identity)
+	abs(&s.Data.Key.Recipients)
 	for i := range s.Data.Stores {
 		abs(&s.Data.Stores[i].Dir)
 	}
@@ -85,7 +88,7 @@ func load[T any](path string, out *T, flags *pflag.FlagSet, keys FlagKeys, sets 
 	if err := k.Load(structs.Provider(*out, tag), nil); err != nil {
 		return fmt.Errorf("defaults: %w", err)
 	}
-	known := envNames(k.Keys())
+	known := envNames(keysOf(reflect.TypeFor[T](), ""))
 	if err := k.Load(file.Provider(path), kyaml.Parser()); err != nil {
 		return fmt.Errorf("read configuration %s: %w", path, err)
 	}
@@ -126,7 +129,21 @@ func load[T any](path string, out *T, flags *pflag.FlagSet, keys FlagKeys, sets 
 	return nil
 }
 
-// envNames maps VSTACK_META_DIR to meta.dir for every key of the defaults.
+// keysOf lists the keys of a configuration, those too that a file leaves out.
+func keysOf(t reflect.Type, prefix string) (keys []string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get(tag), ",")
+		if f.Type.Kind() == reflect.Struct {
+			keys = append(keys, keysOf(f.Type, prefix+name+".")...)
+			continue
+		}
+		keys = append(keys, prefix+name)
+	}
+	return keys
+}
+
+// envNames maps VSTACK_META_DIR to meta.dir for every key.
 func envNames(keys []string) map[string]string {
 	out := make(map[string]string, len(keys))
 	for _, key := range keys {

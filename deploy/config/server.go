@@ -52,6 +52,10 @@ type Server struct {
 	// DeadAfter is how long a store is silent before its roles move to other stores.
 	// It counts on hosts with the role meta.
 	DeadAfter time.Duration `yaml:"dead_after"`
+	// RemoveAfter is for how long a member must be dead, or a store without a role silent, to be
+	// removed by itself; 0 means the metastore's default, three days, below 0 never. A file leaves
+	// it out unless it says otherwise: earlier programs know no such key.
+	RemoveAfter time.Duration `yaml:"remove_after,omitempty"`
 	// Grace bounds an orderly shutdown after SIGTERM.
 	Grace time.Duration `yaml:"grace"`
 }
@@ -112,6 +116,12 @@ type Data struct {
 	// 1000 on UDP: they read through a gateway. A file leaves it out unless it does: earlier
 	// programs know no such key.
 	NoBrowsers bool `yaml:"no_browsers,omitempty"`
+	// Encrypt says whether a store that is made is encrypted; default true. One that is there
+	// stays what it is. A file leaves this and Key out unless it says otherwise: earlier programs
+	// know no such keys.
+	Encrypt *bool `yaml:"encrypt,omitempty"`
+	// Key says what wraps the data keys of encrypted stores.
+	Key Key `yaml:"key,omitempty"`
 	// Catalog is the directory of what the host knows of the catalog, which may be lost; empty
 	// means CatalogDir. A file leaves it out unless it says otherwise: programs of the first
 	// release know no such key.
@@ -313,6 +323,7 @@ func (s *Server) validateStores(bad func(key, format string, args ...any)) {
 	if !(s.Data.Overhead >= 0 && s.Data.Overhead <= 10) { // also what is no number
 		bad("data.overhead", "want 0 to 10")
 	}
+	s.Data.Key.validate(bad)
 	if s.Data.Superblock < 16<<20 {
 		bad("data.superblock", "want 16MiB or more, so that a chunk of %d bytes fits", vstack.MaxChunkSize)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/deploy/doctor"
 	"github.com/vstack/vstack/deploy/lab"
+	"github.com/vstack/vstack/deploy/pages"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
@@ -35,6 +37,11 @@ type Config struct {
 	Lab  lab.Spec // an empty Dir is a temporary one, removed at the end
 	File string   // to store; empty: a clip that ffmpeg makes
 	Once bool     // end after the playback was verified
+	// Links, when set, has the hosts of a lab reach everybody over links of their own. It is called
+	// before they start; what it returns is closed after they ended.
+	Links func(context.Context, *lab.Lab) (io.Closer, error)
+	// Drills, when set, makes what the pages do to the hosts of a lab by the commands of a file.
+	Drills func(l *lab.Lab, file string) (pages.Drills, error)
 	// Version is told by the pages.
 	Version wire.Version
 	// Args0 is how the person called the program, for the commands to try next.
@@ -54,6 +61,7 @@ type demo struct {
 
 	lab     *lab.Lab
 	cluster *cluster.Cluster
+	links   io.Closer // nil without
 }
 
 // Run shows the demo and, unless Config.Once, serves until ctx ends. It leaves no
@@ -76,6 +84,11 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
+	if d.cfg.Links != nil {
+		if d.links, err = d.cfg.Links(ctx, d.lab); err != nil {
+			return err
+		}
+	}
 	if d.prog, err = d.cfg.NewProgress(); err != nil {
 		return err
 	}
@@ -120,6 +133,9 @@ func (d *demo) close() error {
 		d.cluster.Close()
 	}
 	err := d.lab.Close()
+	if d.links != nil {
+		err = errors.Join(err, d.links.Close())
+	}
 	if !d.keep {
 		err = errors.Join(err, os.RemoveAll(d.lab.Dir))
 	}
@@ -165,6 +181,9 @@ func (d *demo) show(ctx context.Context) (*Result, error) {
 
 func (d *demo) startLab(ctx context.Context) error {
 	for _, h := range d.lab.Hosts {
+		if h.NetNS != "" {
+			continue // nobody else is in its namespace
+		}
 		if f := doctor.Ports(ctx, h.Config); f.State == doctor.Fail {
 			return console.Hint(fmt.Errorf("start host %s: %s: %w", h.ID, f.Detail, vstack.ErrUnavailable),
 				"another --dir with --first-ip 127.0.1.1, or see who it is: %s", f.Fix)
@@ -250,10 +269,23 @@ func (d *demo) describe(ctx context.Context, res *Result) error {
 }
 
 // serve waits for Ctrl-C. A host that ends meanwhile comes back: people are invited to
-// kill one.
+// kill one. It does so until the pages have ended, too: a drill that they run mends its hosts first.
 func (d *demo) serve(ctx context.Context) error {
-	pagesEnded, stop := d.openPages(ctx)
-	defer stop()
+	var drills pages.Drills
+	if d.cfg.Drills != nil {
+		file, err := d.lab.WriteHostsFile()
+		if err != nil {
+			return err
+		}
+		if drills, err = d.cfg.Drills(d.lab, file); err != nil {
+			return err
+		}
+	}
+	serving, over := context.WithCancel(context.WithoutCancel(ctx))
+	defer over()
+	shown, hide := context.WithCancel(ctx)
+	defer hide()
+	pagesEnded := d.openPages(shown, drills)
 	d.p.Say("\nServing. Ctrl-C ends the hosts.")
 	ended := make(chan *lab.Host)
 	watch := func(h *lab.Host) {
@@ -261,20 +293,20 @@ func (d *demo) serve(ctx context.Context) error {
 		case <-h.Exited():
 			select {
 			case ended <- h:
-			case <-ctx.Done():
+			case <-serving.Done():
 			}
-		case <-ctx.Done():
+		case <-serving.Done():
 		}
 	}
 	for _, h := range d.lab.Hosts {
 		go watch(h)
 	}
 	revive := make(chan *lab.Host, len(d.lab.Hosts))
-	for {
+	for stopping := ctx.Done(); ; {
 		select {
-		case <-ctx.Done():
+		case <-stopping:
 			d.p.Say("\nstopping %d hosts", len(d.lab.Hosts))
-			return nil
+			stopping = nil
 		case err := <-pagesEnded:
 			return err
 		case h := <-ended:
@@ -283,7 +315,8 @@ func (d *demo) serve(ctx context.Context) error {
 			defer timer.Stop()
 		case h := <-revive:
 			if err := h.Start(); err != nil {
-				return err
+				hide()
+				return errors.Join(err, <-pagesEnded)
 			}
 			d.p.Say("%s is back as process %d and catches up.", h.ID, h.Pid())
 			go watch(h)

@@ -51,6 +51,7 @@ func Run(ctx context.Context, cfg Config) []Finding {
 	dirs := map[string]bool{}
 	for _, h := range cfg.Hosts {
 		findings = append(findings, certificate(h), owners(h), Ports(ctx, h))
+		findings = append(append(findings, copies(h)...), dataKeys(h)...)
 		for _, d := range hostDirs(h) {
 			if !dirs[d.path] {
 				dirs[d.path] = true

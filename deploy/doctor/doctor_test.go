@@ -87,9 +87,14 @@ func TestCertificate(t *testing.T) {
 	if f := certificate(h); f.State != OK {
 		t.Errorf("one that renews itself, at its begin: %+v", f)
 	}
-	issue("h1", 3*time.Minute) // of a life that began ten minutes ago
-	if f := certificate(h); f.State != Warn || !strings.Contains(f.Detail, "days") {
-		t.Errorf("near its end: %+v", f)
+	issue("h1", time.Minute)
+	if f := certificate(h); f.State != OK {
+		t.Errorf("one of a short life, at its begin: %+v", f)
+	}
+	for life, want := range map[time.Duration]time.Duration{time.Minute: 18 * time.Second, 30 * 24 * time.Hour: 9 * 24 * time.Hour, 730 * 24 * time.Hour: expiresSoon} {
+		if got := ExpiresSoon(life + identity.Backdate); got != want {
+			t.Errorf("of a life of %s the last %s are soon, want %s", life, got, want)
+		}
 	}
 	issue("h2", time.Hour*24*365)
 	if f := certificate(h); f.State != Fail || !strings.Contains(f.Detail, `"h2"`) {

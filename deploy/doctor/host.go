@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -41,16 +40,25 @@ const (
 	maxVersion = 64 << 10
 )
 
-// certificate checks what a handshake would, and how long it will go on working.
 // ExpiresSoon is how near its end a certificate is worth a word: thirty days, or three tenths
 // of its life, when one that renews itself would have done so.
 func ExpiresSoon(life time.Duration) time.Duration {
 	if life <= 0 {
 		return expiresSoon
 	}
-	return min(expiresSoon, life*3/10)
+	// Issuers have it begin before its issue, for clocks that are late.
+	return min(expiresSoon, max(life-identity.Backdate, 0)*3/10)
 }
 
+// Until is the end of a certificate for people: with its time of day where that is near.
+func Until(end time.Time) string {
+	if time.Until(end) < 48*time.Hour {
+		return end.Local().Format("2006-01-02 15:04:05")
+	}
+	return end.Format(time.DateOnly)
+}
+
+// certificate checks what a handshake would, and how long it will go on working.
 func certificate(h *config.Server) Finding {
 	check := "certificate " + h.Host
 	fix := "vstack lab renew DIR where the authority is kept; then here: sudo vstack lab join BUNDLE --dir " + filepath.Dir(h.TLS)
@@ -62,9 +70,17 @@ func certificate(h *config.Server) Finding {
 		return finding(check, Fail, fix, "%s is that of %s %q, the configuration says host %q", h.TLS, p.Role, p.ID, h.Host)
 	}
 	if left := time.Until(id.NotAfter()); left < ExpiresSoon(id.NotAfter().Sub(id.NotBefore())) {
-		return finding(check, Warn, fix, "expires in %d days", int(left.Hours()/24))
+		return finding(check, Warn, fix, "expires in %s", inWords(left))
 	}
-	return finding(check, OK, "", "valid until %s", id.NotAfter().Format(time.DateOnly))
+	return finding(check, OK, "", "valid until %s", Until(id.NotAfter()))
+}
+
+// inWords is a time that is left, in whole days where it is days.
+func inWords(left time.Duration) string {
+	if left < 48*time.Hour {
+		return left.Round(time.Second).String()
+	}
+	return fmt.Sprintf("%d days", int(left.Hours()/24))
 }
 
 // Here reports whether a host is this machine's: whether it has the host's address.
@@ -223,7 +239,7 @@ func disk(d dataDir) Finding {
 	if err := unix.Statfs(dir, &space); err != nil {
 		return finding(check, Fail, "mkdir -p "+d.path, "%v", err)
 	}
-	free := int64(space.Bavail) * space.Bsize
+	free := int64(space.Bavail) * int64(space.Bsize) // 32 bits where clients build
 	p50, worst, err := syncLatency(dir)
 	if err != nil {
 		return finding(check, Fail, mendDisk(err, dir), "%v", err)
@@ -266,28 +282,6 @@ func used(dir string) int64 {
 		}
 	}
 	return sum
-}
-
-func syncLatency(dir string) (p50, worst time.Duration, err error) {
-	f, err := os.CreateTemp(dir, ".doctor-")
-	if err != nil {
-		return 0, 0, err
-	}
-	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
-	block := make([]byte, syncSize)
-	var took []time.Duration
-	for i := range syncs {
-		if _, err := f.WriteAt(block, int64(i)*syncSize); err != nil {
-			return 0, 0, err
-		}
-		start := time.Now()
-		if err := unix.Fdatasync(int(f.Fd())); err != nil {
-			return 0, 0, fmt.Errorf("fdatasync: %w", err)
-		}
-		took = append(took, time.Since(start))
-	}
-	slices.Sort(took)
-	return took[len(took)/2], took[len(took)-1], nil
 }
 
 // skew compares this clock with that of other hosts, by the Date header.

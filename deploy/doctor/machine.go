@@ -10,11 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
-
-	"github.com/vstack/vstack/deploy/config"
-	"github.com/vstack/vstack/uploader/jail"
 )
 
 const (
@@ -63,21 +58,6 @@ func openFiles() Finding {
 	return finding(check, OK, "", "limit %d", lim.Max)
 }
 
-// clock asks the kernel whether anything keeps its clock right.
-func clock() Finding {
-	const check = "clock"
-	const fix = "sudo apt-get install -y systemd-timesyncd && sudo timedatectl set-ntp true"
-	var tx unix.Timex
-	state, err := unix.Adjtimex(&tx)
-	if err != nil {
-		return finding(check, OK, "", "the kernel does not say: %v", err)
-	}
-	if state == unix.TIME_ERROR || tx.Status&unix.STA_UNSYNC != 0 {
-		return finding(check, Warn, fix, "nothing synchronises it; certificates and logs need a clock that is right to a second")
-	}
-	return finding(check, OK, "", "synchronised")
-}
-
 // wantEncoders are what transcoding needs beyond stream copy.
 var wantEncoders = []string{"libx264", "aac"}
 
@@ -122,33 +102,4 @@ func versionOf(ctx context.Context, program string) (string, error) {
 		return "", errors.New(program + " -version does not look like FFmpeg")
 	}
 	return words[2], nil
-}
-
-// ffmpegJail says which walls FFmpeg's processes have on this machine.
-func ffmpegJail(hosts []*config.Server) Finding {
-	const check = "ffmpeg jail"
-	const fix = "run a kernel with Landlock (5.13 or later, lsm=landlock) and seccomp"
-	j := jail.Jail{Helper: jail.Self}
-	for _, h := range hosts {
-		if h.Has(config.RoleIngest) {
-			j.User = h.Ingest.User
-		}
-	}
-	var words []string
-	state := OK
-	for _, p := range j.Look() {
-		word := p.Name + ": "
-		if !p.On {
-			word += "off, "
-			if p.Name != jail.PartUser { // who is not root cannot change its user
-				state = Warn
-			}
-		}
-		words = append(words, word+p.Detail)
-	}
-	mend := ""
-	if state == Warn {
-		mend = fix
-	}
-	return finding(check, state, mend, "%s", strings.Join(words, "; "))
 }

@@ -16,7 +16,9 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/vstack/vstack/datanode/superblock/keyfile"
 	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/deploy/datakey"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/tracing"
@@ -42,14 +44,15 @@ type host struct {
 	meta    *metaclient.Client
 	version wire.Version
 	tracer  *tracing.Tracer
-	parts   []part // in the order of start; stopped the other way round
+	keys    *keyfile.Keys // of its directories
+	parts   []part        // in the order of start; stopped the other way round
 	// registries are the roles' metrics, by role.
 	registries map[string]*prometheus.Registry
 }
 
 func newHost(cfg *config.Server, version wire.Version, log *slog.Logger) *host {
 	version.Host, version.Roles = vstack.HostID(cfg.Host), cfg.Roles
-	return &host{cfg: cfg, log: log.With("host", cfg.Host), version: version, registries: map[string]*prometheus.Registry{}}
+	return &host{cfg: cfg, keys: keyfile.New(datakey.Wrapping(cfg)), log: log.With("host", cfg.Host), version: version, registries: map[string]*prometheus.Registry{}}
 }
 
 // Run opens the roles, runs them and, when ctx ends or one of them breaks, stops them

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vstack/vstack/datanode"
 	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/deploy/datakey"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore"
 	"github.com/vstack/vstack/metastore/standin"
@@ -19,15 +20,25 @@ import (
 func (h *host) addMeta(ctx context.Context) error {
 	cfg := metastore.Config{
 		ID: h.cfg.Host, Dir: h.cfg.Meta.Dir, Join: h.cfg.Meta.Join, Identity: h.id,
-		Version: h.version, Registry: h.registry(config.RoleMeta), Tracer: h.tracer, Logger: h.log.With("role", config.RoleMeta), DeadAfter: h.cfg.DeadAfter,
+		Version: h.version, Registry: h.registry(config.RoleMeta), Tracer: h.tracer, Logger: h.log.With("role", config.RoleMeta), DeadAfter: h.cfg.DeadAfter, RemoveAfter: h.cfg.RemoveAfter,
 	}
 	for _, p := range h.cfg.Meta.Peers {
 		cfg.Peers = append(cfg.Peers, metastore.PeerConfig{ID: p.ID, Raft: p.Raft, API: p.API})
 	}
-	if err := standin.Check(cfg.Dir); errors.Is(err, vstack.ErrCorrupt) || errors.Is(err, syscall.EIO) {
+	var err error
+	if cfg.Key, err = datakey.Meta(h.cfg).Key(h.keys, h.cfg.Data.Encrypts()); errors.Is(err, vstack.ErrKeyMissing) {
+		return h.standIn(ctx, cfg, err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := standin.Check(cfg.Dir, cfg.Key); errors.Is(err, vstack.ErrCorrupt) || errors.Is(err, syscall.EIO) {
 		return h.standIn(ctx, cfg, err)
 	}
 	srv, err := metastore.Open(ctx, cfg)
+	if errors.Is(err, vstack.ErrKeyMissing) { // it says of itself that it is encrypted, and has no key file
+		return h.standIn(ctx, cfg, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -35,8 +46,11 @@ func (h *host) addMeta(ctx context.Context) error {
 	return nil
 }
 
-// standIn has the other roles go on without a member whose log is damaged.
+// standIn has the other roles go on without a member whose log is damaged, or lacks its key.
 func (h *host) standIn(ctx context.Context, cfg metastore.Config, why error) error {
+	if errors.Is(why, vstack.ErrKeyMissing) {
+		h.log.Error("the metadata member is left out: its directory is encrypted, and its data key cannot be had; the other roles go on", "code", vstack.ErrKeyMissing.Code(), "err", why)
+	}
 	me := config.Peer{ID: h.cfg.Host}
 	for _, p := range h.cfg.Meta.Peers {
 		if p.ID == h.cfg.Host {
@@ -64,12 +78,24 @@ func (h *host) addData(ctx context.Context) error {
 	cfg := datanode.Config{
 		Host: vstack.HostID(h.cfg.Host), Identity: h.id, Meta: h.meta, Peers: peers,
 		CatalogDir: h.cfg.Data.Catalog, SuperblockSize: int64(h.cfg.Data.Superblock), Overhead: h.cfg.Data.Overhead, DropGrace: h.cfg.Data.DropGrace, ScrubEvery: h.cfg.Data.ScrubEvery, ScrubRate: int64(h.cfg.Data.ScrubRate), Grace: h.cfg.Grace / 2,
+		Keys: h.keys, Encrypt: h.cfg.Data.Encrypts(),
 		Browsers: !h.cfg.Data.NoBrowsers, Version: h.version, Registry: reg, Tracer: h.tracer, Logger: log,
+	}
+	if cfg.CatalogKey, err = datakey.View(h.cfg).Key(h.keys, cfg.Encrypt); errors.Is(err, vstack.ErrKeyMissing) {
+		h.log.Warn("what the host knows of the catalog is encrypted, and its data key cannot be had: it is left as it is, and kept in memory", "code", vstack.ErrKeyMissing.Code(), "err", err)
+		cfg.CatalogDir, err = "", nil
+	}
+	if err != nil {
+		return err
 	}
 	for _, s := range h.cfg.Data.Stores {
 		cfg.Stores = append(cfg.Stores, datanode.StoreConfig{Dir: s.Dir, Addr: s.Addr, Capacity: int64(s.Capacity)})
 	}
 	srv, err := datanode.Open(ctx, cfg)
+	if errors.Is(err, vstack.ErrKeyMissing) { // which store and why was logged
+		h.log.Error("role data is left out: no store could be opened without its data key; the other roles go on", "code", vstack.ErrKeyMissing.Code())
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -88,8 +114,16 @@ func (h *host) addIngest(ctx context.Context) error {
 	}
 	h.parts = append(h.parts, part{name: "chunk writes", close: chunks.Close})
 	in := h.cfg.Ingest
+	key, err := datakey.Spool(h.cfg).Key(h.keys, h.cfg.Data.Encrypts())
+	if errors.Is(err, vstack.ErrKeyMissing) {
+		h.log.Error("role ingest is left out: its spool is encrypted, and its data key cannot be had; what waits there is kept, and the other roles go on", "code", vstack.ErrKeyMissing.Code(), "err", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	srv, err := uploader.Open(ctx, uploader.Config{
-		Addr: in.Addr, Host: vstack.HostID(h.cfg.Host), Open: in.Open, Dir: in.Dir, Identity: h.id, Catalog: h.meta, Chunks: chunks,
+		Addr: in.Addr, Host: vstack.HostID(h.cfg.Host), Open: in.Open, Dir: in.Dir, Key: key, Identity: h.id, Catalog: h.meta, Chunks: chunks,
 		FFmpeg: in.FFmpeg, FFprobe: in.FFprobe, Jail: jail.Jail{Helper: jail.Self, User: in.User}, MaxUpload: int64(in.MaxUpload), MaxJobs: in.MaxJobs, InFlight: in.InFlight,
 		Version: h.version, Registry: reg, Tracer: h.tracer, Logger: log,
 	})

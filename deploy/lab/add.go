@@ -31,7 +31,7 @@ func (l *Lab) Add(spec HostSpec, member bool) (*Host, error) {
 		return nil, fmt.Errorf("add host %s to lab: %w", spec.ID, err)
 	}
 	defer os.RemoveAll(tmp)
-	if err := buildHost(tmp, filepath.Join(l.Dir, caDir), ca, c, spec.Addr, identity.HostValidFor); err != nil {
+	if err := buildHost(tmp, filepath.Join(l.Dir, caDir), ca, c, spec.Addr, l.certLife()); err != nil {
 		return nil, fmt.Errorf("add host %s to lab %s: %w", spec.ID, l.Dir, err)
 	}
 	dir := filepath.Join(l.Dir, hostsDir, string(spec.ID))
@@ -78,6 +78,9 @@ func (l *Lab) another(spec HostSpec, member bool) (config.Server, error) {
 	if first.Has(config.RoleGateway) { // labs of earlier versions have none
 		c.Roles = append(c.Roles, config.RoleGateway)
 		c.Gateway = config.Gateway{Addr: at(first.Gateway.Addr)}
+		if first.Gateway.Consensus != "" {
+			c.Gateway.Consensus = at(first.Gateway.Consensus)
+		}
 	}
 	c.Data.Stores = slices.Clone(first.Data.Stores)
 	for i := range c.Data.Stores {

@@ -146,7 +146,7 @@ func (l *Lab) issue(h *Host) error {
 		return err
 	}
 	spec := identity.Spec{ID: string(h.ID), Role: identity.RoleHost, Roles: roles, Addrs: dialled(h.Config)}
-	return issue(filepath.Join(h.Dir, tlsDir), authority, ca, spec, h.Config.Has(config.RoleMeta), identity.HostValidFor)
+	return issue(filepath.Join(h.Dir, tlsDir), authority, ca, spec, h.Config.Has(config.RoleMeta), l.certLife())
 }
 
 // tellClient has the client bundle name the addresses of a host.

@@ -57,7 +57,10 @@ func join(bundle, dir string) (Joined, error) {
 	}
 	_, err = os.Stat(filepath.Join(dir, config.File))
 	if errors.Is(err, fs.ErrNotExist) {
-		return first(files, dir)
+		if b.expired != nil {
+			return Joined{}, b.late()
+		}
+		return b.first(files, dir)
 	}
 	if err != nil {
 		return Joined{}, err
@@ -70,6 +73,9 @@ type unpacked struct {
 	dir    string
 	config *config.Server
 	seen   identity.Seen
+	// expired is set where its certificate is good no more. That matters not to a host which
+	// has renewed itself since.
+	expired error
 }
 
 // unpack writes the bundle's files into dir and reads them as the host would.
@@ -87,18 +93,22 @@ func unpack(files map[string][]byte, dir string) (*unpacked, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := identity.Load(filepath.Join(dir, tlsDir)); err != nil {
-		return nil, err
+	_, expired := identity.Load(filepath.Join(dir, tlsDir))
+	if expired != nil && !errors.Is(expired, identity.ErrExpired) {
+		return nil, expired
 	}
 	if seen.Peer.Role != identity.RoleHost || seen.Peer.ID != c.Host {
 		return nil, fmt.Errorf("%w: its certificate is of %s %q, its configuration of host %q", vstack.ErrInvalid, seen.Peer.Role, seen.Peer.ID, c.Host)
 	}
-	return &unpacked{dir: dir, config: c, seen: seen}, nil
+	return &unpacked{dir: dir, config: c, seen: seen, expired: expired}, nil
 }
 
 // first makes dir the host's. The configuration goes last: a directory is a host's once it
 // is there.
-func first(files map[string][]byte, dir string) (Joined, error) {
+func (b *unpacked) first(files map[string][]byte, dir string) (Joined, error) {
+	if err := b.note(filepath.Join(dir, tlsDir)); err != nil {
+		return Joined{}, err
+	}
 	if err := placeIssuing(files, filepath.Join(dir, tlsDir)); err != nil {
 		return Joined{}, err
 	}
@@ -129,9 +139,10 @@ func (b *unpacked) renew(files map[string][]byte, dir string) (Joined, error) {
 		return Joined{}, err
 	case !lost && !was.SameCluster(b.seen):
 		return Joined{}, fmt.Errorf("%w: the bundle is of another cluster, whose authority this host does not trust", identity.ErrWrongCA)
-	case !lost && b.seen.NotBefore.Before(was.NotBefore):
-		return Joined{}, fmt.Errorf("%w: its certificate is of %s, the one that is there is newer, of %s: vstack lab renew packs a new bundle", vstack.ErrInvalid,
-			b.seen.NotBefore.Format(stamp), was.NotBefore.Format(stamp))
+	}
+	renewed, err := b.notOlder(have.TLS, was, lost)
+	if err != nil {
+		return Joined{}, err
 	}
 	// A bundle that moves a member has it come back as a new one.
 	next := *b.config
@@ -152,7 +163,12 @@ func (b *unpacked) renew(files map[string][]byte, dir string) (Joined, error) {
 	if err != nil {
 		return j, err
 	}
-	if err := b.certificate(files, have.TLS, was, lost, &j); err != nil {
+	if renewed {
+		err = b.authorities(files, have.TLS, was, &j)
+	} else {
+		err = b.certificate(files, have.TLS, was, lost, &j)
+	}
+	if err := errors.Join(err, b.note(have.TLS)); err != nil {
 		return j, err
 	}
 	if doc.Changed() {

@@ -35,6 +35,8 @@ type Spec struct {
 	Capacity config.Size
 	// Superblock is the size of one append-only file. Default that of config.
 	Superblock config.Size
+	// Plain has the stores not be encrypted.
+	Plain bool
 	// WriteTransport carries chunk writes, tcp or quic. Default that of config.
 	WriteTransport string
 	// CertLife is how long hosts' certificates are good, which renew themselves after two
@@ -64,6 +66,8 @@ type Ports struct {
 	Ingest int // 8084
 	// Gateway is where players are served: 8888.
 	Gateway int
+	// Consensus is where the consensus page is alone: 8889.
+	Consensus int
 }
 
 // ParseHosts reads "a=10.0.0.1,b=10.0.0.2" or "10.0.0.1,10.0.0.2", where the hosts
@@ -111,6 +115,7 @@ func (s Spec) withDefaults() (Spec, error) {
 	setPort(&s.Ports.Stores, 8081)
 	setPort(&s.Ports.Ingest, 8084)
 	setPort(&s.Ports.Gateway, 8888)
+	setPort(&s.Ports.Consensus, 8889)
 	if len(s.Hosts) == 0 {
 		if s.Count == 0 {
 			s.Count = 3
@@ -197,11 +202,14 @@ func (s Spec) server(i int) config.Server {
 	}
 	c.Data.Superblock = s.Superblock
 	c.Ingest.Addr = hostPort(h.Addr, s.Ports.Ingest)
-	c.Gateway.Addr = hostPort(h.Addr, s.Ports.Gateway)
+	c.Gateway.Addr, c.Gateway.Consensus = hostPort(h.Addr, s.Ports.Gateway), hostPort(h.Addr, s.Ports.Consensus)
 	c.WriteTransport = s.WriteTransport
 	c.Log.Level = s.LogLevel
 	c.DeadAfter = s.DeadAfter
 	c.Data.DropGrace = s.DropGrace
+	if s.Plain {
+		c.Data.Encrypt = new(bool)
+	}
 	return c
 }
 

@@ -32,12 +32,15 @@ type Roles interface {
 // getActions says what may be changed here: the public gateway has no such route, and its
 // pages no such buttons.
 func (s *Server) getActions(w http.ResponseWriter, _ *http.Request) {
-	may := []string{"delete", "class", "replace", "transfer", "order", "balance"}
+	may := []string{"delete", "class", "replace", "transfer", "order", "balance", "redundancy", "events"}
 	if s.cfg.Roles != nil {
 		may = append(may, "scrub", "cancel")
 	}
 	if s.cfg.Play != nil {
 		may = append(may, "compare")
+	}
+	if s.cfg.Drills != nil {
+		may = append(may, "drill")
 	}
 	answer(w, map[string][]string{"actions": may})
 }

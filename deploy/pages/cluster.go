@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/vstack/vstack/chunkpaxos/message"
 	"github.com/vstack/vstack/internal/cluster"
@@ -16,26 +17,47 @@ import (
 	"github.com/vstack/vstack/quicclient/gateway"
 )
 
-// Serve serves a cluster's pages at a loopback address until ctx ends; opened is told the
-// link to open.
-func Serve(ctx context.Context, c *cluster.Cluster, addr string, version wire.Version, log *slog.Logger, opened func(url string)) (err error) {
+// closeTimeout bounds what is left to tell the catalog at the end.
+const closeTimeout = 5 * time.Second
+
+// ServeOptions say how a cluster's pages are served.
+type ServeOptions struct {
+	Addr    string // a loopback HOST:PORT; default DefaultAddr
+	Version wire.Version
+	// Drills, when set, are done by a button.
+	Drills Drills
+	// Opened is told the link to open.
+	Opened func(url string)
+	// Logger defaults to discarding.
+	Logger *slog.Logger
+}
+
+// Serve serves a cluster's pages at a loopback address until ctx ends.
+func Serve(ctx context.Context, c *cluster.Cluster, opt ServeOptions) (err error) {
 	chunks, err := c.Chunks("")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, chunks.Close()) }()
-	pages, err := gateway.New(gateway.Config{Catalog: c.Meta, Chunks: chunks, Elsewhere: elsewhere{c}, Version: version, Logger: log})
+	sign := newSigner(c.Meta)
+	defer func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		err = errors.Join(err, sign.Close(last))
+	}()
+	pages, err := gateway.New(gateway.Config{Catalog: c.Meta, Chunks: chunks, Signer: sign, Inside: true, Elsewhere: elsewhere{c}, Version: opt.Version, Logger: opt.Logger})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, pages.Close()) }()
 	srv, err := Open(Config{
-		Addr: addr, Pages: pages.Handler(), Stop: pages.Stop, Uploaders: c.Uploaders(), Transport: c.Transport(), Catalog: c.Meta, Roles: c, Play: players(c), Voters: voting{c}, Logger: log,
+		Addr: opt.Addr, Pages: pages.Handler(), Stop: pages.Stop, Uploaders: c.Uploaders(), Transport: c.Transport(), Catalog: c.Meta, Roles: c,
+		Play: players(c), Drills: opt.Drills, Voters: voting{c}, Logger: opt.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	opened(srv.URL())
+	opt.Opened(srv.URL())
 	return srv.Run(ctx)
 }
 

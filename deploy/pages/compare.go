@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
@@ -78,26 +77,13 @@ type ComparePoint struct {
 
 // comparer runs one comparison at a time.
 type comparer struct {
+	*single
 	play Players
-	ctx  context.Context // ends the one that runs
-	end  context.CancelFunc
-	wg   sync.WaitGroup
-
-	mu   sync.Mutex
-	stop context.CancelFunc
 	now  Comparison
 }
 
 func newComparer(play Players) *comparer {
-	c := &comparer{play: play, now: Comparison{Policies: policy.Names(), Runs: []ComparePair{}, Figures: []Figure{}}}
-	c.ctx, c.end = context.WithCancel(context.Background())
-	return c
-}
-
-// close ends what runs and waits for it.
-func (c *comparer) close() {
-	c.end()
-	c.wg.Wait()
+	return &comparer{single: newSingle("compare"), play: play, now: Comparison{Policies: policy.Names(), Runs: []ComparePair{}, Figures: []Figure{}}}
 }
 
 // Validate checks a request and fills in what it leaves out.
@@ -124,25 +110,18 @@ func (c *comparer) start(r CompareRequest) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.now.Running || c.ctx.Err() != nil {
-		return fmt.Errorf("compare: %w: one runs", vstack.ErrAlreadyExists)
+	began := func() {
+		c.now = Comparison{CompareRequest: r, Policies: policy.Names(), Running: true, Started: time.Now(), Runs: []ComparePair{}, Figures: []Figure{}}
 	}
-	var ctx context.Context
-	ctx, c.stop = context.WithCancel(c.ctx)
-	c.now = Comparison{CompareRequest: r, Policies: policy.Names(), Running: true, Started: time.Now(), Runs: []ComparePair{}, Figures: []Figure{}}
-	c.wg.Go(func() {
+	return c.begin(began, func(ctx context.Context) func() {
 		err := c.run(ctx, r)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.now.Running, c.now.Now = false, ""
-		if err != nil && ctx.Err() == nil {
-			c.now.Error = err.Error()
+		return func() {
+			c.now.Running, c.now.Now = false, ""
+			if err != nil && ctx.Err() == nil {
+				c.now.Error = err.Error()
+			}
 		}
-		c.stop()
 	})
-	return nil
 }
 
 // run plays the pairs; who begins takes turns, so that what is cached or tired favours
@@ -226,10 +205,6 @@ func (s *Server) postCompare(w http.ResponseWriter, r *http.Request) {
 
 // deleteCompare stops the comparison; what was measured stays.
 func (s *Server) deleteCompare(w http.ResponseWriter, _ *http.Request) {
-	s.compare.mu.Lock()
-	if s.compare.stop != nil {
-		s.compare.stop()
-	}
-	s.compare.mu.Unlock()
+	s.compare.cancel(func() {})
 	w.WriteHeader(http.StatusNoContent)
 }

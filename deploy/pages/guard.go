@@ -11,6 +11,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/quicclient/gateway/watching"
 )
 
 const (
@@ -38,7 +39,11 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			refuse(w, fmt.Errorf("origin %q: %w: only the console's own pages may ask", clip(o), vstack.ErrForbidden))
 			return
 		}
-		if !public(r) && !s.knows(r) {
+		known := s.knows(r)
+		if known {
+			r = r.WithContext(watching.Inside(r.Context()))
+		}
+		if !public(r) && !known {
 			refuse(w, fmt.Errorf("%s %s: %w: open the link that vstack console printed", r.Method, clip(r.URL.Path), vstack.ErrUnauthenticated))
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/internal/wire"
 )
 
@@ -33,6 +34,8 @@ type Config struct {
 	Roles   Roles
 	// Play plays a film for a comparison; nil closes that.
 	Play Players
+	// Drills break the cluster on purpose; nil closes that.
+	Drills Drills
 	// Voters answer for the votes of an upload that runs; nil closes that.
 	Voters Voters
 	// Logger defaults to discarding.
@@ -67,6 +70,7 @@ type Server struct {
 	http  *http.Server
 
 	compare *comparer
+	drills  *driller
 	votes   *looker
 }
 
@@ -79,7 +83,7 @@ func Open(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open console: %w", err)
 	}
-	s := &Server{cfg: cfg, token: newToken(), addr: ln.Addr().String(), ln: ln, compare: newComparer(cfg.Play)}
+	s := &Server{cfg: cfg, token: newToken(), addr: ln.Addr().String(), ln: ln, compare: newComparer(cfg.Play), drills: newDriller(cfg.Drills)}
 	s.votes = &looker{voters: cfg.Voters, jobs: func(ctx context.Context) []wire.Job {
 		list, _ := s.allJobs(ctx) // no uploader that answers is no upload that runs
 		return list.Items
@@ -87,7 +91,8 @@ func Open(cfg Config) (*Server, error) {
 	_, port, _ := net.SplitHostPort(s.addr)
 	s.names = map[string]bool{s.addr: true, "localhost:" + port: true}
 	s.http = &http.Server{
-		Handler: s.guard(s.routes()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		// The guard judges by paths: a token goes out of them first.
+		Handler: watch.Carry(s.guard(s.routes())), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
 	}
 	return s, nil
@@ -104,6 +109,7 @@ func (s *Server) routes() http.Handler {
 		mux.HandleFunc("POST /v1/stores/{store}/replace", s.replaceStore)
 		mux.HandleFunc("POST /v1/raft/transfer", s.transferLeader)
 		s.addUpkeep(mux, s.cfg.Catalog)
+		s.addDecisions(mux, s.cfg.Catalog)
 	}
 	if s.cfg.Roles != nil {
 		mux.HandleFunc("POST /v1/stores/{store}/scrub", s.scrubStore)
@@ -113,6 +119,12 @@ func (s *Server) routes() http.Handler {
 		mux.HandleFunc("GET /v1/compare", s.getCompare)
 		mux.HandleFunc("POST /v1/compare", s.postCompare)
 		mux.HandleFunc("DELETE /v1/compare", s.deleteCompare)
+	}
+	if s.cfg.Drills != nil {
+		mux.HandleFunc("GET /v1/drills", s.getDrills)
+		mux.HandleFunc("POST /v1/drills", s.postDrill)
+		mux.HandleFunc("DELETE /v1/drills", s.deleteDrill)
+		mux.HandleFunc("GET /v1/drills/report", s.getDrillReport)
 	}
 	if s.cfg.Voters != nil {
 		mux.HandleFunc("GET /v1/paxos/votes", s.getVotes)
@@ -147,6 +159,7 @@ func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	s.compare.close()
+	s.drills.close()
 	if s.cfg.Stop != nil {
 		s.cfg.Stop()
 	}

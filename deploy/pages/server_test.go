@@ -40,7 +40,7 @@ func open(t *testing.T) (*Server, *httptest.Server) {
 	}
 	s, err := Open(Config{
 		Addr: "127.0.0.1:0", Uploaders: []string{u.Host}, Transport: up.Client().Transport,
-		Catalog: films{}, Roles: roles{}, Play: plays, Pages: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page ", r.URL.Path) }),
+		Catalog: films{}, Roles: roles{}, Play: plays, Drills: breaks{}, Pages: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page ", r.URL.Path) }),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +106,19 @@ func (films) Balance(context.Context) (wire.BalanceReport, error) { return wire.
 
 func (films) SetBalance(_ context.Context, to vstack.Balance) (wire.BalanceReport, error) {
 	return wire.BalanceReport{State: to}, nil
+}
+
+func (films) SetRedundancy(_ context.Context, req wire.RedundancyRequest) (wire.Redundancy, error) {
+	if req.Policy != nil {
+		if err := req.Policy.Check(); err != nil {
+			return wire.Redundancy{}, err
+		}
+	}
+	return wire.Redundancy{Paused: req.Paused != nil && *req.Paused}, nil
+}
+
+func (films) Events(_ context.Context, since uint64, limit int) (wire.EventPage, error) {
+	return wire.EventPage{Items: []vstack.Event{{Index: since + 1, Kind: vstack.EventDeleted, By: "admin alice"}}, Next: since + 2}, nil
 }
 
 // roles take what they are asked.
@@ -193,6 +206,12 @@ func TestOnlyTheConsolesOwnPagesGetIn(t *testing.T) {
 		"may a host stop":                     {ask{path: "/v1/nodes/h1/ok-to-stop", token: s.token}, 200},
 		"roles shared out":                    {ask{method: "PUT", path: "/v1/balance", token: s.token, body: `{"state":"running"}`}, 200},
 		"roles shared out, by another site":   {ask{method: "PUT", path: "/v1/balance", token: s.token, origin: "https://evil.example", body: `{"state":"running"}`}, 403},
+		"moves of films paused":               {ask{method: "PUT", path: "/v1/redundancy", token: s.token, body: `{"paused":true}`}, 200},
+		"moves paused by another site":        {ask{method: "PUT", path: "/v1/redundancy", token: s.token, origin: "https://evil.example", body: `{"paused":true}`}, 403},
+		"a policy that makes no sense":        {ask{method: "PUT", path: "/v1/redundancy", token: s.token, body: `{"policy":{"warm_above":-1}}`}, 400},
+		"what happened":                       {ask{path: "/v1/catalog/events?since=7", token: s.token}, 200},
+		"what happened, without the token":    {ask{path: "/v1/catalog/events"}, 401},
+		"what happened since yesterday":       {ask{path: "/v1/catalog/events?since=yesterday", token: s.token}, 400},
 		"another leader":                      {ask{method: "POST", path: "/v1/raft/transfer", token: s.token, body: `{"to":"h2"}`}, 204},
 		"another leader without the token":    {ask{method: "POST", path: "/v1/raft/transfer", body: `{"to":"h2"}`}, 401},
 		"a leader that there is not":          {ask{method: "POST", path: "/v1/raft/transfer", token: s.token, body: `{"to":"h9"}`}, 404},

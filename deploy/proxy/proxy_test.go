@@ -57,7 +57,7 @@ func TestEachExampleIsTakenByItsProgram(t *testing.T) {
 			if out, err := c.CombinedOutput(); err != nil {
 				t.Errorf("%v: %s", err, out)
 			}
-			for _, wanted := range []string{"127.0.0.1:8889", "X-Forwarded-For"} {
+			for _, wanted := range []string{"127.0.0.1:8887", "X-Forwarded-For"} {
 				if !strings.Contains(own, wanted) {
 					t.Errorf("%s does not say %s", tc.file, wanted)
 				}

@@ -3,6 +3,7 @@ package admission
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -17,10 +18,11 @@ type Budget struct {
 	what         string
 	total, share int64
 
-	mu   sync.Mutex
-	free int64
-	keys map[Key]*client
-	turn []*client // those with a waiter, the next to be served first
+	mu      sync.Mutex
+	free    int64
+	keys    map[Key]*client
+	turn    []*client // those with a waiter, the next to be served first
+	waiting int       // waiters of all keys
 }
 
 // client is a key that holds something, or waits.
@@ -43,6 +45,12 @@ func NewBudget(what string, total int64) *Budget {
 // Acquire takes n, which is at most the total, for a key. It waits until ctx ends, then it is
 // ErrUnavailable. Each success needs one Release with the same key and amount.
 func (b *Budget) Acquire(ctx context.Context, key Key, n int64) error {
+	return b.AcquireAmong(ctx, key, n, math.MaxInt)
+}
+
+// AcquireAmong is Acquire that waits only where there is a place to wait: of so many places one
+// key has at most an eighth, and nobody is sent away whose key does not wait yet.
+func (b *Budget) AcquireAmong(ctx context.Context, key Key, n int64, places int) error {
 	if n > b.total {
 		return fmt.Errorf("%d %s of %d: %w", n, b.what, b.total, vstack.ErrTooLarge)
 	}
@@ -57,7 +65,12 @@ func (b *Budget) Acquire(ctx context.Context, key Key, n int64) error {
 		b.mu.Unlock()
 		return nil
 	}
+	if waits := len(c.queue); waits > 0 && (b.waiting >= places || waits >= max(1, places/parts)) {
+		b.mu.Unlock()
+		return b.late(key)
+	}
 	w := &waiter{n: n, granted: make(chan struct{})}
+	b.waiting++
 	if c.queue = append(c.queue, w); len(c.queue) == 1 {
 		b.turn = append(b.turn, c)
 	}
@@ -81,6 +94,7 @@ func (b *Budget) Acquire(ctx context.Context, key Key, n int64) error {
 	default:
 	}
 	c.queue = slices.DeleteFunc(c.queue, func(o *waiter) bool { return o == w })
+	b.waiting--
 	if len(c.queue) == 0 {
 		b.turn = slices.DeleteFunc(b.turn, func(o *client) bool { return o == c })
 	}
@@ -168,6 +182,7 @@ func (b *Budget) serve() {
 		}
 		b.lend(c, w.n)
 		close(w.granted)
+		b.waiting--
 		b.turn = b.turn[1:]
 		if c.queue = c.queue[1:]; len(c.queue) > 0 {
 			b.turn = append(b.turn, c)

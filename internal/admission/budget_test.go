@@ -197,3 +197,68 @@ func TestRandomUseNeverLendsMoreThanThereIs(t *testing.T) {
 		t.Errorf("left: %d, %v, %v", b.Used(), b.keys, b.turn)
 	}
 }
+
+// TestManyWhoWaitKeepNobodyFromWaiting has a few keys fill every place to wait: one of them has no
+// more than its part, and a key that waits for the first time gets its turn.
+func TestManyWhoWaitKeepNobodyFromWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const places = 16
+		b := NewBudget("things", 8)
+		for i := range 8 { // all is lent
+			if err := b.Acquire(t.Context(), Key(fmt.Sprint("holder", i)), 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var refused atomic.Int64
+		var greedy sync.WaitGroup
+		ctx, stop := context.WithCancel(t.Context())
+		for i := range 12 {
+			for range 8 {
+				greedy.Go(func() {
+					if b.AcquireAmong(ctx, Key(fmt.Sprint("greedy", i)), 1, places) != nil {
+						refused.Add(1)
+					}
+				})
+			}
+		}
+		synctest.Wait()
+		// Each may wait twice, an eighth of 16, until the places are taken; then once.
+		if n := refused.Load(); n < 8*12-places-12 || n > 8*12-12 {
+			t.Errorf("%d of 96 were sent away at once", n)
+		}
+		got := make(chan error, 1)
+		go func() { got <- b.AcquireAmong(t.Context(), "honest", 1, places) }()
+		synctest.Wait()
+		select {
+		case err := <-got:
+			t.Fatalf("who had not waited yet was not let wait: %v", err)
+		default:
+		}
+		for i := range 8 {
+			b.Release(Key(fmt.Sprint("holder", i)), 1)
+		}
+		// The greedy go in their turn and give back at once what they get.
+		for range 30 {
+			synctest.Wait()
+			for i := range 12 {
+				b.mu.Lock()
+				c := b.keys[Key(fmt.Sprint("greedy", i))]
+				has := c != nil && c.used > 0
+				b.mu.Unlock()
+				if has {
+					b.Release(Key(fmt.Sprint("greedy", i)), 1)
+				}
+			}
+		}
+		select {
+		case err := <-got:
+			if err != nil {
+				t.Errorf("the honest one: %v", err)
+			}
+		default:
+			t.Error("the honest one still waits")
+		}
+		stop()
+		greedy.Wait()
+	})
+}

@@ -10,28 +10,33 @@ import (
 // it that have no row of their own, may import of this module. "x/…" is x and
 // everything below. A package may always import what lies below itself.
 var allowed = map[string][]string{
-	"internal/vstack":         {},
-	"internal/vfs":            {},
-	"internal/network":        {},
-	"internal/arch":           {},
-	"internal/soak":           {},
-	"internal/loopback":       {},
-	"internal/stranger":       {},
-	"internal/stranger/crowd": {"internal/vstack", "internal/identity"},
-	"internal/soak/summary":   {"internal/soak"},
-	"internal/identity":       {"internal/vstack", "internal/vfs"},
-	"internal/erasure":        {"internal/vstack"},
-	"internal/console":        {"internal/vstack"},
+	"internal/vstack":  {},
+	"internal/vfs":     {},
+	"internal/network": {},
+	// sealed encrypts what a role keeps beside chunks.
+	"internal/sealed":           {"internal/vstack", "internal/vfs"},
+	"internal/arch":             {},
+	"internal/soak":             {},
+	"internal/loopback":         {},
+	"internal/stranger":         {},
+	"internal/stranger/crowd":   {"internal/vstack", "internal/identity"},
+	"internal/stranger/webpage": {"internal/vstack", "internal/watch", "internal/wire", "datanode/browser"},
+	"internal/soak/summary":     {"internal/soak"},
+	"internal/identity":         {"internal/vstack", "internal/vfs"},
+	"internal/erasure":          {"internal/vstack"},
+	"internal/console":          {"internal/vstack"},
 	// logs is how lines are written, tracing how a request is followed.
 	"internal/logs":    {},
 	"internal/tracing": {"internal/identity"},
 	// collector takes spans, for tests.
 	"internal/tracing/collector": {},
 	// cluster is the command line without its flags: it talks to every role.
-	"internal/cluster": {"internal/httpclient", "internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/console", "deploy/config",
+	"internal/cluster": {"internal/httpclient", "internal/watch", "internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/console", "deploy/config",
 		"quicclient", "quicclient/gateway/mp4", "uploader/ffmpeg"},
 	// tell tells a gateway how a playback fares.
-	"internal/cluster/tell": {"internal/vstack", "quicclient", "quicclient/gateway/sessions"},
+	// board shows a playback's stores while it runs.
+	"internal/cluster/board": {"internal/vstack", "internal/console", "quicclient"},
+	"internal/cluster/tell":  {"internal/vstack", "quicclient", "quicclient/gateway/sessions"},
 	// show is for people what cluster did or found.
 	"internal/cluster/show": {"internal/vstack", "internal/wire", "internal/console", "internal/cluster", "quicclient"},
 	// verify asks stores for what they should hold, and joins it.
@@ -51,15 +56,17 @@ var allowed = map[string][]string{
 	// wire is both HTTP contracts; the vote's codec speaks the protocol's messages.
 	"internal/wire": {"internal/vstack", "chunkpaxos/message"},
 	// feed is the catalog as datanodes read it; the JSON form of hosts of the first release is wire's.
-	"internal/feed":       {"internal/vstack", "internal/wire"},
-	"internal/admission":  {"internal/vstack", "internal/identity"},
-	"internal/metaclient": {"internal/tracing", "internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/feed"},
+	"internal/feed":      {"internal/vstack", "internal/wire"},
+	"internal/admission": {"internal/vstack", "internal/identity"},
+	// watch is who may watch a private film: playback tokens.
+	"internal/watch":      {"internal/vstack"},
+	"internal/metaclient": {"internal/tracing", "internal/watch", "internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/feed"},
 
 	"datanode/superblock": {"internal/vstack", "internal/vfs", "datanode/superblock/…"},
-	"datanode": {"internal/tracing", "internal/vstack", "internal/admission", "internal/wire", "internal/feed", "internal/identity", "internal/metaclient", "internal/erasure", "internal/ops", "internal/vfs", "internal/network",
+	"datanode": {"internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/wire", "internal/feed", "internal/identity", "internal/metaclient", "internal/erasure", "internal/ops", "internal/vfs", "internal/network",
 		"chunkpaxos/…", "datanode/…", "quicclient"},
-	"quicclient":         {"internal/tracing", "internal/vstack", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "chunkpaxos/…", "quicclient/…"},
-	"quicclient/gateway": {"internal/tracing", "internal/vstack", "chunkpaxos/sim", "internal/admission", "internal/wire", "internal/metaclient", "internal/network", "internal/ops", "quicclient", "quicclient/gateway/…", "web"},
+	"quicclient":         {"internal/tracing", "internal/watch", "internal/vstack", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "chunkpaxos/…", "quicclient/…"},
+	"quicclient/gateway": {"internal/tracing", "internal/watch", "internal/vstack", "chunkpaxos/sim", "internal/admission", "internal/wire", "internal/metaclient", "internal/network", "internal/ops", "quicclient", "quicclient/gateway/…", "web"},
 	// What players read of a manifest, and one file of many tracks: pure.
 	"quicclient/gateway/playlist": {"internal/vstack"},
 	"quicclient/gateway/mp4":      {"internal/vstack"},
@@ -67,11 +74,13 @@ var allowed = map[string][]string{
 	"quicclient/gateway/cmcd":     {},
 	"quicclient/gateway/steer":    {"internal/vstack"},
 	"quicclient/gateway/viewer":   {},
+	"quicclient/gateway/figures":  {"internal/vstack", "internal/wire"},
+	"quicclient/gateway/watching": {"internal/vstack", "internal/watch", "internal/wire"},
 	// What pages show: where a film lies, and what players say of themselves.
 	"quicclient/gateway/doors":    {"internal/vstack", "internal/wire"},
 	"quicclient/gateway/holdings": {"internal/vstack", "internal/wire"},
 	"quicclient/gateway/sessions": {"internal/vstack"},
-	"metastore":                   {"internal/tracing", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/feed", "internal/identity", "internal/ops", "metastore/…"},
+	"metastore":                   {"internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/feed", "internal/identity", "internal/ops", "metastore/…"},
 	"metastore/placement":         {"internal/vstack"},
 	"metastore/redundancy":        {"internal/vstack", "internal/wire", "metastore/catalog", "metastore/placement", "metastore/reconfigure"},
 	// liveness is the leader's memory of what stores reported.
@@ -79,16 +88,17 @@ var allowed = map[string][]string{
 	// reconfigure decides upon epoch changes; the metastore commits what it decides.
 	"metastore/reconfigure": {"internal/vstack", "metastore/placement"},
 	// standin serves in the place of a member whose log is damaged.
-	"metastore/standin": {"internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/ops"},
-	"uploader":          {"internal/tracing", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
+	"metastore/standin": {"internal/sealed", "metastore/raftnode/disk", "internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/ops"},
+	"uploader":          {"internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
 	// jail is how FFmpeg is confined; the doctor asks it what this machine has for that.
 	"uploader/jail": {"internal/vstack"},
 	"web":           {},
 
 	"deploy/config":  {"internal/vstack"},
-	"deploy/doctor":  {"internal/httpclient", "internal/vstack", "internal/identity", "deploy/config", "uploader/jail"},
+	"deploy/doctor":  {"internal/httpclient", "internal/vstack", "internal/identity", "deploy/config", "uploader/jail", "datanode/superblock/format", "datanode/superblock/keyfile", "deploy/datakey", "internal/vfs"},
+	"deploy/datakey": {"datanode/superblock/keyfile", "deploy/config", "internal/sealed", "internal/vfs", "internal/vstack"},
 	"deploy/checkup": {"internal/vstack", "internal/wire", "internal/cluster", "internal/console", "deploy/doctor"},
-	"deploy/lab":     {"internal/httpclient", "internal/vstack", "internal/identity", "internal/metaclient", "deploy/config"},
+	"deploy/lab":     {"internal/hostcmd", "internal/httpclient", "internal/vstack", "internal/identity", "internal/metaclient", "deploy/config"},
 	"deploy/systemd": {},
 	"deploy/proxy":   {},
 	"deploy/compose": {},
@@ -98,9 +108,9 @@ var allowed = map[string][]string{
 	// monitoring is what Prometheus and Grafana are given.
 	"deploy/monitoring":            {"internal/wire"},
 	"deploy/monitoring/dashboards": {},
-	"deploy/pages":                 {"internal/vstack", "chunkpaxos/message", "internal/wire", "internal/console", "internal/cluster", "quicclient", "quicclient/policy", "quicclient/gateway", "quicclient/gateway/sessions"},
+	"deploy/pages":                 {"internal/vstack", "chunkpaxos/message", "internal/watch", "internal/wire", "internal/console", "internal/cluster", "quicclient", "quicclient/policy", "quicclient/gateway", "quicclient/gateway/sessions", "quicclient/gateway/watching"},
 	// host puts the roles of one process together.
-	"deploy/host": {"internal/tracing", "internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "deploy/config", "metastore", "metastore/standin", "datanode", "uploader",
+	"deploy/host": {"internal/tracing", "internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "deploy/config", "deploy/datakey", "metastore", "metastore/standin", "datanode", "datanode/superblock/keyfile", "uploader",
 		"uploader/jail", "quicclient", "quicclient/gateway", "quicclient/gateway/steer"},
 	"deploy/demo": {"internal/vstack", "internal/wire", "internal/cluster", "internal/cluster/show", "internal/console", "deploy/config", "deploy/doctor", "deploy/lab",
 		"deploy/pages", "quicclient"},

@@ -26,6 +26,13 @@ func (opt UploadOptions) Validate() error {
 	if opt.Class != "" && !slices.Contains([]vstack.ClassPolicy{vstack.PolicyAuto, vstack.PolicyHot, vstack.PolicyCold}, vstack.ClassPolicy(opt.Class)) {
 		return fmt.Errorf("%w: --class %q: want auto, hot or cold", console.ErrUsage, opt.Class)
 	}
+	if opt.Visibility != "" {
+		if v, err := vstack.ParseVisibility(opt.Visibility); err != nil {
+			return fmt.Errorf("%w: --visibility %q: want public, unlisted or private", console.ErrUsage, opt.Visibility)
+		} else if opt.Dedup && v != vstack.VisibilityPublic {
+			return fmt.Errorf("%w: --dedup takes a video that is public, not for --visibility %s", console.ErrUsage, v)
+		}
+	}
 	for _, r := range opt.Renditions {
 		if !ffmpeg.ValidRendition(r) {
 			return fmt.Errorf("%w: --renditions %q: want source, 1080p, 720p, 480p or 360p", console.ErrUsage, r)

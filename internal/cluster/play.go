@@ -8,17 +8,21 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vstack/vstack/internal/cluster/board"
 	"github.com/vstack/vstack/internal/cluster/stream"
 	"github.com/vstack/vstack/internal/cluster/tell"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/quicclient"
 	"github.com/vstack/vstack/uploader/ffmpeg"
 )
 
 // PlayTo plays a video into nothing, into a file or into out.
 func (c *Cluster) PlayTo(ctx context.Context, prog *console.Progress, id vstack.VideoID, policy, file string, out io.Writer, opt quicclient.PlayOptions) (quicclient.Report, error) {
-	m, err := c.Meta.Manifest(ctx, id)
+	m, v, err := c.film(ctx, id)
 	if err != nil {
 		return quicclient.Report{}, console.Hint(err, "vstack video ls")
 	}
@@ -36,21 +40,21 @@ func (c *Cluster) PlayTo(ctx context.Context, prog *console.Progress, id vstack.
 		}
 		defer parts.remove()
 		opt.Sink = parts
-		r, err := c.playCounted(ctx, prog, m, policy, opt)
+		r, err := c.playCounted(ctx, prog, m, v, policy, opt)
 		if err != nil {
 			return r, err
 		}
 		return r, parts.mux(ctx, file)
 	}
-	return c.playCounted(ctx, prog, m, policy, opt)
+	return c.playCounted(ctx, prog, m, v, policy, opt)
 }
 
 // viewTimeout bounds the counting of a view: a catalog that is away delays no viewer.
 const viewTimeout = 2 * time.Second
 
 // playCounted plays and counts a view once something was shown, an interrupted one too.
-func (c *Cluster) playCounted(ctx context.Context, prog *console.Progress, m *vstack.Manifest, policy string, opt quicclient.PlayOptions) (quicclient.Report, error) {
-	r, err := c.play(ctx, prog, m, policy, opt, true)
+func (c *Cluster) playCounted(ctx context.Context, prog *console.Progress, m *vstack.Manifest, v *vstack.Video, policy string, opt quicclient.PlayOptions) (quicclient.Report, error) {
+	r, err := c.play(ctx, prog, m, v, policy, opt, true)
 	if r.Verified > 0 {
 		count, cancel := context.WithTimeout(context.WithoutCancel(ctx), viewTimeout)
 		defer cancel()
@@ -63,10 +67,10 @@ func (c *Cluster) playCounted(ctx context.Context, prog *console.Progress, m *vs
 
 // Play runs the smart client and shows how it goes.
 func (c *Cluster) Play(ctx context.Context, prog *console.Progress, m *vstack.Manifest, policy string, opt quicclient.PlayOptions) (quicclient.Report, error) {
-	return c.play(ctx, prog, m, policy, opt, false)
+	return c.play(ctx, prog, m, c.video(ctx, m.Video), policy, opt, false)
 }
 
-func (c *Cluster) play(ctx context.Context, prog *console.Progress, m *vstack.Manifest, policy string, opt quicclient.PlayOptions, told bool) (quicclient.Report, error) {
+func (c *Cluster) play(ctx context.Context, prog *console.Progress, m *vstack.Manifest, v *vstack.Video, policy string, opt quicclient.PlayOptions, told bool) (quicclient.Report, error) {
 	qc, err := c.Chunks(policy)
 	if err != nil {
 		return quicclient.Report{}, err
@@ -84,8 +88,10 @@ func (c *Cluster) play(ctx context.Context, prog *console.Progress, m *vstack.Ma
 		}
 		t = tell.Start(tell.Config{Gateways: c.cfg.Gateways, Call: c.Call, Signals: qc.Stores, Manifest: m, Policy: name})
 	}
+	shown := board.Start(prog, qc.Stores)
 	hears := opt.OnEvent
 	opt.OnEvent = func(e quicclient.Event) {
+		shown.Event(e)
 		if hears != nil {
 			hears(e)
 		}
@@ -103,9 +109,14 @@ func (c *Cluster) play(ctx context.Context, prog *console.Progress, m *vstack.Ma
 		}
 		task.Set(int64(e.Done), int64(e.Total), text)
 	}
-	hinted := c.hint(ctx, qc, m)
+	if v != nil {
+		if watch.In(ctx) == "" && v.Access.Private() {
+			ctx = quicclient.Certified(ctx) // an administrator's, or it had not been found
+		}
+		qc.Hint(*v, m) // so that it begins with what lies in copies in every class
+	}
 	r, err := qc.Play(ctx, m, opt)
-	hinted()
+	shown.Close()
 	t.End(r, err)
 	if err != nil {
 		task.Fail(err.Error())
@@ -115,21 +126,28 @@ func (c *Cluster) play(ctx context.Context, prog *console.Progress, m *vstack.Ma
 	return r, errors.Join(err, qc.Close())
 }
 
-// hint tells a reader how a video lies while it begins with what lies in copies in every
-// class; it goes without where the catalog does not say. The caller calls done at the end.
-func (c *Cluster) hint(ctx context.Context, qc *quicclient.Client, m *vstack.Manifest) (done func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		if v, err := c.Meta.Video(ctx, m.Video); err == nil {
-			qc.Hint(v, m)
-		}
-	}()
-	return func() {
-		cancel()
-		<-ended
+// film asks the catalog for all that a playback begins with, at once: a round trip a question
+// is what a viewer far away waits for. The map stays with the client; a video that the catalog
+// does not tell of is nil.
+func (c *Cluster) film(ctx context.Context, id vstack.VideoID) (m *vstack.Manifest, v *vstack.Video, err error) {
+	var g errgroup.Group
+	g.Go(func() error { v = c.video(ctx, id); return nil })
+	g.Go(func() error {
+		_, _ = c.Meta.Placement(ctx) // whoever plays asks again
+		return nil
+	})
+	m, err = c.Meta.Manifest(ctx, id)
+	_ = g.Wait() // neither fails
+	return m, v, err
+}
+
+// video is what the catalog says of one; nil where it does not say.
+func (c *Cluster) video(ctx context.Context, id vstack.VideoID) *vstack.Video {
+	v, err := c.Meta.Video(ctx, id)
+	if err != nil {
+		return nil
 	}
+	return &v
 }
 
 // trackFiles collects each track in a file of its own, for ffmpeg to put together.

@@ -18,11 +18,12 @@ const (
 	followPoll = 25 * time.Millisecond
 )
 
-// JoinMember adds a member and waits until it has its vote. say is told of its progress.
+// JoinMember adds a member, waiting for its process, and waits until it has its vote. say is
+// told of its progress.
 func (c *Cluster) JoinMember(ctx context.Context, id vstack.HostID, raft, api string, say func(string)) (wire.RaftStatus, error) {
-	p, err := c.Meta.AddMember(ctx, id, raft, api)
+	p, err := c.addMember(ctx, id, raft, api, say)
 	if err != nil {
-		return wire.RaftStatus{}, console.Hint(err, "vstack raft status; on the new host: vstack server with meta.join: true")
+		return wire.RaftStatus{}, err
 	}
 	say(fmt.Sprintf("%s (instance %s) is added without a vote until it has caught up", id, p.Instance))
 	tick := time.NewTicker(joinPoll)

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -29,6 +30,7 @@ type remembered struct {
 	Renditions   []string `json:"renditions"`
 	Class        string   `json:"class"`
 	KeepOriginal bool     `json:"keep_original"`
+	Visibility   string   `json:"visibility,omitempty"`
 }
 
 // memory is the file of one upload's state; "" remembers nothing.
@@ -91,8 +93,10 @@ func (o *UploadOptions) follow(r remembered) error {
 		return differs("--keep-original", "false")
 	case o.Class != "" && o.Class != r.Class:
 		return differs("--class", r.Class)
+	case o.Visibility != "" && !vstack.Visibility(o.Visibility).Same(vstack.Visibility(r.Visibility)):
+		return differs("--visibility", cmp.Or(r.Visibility, string(vstack.VisibilityPublic)))
 	}
-	o.Renditions, o.KeepOriginal, o.Class = r.Renditions, r.KeepOriginal, r.Class
+	o.Renditions, o.KeepOriginal, o.Class, o.Visibility = r.Renditions, r.KeepOriginal, r.Class, r.Visibility
 	if o.Title == "" {
 		o.Title = r.Title
 	}

@@ -125,7 +125,7 @@ func (u *sending) deliver(ctx context.Context) (wire.Accepted, error) {
 		begun: func(addr, part string) {
 			u.note(func(r *remembered) {
 				*r = remembered{Size: u.st.Size(), Modified: u.st.ModTime(), Addr: addr, Part: part, Upload: r.Upload,
-					Title: u.opt.Title, Renditions: u.opt.Renditions, Class: cmp.Or(u.opt.Class, string(vstack.PolicyAuto)), KeepOriginal: u.opt.KeepOriginal}
+					Title: u.opt.Title, Renditions: u.opt.Renditions, Class: cmp.Or(u.opt.Class, string(vstack.PolicyAuto)), KeepOriginal: u.opt.KeepOriginal, Visibility: u.opt.Visibility}
 			})
 		}}
 	acc, err := d.run(ctx)
@@ -153,6 +153,9 @@ func (u *sending) fields() [][2]string {
 	}
 	if u.opt.KeepOriginal {
 		fields = append(fields, [2]string{"keep_original", strconv.FormatBool(true)})
+	}
+	if u.opt.Visibility != "" {
+		fields = append(fields, [2]string{"visibility", u.opt.Visibility})
 	}
 	if len(u.opt.Renditions) > 0 {
 		fields = append(fields, [2]string{"renditions", strings.Join(u.opt.Renditions, ",")})
@@ -184,7 +187,7 @@ func (u *sending) recall(ctx context.Context) error {
 			continue
 		}
 		u.begun.Addr = addr
-		return u.opt.follow(remembered{Title: job.Title, Renditions: job.Renditions, Class: string(job.Class), KeepOriginal: job.KeepOriginal})
+		return u.opt.follow(remembered{Title: job.Title, Renditions: job.Renditions, Class: string(job.Class), KeepOriginal: job.KeepOriginal, Visibility: string(job.Visibility)})
 	}
 	return nil
 }

@@ -113,7 +113,7 @@ func (c *Cluster) Replace(ctx context.Context, prog *console.Progress, id, with 
 	if !wait || reply.Groups == 0 {
 		return out, nil
 	}
-	had := out.Left
+	had, waits := out.Left, ""
 	task := prog.Task("replace "+id.String(), console.UnitCount, int64(reply.Groups))
 	tick := time.NewTicker(replacePoll)
 	defer tick.Stop()
@@ -126,7 +126,12 @@ func (c *Cluster) Replace(ctx context.Context, prog *console.Progress, id, with 
 		if err == nil {
 			roles := RolesOf(m, id)
 			out.Left = roles.Targets
-			task.Set(int64(had-roles.Targets), int64(reply.Groups), "")
+			if now, err := c.waitsOf(ctx, id); err == nil && now != waits {
+				if waits = now; waits != "" {
+					task.Note(waits)
+				}
+			}
+			task.Set(int64(had-roles.Targets), int64(reply.Groups), waits)
 			if roles.Targets <= had-reply.Groups && roles.Losing == 0 {
 				task.End(fmt.Sprintf("%d groups moved", had-roles.Targets))
 				break
@@ -135,7 +140,10 @@ func (c *Cluster) Replace(ctx context.Context, prog *console.Progress, id, with 
 		select {
 		case <-ctx.Done():
 			task.Fail("not waited for")
-			return out, fmt.Errorf("replace store %s: %d of %d groups have moved: %w", id, had-out.Left, reply.Groups, ctx.Err())
+			if waits != "" {
+				waits = "; it waits: " + waits
+			}
+			return out, fmt.Errorf("replace store %s: %d of %d groups have moved%s: %w", id, had-out.Left, reply.Groups, waits, ctx.Err())
 		case <-tick.C:
 		}
 	}
@@ -143,4 +151,18 @@ func (c *Cluster) Replace(ctx context.Context, prog *console.Progress, id, with 
 		return out, fmt.Errorf("replace store %s: %w: no other store can take its remaining %d roles", id, console.ErrDegraded, out.Left)
 	}
 	return out, nil
+}
+
+// waitsOf is why roles of a store do not move yet; "" where they do.
+func (c *Cluster) waitsOf(ctx context.Context, id vstack.StoreID) (string, error) {
+	orders, err := c.Meta.Orders(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, o := range orders {
+		if o.Store == id {
+			return strings.Join(o.Waits, "; "), nil
+		}
+	}
+	return "", nil
 }

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -23,6 +25,7 @@ type moving struct {
 	mu      sync.Mutex
 	ordered bool
 	movable int
+	waits   []string // then nothing moves
 	m       vstack.PlacementMap
 }
 
@@ -41,7 +44,9 @@ func (s *moving) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasSuffix(r.URL.Path, "/replace") {
 		s.ordered = true
 		out = wire.ReplaceStoreReply{Groups: s.movable, Index: 9}
-	} else if s.ordered {
+	} else if strings.HasSuffix(r.URL.Path, "/orders") {
+		out = wire.List[wire.StandingOrder]{Items: []wire.StandingOrder{{Store: vstack.StoreID{1}, Waits: s.waits}}}
+	} else if s.ordered && s.waits == nil {
 		s.step()
 	}
 	b, err := json.Marshal(out)
@@ -64,6 +69,24 @@ func (s *moving) step() {
 			g.Next = &vstack.NextEpoch{Epoch: 2, Attempt: 1, Targets: []vstack.StoreID{{4}, {2}, {3}}, Driver: vstack.StoreID{2}}
 			return
 		}
+	}
+}
+
+// TestAReplacementThatWaitsSaysForWhat, and does not hang in silence.
+func TestAReplacementThatWaitsSaysForWhat(t *testing.T) {
+	m := newMoving(2)
+	m.waits = []string{"2 groups: no majority of their voters is up"}
+	var screen bytes.Buffer
+	prog := console.NewProgress(console.ProgressLines, &screen)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*replacePoll)
+	defer cancel()
+	_, err := asking(t, m).Replace(ctx, prog, vstack.StoreID{1}, vstack.StoreID{}, true)
+	prog.Close()
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "0 of 2 groups have moved; it waits: 2 groups: no majority") {
+		t.Errorf("got %v", err)
+	}
+	if !strings.Contains(screen.String(), "no majority of their voters is up") {
+		t.Errorf("a person saw %q", screen.String())
 	}
 }
 

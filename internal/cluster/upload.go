@@ -32,6 +32,7 @@ type UploadOptions struct {
 	Renditions   []string // default: the source only
 	Class        string   // auto, hot or cold; default auto
 	KeepOriginal bool
+	Visibility   string   // public, unlisted or private; default public
 	Subtitles    []string // files, each with ":LANGUAGE" behind it where that is known
 	Dedup        bool     // where a video of the same bytes exists, that one
 	Resume       bool     // go on with the open upload of the same file

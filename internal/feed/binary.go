@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -15,13 +16,16 @@ import (
 const ContentType = "application/vnd.vstack.feed.v1"
 
 const (
-	// A page in which a video lies in fragments is of the second version; no other is.
+	// A page that says who may watch is of the third version, one in which a video lies in
+	// fragments of the second; no other is.
 	magic1        = "VSFEED\x01\x00"
 	magic2        = "VSFEED\x02\x00"
+	magic3        = "VSFEED\x03\x00"
 	headSize      = 41
 	uploadSize    = 16 + 16 + 16 + 1 + 8 + 8
 	videoSize     = 16 + 1 + 1 + 8 + 8 + 4
 	layoutSize    = 1 + 1 + 4 + 1 // of the second version
+	accessSize    = 1 + 8 + 8     // of the third
 	hotStartSize  = 2 + 4
 	referenceSize = 2 + 4 + 4 + 32
 	sumSize       = 4
@@ -33,6 +37,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 var (
 	uploadStates = []vstack.UploadState{vstack.UploadOpen, vstack.UploadPublished, vstack.UploadAborted}
 	videoStates  = []vstack.VideoState{vstack.VideoPublished, vstack.VideoFailed, vstack.VideoDeleted}
+	visibilities = []vstack.Visibility{vstack.VisibilityPublic, vstack.VisibilityUnlisted, vstack.VisibilityPrivate} // 0: none was ever set
 	classes      = []vstack.StorageClass{vstack.ClassHot, vstack.ClassCooling, vstack.ClassCold, vstack.ClassWarming}
 )
 
@@ -40,12 +45,8 @@ var (
 func (p *Page) Append(b []byte) ([]byte, error) {
 	start := len(b)
 	le := binary.LittleEndian
-	layouts := p.layouts()
-	magic := magic1
-	if layouts {
-		magic = magic2
-	}
-	b = append(b, magic...)
+	f := p.form()
+	b = append(b, f.magic()...)
 	b = le.AppendUint64(b, p.Index)
 	b = le.AppendUint64(b, p.At)
 	b = append(b, p.Cluster[:]...)
@@ -54,15 +55,13 @@ func (p *Page) Append(b []byte) ([]byte, error) {
 		more = 1
 	}
 	b = append(b, more)
-	var placement []byte
-	if p.Placement != nil {
-		var err error
-		if placement, err = json.Marshal(p.Placement); err != nil {
-			return nil, fmt.Errorf("encode the placement map of a feed page: %w", err)
-		}
+	b, err := appendJSON(b, p.Placement)
+	if err == nil && f.access {
+		b, err = appendJSON(b, p.Keys)
 	}
-	b = le.AppendUint32(b, uint32(len(placement)))
-	b = append(b, placement...)
+	if err != nil {
+		return nil, err
+	}
 	b = le.AppendUint32(b, uint32(len(p.Uploads)))
 	for i := range p.Uploads {
 		u := &p.Uploads[i]
@@ -78,14 +77,26 @@ func (p *Page) Append(b []byte) ([]byte, error) {
 	b = le.AppendUint32(b, uint32(len(p.Videos)))
 	for i := range p.Videos {
 		var err error
-		if b, err = p.Videos[i].append(b, layouts); err != nil {
+		if b, err = p.Videos[i].append(b, f); err != nil {
 			return nil, err
 		}
 	}
 	return le.AppendUint32(b, crc32.Checksum(b[start:], castagnoli)), nil
 }
 
-func (v *Video) append(b []byte, layouts bool) ([]byte, error) {
+// appendJSON appends a length and JSON; of nil, the length 0.
+func appendJSON[T any](b []byte, v *T) ([]byte, error) {
+	if v == nil {
+		return binary.LittleEndian.AppendUint32(b, 0), nil
+	}
+	j, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode a %T of a feed page: %w", v, err)
+	}
+	return append(binary.LittleEndian.AppendUint32(b, uint32(len(j))), j...), nil
+}
+
+func (v *Video) append(b []byte, f form) ([]byte, error) {
 	le := binary.LittleEndian
 	state, class := code(videoStates, v.State), code(classes, v.Class)
 	if state == 0 || (class == 0) != v.Ended() || v.Ended() && len(v.References) > 0 {
@@ -95,7 +106,16 @@ func (v *Video) append(b []byte, layouts bool) ([]byte, error) {
 	b = append(b, state, class)
 	b = le.AppendUint64(b, v.ClassIndex)
 	b = le.AppendUint64(b, v.Changed)
-	if layouts {
+	if f.access {
+		seen := code(visibilities, v.Access.Visibility)
+		if seen == 0 && v.Access.Visibility != "" || v.Ended() && v.Access != (vstack.Access{}) {
+			return nil, fmt.Errorf("encode a feed page: video %s: %w: visibility %q", v.ID, vstack.ErrInternal, v.Access.Visibility)
+		}
+		b = append(b, seen)
+		b = le.AppendUint64(b, secondsOf(v.Access.TokensFrom))
+		b = le.AppendUint64(b, v.Access.Index)
+	}
+	if f.layouts {
 		if len(v.Kept.Heads) > vstack.MaxTracks {
 			return nil, fmt.Errorf("encode a feed page: video %s: %w: hot heads of %d tracks", v.ID, vstack.ErrInternal, len(v.Kept.Heads))
 		}
@@ -117,9 +137,31 @@ func (v *Video) append(b []byte, layouts bool) ([]byte, error) {
 	return b, nil
 }
 
-// layouts reports whether the page is of the second version.
-func (p *Page) layouts() bool {
-	return slices.ContainsFunc(p.Videos, func(v Video) bool { return !v.Scheme.IsZero() })
+// form is what a page has beside the first version's: layouts from the second on, access from
+// the third on.
+type form struct{ layouts, access bool }
+
+func (p *Page) form() form {
+	access := p.Keys != nil || slices.ContainsFunc(p.Videos, func(v Video) bool { return v.Access != vstack.Access{} })
+	return form{access || slices.ContainsFunc(p.Videos, func(v Video) bool { return !v.Scheme.IsZero() }), access}
+}
+
+func (f form) magic() string {
+	switch {
+	case f.access:
+		return magic3
+	case f.layouts:
+		return magic2
+	}
+	return magic1
+}
+
+// secondsOf is 0 for no time.
+func secondsOf(t time.Time) uint64 {
+	if t.IsZero() {
+		return 0
+	}
+	return uint64(t.Unix())
 }
 
 func code[T comparable](of []T, v T) byte { return byte(slices.Index(of, v) + 1) }
@@ -127,15 +169,16 @@ func code[T comparable](of []T, v T) byte { return byte(slices.Index(of, v) + 1)
 // Decode reads a page. What it answers shares nothing with b, and takes no more memory than a
 // few times its length.
 func Decode(b []byte) (Page, error) {
-	layouts := bytes.HasPrefix(b, []byte(magic2))
-	if len(b) < headSize+3*4+sumSize || !layouts && !bytes.HasPrefix(b, []byte(magic1)) {
+	access := bytes.HasPrefix(b, []byte(magic3))
+	f := form{access || bytes.HasPrefix(b, []byte(magic2)), access}
+	if len(b) < headSize+3*4+sumSize || !f.layouts && !bytes.HasPrefix(b, []byte(magic1)) {
 		return Page{}, malformed("%d bytes that begin with %x", len(b), b[:min(8, len(b))])
 	}
 	body, sum := b[:len(b)-sumSize], binary.LittleEndian.Uint32(b[len(b)-sumSize:])
 	if got := crc32.Checksum(body, castagnoli); got != sum {
 		return Page{}, malformed("checksum %08x, want %08x", got, sum)
 	}
-	r := reader{b: body[len(magic1):], layouts: layouts}
+	r := reader{b: body[len(magic1):], form: f}
 	p := Page{Index: r.u64(), At: r.u64()}
 	copy(p.Cluster[:], r.take(16))
 	more := r.take(1)[0]
@@ -146,8 +189,13 @@ func Decode(b []byte) (Page, error) {
 	if p.At < p.Index {
 		return Page{}, malformed("index %d of a catalog at %d", p.Index, p.At)
 	}
-	if err := r.placement(&p); err != nil {
+	if err := readJSON(&r, &p.Placement); err != nil {
 		return Page{}, err
+	}
+	if access {
+		if err := readJSON(&r, &p.Keys); err != nil {
+			return Page{}, err
+		}
 	}
 	if err := r.uploads(&p); err != nil {
 		return Page{}, err
@@ -158,8 +206,8 @@ func Decode(b []byte) (Page, error) {
 	if len(r.b) != 0 {
 		return Page{}, malformed("%d bytes behind its end", len(r.b))
 	}
-	if layouts && !p.layouts() {
-		return Page{}, malformed("version 2, and no video in fragments")
+	if p.form() != f {
+		return Page{}, malformed("it begins with %x, and nothing in it asks for that", b[:len(magic1)])
 	}
 	return p, nil
 }
@@ -167,8 +215,8 @@ func Decode(b []byte) (Page, error) {
 // reader takes fields off the front. It trusts its caller to have compared the length before:
 // count does for what follows it.
 type reader struct {
-	b       []byte
-	layouts bool // the page is of the second version
+	b []byte
+	form
 }
 
 func (r *reader) take(n int) []byte {
@@ -192,14 +240,15 @@ func (r *reader) count(size int) (int, error) {
 	return 0, malformed("it ends early")
 }
 
-func (r *reader) placement(p *Page) error {
+// readJSON reads what appendJSON wrote.
+func readJSON[T any](r *reader, into **T) error {
 	n, err := r.count(1)
 	if err != nil || n == 0 {
 		return err
 	}
-	p.Placement = &vstack.PlacementMap{}
-	if err := json.Unmarshal(r.take(n), p.Placement); err != nil {
-		return malformed("placement map: %v", err)
+	*into = new(T)
+	if err := json.Unmarshal(r.take(n), *into); err != nil {
+		return malformed("%T: %v", *into, err)
 	}
 	return nil
 }
@@ -232,6 +281,9 @@ func (r *reader) videos(p *Page) error {
 	if r.layouts {
 		size += layoutSize
 	}
+	if r.access {
+		size += accessSize
+	}
 	n, err := r.count(size)
 	if err != nil {
 		return err
@@ -262,6 +314,11 @@ func (r *reader) video(v *Video) error {
 		v.Class = classes[class-1]
 	}
 	v.ClassIndex, v.Changed = r.u64(), r.u64()
+	if r.access {
+		if err := r.seen(v); err != nil {
+			return err
+		}
+	}
 	if r.layouts {
 		if err := r.layout(v); err != nil {
 			return err
@@ -284,6 +341,22 @@ func (r *reader) video(v *Video) error {
 		if ref.Size == 0 || ref.Size > vstack.MaxChunkSize {
 			return malformed("chunk %s of %d bytes", ref.Chunk.Short(), ref.Size)
 		}
+	}
+	return nil
+}
+
+// seen reads who may watch a video.
+func (r *reader) seen(v *Video) error {
+	code, from, index := int(r.take(1)[0]), r.u64(), r.u64()
+	if code > len(visibilities) || from > 1<<40 || v.Class == "" && (code != 0 || from != 0 || index != 0) || index == 0 && (code != 0 || from != 0) {
+		return malformed("visibility %d, tokens from %d, of %d, of video %s", code, from, index, v.ID)
+	}
+	v.Access.Index = index
+	if code > 0 {
+		v.Access.Visibility = visibilities[code-1]
+	}
+	if from > 0 {
+		v.Access.TokensFrom = time.Unix(int64(from), 0).UTC()
 	}
 	return nil
 }

@@ -32,6 +32,13 @@
 //
 //	k 1, m 1 (0 and 0: copies), small 4, number of hot heads 1, each: track 2, last sequence 4
 //
+// A page that says who may watch, which only clusters know that are at a level that has that,
+// is of version 3: it has the layouts of version 2; behind the placement map a length, 0 for
+// none, and the JSON of all keys of playback tokens; and, before each video's layout
+//
+//	visibility 1 (0 never set, 1 public, 2 unlisted, 3 private), tokens from 8 (Unix seconds, 0
+//	for any), index of the last change of these 8
+//
 // States of uploads: 1 open, 2 published, 3 aborted. States of videos: 1 published, 2 failed,
 // 3 deleted. Classes: 1 hot, 2 cooling, 3 cold, 4 warming; 0 for a video that is not published.
 package feed

@@ -43,6 +43,15 @@ func cold() Page {
 	return p
 }
 
+// guarded is a page that says who may watch.
+func guarded() Page {
+	p := cold()
+	p.Videos[0].Access = vstack.Access{Visibility: vstack.VisibilityPrivate, TokensFrom: time.Unix(1_800_000_000, 0).UTC(), Index: 39}
+	p.Videos[2].Access = vstack.Access{Visibility: vstack.VisibilityPublic, Index: 30}
+	p.Keys = &vstack.TokenKeys{Index: 33, Items: []vstack.TokenKey{{ID: "k1", Public: bytes.Repeat([]byte{7}, 32), Created: time.Unix(1_790_000_000, 0).UTC(), Note: "outside"}}}
+	return p
+}
+
 func encode(t testing.TB, p Page) []byte {
 	t.Helper()
 	b, err := p.Append(nil)
@@ -54,7 +63,7 @@ func encode(t testing.TB, p Page) []byte {
 
 // The bytes of a page are a contract between hosts of different releases.
 func TestThePageIsTheGoldenOne(t *testing.T) {
-	for path, page := range map[string]Page{"testdata/page.v1.hex": sample(), "testdata/page.v2.hex": cold()} {
+	for path, page := range map[string]Page{"testdata/page.v1.hex": sample(), "testdata/page.v2.hex": cold(), "testdata/page.v3.hex": guarded()} {
 		t.Run(path, func(t *testing.T) { golden(t, path, page) })
 	}
 }
@@ -94,7 +103,7 @@ func TestAPlacementMapComesAlone(t *testing.T) {
 
 // Every page that is cut short, longer, or of which a bit is turned is refused.
 func TestADamagedPageIsRefused(t *testing.T) {
-	for _, page := range []Page{sample(), cold()} {
+	for _, page := range []Page{sample(), cold(), guarded()} {
 		refuses(t, encode(t, page))
 	}
 }
@@ -122,6 +131,7 @@ func TestWhatHasNoCodeIsNotWritten(t *testing.T) {
 		"an upload's state": func(p *Page) { p.Uploads[0].State = "paused" },
 		"a video's state":   func(p *Page) { p.Videos[0].State = vstack.VideoUploading },
 		"a class":           func(p *Page) { p.Videos[0].Class = "tepid" },
+		"a visibility":      func(p *Page) { p.Videos[0].Access = vstack.Access{Visibility: "secret", Index: 1} },
 		"a dead video's":    func(p *Page) { p.Videos[0].State = vstack.VideoDeleted },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -217,6 +227,7 @@ func TestAPageWithManifestsIsReadByGroups(t *testing.T) {
 func FuzzDecodePage(f *testing.F) {
 	f.Add(encode(f, sample()))
 	f.Add(encode(f, Page{}))
+	f.Add(encode(f, guarded()))
 	f.Add(encode(f, Page{Index: 1, At: 2, Videos: []Video{{State: vstack.VideoPublished, Class: vstack.ClassHot}}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, in := range [][]byte{b, summed(b)} {
@@ -227,7 +238,7 @@ func FuzzDecodePage(f *testing.F) {
 				}
 				continue
 			}
-			if p.Placement != nil {
+			if p.Placement != nil || p.Keys != nil {
 				continue // JSON has many forms
 			}
 			if again := encode(t, p); !bytes.Equal(again, in) {

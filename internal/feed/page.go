@@ -20,6 +20,9 @@ type Page struct {
 	// Uploads carry no Opened and no Source.
 	Uploads []vstack.Upload
 	Videos  []Video
+	// Keys are all keys of playback tokens, where they changed after what the reader has; nil
+	// where they did not.
+	Keys *vstack.TokenKeys
 }
 
 // Video is what a datanode knows of a video.
@@ -35,6 +38,8 @@ type Video struct {
 	// does not.
 	Scheme vstack.Scheme
 	Kept   vstack.Kept
+	// Access is who may watch it; zero for everybody, and for a video that ended.
+	Access vstack.Access
 	// References are those in the groups that were asked for; none when the reader has them.
 	References []Reference
 }
@@ -54,7 +59,7 @@ func (r Reference) Slot(v vstack.VideoID) vstack.Slot {
 
 // Lies says how a published video's chunks lie.
 func (v *Video) Lies(video *vstack.Video, m *vstack.Manifest) {
-	v.Class, v.ClassIndex = video.Class, video.ClassIndex
+	v.Class, v.ClassIndex, v.Access = video.Class, video.ClassIndex, video.Access
 	if v.Class != vstack.ClassHot && m != nil {
 		v.Scheme, v.Kept = video.Layout.Scheme, video.Layout.Kept(m)
 	}
@@ -67,7 +72,7 @@ func (v *Video) Ended() bool { return v.State != vstack.VideoPublished }
 // say where its catalog ends: that is known of its last page only, and not of an empty one,
 // which may come from a member that lags.
 func FromJSON(p *wire.FeedPage, req Request) Page {
-	page := Page{Index: p.Index, More: p.More, Cluster: p.Cluster}
+	page := Page{Index: p.Index, More: p.More, Cluster: p.Cluster, Keys: p.Keys}
 	switch {
 	case p.End > 0:
 		page.At = p.End

@@ -67,3 +67,14 @@ func (t *tail) Write(p []byte) (int, error) {
 	t.text = t.text[max(0, len(t.text)-maxOutput):]
 	return len(p), nil
 }
+
+// plain are the bytes that mean nothing to a shell.
+const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%"
+
+// Quote writes a word so that the shell that runs commands takes it as it is.
+func Quote(word string) string {
+	if word != "" && strings.Trim(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

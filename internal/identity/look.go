@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
@@ -16,6 +18,7 @@ type Seen struct {
 	Peer                Peer
 	NotBefore, NotAfter time.Time
 	authorities         []*x509.Certificate
+	leaf                *x509.Certificate
 }
 
 // Look reads the certificate and the authorities of dir without judging them.
@@ -28,7 +31,7 @@ func Look(dir string) (Seen, error) {
 	if err != nil {
 		return Seen{}, fmt.Errorf("look at identity: %w", err)
 	}
-	s := Seen{NotBefore: chain[0].NotBefore, NotAfter: chain[0].NotAfter, authorities: cas}
+	s := Seen{NotBefore: chain[0].NotBefore, NotAfter: chain[0].NotAfter, authorities: cas, leaf: chain[0]}
 	s.Peer, _ = named(chain[0]) // nobody, where it names nobody
 	return s, nil
 }
@@ -43,6 +46,28 @@ func (s Seen) SameCluster(other Seen) bool {
 		}
 	}
 	return false
+}
+
+// SameIssuer reports whether one authority issued both certificates. A host's is issued by the
+// cluster's at first, and by the issuing authority once it has renewed itself.
+func (s Seen) SameIssuer(other Seen) bool { return bytes.Equal(s.leaf.RawIssuer, other.leaf.RawIssuer) }
+
+// SameRights reports whether both certificates are of one peer, with the same roles and
+// addresses.
+func (s Seen) SameRights(other Seen) bool { return rights(s.leaf) == rights(other.leaf) }
+
+// rights are a certificate's names in one string, in no particular order of its own.
+func rights(c *x509.Certificate) string {
+	names := []string{c.Subject.String()}
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	for _, uri := range c.URIs {
+		names = append(names, uri.String())
+	}
+	names = append(names, c.DNSNames...)
+	slices.Sort(names)
+	return strings.Join(names, " ")
 }
 
 // Authorities is a ca.crt of those that s trusts and behind them those of other.

@@ -91,6 +91,13 @@ func (c *Client) Redundancy(ctx context.Context) (wire.Redundancy, error) {
 	return out, err
 }
 
+// Stats says the cluster in figures.
+func (c *Client) Stats(ctx context.Context) (wire.Stats, error) {
+	var out wire.Stats
+	_, err := c.do(ctx, call{method: http.MethodGet, path: "/v1/stats", out: &out})
+	return out, err
+}
+
 // SetRedundancy changes the policy, or pauses and resumes videos' moves; ErrTooFewTargets for
 // a policy that the cluster cannot keep.
 func (c *Client) SetRedundancy(ctx context.Context, req wire.RedundancyRequest) (wire.Redundancy, error) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/internal/wire"
 )
 
@@ -123,6 +124,9 @@ func (c *Client) ask(ctx context.Context, k call, endpoint string, payload []byt
 	}
 	tracing.Inject(ctx, req.Header)
 	req.Header.Set(wire.HeaderLevel, strconv.FormatUint(uint64(vstack.NewestLevel), 10))
+	if token := watch.In(ctx); token != "" {
+		req.Header.Set(watch.Header, token)
+	}
 	if k.etag != "" {
 		req.Header.Set("If-None-Match", k.etag)
 	}

@@ -47,6 +47,13 @@ func (c *Client) Video(ctx context.Context, id vstack.VideoID) (vstack.Video, er
 	return out, err
 }
 
+// VideoStale gets what any member knows of a video.
+func (c *Client) VideoStale(ctx context.Context, id vstack.VideoID) (vstack.Video, error) {
+	var out vstack.Video
+	_, err := c.do(ctx, call{method: http.MethodGet, path: videoPath(id, ""), query: url.Values{"consistency": {"stale"}}, out: &out})
+	return out, err
+}
+
 // PatchVideo changes what the patch names.
 func (c *Client) PatchVideo(ctx context.Context, id vstack.VideoID, patch wire.VideoPatch) (vstack.Video, error) {
 	var out vstack.Video
@@ -92,3 +99,27 @@ func (c *Client) VideoPlacement(ctx context.Context, id vstack.VideoID) (wire.Vi
 }
 
 func videoPath(id vstack.VideoID, rest string) string { return "/v1/videos/" + id.String() + rest }
+
+// Keys are the public keys of playback tokens.
+func (c *Client) Keys(ctx context.Context) (out wire.JWKS, err error) {
+	_, err = c.do(ctx, call{method: http.MethodGet, path: "/v1/keys", out: &out})
+	return out, err
+}
+
+// AddKey adds a public key.
+func (c *Client) AddKey(ctx context.Context, req wire.TokenKeyRequest) error {
+	_, err := c.do(ctx, call{method: http.MethodPost, path: "/v1/keys", body: req, write: true})
+	return err
+}
+
+// DropKey removes a key.
+func (c *Client) DropKey(ctx context.Context, id string) error {
+	_, err := c.do(ctx, call{method: http.MethodDelete, path: "/v1/keys/" + url.PathEscape(id), write: true})
+	return err
+}
+
+// RevokeKey takes their rights from the tokens that a key signed until now.
+func (c *Client) RevokeKey(ctx context.Context, id string) error {
+	_, err := c.do(ctx, call{method: http.MethodPost, path: "/v1/keys/" + url.PathEscape(id) + "/revoke", body: wire.RevokeTokensRequest{}, write: true})
+	return err
+}

@@ -42,13 +42,13 @@ type Config struct {
 // Routes are the endpoints of Handler, for a role's OpenAPI document.
 func Routes() []wire.Route {
 	return []wire.Route{
-		{Method: http.MethodGet, Path: "/livez", Summary: "Is the process alive"},
-		{Method: http.MethodGet, Path: "/readyz", Summary: "Can the role do its work",
+		{Method: http.MethodGet, Path: "/livez", Heeds: wire.HeedsNothing, Summary: "Is the process alive"},
+		{Method: http.MethodGet, Path: "/readyz", Heeds: wire.HeedsNothing, Summary: "Can the role do its work",
 			Params: []wire.Param{{Name: "verbose", In: "query", Doc: "list every check"}},
 			Errors: []*vstack.Sentinel{vstack.ErrUnavailable}},
-		{Method: http.MethodGet, Path: "/metrics", Summary: "Metrics in the Prometheus text format"},
-		{Method: http.MethodGet, Path: "/version", Summary: "Version, commit and roles", Response: wire.Version{}},
-		{Method: http.MethodGet, Path: "/openapi.json", Summary: "This document"},
+		{Method: http.MethodGet, Path: "/metrics", Heeds: wire.HeedsNothing, Summary: "Metrics in the Prometheus text format"},
+		{Method: http.MethodGet, Path: "/version", Heeds: wire.HeedsNothing, Summary: "Version, commit and roles", Response: wire.Version{}},
+		{Method: http.MethodGet, Path: "/openapi.json", Heeds: wire.HeedsNothing, Summary: "This document"},
 	}
 }
 

@@ -47,24 +47,29 @@ func (t *Tracer) Handler(log *slog.Logger, next http.Handler) http.Handler {
 		defer span.End() // a handler that panics ends its request too
 		w.Header()[HeaderTrace] = []string{span.SpanContext().TraceID().String()}
 		out := &answer{ResponseWriter: w}
-		next.ServeHTTP(out, r.WithContext(ctx))
+		var by string
+		next.ServeHTTP(out, r.WithContext(naming(ctx, &by)))
 		if span.IsRecording() {
 			span.SetAttributes(attribute.Int("http.response.status_code", out.code()))
 			if out.code() >= http.StatusInternalServerError && r.Context().Err() == nil {
 				span.SetStatus(codes.Error, http.StatusText(out.code()))
 			}
 		}
-		said(ctx, log, r, out.code(), time.Since(began))
+		said(ctx, log, r, by, out.code(), time.Since(began))
 	})
 }
 
 // said logs a request that somebody may look for.
-func said(ctx context.Context, log *slog.Logger, r *http.Request, code int, took time.Duration) {
+func said(ctx context.Context, log *slog.Logger, r *http.Request, by string, code int, took time.Duration) {
 	level := slog.LevelDebug
-	by := "-"
 	peer, known := identity.PeerOf(r.TLS)
-	if known {
+	switch {
+	case by != "":
+		known = false
+	case known:
 		by = peer.ID
+	default:
+		by = "-"
 	}
 	changes := r.Method != http.MethodGet && r.Method != http.MethodHead
 	switch {

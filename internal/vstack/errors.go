@@ -35,6 +35,8 @@ var (
 	ErrUnauthenticated = sentinel("UNAUTHENTICATED", "client certificate required")
 	ErrForbidden       = sentinel("FORBIDDEN", "not allowed")
 	ErrRevoked         = sentinel("REVOKED", "certificate revoked")
+	ErrRateLimited     = sentinel("RATE_LIMITED", "more requests a second than are allowed")
+	ErrQuota           = sentinel("QUOTA_EXCEEDED", "more films or bytes than the API key is for")
 	ErrTooLarge        = sentinel("TOO_LARGE", "larger than the limit")
 	ErrMethod          = sentinel("METHOD_NOT_ALLOWED", "method is not one of the route's")
 	ErrTimeout         = sentinel("TIMEOUT", "timed out")
@@ -54,6 +56,7 @@ var (
 	ErrClassStale      = sentinel("CLASS_STALE", "class of the video is another one")
 	ErrNoTaker         = sentinel("NO_TAKER", "no other store can take these roles")
 	ErrStoreInUse      = sentinel("STORE_IN_USE", "store has roles or may hold the only copies")
+	ErrViewStale       = sentinel("VIEW_STALE", "what is known of the catalog is too old for private films")
 	ErrTooFewTargets   = sentinel("TOO_FEW_TARGETS", "too few stores or hosts for the scheme")
 
 	// ChunkPaxos.
@@ -73,6 +76,7 @@ var (
 	// Stores.
 	ErrCorrupt      = sentinel("CORRUPT", "stored bytes fail their checksum")
 	ErrDiskFull     = sentinel("DISK_FULL", "disk is full")
+	ErrKeyMissing   = sentinel("KEY_MISSING", "the key of what is encrypted is not at hand")
 	ErrClosed       = sentinel("CLOSED", "closed")
 	ErrRangeInvalid = sentinel("RANGE_INVALID", "range is outside the chunk")
 

@@ -29,6 +29,7 @@ const (
 	EventAccepted  EventKind = "accepted"  // what is lost was given up, by an order
 	EventRevoked   EventKind = "revoked"   // certificates
 	EventRestored  EventKind = "restored"  // certificates that were revoked
+	EventAccess    EventKind = "access"    // who may watch a video, or a key of playback tokens
 )
 
 // Event is something that happened to the cluster, as the catalog remembers it. From

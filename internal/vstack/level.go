@@ -23,8 +23,12 @@ const (
 	// and the decay of views, orders for stores and hosts, who may do what, and the record of
 	// what was done.
 	LevelPolicy Level = 4
+	// LevelAccess adds who may watch a video, and the keys of playback tokens.
+	LevelAccess Level = 5
+	// LevelKeys adds API keys of programs.
+	LevelKeys Level = 6
 	// NewestLevel is the highest level that this program knows. A fresh cluster starts at it.
-	NewestLevel = LevelPolicy
+	NewestLevel = LevelKeys
 )
 
 // OrFirst is the level, and LevelFirst where none was said.

@@ -2,6 +2,7 @@ package vstack
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,15 +21,28 @@ const (
 	// RoleAdmin is a person or a tool: everything that an operator does, and no Raft.
 	RoleAdmin
 
+	// What follows no certificate has: it is what API keys may do.
+
+	// RoleManage changes and deletes films.
+	RoleManage
+	// RoleUpload uploads films.
+	RoleUpload
+	// RoleRead sees what is private.
+	RoleRead
+
 	// RolesUnsaid are those of a host whose certificate is from before there were roles.
 	RolesUnsaid = RoleMeta | RoleData | RoleIngest
 	// RolesHost are all that a host may have.
 	RolesHost = RolesUnsaid | RoleGateway
 )
 
-var roleNames = []string{"meta", "data", "ingest", "gateway", "admin"}
+// roleNames are those of certificates, and keyNames those of API keys that follow them.
+var (
+	roleNames = []string{"meta", "data", "ingest", "gateway", "admin"}
+	keyNames  = []string{"manage", "upload", "read"}
+)
 
-// ParseRole reads one role.
+// ParseRole reads one role of a certificate.
 func ParseRole(name string) (Roles, error) {
 	for i, n := range roleNames {
 		if n == name {
@@ -44,7 +58,7 @@ func (r Roles) Has(any Roles) bool { return r&any != 0 }
 // Names are the roles' names, in the order above.
 func (r Roles) Names() []string {
 	var out []string
-	for i, n := range roleNames {
+	for i, n := range slices.Concat(roleNames, keyNames) {
 		if r.Has(1 << i) {
 			out = append(out, n)
 		}
@@ -55,7 +69,7 @@ func (r Roles) Names() []string {
 // String is the names, separated by commas.
 func (r Roles) String() string { return strings.Join(r.Names(), ",") }
 
-// ParseRoles reads what String wrote.
+// ParseRoles reads what String wrote of a certificate.
 func ParseRoles(s string) (all Roles, err error) {
 	if s == "" {
 		return 0, nil

@@ -62,6 +62,8 @@ type Video struct {
 	// Popularity is what counts of Views for its class: views decay by half each half-life of
 	// the policy. Absent below the feature level at which they do.
 	Popularity int64 `json:"popularity,omitzero"`
+	// Access is who may watch it; absent for everybody.
+	Access Access `json:"access,omitzero"`
 }
 
 // Source describes the file that a person uploaded.

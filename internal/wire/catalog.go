@@ -16,6 +16,8 @@ type OpenUploadRequest struct {
 	Policy vstack.ClassPolicy `json:"policy,omitempty"` // default auto
 	Owner  vstack.ProposerID  `json:"owner"`
 	Source vstack.Source      `json:"source"`
+	// Visibility says who may watch from the beginning; none is public. From vstack.LevelAccess on.
+	Visibility vstack.Visibility `json:"visibility,omitzero"`
 }
 
 // ResumeUploadRequest is the body of POST /v1/uploads/{id}/resume. It issues a fresh
@@ -43,6 +45,10 @@ type PublishedSource struct {
 // VideoPatch is the body of PATCH /v1/videos/{id}.
 type VideoPatch struct {
 	Title *string `json:"title,omitempty"`
+	// Visibility says who may watch from now on, and RevokeTokens takes their rights from the
+	// playback tokens that were issued for the video until now; from vstack.LevelAccess on.
+	Visibility   vstack.Visibility `json:"visibility,omitzero"`
+	RevokeTokens bool              `json:"revoke_tokens,omitzero"`
 }
 
 // ClassRequest is the body of PUT /v1/videos/{id}/class.
@@ -162,6 +168,8 @@ type FeedPage struct {
 	Videos    []FeedVideo          `json:"videos,omitempty"`
 	Uploads   []vstack.Upload      `json:"uploads,omitempty"`
 	Placement *vstack.PlacementMap `json:"placement,omitempty"`
+	// Keys are those of playback tokens, where they changed since.
+	Keys *vstack.TokenKeys `json:"keys,omitempty"`
 }
 
 // FeedVideo is a video with its manifest once it is published. A deleted video stays

@@ -36,7 +36,26 @@ type Route struct {
 	Errors []*vstack.Sentinel
 	// Roles are those that may, each alone; none: anybody, without a certificate.
 	Roles vstack.Roles
+	// Heeds says how the route keeps private videos; required where there are no Roles.
+	Heeds Heed
 }
+
+// Heed is how a route that anybody may ask keeps private videos from who may not watch them.
+type Heed int
+
+const (
+	_ Heed = iota
+	// HeedsNothing says that no answer depends on any video.
+	HeedsNothing
+	// HeedsToken answers about a private video with a token for it, and else as if there was none.
+	HeedsToken
+	// HeedsListing leaves out what is not public.
+	HeedsListing
+	// HeedsCertificate answers hosts and administrators alone while a video may be private.
+	HeedsCertificate
+	// HeedsKnowing answers who has a random name that only whoever uploads was told: of a job, or of a part.
+	HeedsKnowing
+)
 
 // OpenAPI describes routes as an OpenAPI 3.1 document. Schemas come from the JSON
 // tags of the bodies' types; types with a text form (ids, slots, ballots) are strings.

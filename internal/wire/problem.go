@@ -37,6 +37,8 @@ var statuses = map[*vstack.Sentinel]int{
 	vstack.ErrUnauthenticated: http.StatusUnauthorized,
 	vstack.ErrForbidden:       http.StatusForbidden,
 	vstack.ErrRevoked:         http.StatusForbidden,
+	vstack.ErrRateLimited:     http.StatusTooManyRequests,
+	vstack.ErrQuota:           http.StatusForbidden,
 	vstack.ErrTooLarge:        http.StatusRequestEntityTooLarge,
 	vstack.ErrMethod:          http.StatusMethodNotAllowed,
 	vstack.ErrTimeout:         http.StatusGatewayTimeout,
@@ -50,6 +52,7 @@ var statuses = map[*vstack.Sentinel]int{
 	vstack.ErrClassStale:      http.StatusConflict,
 	vstack.ErrNoTaker:         http.StatusConflict,
 	vstack.ErrStoreInUse:      http.StatusConflict,
+	vstack.ErrViewStale:       http.StatusServiceUnavailable,
 	vstack.ErrTooFewTargets:   http.StatusConflict,
 	vstack.ErrBackupInvalid:   http.StatusUnprocessableEntity,
 	vstack.ErrUploadNotLive:   http.StatusConflict,
@@ -72,6 +75,7 @@ var statuses = map[*vstack.Sentinel]int{
 
 	vstack.ErrCorrupt:      http.StatusInternalServerError,
 	vstack.ErrDiskFull:     http.StatusInsufficientStorage,
+	vstack.ErrKeyMissing:   http.StatusServiceUnavailable,
 	vstack.ErrClosed:       http.StatusServiceUnavailable,
 	vstack.ErrRangeInvalid: http.StatusRequestedRangeNotSatisfiable,
 
@@ -112,7 +116,7 @@ func Refuse(w http.ResponseWriter, err error) {
 
 // WriteProblem answers a request with p.
 func WriteProblem(w http.ResponseWriter, p Problem) {
-	if p.Status == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
+	if (p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests) && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "1")
 	}
 	body, _ := json.Marshal(p) // of strings and a number

@@ -69,7 +69,7 @@ func TestErrorsKeepTheirIdentityAcrossTheWire(t *testing.T) {
 		if got := w.Header().Get("Content-Type"); got != ProblemType {
 			t.Fatalf("%s: content type %q", s.Code(), got)
 		}
-		if (w.Header().Get("Retry-After") != "") != (w.Code == http.StatusServiceUnavailable) {
+		if (w.Header().Get("Retry-After") != "") != (w.Code == http.StatusServiceUnavailable || w.Code == http.StatusTooManyRequests) {
 			t.Errorf("%s: status %d with Retry-After %q", s.Code(), w.Code, w.Header().Get("Retry-After"))
 		}
 		err := ReadError(w.Result())

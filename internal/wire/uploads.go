@@ -43,10 +43,11 @@ type Job struct {
 	Reused   int            `json:"reused"`   // found chosen on resume, not sent again
 	Bytes    int64          `json:"bytes"`    // of chunks sent, once each
 	Skipped  int64          `json:"skipped"`  // bytes of reused chunks
-	// Renditions, Class and KeepOriginal are what the client asked for.
+	// Renditions, Class, KeepOriginal and Visibility are what the client asked for.
 	Renditions   []string           `json:"renditions,omitempty"`
 	Class        vstack.ClassPolicy `json:"class,omitempty"`
 	KeepOriginal bool               `json:"keep_original,omitzero"`
+	Visibility   vstack.Visibility  `json:"visibility,omitzero"`
 
 	Tracks   []JobTrack      `json:"tracks,omitempty"`
 	Warnings []string        `json:"warnings,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -83,4 +84,28 @@ func Known(w http.ResponseWriter, r *http.Request, tag string) bool {
 		}
 	}
 	return false
+}
+
+// State reads an optional state, one of some.
+func State[S ~string](q url.Values, known ...S) (S, error) {
+	state := S(q.Get("state"))
+	if state == "" || slices.Contains(known, state) {
+		return state, nil
+	}
+	names := make([]string, len(known))
+	for i, k := range known {
+		names[i] = string(k)
+	}
+	last := len(names) - 1
+	return "", fmt.Errorf("parameter state=%.40q: %w: want %s or %s", state, vstack.ErrInvalid, strings.Join(names[:last], ", "), names[last])
+}
+
+// Source reads the optional hash of an uploaded file.
+func Source(q url.Values) (source vstack.ChunkID, err error) {
+	if v := q.Get("source_sha256"); v != "" {
+		if source, err = vstack.ParseChunkID(v); err != nil {
+			err = fmt.Errorf("parameter source_sha256: %w", err)
+		}
+	}
+	return source, err
 }

@@ -212,3 +212,14 @@ func (t *tail) Read(p []byte) (int, error) {
 	t.hash.Write(p[:n])
 	return n, nil
 }
+
+// May refuses to write over videos, and over a placement of other stores.
+func May(now *catalog.View, cluster vstack.ClusterID) error {
+	if !now.Empty() {
+		return fmt.Errorf("restore a backup: %w: the catalog holds %d videos, and only an empty one is restored into", vstack.ErrAlreadyExists, now.Counts().Videos)
+	}
+	if of := now.Cluster(); !cluster.IsZero() && !of.IsZero() && of != cluster {
+		return fmt.Errorf("restore a backup: %w: stores that are new have made cluster %s here, the backup is of %s; restore before new stores start", vstack.ErrAlreadyExists, of, cluster)
+	}
+	return nil
+}

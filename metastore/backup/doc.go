@@ -10,6 +10,10 @@
 //	       …  the catalog's snapshot, as metastore/catalog describes it
 //	end   32  SHA-256 of all before it
 //
+// Encrypted it is a file of age (age-encryption.org/v1) around all that, which age's own tools
+// open as well. One more recipient than were named is in it, whose identity was forgotten once
+// the file was read back.
+//
 // Invariants: a file that is cut off, longer than it should be or changed in any byte is
 // refused as BACKUP_INVALID by whoever reads it, before anything is done with it; the
 // header says what the snapshot holds.

@@ -8,13 +8,15 @@ import (
 	"os"
 	"path/filepath"
 
+	"filippo.io/age"
+
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
-// SaveFile makes a new file of the backup that fetch writes. The file is there, durably,
-// only once it was read back and all its checksums hold.
-func SaveFile(path string, fetch func(io.Writer) error) (Info, error) {
+// SaveFile makes a new file of the backup that fetch writes, encrypted for recipients if there
+// are any. The file is there, durably, only once it was read back and all its checksums hold.
+func SaveFile(path string, to []age.Recipient, fetch func(io.Writer) error) (Info, error) {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return Info{}, fmt.Errorf("save backup %s: %w", path, errors.Join(vstack.ErrAlreadyExists, err))
 	}
@@ -24,11 +26,11 @@ func SaveFile(path string, fetch func(io.Writer) error) (Info, error) {
 		return Info{}, fmt.Errorf("save backup: %w", err)
 	}
 	defer os.Remove(f.Name()) // renamed by then, or of no use
-	err = fetch(f)
+	ids, err := encrypted(f, to, fetch)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return Info{}, fmt.Errorf("save backup %s: %w", path, err)
 	}
-	info, err := InspectFile(f.Name())
+	info, err := InspectFile(f.Name(), ids)
 	if err != nil {
 		return info, fmt.Errorf("save backup %s: what was received: %w", path, err)
 	}
@@ -41,8 +43,8 @@ func SaveFile(path string, fetch func(io.Writer) error) (Info, error) {
 	return info, nil
 }
 
-// InspectFile is Inspect of a file.
-func InspectFile(path string) (Info, error) {
+// InspectFile is Inspect of a file, which the identities open if it is encrypted.
+func InspectFile(path string, ids []age.Identity) (Info, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Info{}, fmt.Errorf("read backup: %w: %w", vstack.ErrNotFound, err)
@@ -51,7 +53,11 @@ func InspectFile(path string) (Info, error) {
 		return Info{}, fmt.Errorf("read backup: %w", err)
 	}
 	defer f.Close()
-	info, err := Inspect(f)
+	in, err := Decrypt(f, ids)
+	if err != nil {
+		return Info{}, fmt.Errorf("%s: %w", path, err)
+	}
+	info, err := Inspect(in)
 	if err != nil {
 		return info, fmt.Errorf("%s: %w", path, err)
 	}

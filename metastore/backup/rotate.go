@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"filippo.io/age"
 )
 
 // Names of backups of a directory: they sort by time.
@@ -21,9 +23,9 @@ const (
 // Rotate saves a new backup into a directory and then removes the oldest of those that were
 // saved so, until keep are left. Nothing is removed unless the new one is there and whole,
 // and nothing that has another name.
-func Rotate(dir string, keep int, now time.Time, fetch func(io.Writer) error) (info Info, path string, removed []string, err error) {
+func Rotate(dir string, keep int, now time.Time, to []age.Recipient, fetch func(io.Writer) error) (info Info, path string, removed []string, err error) {
 	path = filepath.Join(dir, namePrefix+now.UTC().Format(nameTime)+nameSuffix)
-	if info, err = SaveFile(path, fetch); err != nil {
+	if info, err = SaveFile(path, to, fetch); err != nil {
 		return info, path, nil, err
 	}
 	entries, err := os.ReadDir(dir)

@@ -114,6 +114,10 @@ func (a *application) run(cmd command.Command, res *command.Result) (refused, er
 		return handle(cmd, res, a.acceptLoss)
 	case command.ChangeRevocations:
 		return handle(cmd, res, a.changeRevocations)
+	case command.ChangeTokenKeys:
+		return handle(cmd, res, a.changeTokenKeys)
+	case command.ChangeAPIKeys:
+		return handle(cmd, res, a.changeAPIKeys)
 	case command.RaiseLevel:
 		p, err := command.PayloadOf[command.RaiseLevelPayload](cmd)
 		if err != nil {

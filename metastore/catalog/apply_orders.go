@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/access"
+	"github.com/vstack/vstack/metastore/apikeys"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/revoked"
 	"github.com/vstack/vstack/metastore/tickets"
@@ -80,6 +82,27 @@ func (a *application) changeRevocations(p command.ChangeRevocationsPayload, _ *c
 		a.note(vstack.EventRestored, p.Drop, "")
 	}
 	return nil
+}
+
+// changeTokenKeys changes the list in the meta row. Stores hear of it by the feed.
+func (a *application) changeTokenKeys(p command.ChangeTokenKeysPayload, _ *command.Result) error {
+	keys, what, err := access.ChangeKeys(a.meta.TokenKeys, p, a.meta.Level, a.index)
+	if err != nil {
+		return err
+	}
+	a.meta.TokenKeys, a.meta.Feed = keys, a.index
+	a.note(vstack.EventAccess, "key "+access.KeyOf(p), what)
+	return nil
+}
+
+// changeAPIKeys changes the list in the meta row.
+func (a *application) changeAPIKeys(p command.ChangeAPIKeysPayload, _ *command.Result) error {
+	keys, name, what, err := apikeys.Change(a.meta.APIKeys, p, a.meta.Level, a.time)
+	if err == nil {
+		a.meta.APIKeys = keys
+		a.note(vstack.EventAccess, "apikey:"+name, what)
+	}
+	return err
 }
 
 // remove deletes a row.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/access"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/manifest"
 )
@@ -27,13 +28,17 @@ func (a *application) openUpload(p command.OpenUploadPayload, res *command.Resul
 	if a.upload(p.Upload) != nil {
 		return fmt.Errorf("open upload: upload %s: %w", p.Upload, vstack.ErrAlreadyExists)
 	}
+	visible, _, err := access.Change(vstack.Access{}, command.PatchVideoPayload{Visibility: p.Visibility}, a.meta.Level, a.index)
+	if err != nil {
+		return err
+	}
 	a.meta.Incarnation++
 	a.meta.OpenUploads++
 	a.meta.Uploads++
 	a.meta.Videos++
 	a.putVideo(videoRow{
 		Video: vstack.Video{ID: p.Video, Title: p.Title, State: vstack.VideoUploading, Class: vstack.ClassHot,
-			Policy: p.Policy, Created: a.time, Source: p.Source},
+			Policy: p.Policy, Created: a.time, Source: p.Source, Access: visible},
 		Upload: p.Upload, Created: a.index,
 	})
 	u := a.putUpload(uploadRow{

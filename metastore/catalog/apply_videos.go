@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/access"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/views"
 )
@@ -36,12 +37,19 @@ func (a *application) patchVideo(p command.PatchVideoPayload, res *command.Resul
 		return fmt.Errorf("patch video: %w", err)
 	}
 	next := *v
+	var what string
+	if next.Video.Access, what, err = access.Change(v.Video.Access, p, a.meta.Level, a.index); err != nil {
+		return err
+	}
 	if p.Title != nil {
 		if err := command.CheckTitle(*p.Title); err != nil {
 			return err
 		}
 		next.Video.Title = *p.Title
 		a.note(vstack.EventRenamed, "video "+p.Video.String(), next.Video.Title)
+	}
+	if what != "" {
+		a.note(vstack.EventAccess, "video "+p.Video.String(), what)
 	}
 	res.Video = a.answer(a.putVideo(next))
 	return nil

@@ -134,7 +134,7 @@ func snapshotOf(t testing.TB, c *Catalog) []byte {
 func drawCommand(t *rapid.T, index uint64) (command.Type, any) {
 	n := rapid.IntRange(0, 5).Draw(t, "n")
 	inc := vstack.Incarnation(rapid.IntRange(0, 8).Draw(t, "incarnation"))
-	switch rapid.IntRange(0, 19).Draw(t, "command") {
+	switch rapid.IntRange(0, 21).Draw(t, "command") {
 	case 0, 1:
 		return command.OpenUpload, opening(n)
 	case 2:
@@ -162,6 +162,8 @@ func drawCommand(t *rapid.T, index uint64) (command.Type, any) {
 		return drawStep(t, n, index)
 	case 17, 18:
 		return drawOrder(t, n)
+	case 19, 20:
+		return drawAccess(t, n)
 	}
 	if rapid.Bool().Draw(t, "assign") {
 		return command.AssignPlacement, command.AssignPlacementPayload{Base: index, Groups: plan(3)}

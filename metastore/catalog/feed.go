@@ -48,6 +48,9 @@ func (v *View) Feed(since uint64) wire.FeedPage {
 	if !page.More {
 		page.Index = v.meta.Feed
 	}
+	if v.meta.TokenKeys.Index > since {
+		page.Keys = &v.meta.TokenKeys
+	}
 	// The map comes in the page that passes its last change.
 	if v.meta.Placement > since && v.meta.Placement <= page.Index {
 		page.Placement = v.Placement()

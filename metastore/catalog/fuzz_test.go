@@ -25,6 +25,8 @@ func FuzzApply(f *testing.F) {
 		entry(f, 1, command.ActivateEpochs, activate(change(5, 2, 1), change(0, 2, 1)), "a"),
 		entry(f, 1, command.SetLiveness, command.SetLivenessPayload{States: []command.StoreLiveness{{ID: store(1), State: "down"}}}, ""),
 		entry(f, 1, command.StepClass, command.StepClassPayload{Video: video(0), From: vstack.ClassHot, To: vstack.ClassCooling, Layout: layout}, "c"),
+		entry(f, 1, command.PatchVideo, command.PatchVideoPayload{Video: video(0), Visibility: vstack.VisibilityPrivate, TokensFrom: whole}, "v"),
+		entry(f, 1, command.ChangeTokenKeys, command.ChangeTokenKeysPayload{Add: tokenKey("k1")}, "k"),
 	} {
 		f.Add(l.Data)
 	}

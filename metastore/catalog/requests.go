@@ -2,8 +2,6 @@ package catalog
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -33,24 +31,11 @@ type requestRow struct {
 // are frozen, since members of different programs must come to one checksum. The object in it was a row at the answer's index, and counted
 // there, so that it is named here and not encoded again.
 func (r *requestRow) hash(level vstack.Level) sums.Sum {
-	b := make([]byte, 0, 256)
 	detail := r.Result.Detail
 	if level >= vstack.LevelFormats {
 		detail = ""
 	}
-	for _, s := range []string{"requests", r.ID, string(r.Type), string(r.Result.Code), detail} {
-		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
-	}
-	b = binary.AppendUvarint(b, r.Result.Index)
-	if v := r.Result.Video; v != nil {
-		b = binary.AppendUvarint(append(b, v.ID[:]...), v.Index)
-	}
-	if u := r.Result.Upload; u != nil {
-		b = binary.AppendUvarint(append(b, u.ID[:]...), uint64(u.Incarnation))
-	}
-	h := sha256.New()
-	h.Write(b)
-	return sums.Lanes(h)
+	return command.Sum(r.ID, r.Type, &r.Result, detail)
 }
 
 // answered is the row of a request that was applied before, or nil.

@@ -94,6 +94,10 @@ type metaRow struct {
 	Tickets []vstack.Ticket `json:"tickets,omitempty"`
 	// Revoked are certificates; absent below vstack.LevelPolicy.
 	Revoked []vstack.Revocation `json:"revoked,omitempty"`
+	// TokenKeys are those of playback tokens; absent below vstack.LevelAccess.
+	TokenKeys vstack.TokenKeys `json:"token_keys,omitzero"`
+	// APIKeys are of programs; absent below vstack.LevelKeys.
+	APIKeys []vstack.APIKey `json:"api_keys,omitempty"`
 	// RestoredAt is when it did, by the clock of the leader that was asked.
 	RestoredAt time.Time `json:"restored_at,omitzero"`
 

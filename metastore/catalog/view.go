@@ -42,6 +42,12 @@ func (v *View) Tickets() []vstack.Ticket { return v.meta.Tickets }
 // Revoked are certificates that are good no more.
 func (v *View) Revoked() []vstack.Revocation { return v.meta.Revoked }
 
+// TokenKeys are those of playback tokens.
+func (v *View) TokenKeys() vstack.TokenKeys { return v.meta.TokenKeys }
+
+// APIKeys are of programs; some may have expired.
+func (v *View) APIKeys() []vstack.APIKey { return v.meta.APIKeys }
+
 // Frozen reports whether an upload was ever opened or an epoch change prepared:
 // placement then changes by epoch only.
 func (v *View) Frozen() bool { return v.meta.frozen() }

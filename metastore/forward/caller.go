@@ -13,6 +13,9 @@ import (
 	"github.com/vstack/vstack/internal/wire"
 )
 
+// RoleKey is the role of who shows an API key: its Peer is the key's name.
+const RoleKey identity.Role = "apikey"
+
 // Caller is who asks, by itself or by way of a member.
 type Caller struct {
 	identity.Peer
@@ -58,6 +61,9 @@ func disbelieved(resp *http.Response) bool {
 
 // passedOn reads what a member says of a caller.
 func passedOn(r *http.Request, of string) (c Caller, err error) {
+	if name, ok := strings.CutPrefix(of, string(RoleKey)+":"); ok { // with which rights its catalog says
+		return Key(name, 0), nil
+	}
 	role, id, _ := strings.Cut(of, " ")
 	c = Caller{Peer: identity.Peer{ID: id, Role: identity.Role(role)}, Known: true, Key: admission.Key(of)}
 	switch {
@@ -87,6 +93,12 @@ func passedOn(r *http.Request, of string) (c Caller, err error) {
 	return c, nil
 }
 
+// Key is the caller that an API key of the name is.
+func Key(name string, roles vstack.Roles) Caller {
+	p := identity.Peer{ID: name, Role: RoleKey, Roles: roles}
+	return Caller{Peer: p, Known: true, Key: admission.Key(callerName(p))}
+}
+
 // say puts the caller into the headers of a request that is passed on.
 func (c Caller) say(h http.Header) {
 	if !c.Known {
@@ -114,10 +126,18 @@ func (c Caller) Name() string {
 }
 
 // callerName is the form of a certificate's owner in wire.HeaderCaller.
-func callerName(p identity.Peer) string { return string(p.Role) + " " + p.ID }
+func callerName(p identity.Peer) string {
+	if p.Role == RoleKey {
+		return string(RoleKey) + ":" + p.ID
+	}
+	return string(p.Role) + " " + p.ID
+}
 
 // Require judges the caller as a route's row has it.
 func (c Caller) Require(roles vstack.Roles) error {
+	if c.Role == RoleKey && !c.Roles.Has(roles) {
+		return fmt.Errorf("%w: API key %q is for %q, this wants any of %q", vstack.ErrForbidden, c.ID, c.Roles, roles)
+	}
 	return identity.Require(c.Peer, c.Known, roles)
 }
 

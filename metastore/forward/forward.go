@@ -15,6 +15,7 @@ import (
 	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/internal/wire"
 )
 
@@ -105,7 +106,7 @@ func (f *Forwarder) Forward(w http.ResponseWriter, req *http.Request, by Caller)
 	if out.ContentLength = req.ContentLength; out.ContentLength == 0 {
 		out.Body = http.NoBody
 	}
-	for _, h := range []string{"Content-Type", "If-None-Match", wire.HeaderRequestID, wire.HeaderLevel} {
+	for _, h := range []string{"Content-Type", "If-None-Match", wire.HeaderRequestID, wire.HeaderLevel, watch.Header} {
 		if v := req.Header.Get(h); v != "" {
 			out.Header.Set(h, v)
 		}

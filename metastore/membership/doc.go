@@ -11,6 +11,9 @@
 // A leader writes each entry before it sends it, so that its disk is in every client's way;
 // with a slow one it hands over, if a majority has quick disks, at most once a minute.
 //
+// A voter that the leader has found dead for three days is removed, if at least three are left
+// and each of them is healthy.
+//
 // Invariants: the last voter stays; a member whose directory is not the one that was
 // added is never taken for it; without force, nobody is removed without whom those that
 // answer are no majority.

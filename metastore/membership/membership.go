@@ -49,6 +49,9 @@ type Config struct {
 	Tick time.Duration
 	// JoinTimeout is how long a new member may take to catch up. Default 10 min.
 	JoinTimeout time.Duration
+	// RemoveAfter is for how long a voter must be dead to be removed by itself; see RunDead.
+	// Default three days; below 0 never.
+	RemoveAfter time.Duration
 }
 
 // Manager is the membership of one cluster, as one member sees and changes it.
@@ -75,6 +78,9 @@ func New(cfg Config) (*Manager, error) {
 	}
 	if cfg.JoinTimeout <= 0 {
 		cfg.JoinTimeout = 10 * time.Minute
+	}
+	if cfg.RemoveAfter == 0 {
+		cfg.RemoveAfter = 72 * time.Hour
 	}
 	m := &Manager{cfg: cfg, handovers: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "vstack_metastore_disk_handovers_total", Help: "Times that this member gave leadership to another because its disk was slow, or tried to.",

@@ -16,6 +16,9 @@ func Page(v *catalog.View, req feed.Request, most feed.Bounds) feed.Page {
 		page.Placement, page.More = v.Placement(), true
 		return page
 	}
+	if keys := v.TokenKeys(); keys.Index > req.Since && !req.References {
+		page.Keys = &keys
+	}
 	b := builder{req: req, page: &page, left: most}
 	for c := range v.Changes(req.Since) {
 		// All rows of one index go together, or a reader could see half a change.
@@ -52,8 +55,15 @@ func (b *builder) full() bool {
 func (b *builder) video(c *catalog.Change) {
 	out := feed.Video{ID: c.Video.ID, State: c.Video.State, Changed: c.Index}
 	switch {
-	case out.Ended(): // or not begun
-		if b.req.References || c.Video.State == vstack.VideoUploading {
+	case c.Video.State == vstack.VideoUploading:
+		// Of one that is not there yet a store only has to know that it is not for everybody,
+		// before it has the first chunk: a video of which nothing lies anywhere says that.
+		if out.Lies(&c.Video, nil); b.req.References || out.Access.Index <= b.req.Have {
+			return
+		}
+		out.State = vstack.VideoPublished
+	case out.Ended():
+		if b.req.References {
 			return
 		}
 	default:
@@ -62,7 +72,7 @@ func (b *builder) video(c *catalog.Change) {
 			out.References = feed.Select(c.Manifest, b.req.Groups)
 			b.left.Slots -= c.Video.Chunks
 		}
-		if len(out.References) == 0 && (b.req.References || out.ClassIndex <= b.req.Have) {
+		if len(out.References) == 0 && (b.req.References || out.ClassIndex <= b.req.Have && out.Access.Index <= b.req.Have) {
 			return
 		}
 	}

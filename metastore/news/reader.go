@@ -3,6 +3,7 @@ package news
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -90,4 +91,21 @@ func (r *Reader) await(ctx context.Context, since uint64) {
 	gather, done := context.WithTimeout(ctx, Gather)
 	defer done()
 	_ = r.Catalog.WaitFor(gather, func(v *catalog.View) bool { return v.Pressing(since) })
+}
+
+// Level refuses a reader whose program is older than the catalog's level: what it does
+// not understand of the feed, it would take for nothing, and drop chunks that nothing names.
+func (r *Reader) Level(h http.Header) error {
+	knows := vstack.LevelFirst
+	if v := h.Get(wire.HeaderLevel); v != "" {
+		n, err := strconv.ParseUint(v, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%s %.40q: %w: want a number", wire.HeaderLevel, v, vstack.ErrInvalid)
+		}
+		knows = vstack.Level(n)
+	}
+	if level := r.Catalog.View().Level(); knows < level {
+		return fmt.Errorf("read the feed: %w: its reader knows level %d, the cluster is at %d", vstack.ErrLevelTooOld, knows, level)
+	}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vstack/vstack/internal/network"
+	"github.com/vstack/vstack/internal/sealed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
@@ -31,6 +32,8 @@ type Config struct {
 	ID string
 	// Dir keeps the log, the vote and the snapshots. Required.
 	Dir string
+	// Key encrypts entries and snapshots; nil for a directory that is not encrypted.
+	Key *sealed.Key
 	// Peers is whom to ask while Dir is empty: the founders, identical on all of them,
 	// or, with Join, some members and this one. Later it is only where this member
 	// itself serves. Required.

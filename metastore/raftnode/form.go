@@ -3,7 +3,6 @@ package raftnode
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -104,7 +103,7 @@ func (n *Node) form() error {
 	}
 	next := *o
 	next.Genesis, next.Founders = v.genesis, v.founders
-	if err := writeOrigin(filepath.Join(n.cfg.Dir, originFile), next); err != nil {
+	if err := writeOrigin(n.cfg, next); err != nil {
 		return err
 	}
 	n.origin.Store(&next)
@@ -136,7 +135,7 @@ func (n *Node) started() error {
 		return nil
 	}
 	next.Started = true
-	if err := writeOrigin(filepath.Join(n.cfg.Dir, originFile), next); err != nil {
+	if err := writeOrigin(n.cfg, next); err != nil {
 		return err
 	}
 	n.origin.Store(&next)

@@ -94,7 +94,7 @@ func TestAFounderThatIsLateFoundsTheSameCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Genesis, o.Founders, o.Started = "", nil, false
-	if err := writeOrigin(filepath.Join(g.dir, "h3", originFile), o); err != nil {
+	if err := writeOrigin(Config{Dir: filepath.Join(g.dir, "h3")}, o); err != nil {
 		t.Fatal(err)
 	}
 	g.start(2)

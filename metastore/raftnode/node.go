@@ -94,7 +94,10 @@ func (n *Node) open() error {
 	if err != nil {
 		return fmt.Errorf("open raft log %s: %w", n.cfg.Dir, err)
 	}
-	var store disk.Store = n.bolt
+	store, err := disk.SealEntries(n.bolt, n.cfg.Key)
+	if err != nil {
+		return err
+	}
 	if n.cfg.WrapLog != nil {
 		store = n.cfg.WrapLog(store)
 	}
@@ -103,7 +106,7 @@ func (n *Node) open() error {
 		return fmt.Errorf("make raft log cache: %w", err)
 	}
 	hlog := newLogger(n.cfg.Logger)
-	snaps, err := disk.OpenSnapshots(n.cfg.Dir, hlog)
+	snaps, err := disk.OpenSnapshots(n.cfg.Dir, n.cfg.Key, hlog)
 	if err != nil {
 		return err
 	}

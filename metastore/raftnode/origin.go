@@ -8,13 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 const originFile = "origin.json"
@@ -83,13 +82,13 @@ func claim(cfg Config, hasState bool) (origin, error) {
 	path := filepath.Join(cfg.Dir, originFile)
 	self := cfg.self()
 	fresh := origin{ID: cfg.ID, Instance: newInstance(), Raft: self.Addr, API: self.API}
-	b, err := os.ReadFile(path)
+	b, err := disk.ReadOrigin(path, cfg.Key)
 	if errors.Is(err, fs.ErrNotExist) {
 		if hasState {
 			return fresh, fmt.Errorf("raft directory %s: %w: it has a log and no %s, so nobody knows whose votes it holds; empty it, and the member comes back as a new one",
 				cfg.Dir, vstack.ErrCorrupt, originFile)
 		}
-		return fresh, writeOrigin(path, fresh)
+		return fresh, writeOrigin(cfg, fresh)
 	}
 	if err != nil {
 		return fresh, fmt.Errorf("read raft origin: %w", err)
@@ -108,18 +107,15 @@ func claim(cfg Config, hasState bool) (origin, error) {
 			cfg.Dir, vstack.ErrInvalid, have.Raft, have.API, self.Addr, self.API)
 	case have.Started && !hasState:
 		cfg.Logger.Warn("raft state is gone: the member is a new one", "dir", cfg.Dir, "was", have.Instance, "is", fresh.Instance)
-		return fresh, writeOrigin(path, fresh)
+		return fresh, writeOrigin(cfg, fresh)
 	}
 	return have, nil
 }
 
-func writeOrigin(path string, o origin) error {
+func writeOrigin(cfg Config, o origin) error {
 	b, err := json.MarshalIndent(o, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode raft origin: %w", err)
 	}
-	if err := vfs.WriteFile(vfs.OS{}, path, append(b, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write raft origin: %w", err)
-	}
-	return nil
+	return disk.WriteOrigin(filepath.Join(cfg.Dir, originFile), b, cfg.Key)
 }

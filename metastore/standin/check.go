@@ -1,6 +1,7 @@
 package standin
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,20 +15,22 @@ import (
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/vstack/vstack/internal/sealed"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 // Check reads the log of the member whose directory is dir. ErrCorrupt says that it is
-// damaged; a log that is not there yet is none.
-func Check(dir string) error {
+// damaged; a log that is not there yet is none. key is that of an encrypted directory.
+func Check(dir string, key *sealed.Key) error {
 	path := filepath.Join(dir, "raft", "raft.db")
-	if err := check(path); err != nil {
+	if err := check(path, key); err != nil {
 		return fmt.Errorf("raft log %s: %w", path, err)
 	}
 	return nil
 }
 
-func check(path string) error {
+func check(path string, key *sealed.Key) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -46,12 +49,12 @@ func check(path string) error {
 	if err := walk(f, info.Size()); err != nil {
 		return err
 	}
-	return entries(path)
+	return entries(path, key)
 }
 
 // entries reads every entry: Raft panics at one that it cannot read, and a catalog stops at
 // one that is no command.
-func entries(path string) (err error) {
+func entries(path string, key *sealed.Key) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v", vstack.ErrCorrupt, p)
@@ -65,17 +68,35 @@ func entries(path string) (err error) {
 		return fmt.Errorf("%w: %v", vstack.ErrCorrupt, err)
 	}
 	defer s.Close()
-	first, err := s.FirstIndex()
+	indexes, err := stored(path)
 	if err != nil {
-		return fmt.Errorf("%w: first entry: %v", vstack.ErrCorrupt, err)
+		return err
 	}
-	last, err := s.LastIndex()
+	open := func(*raft.Log) error { return nil }
+	if key != nil {
+		box, err := sealed.NewBox(key)
+		if err != nil {
+			return err
+		}
+		open = func(l *raft.Log) error { return disk.OpenEntry(box, l) }
+	}
+	past, err := newestSnapshot(filepath.Join(filepath.Dir(path), "snapshots"))
 	if err != nil {
-		return fmt.Errorf("%w: last entry: %v", vstack.ErrCorrupt, err)
+		return err
 	}
-	for i := first; i <= last && i > 0; i++ {
+	// The library reads from the newest snapshot on. What is below may have a gap where a
+	// snapshot came that was ahead of the log: a restored backup, or the leader's.
+	before := past
+	for _, i := range indexes {
+		if i > past && i != before+1 {
+			return fmt.Errorf("%w: entry %d is not there, %d is", vstack.ErrCorrupt, before+1, i)
+		}
+		before = max(past, i)
 		var l raft.Log
 		err := s.GetLog(i, &l)
+		if err == nil {
+			err = open(&l)
+		}
 		switch {
 		case err != nil:
 			return fmt.Errorf("%w: entry %d: %v", vstack.ErrCorrupt, i, err)
@@ -86,4 +107,27 @@ func entries(path string) (err error) {
 		}
 	}
 	return nil
+}
+
+// stored are the indexes of the entries that are there, in order.
+func stored(path string) (indexes []uint64, err error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", vstack.ErrCorrupt, err)
+	}
+	defer db.Close()
+	err = db.View(func(tx *bbolt.Tx) error {
+		logs := tx.Bucket([]byte("logs"))
+		if logs == nil {
+			return nil // a crash before the library made it
+		}
+		return logs.ForEach(func(key, _ []byte) error {
+			if len(key) != 8 {
+				return fmt.Errorf("%w: an entry has the key %x", vstack.ErrCorrupt, key)
+			}
+			indexes = append(indexes, binary.BigEndian.Uint64(key))
+			return nil
+		})
+	})
+	return indexes, err
 }

@@ -1,5 +1,5 @@
 // Package standin is what a host runs in the place of a member of the metadata cluster whose
-// log is damaged: it serves where the member would, says what is wrong and what mends it, and
+// log is damaged or lacks its key: it serves where the member would, says what is wrong and what mends it, and
 // takes no part in anything.
 //
 // The library that keeps the log ends the process, from a goroutine of its own, when it

@@ -60,12 +60,16 @@ func Open(ctx context.Context, cfg Config) (*Standin, error) {
 
 // Detail says what is wrong, and what mends it.
 func (s *Standin) Detail() string {
-	if s.cfg.Members < 2 {
-		return fmt.Sprintf("%v. It does not run; the other roles of this host do. It is the only member: move %s aside, restart the host with  --roles meta  alone, "+
-			"and restore a backup: vstack raft snapshot restore FILE --yes", s.cfg.Why, s.cfg.Dir)
+	gone := ""
+	if errors.Is(s.cfg.Why, vstack.ErrKeyMissing) {
+		gone = " Nothing of it is lost: bring the key back and restart the host. If the key is gone for good:"
 	}
-	return fmt.Sprintf("%v. It does not run; the other roles of this host do. The other members have all of it: move %s aside and restart the host, then: "+
-		"vstack raft remove %s --yes, then vstack raft add %s --raft %s --api %s", s.cfg.Why, s.cfg.Dir, s.cfg.ID, s.cfg.ID, s.cfg.Raft, s.cfg.API)
+	if s.cfg.Members < 2 {
+		return fmt.Sprintf("%v. It does not run; the other roles of this host do.%s It is the only member: move %s aside, restart the host with  --roles meta  alone, "+
+			"and restore a backup: vstack raft snapshot restore FILE --yes", s.cfg.Why, gone, s.cfg.Dir)
+	}
+	return fmt.Sprintf("%v. It does not run; the other roles of this host do.%s The other members have all of it: move %s aside and restart the host, then: "+
+		"vstack raft remove %s --yes, then vstack raft add %s --raft %s --api %s", s.cfg.Why, gone, s.cfg.Dir, s.cfg.ID, s.cfg.ID, s.cfg.Raft, s.cfg.API)
 }
 
 // Run serves until ctx ends.

@@ -41,6 +41,8 @@ type body struct {
 	metrics *metrics
 	buf     [step]byte
 	started bool
+	// may is asked before each chunk, whether the viewer still may watch; nil for everybody.
+	may func(context.Context) error
 }
 
 // errCut says that the viewer is gone or too slow.
@@ -57,7 +59,13 @@ func (b *body) send(ctx context.Context, runs []run) error {
 		if i+1 < len(runs) && runs[i+1].ref.ID != r.ref.ID {
 			next = b.chunks.ahead(runs[i+1].slot, runs[i+1].ref)
 		}
-		err := b.sendRun(ctx, r)
+		var err error
+		if b.may != nil {
+			err = b.may(ctx)
+		}
+		if err == nil {
+			err = b.sendRun(ctx, r)
+		}
 		stop()
 		stop = next
 		if err != nil {

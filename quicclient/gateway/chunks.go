@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/quicclient"
 )
 
 // chunkStore holds verified chunks and fetches those that it lacks, each once however
@@ -19,6 +20,8 @@ type chunkStore struct {
 	cache   *otter.Cache[vstack.ChunkID, []byte]
 	loading *semaphore.Weighted
 	most    int64 // bytes of loading
+	// private says that a film's chunks are to be asked for with the certificate.
+	private func(vstack.VideoID) bool
 	metrics *metrics
 
 	ctx    context.Context // ends all flights
@@ -39,7 +42,7 @@ type flight struct {
 	err     error
 }
 
-func newChunkStore(cfg *Config, m *metrics) (*chunkStore, error) {
+func newChunkStore(cfg *Config, m *metrics, private func(vstack.VideoID) bool) (*chunkStore, error) {
 	cache, err := otter.New(&otter.Options[vstack.ChunkID, []byte]{
 		MaximumWeight: uint64(cfg.CacheBytes),
 		Weigher:       func(_ vstack.ChunkID, b []byte) uint32 { return uint32(len(b)) },
@@ -48,7 +51,7 @@ func newChunkStore(cfg *Config, m *metrics) (*chunkStore, error) {
 		return nil, fmt.Errorf("gateway: make cache: %w", err)
 	}
 	s := &chunkStore{
-		from: cfg.Chunks, cache: cache, loading: semaphore.NewWeighted(cfg.LoadingBytes), most: cfg.LoadingBytes, metrics: m,
+		from: cfg.Chunks, cache: cache, loading: semaphore.NewWeighted(cfg.LoadingBytes), most: cfg.LoadingBytes, private: private, metrics: m,
 		flights: map[vstack.ChunkID]*flight{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -154,6 +157,9 @@ func (s *chunkStore) load(ctx context.Context, slot vstack.Slot, ref vstack.Chun
 		return nil, fmt.Errorf("wait to fetch slot %s: %w", slot, err)
 	}
 	defer s.loading.Release(n)
+	if s.private(slot.Video) {
+		ctx = quicclient.Certified(ctx)
+	}
 	got, err := s.from.Fetch(ctx, slot, ref)
 	if err != nil {
 		return nil, err

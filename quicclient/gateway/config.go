@@ -16,6 +16,7 @@ import (
 	"github.com/vstack/vstack/quicclient"
 	"github.com/vstack/vstack/quicclient/gateway/sessions"
 	"github.com/vstack/vstack/quicclient/gateway/steer"
+	"github.com/vstack/vstack/quicclient/gateway/watching"
 )
 
 // Catalog is what a gateway asks the metastore; *metaclient.Client is one.
@@ -73,6 +74,12 @@ type Config struct {
 	Pathways []steer.Pathway
 	// PathwayClient asks the others whether they are ready. Default http.DefaultClient.
 	PathwayClient *http.Client
+
+	// Signer signs playback tokens for who is inside. Default: nobody does.
+	Signer watching.Signer
+	// Inside says that lists, and whatever else is no film, are read by administrators alone, as
+	// at a console: they leave nothing out. Who asks for a film is inside by watching.Inside.
+	Inside bool
 
 	// Elsewhere adds the sessions of other gateways to those of this one. Default: none.
 	Elsewhere Elsewhere

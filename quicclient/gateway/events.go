@@ -31,7 +31,9 @@ func (g *Gateway) topics() map[string]live.Source {
 			return clusterState{Stores: m.Stores}, nil
 		},
 		"films": func(ctx context.Context) (any, error) {
-			return g.cfg.Catalog.Videos(ctx, metaclient.ListOptions{State: vstack.VideoPublished, Limit: newestFilms})
+			list, err := g.cfg.Catalog.Videos(ctx, metaclient.ListOptions{State: vstack.VideoPublished, Limit: newestFilms})
+			list.Items = g.watching.Listed(list.Items)
+			return list, err
 		},
 		"nodes": func(ctx context.Context) (any, error) {
 			nodes, err := g.cfg.Catalog.Nodes(ctx)

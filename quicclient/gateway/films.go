@@ -16,6 +16,8 @@ type film struct {
 	manifest *vstack.Manifest
 	*playlist.Film
 	joined layout // of film.mp4
+	// private is set on the copy of a film that a viewer with a token is shown.
+	private bool
 }
 
 // filmStore prepares films and remembers them for a while.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,14 +14,17 @@ import (
 	"github.com/vstack/vstack/chunkpaxos/sim"
 	"github.com/vstack/vstack/internal/ops"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient/gateway/cmcd"
 	"github.com/vstack/vstack/quicclient/gateway/doors"
+	"github.com/vstack/vstack/quicclient/gateway/figures"
 	"github.com/vstack/vstack/quicclient/gateway/holdings"
 	"github.com/vstack/vstack/quicclient/gateway/live"
 	"github.com/vstack/vstack/quicclient/gateway/sessions"
 	"github.com/vstack/vstack/quicclient/gateway/steer"
 	"github.com/vstack/vstack/quicclient/gateway/viewer"
+	"github.com/vstack/vstack/quicclient/gateway/watching"
 )
 
 // noDeadline takes a connection's write deadline away.
@@ -39,6 +43,8 @@ type Gateway struct {
 	// sessions are those of all players, as they tell of themselves.
 	sessions *sessions.Store
 	doors    *doors.Doors
+	// watching tells who may watch a film.
+	watching *watching.Doorman
 	steer    *steer.Steer // nil: there is no other pathway
 	echo     *echo.Echo
 }
@@ -52,11 +58,11 @@ func New(cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{cfg: cfg, metrics: m, gate: newGate(cfg.MaxRequests, cfg.QueueWait)}
+	g := &Gateway{cfg: cfg, metrics: m, watching: watching.New(cfg.Catalog, time.Now, cfg.Signer, cfg.Inside), gate: newGate(cfg.MaxRequests, cfg.QueueWait)}
 	if g.films, err = newFilmStore(&g.cfg); err != nil {
 		return nil, err
 	}
-	if g.chunks, err = newChunkStore(&g.cfg, m); err != nil {
+	if g.chunks, err = newChunkStore(&g.cfg, m, g.watching.Private); err != nil {
 		return nil, err
 	}
 	if len(cfg.Pathways) > 0 {
@@ -74,14 +80,14 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g.sessions.Count(quality)
 	g.live = live.New(live.Config{Topics: g.topics()})
-	figures := &meter{nodes: cfg.Catalog.Nodes, sessions: g.sessions.Playing}
-	g.history = live.NewHistory(live.HistoryConfig{Figures: figures.sample})
+	meter := &figures.Meter{Nodes: cfg.Catalog.Nodes, Sessions: g.sessions.Playing}
+	g.history = live.NewHistory(live.HistoryConfig{Figures: meter.Sample})
 	g.echo = g.routes()
 	return g, nil
 }
 
 // Handler answers requests; Routes lists them.
-func (g *Gateway) Handler() http.Handler { return g.echo }
+func (g *Gateway) Handler() http.Handler { return watch.Carry(g.echo) }
 
 // Stop ends the streams of events, which would keep a server from shutting down.
 func (g *Gateway) Stop() { g.live.Close() }
@@ -102,7 +108,7 @@ func (g *Gateway) Close() error {
 func Routes() []wire.Route {
 	read := []*vstack.Sentinel{vstack.ErrNotFound, vstack.ErrUnavailable, vstack.ErrNotReady, vstack.ErrNoLeader, vstack.ErrTimeout}
 	get := func(path, summary string, response any, extra ...*vstack.Sentinel) wire.Route {
-		return wire.Route{Method: http.MethodGet, Path: path, Summary: summary, Response: response, Errors: append(extra, read...)}
+		return wire.Route{Method: http.MethodGet, Path: path, Summary: summary, Heeds: heedsOf(path), Response: response, Errors: append(extra, read...)}
 	}
 	list := get("/v1/videos", "Published videos, newest first", wire.List[vstack.Video]{}, vstack.ErrInvalid)
 	list.Params = []wire.Param{{Name: "cursor", In: "query", Doc: "next of the page before"}, {Name: "limit", In: "query", Doc: "at most this many, 1 to 1,000"},
@@ -122,13 +128,15 @@ func Routes() []wire.Route {
 		get("/v1/redundancy", "How all films lie, where they go, and what may fail", wire.Redundancy{}),
 		get("/v1/sessions", "Playbacks that go on, and the last ones", sessions.Summary{}),
 		get("/v1/sessions/{id}", "One playback with its past", sessions.Session{}),
-		{Method: http.MethodPost, Path: "/v1/sessions/{id}", Summary: "A player tells how it fares", Request: sessions.Report{}, Errors: posted},
+		{Method: http.MethodPost, Path: "/v1/sessions/{id}", Heeds: wire.HeedsNothing, Summary: "A player tells how it fares", Request: sessions.Report{}, Errors: posted},
 		get("/v1/paxos/scenarios", "What the page of the consensus can play", wire.List[sim.Scenario]{}),
 		get("/v1/paxos/scenarios/{name}", "A scenario, played by the code of the protocol", sim.Trace{}),
-		{Method: http.MethodPost, Path: "/v1/paxos/run", Summary: "A script of faults, played by the code of the protocol", Request: sim.Script{}, Response: sim.Trace{},
+		{Method: http.MethodPost, Path: "/v1/paxos/run", Heeds: wire.HeedsNothing, Summary: "A script of faults, played by the code of the protocol", Request: sim.Script{}, Response: sim.Trace{},
 			Errors: posted},
 		get("/v1/videos/{video}/holdings", "Where a film lies, drawn small, and what may fail", holdings.Grid{}),
+		get("/v1/keys", "The public keys of playback tokens, as a JSON Web Key Set", wire.JWKS{}),
 		get("/v1/player/{video}", "What a player needs to start: the video, its manifest and who holds it", PlayerData{}),
+		get("/v1/player/{video}/token", "A fresh playback token of a private film, for an administrator at a console", watching.Signed{}, vstack.ErrInvalid),
 		get("/v1/webtransport", "Where pages read from the stores themselves now", wire.List[doors.Door]{}),
 		get("/play/{video}/master.m3u8", "HLS multivariant playlist", ""),
 		get("/play/{video}/manifest.mpd", "DASH description", ""),
@@ -145,6 +153,19 @@ func Routes() []wire.Route {
 	}, ops.Routes()...)
 }
 
+// heedsOf is how a route that reads keeps private films: those of one film want a token for it.
+func heedsOf(path string) wire.Heed {
+	switch {
+	case strings.Contains(path, "{video}"):
+		return wire.HeedsToken
+	case slices.Contains([]string{"/v1/videos", "/v1/events", "/v1/redundancy", "/v1/sessions", "/v1/sessions/{id}"}, path):
+		return wire.HeedsListing
+	case slices.Contains([]string{"/v1/history", "/v1/keys", "/v1/webtransport", "/v1/paxos/scenarios", "/v1/paxos/scenarios/{name}"}, path):
+		return wire.HeedsNothing
+	}
+	return 0 // the test of routes asks
+}
+
 func (g *Gateway) routes() *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -158,8 +179,10 @@ func (g *Gateway) routes() *echo.Echo {
 		"/v1/videos":                       g.getVideos,
 		"/v1/events":                       g.getEvents,
 		"/v1/player/:video":                g.getPlayer,
+		"/v1/player/:video/token":          g.getToken,
 		"/v1/webtransport":                 g.getDoors,
 		"/v1/history":                      g.getHistory,
+		"/v1/keys":                         g.getKeys,
 		"/v1/redundancy":                   g.getRedundancy,
 		"/v1/paxos/scenarios":              getScenarios,
 		"/v1/paxos/scenarios/:name":        getScenario,

@@ -24,7 +24,7 @@ func (g *Gateway) fit(ctx context.Context) bool {
 
 // pathways are the addresses of a film, this gateway's first; none without others.
 func (g *Gateway) pathways(f *film) []playlist.Pathway {
-	if g.steer == nil {
+	if g.steer == nil || f.private { // whose addresses here are relative, and carry the token
 		return nil
 	}
 	out := []playlist.Pathway{{Name: g.steer.Self(), Base: "./"}}

@@ -11,6 +11,7 @@ import (
 	"github.com/vstack/vstack/chunkpaxos/sim"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/quicclient/gateway/shell"
 	"github.com/vstack/vstack/web"
 )
 
@@ -60,8 +61,8 @@ func (g *Gateway) consensusAlone() http.Handler {
 			wire.WriteError(w, fmt.Errorf("%s: %w", r.URL.Path, vstack.ErrNotFound))
 			return
 		}
-		pageHeaders(w.Header(), csp)
-		w.Header().Set("Content-Type", pageType("index.html"))
+		shell.Headers(w.Header(), shell.Policy)
+		w.Header().Set("Content-Type", shell.Type("index.html"))
 		_, _ = w.Write(bytes.Replace(body, []byte("<html "), []byte(`<html data-only="consensus" `), 1)) // the reader may be gone
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -1,15 +1,19 @@
 package gateway
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/quicclient/gateway/playlist"
 	"github.com/vstack/vstack/quicclient/gateway/viewer"
 )
@@ -33,7 +37,55 @@ func (g *Gateway) filmOf(c echo.Context) (*film, error) {
 	if err != nil {
 		return nil, fmt.Errorf("video %q: %w", clip(c.Param("video")), vstack.ErrNotFound)
 	}
-	return g.films.get(c.Request().Context(), id)
+	private, err := g.mayWatch(c, id)
+	if err == nil && private {
+		err = inPath(c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := g.films.get(c.Request().Context(), id)
+	if err == nil && private {
+		shown := *f
+		shown.private = true
+		return &shown, nil
+	}
+	return f, err
+}
+
+// mayWatch tells whether a film is private, and refuses who may not watch it. What is private
+// no cache keeps.
+func (g *Gateway) mayWatch(c echo.Context, id vstack.VideoID) (private bool, err error) {
+	r := c.Request()
+	if private, err = g.watching.May(r.Context(), id, watch.Of(r), viewer.Of(r).String()); private && err == nil {
+		c.Response().Before(func() { c.Response().Header().Set("Cache-Control", "private, no-store") })
+	}
+	return private, err
+}
+
+// stillMay asks anew during a long answer; a body of one chunk was asked about.
+func (g *Gateway) stillMay(c echo.Context, runs []run) func(context.Context) error {
+	if len(runs) < 2 || !g.watching.Private(runs[0].slot.Video) {
+		return nil
+	}
+	token, who := watch.Of(c.Request()), viewer.Of(c.Request()).String()
+	return func(ctx context.Context) error {
+		_, err := g.watching.May(ctx, runs[0].slot.Video, token, who)
+		return err
+	}
+}
+
+// errMoved says that a redirection was the answer.
+var errMoved = errors.New("answered by a redirection")
+
+// inPath sends who came with a token beside the address of a private film's list of addresses
+// to where it is in the path: what the list names is then asked for with it.
+func inPath(c echo.Context) error {
+	r := c.Request()
+	if ending := path.Ext(r.URL.Path); watch.InPath(r) || ending != ".m3u8" && ending != ".mpd" && path.Base(r.URL.Path) != "thumbs.vtt" {
+		return nil
+	}
+	return cmp.Or(c.Redirect(http.StatusFound, watch.Prefix+watch.Of(r)+r.URL.RequestURI()), errMoved)
 }
 
 // trackOf finds the film and the track that a path names, whose last element may carry
@@ -209,7 +261,7 @@ func (g *Gateway) stream(c echo.Context, status int, head []byte, runs []run) er
 		return nil
 	}
 	w.Status = status
-	b := &body{w: w, ctl: http.NewResponseController(w), chunks: g.chunks, timeout: g.cfg.StepTimeout, metrics: g.metrics}
+	b := &body{w: w, ctl: http.NewResponseController(w), chunks: g.chunks, timeout: g.cfg.StepTimeout, metrics: g.metrics, may: g.stillMay(c, runs)}
 	defer func() { _ = b.ctl.SetWriteDeadline(noDeadline) }() // the connection serves others after this
 	var err error
 	for len(head) > 0 && err == nil {

@@ -45,7 +45,9 @@ func (g *Gateway) getVideos(c echo.Context) error {
 
 func (g *Gateway) listVideos(c echo.Context, opt metaclient.ListOptions, text string) (wire.List[vstack.Video], error) {
 	if text == "" {
-		return g.cfg.Catalog.Videos(c.Request().Context(), opt)
+		list, err := g.cfg.Catalog.Videos(c.Request().Context(), opt)
+		list.Items = g.watching.Listed(list.Items)
+		return list, err
 	}
 	if len(text) > maxSearch || !utf8.ValidString(text) {
 		return wire.List[vstack.Video]{}, fmt.Errorf("search: %w: want at most %d bytes of UTF-8", vstack.ErrInvalid, maxSearch)
@@ -59,7 +61,7 @@ func (g *Gateway) listVideos(c echo.Context, opt metaclient.ListOptions, text st
 		if err != nil {
 			return found, err
 		}
-		for _, v := range page.Items {
+		for _, v := range g.watching.Listed(page.Items) {
 			if matches(v, words) {
 				found.Items = append(found.Items, v)
 			}
@@ -102,7 +104,7 @@ func (g *Gateway) getRedundancy(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	r.Groups = nil
+	r.Groups, r.Waiting = nil, g.watching.Waiting(c.Request().Context(), r.Waiting)
 	c.Response().Header().Set("Cache-Control", "no-store")
 	return c.JSON(http.StatusOK, r)
 }
@@ -112,10 +114,23 @@ func (g *Gateway) getHoldings(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("video %q: %w", clip(c.Param("video")), vstack.ErrNotFound)
 	}
+	if _, err := g.mayWatch(c, id); err != nil {
+		return err
+	}
 	p, err := g.cfg.Catalog.VideoPlacement(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}
 	c.Response().Header().Set("Cache-Control", "no-store")
 	return c.JSON(http.StatusOK, holdings.Of(p))
+}
+
+// getKeys answers whoever verifies tokens elsewhere, or wants to know which are known here.
+func (g *Gateway) getKeys(c echo.Context) error {
+	keys, err := g.watching.Keys(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Cache-Control", "no-cache")
+	return c.JSON(http.StatusOK, keys)
 }

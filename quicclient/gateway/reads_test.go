@@ -17,6 +17,7 @@ import (
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient/gateway/holdings"
 	"github.com/vstack/vstack/quicclient/gateway/sessions"
+	"github.com/vstack/vstack/quicclient/gateway/shell"
 )
 
 // many is a catalog of 25,000 films, of which every thousandth is rare.
@@ -179,7 +180,7 @@ func TestAPortOfTheConsensusHasNothingElse(t *testing.T) {
 		if status != want {
 			t.Errorf("%s: %d, want %d: %s", path, status, want, body)
 		}
-		if path == "/consensus" && (!bytes.Contains(body, []byte("<html ")) || h.Get("Content-Security-Policy") != csp) {
+		if path == "/consensus" && (!bytes.Contains(body, []byte("<html ")) || h.Get("Content-Security-Policy") != shell.Policy) {
 			t.Errorf("the page: %s", body)
 		}
 	}

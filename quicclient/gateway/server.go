@@ -15,6 +15,7 @@ import (
 	"github.com/vstack/vstack/internal/admission"
 	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 )
 
 // Bounds of the listeners.
@@ -113,7 +114,7 @@ func (s *Server) add(ln net.Listener, conf *tls.Config, handler http.Handler) {
 		conf = conf.Clone() // http.Server writes into it
 	}
 	srv := &http.Server{
-		Handler: s.gateway.cfg.Tracer.Handler(s.log, handler), TLSConfig: conf, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout,
+		Handler: watch.Carry(s.gateway.cfg.Tracer.Handler(s.log, handler)), TLSConfig: conf, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	s.servers, s.addrs, s.listeners = append(s.servers, srv), append(s.addrs, ln.Addr().String()), append(s.listeners, ln)

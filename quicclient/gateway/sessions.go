@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -29,16 +30,20 @@ func (g *Gateway) getSessions(c echo.Context) error {
 // allSessions are those of this gateway and of those that it is to ask.
 func (g *Gateway) allSessions(ctx context.Context) sessions.Summary {
 	own := g.sessions.Summary(shownSessions)
-	if g.cfg.Elsewhere == nil {
-		return own
+	if g.cfg.Elsewhere != nil {
+		own = sessions.Merge(append(g.cfg.Elsewhere.Sessions(ctx), own), shownSessions)
 	}
-	return sessions.Merge(append(g.cfg.Elsewhere.Sessions(ctx), own), shownSessions)
+	own.Items = slices.DeleteFunc(own.Items, func(s sessions.Session) bool { return !g.watching.Known(ctx, s.Video) })
+	return own
 }
 
 func (g *Gateway) getSession(c echo.Context) error {
 	s, err := g.sessions.Get(c.Param("id"))
 	if errors.Is(err, vstack.ErrNotFound) && g.cfg.Elsewhere != nil {
 		s, err = g.cfg.Elsewhere.Session(c.Request().Context(), c.Param("id"))
+	}
+	if err == nil && !g.watching.Known(c.Request().Context(), s.Video) {
+		err = fmt.Errorf("session %q: %w", clip(c.Param("id")), vstack.ErrNotFound)
 	}
 	if err != nil {
 		return err

@@ -149,6 +149,18 @@ func (e *estimate) mark(store int) uint64 {
 	return h
 }
 
+// leastUsed is the holder with room that has brought the least of those that would end within
+// a time, and is asked for the least; best, where none is before it.
+func (e *estimate) leastUsed(p *Piece, best int, within time.Duration) int {
+	used := func(h int) int64 { return e.v.Stores[h].Bytes + e.v.Stores[h].Pending }
+	for _, h := range p.Holders {
+		if e.v.Stores[h].Up() && e.room(h) && used(h) < used(best) && e.takes(h, e.size(p, h)) <= within {
+			best = h
+		}
+	}
+	return best
+}
+
 // quickerFull reports whether a holder that has no room now would bring n bytes sooner.
 func (e *estimate) quickerFull(p *Piece, store int, n int64, t time.Duration) bool {
 	return slices.ContainsFunc(p.Holders, func(h int) bool {

@@ -12,9 +12,11 @@ const SmartName = "smart"
 
 const (
 	// lateMargin is how long before it is due a piece has to end so as not to count as late.
-	lateMargin = 500 * time.Millisecond
+	lateMargin = 750 * time.Millisecond
 	// soon is when a fragment is so near that nothing behind it is asked for with it.
 	soon = 2 * time.Second
+	// near is how soon a fragment is due that nothing behind it may delay.
+	near = time.Second
 	// pullMin and pullMax bound one request; pullTime is what it should take.
 	pullMin, pullMax = 64 << 10, 512 << 10
 	pullTime         = 250 * time.Millisecond
@@ -42,12 +44,16 @@ const (
 //
 //	SILENT  all attempts of a piece are silent (max(3 PTO, 200 ms)): eject their stores and
 //	        ask the holder that would answer first.
-//	RESCUE  a running piece would end later than half a second before it is due: a store
-//	        with room takes its tail, before anything new is begun.
+//	RESCUE  a running piece would end later than three quarters of a second before it is
+//	        due: a store with room takes its tail, before anything new is begun.
+//	HOLD    while such a piece is due within a second, or playback waits, nothing that is due
+//	        later is begun: stores that share a link would take it from what is waited for.
 //	PULL    an unasked piece goes in ranges to the holders with room that would answer
 //	        first: a quarter of a second of the store's rate, 64 to 512 KiB, near its end
 //	        half of the store's part of what is left. A slow store is passed over if the
 //	        others would be through with everything before it is.
+//	BALANCE where there is time, of the holders that would take no more than half as long again
+//	        the one that has brought the least.
 //	STEAL   a store with room and nothing to pull takes over a tail so that both ends meet;
 //	        where almost nothing is left it is asked for the whole rest beside the other.
 //
@@ -70,17 +76,20 @@ func (s *Smart) Decide(v View) Decision {
 	for i := range v.Pieces {
 		t.silent(&v.Pieces[i])
 	}
-	overdue := false
+	// held is when the first fragment is due that is late or nearly so.
+	held := time.Duration(math.MaxInt64)
 	for i := range v.Pieces {
 		p := &v.Pieces[i]
-		overdue = overdue || p.Due <= v.Now
+		if p.Due <= v.Now {
+			held = min(held, v.Now)
+		}
 		switch {
 		case t.acted[p.ID]:
-		case overdue && p.Due > v.Now && len(p.Running) == 0:
-			// Playback waits: what comes later takes nothing from what it waits for, also
-			// where all stores lie behind one link.
+		case p.Due > held && len(p.Running) == 0: // HOLD
 		case len(p.Running) >= p.Need-p.Done:
-			t.rescue(p)
+			if t.rescue(p) && p.Due < v.Now+near {
+				held = min(held, p.Due)
+			}
 		default:
 			t.pull(p)
 		}
@@ -147,11 +156,14 @@ func (t *turn) late(p *Piece, rest time.Duration) bool {
 	return t.v.Now+rest > p.Due-lateMargin
 }
 
-// rescue moves a piece that would end too late.
-func (t *turn) rescue(p *Piece) {
-	if rest := t.rest(p); t.late(p, rest) {
+// rescue moves a piece that would end too late, and reports whether it would.
+func (t *turn) rescue(p *Piece) bool {
+	rest := t.rest(p)
+	late := t.late(p, rest)
+	if late {
 		t.move(p, rest, true)
 	}
+	return late
 }
 
 // pull begins a piece, or the head of it.
@@ -170,6 +182,11 @@ func (t *turn) pull(p *Piece) {
 		if n := t.size(p, h); t.room(h) && t.before(h, t.takes(h, n), best, bestT) {
 			best, bestN, bestT = h, n, t.takes(h, n)
 		}
+	}
+	if best >= 0 && p.Due-t.v.Now >= soon {
+		best = t.leastUsed(p, best, bestT+bestT/2)
+		bestN = t.size(p, best)
+		bestT = t.takes(best, bestN)
 	}
 	switch {
 	case !anyUp:

@@ -54,6 +54,25 @@ func TestSmartPassesASlowStoreOver(t *testing.T) {
 	}
 }
 
+func TestSmartBalancesWhereThereIsTime(t *testing.T) {
+	tb := newTable(4, whole2MiB(60*time.Second)).measured(50*mbit, 40*mbit, 45*mbit, 5*mbit)
+	for i, brought := range []int64{9 << 20, 2 << 20, 5 << 20, 0} {
+		tb.v.Stores[i].Bytes = brought
+	}
+	done := tb.settle(t, NewSmart(1))
+	if done[0].Store != 1 { // the fourth has brought less, and would take four times as long
+		t.Errorf("%+v first, want the store that has brought the least of those that are about as quick", done[0])
+	}
+	if p := tb.v.Stores[1].Pending; p >= 7<<20 {
+		t.Errorf("it owes %d bytes", p)
+	}
+	tb = newTable(4, whole2MiB(11*time.Second)).measured(50*mbit, 40*mbit, 45*mbit, 5*mbit)
+	tb.v.Stores[0].Bytes = 9 << 20
+	if done := tb.settle(t, NewSmart(1)); done[0].Store != 0 {
+		t.Errorf("%+v first, want the quickest for what is due in a second", done[0])
+	}
+}
+
 func TestSmartFillsAPipeAndNoMore(t *testing.T) {
 	tb := newTable(2, whole2MiB(60*time.Second)).measured(8*mbit, 8*mbit)
 	tb.settle(t, NewSmart(1))
@@ -116,6 +135,29 @@ func TestSmartRescuesBeforeItBegins(t *testing.T) {
 	done := tb.settle(t, NewSmart(1))
 	if len(done) == 0 || done[0].Piece != 1 || done[0].Store != 1 {
 		t.Errorf("%+v: want the late piece first", done)
+	}
+}
+
+// TestSmartHoldsBackWhatComesLater has a fragment due soon that nobody can bring in time: what comes
+// after it is left alone, so that it has the link to itself.
+func TestSmartHoldsBackWhatComesLater(t *testing.T) {
+	begun := func(due time.Duration) bool {
+		// 1 MiB at 8 Mbit/s takes a second, and the other store of that rate is as busy.
+		next := Piece{ID: 2, Chunk: 2, To: 2 << 20, Size: 2 << 20, Fragment: 2 << 20, Grain: 64 << 10, Due: due + 2*time.Second, Holders: []int{2}}
+		tb := newTable(3, running(1, 0, 1<<20, 2<<20, due), next).measured(8*mbit, 8*mbit, 8*mbit)
+		tb.v.Pieces[0].Holders = []int{0, 1}
+		tb.v.Stores[0].Pending, tb.v.Stores[1].Pending = 1<<20, 4<<20
+		for _, a := range tb.settle(t, NewSmart(1)) {
+			if a.Piece == 2 {
+				return true
+			}
+		}
+		return false
+	}
+	if now := 10 * time.Second; begun(now + 900*time.Millisecond) {
+		t.Error("the later one was begun beside one that is nearly late")
+	} else if !begun(now + 5*time.Second) {
+		t.Error("the later one was not begun beside one that has time")
 	}
 }
 

@@ -15,9 +15,11 @@ const (
 	recentTau = 200 * time.Millisecond
 	// lossWeight is how many packets a sample of loss needs to weigh as much as all before.
 	lossWeight = 400
-	// sampleEvery is the shortest stretch that a goodput sample is taken over; less is
-	// the noise of one burst.
+	// sampleEvery is the shortest stretch that a goodput sample is taken over, but where
+	// sampleBytes have come sooner; less is the noise of one burst: an init chunk that comes in
+	// one packet says nothing of a link's rate. Short bodies make a sample together.
 	sampleEvery = 50 * time.Millisecond
+	sampleBytes = 32 << 10
 	// smoothing is the weight of a new sample in averages that count samples, not time;
 	// RFC 6298 uses it for round-trip times.
 	smoothing = 1.0 / 8
@@ -38,6 +40,7 @@ type meter struct {
 	pending  int64
 	bodies   int           // attempts that are receiving
 	window   time.Duration // start of the current goodput sample
+	carry    time.Duration // what bodies before have of it, while none comes
 	acc      int64         // bytes in it
 	fast     float64
 	slow     float64
@@ -83,7 +86,7 @@ func (m *meter) FirstByte(now, ttfb time.Duration) {
 		m.ttfb += time.Duration(smoothing * float64(ttfb-m.ttfb))
 	}
 	if m.bodies++; m.bodies == 1 {
-		m.window, m.acc = now, 0
+		m.window = now - m.carry
 	}
 }
 
@@ -111,7 +114,10 @@ func (m *meter) End(now time.Duration, left int64, answered bool) {
 	if !answered {
 		return
 	}
-	if m.bodies--; m.bodies == 0 && now > m.window {
+	if m.bodies--; m.bodies > 0 {
+		return
+	}
+	if m.carry = now - m.window; m.carry > 0 && (m.carry >= sampleEvery || m.acc >= sampleBytes) {
 		m.sample(now)
 	}
 }
@@ -123,7 +129,7 @@ func (m *meter) sample(now time.Duration) {
 	m.fast = decay(m.fast, rate, dt, fastTau)
 	m.slow = decay(m.slow, rate, dt, slowTau)
 	m.recent = decay(m.recent, rate, dt, recentTau)
-	m.window, m.acc = now, 0
+	m.window, m.carry, m.acc = now, 0, 0
 }
 
 // Cut counts n bytes that are not wanted any more of an attempt that ends earlier. What

@@ -50,6 +50,33 @@ func TestGoodputCountsBusyTimeOnly(t *testing.T) {
 	}
 }
 
+// TestABurstSaysNothingOfARate: what comes in one packet comes at once on any link. Short
+// bodies make a sample together.
+func TestABurstSaysNothingOfARate(t *testing.T) {
+	m := &meter{}
+	short := func(at time.Duration, n int64) {
+		m.Begin(at, n)
+		m.FirstByte(at, 40*ms)
+		m.Received(at+200*time.Microsecond, n, n)
+		m.End(at+200*time.Microsecond, 0, true)
+	}
+	short(0, 900)
+	if s := signalsOf(m, ms, 0); s.Sampled {
+		t.Errorf("900 bytes in one packet are a sample: %.0f bytes/s", s.Fast)
+	}
+	for i := range 28 {
+		short(time.Duration(i+1)*10*ms, 1100)
+	}
+	if s := signalsOf(m, time.Second, 0); s.Sampled {
+		t.Errorf("%d bytes in %v are a sample", s.Bytes, 29*200*time.Microsecond)
+	}
+	short(time.Second, 1100) // 32 KiB are full
+	want := float64(900+29*1100) / (30 * 200 * time.Microsecond).Seconds()
+	if s := signalsOf(m, 2*time.Second, 0); !s.Sampled || !near(s.Fast, want) {
+		t.Errorf("short bodies together: %.0f bytes/s, want %.0f", s.Fast, want)
+	}
+}
+
 func TestFastAverageMovesFirst(t *testing.T) {
 	m := &meter{}
 	now := body(m, 0, 200*mb, mb) // 100 MB/s for 2 s

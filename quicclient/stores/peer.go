@@ -1,6 +1,7 @@
 package stores
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -95,15 +96,34 @@ type Answer struct {
 func (p *Peer) Get(req *http.Request, how Transport, n int64) (a Answer, took func(int64), err error) {
 	took = func(int64) {}
 	var quicErr error
+	lightest, tcp := p.lightest, p.c.reads
+	if IsCertified(req.Context()) {
+		lightest, tcp = func() *lane { return &p.write }, p.c.tcp
+	}
 	if how != TCP {
-		l := p.lightest()
+		l := lightest()
 		l.load.Add(n)
 		took = func(k int64) { l.load.Add(-k) }
-		resp, proto, err := p.overQUIC(req, l, how, p.c.reads)
+		resp, proto, err := p.overQUIC(req, l, how, tcp)
 		return Answer{resp, proto}, took, err
 	}
-	resp, proto, err := p.overTCP(req, p.c.reads, true, quicErr)
+	resp, proto, err := p.overTCP(req, tcp, true, quicErr)
 	return Answer{resp, proto}, took, err
+}
+
+// certifiedKey marks the context of reads that show the certificate.
+type certifiedKey struct{}
+
+// Certified has reads under the context go where writes go, on connections that showed the
+// certificate: private films are read so by who has one.
+func Certified(ctx context.Context) context.Context {
+	return context.WithValue(ctx, certifiedKey{}, true)
+}
+
+// IsCertified reports whether reads under the context do.
+func IsCertified(ctx context.Context) bool {
+	marked, _ := ctx.Value(certifiedKey{}).(bool)
+	return marked
 }
 
 // lightest is the lane to send the next read on: of those that stand the one that owes

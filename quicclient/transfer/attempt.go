@@ -16,6 +16,7 @@ import (
 
 	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient/policy"
 	"github.com/vstack/vstack/quicclient/stores"
@@ -119,6 +120,9 @@ func (a *attempt) request(ctx context.Context) (*http.Request, error) {
 	if a.fresh {
 		path += "?leaves=fresh"
 	}
+	if a.c.req.Certified {
+		ctx = stores.Certified(ctx)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+a.peer.Addr+path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", vstack.ErrInvalid, err)
@@ -133,6 +137,9 @@ func (a *attempt) request(ctx context.Context) (*http.Request, error) {
 	}
 	if a.c.req.Local && a.piece.row < 0 {
 		req.Header.Set(wire.HeaderFragments, wire.FragmentsAsked)
+	}
+	if a.c.req.Token != "" {
+		req.Header.Set(watch.Header, a.c.req.Token)
 	}
 	if a.c.req.Background {
 		req.Header.Set("Priority", wire.PriorityBackground)

@@ -29,6 +29,9 @@ type Request struct {
 	Local bool
 	// Background has stores serve the requests after those of others.
 	Background bool
+	// Token has private chunks read by whoever shows it; Certified, by the client's certificate.
+	Token     string
+	Certified bool
 	// Rows is set for a chunk that is stored as fragments of an erasure code.
 	Rows *Rows
 }

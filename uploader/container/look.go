@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/source"
 )
 
 const (
@@ -27,6 +27,9 @@ type Facts struct {
 	Tracks   map[int]Track // by Number
 	// Torn says that a transport stream may end inside a frame.
 	Torn bool
+	// Streamed says, of what Head looked at, that a reader which seeks sees other times than
+	// one that does not: a transport stream, an MP4 in fragments. It is read forward always.
+	Streamed bool
 }
 
 // Track is what the header says of one track. The zero value says nothing.
@@ -44,20 +47,16 @@ type Track struct {
 // Look reads what it needs of a local file. What no film or sound begins with, and empty
 // files, are ErrNotMedia; an MP4 that ends before its boxes do is ErrTruncated; an
 // encrypted one is ErrMediaUnfit.
-func Look(file string) (Facts, error) {
-	f, err := os.Open(file)
+func Look(v source.Vault, file string) (Facts, error) {
+	f, err := v.Open(file)
 	if err != nil {
 		return Facts{}, fmt.Errorf("probe: %w", err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return Facts{}, fmt.Errorf("probe: %w", err)
-	}
-	if info.Size() == 0 {
+	if f.Size() == 0 {
 		return Facts{}, fmt.Errorf("probe: %w: the file is empty", vstack.ErrNotMedia)
 	}
-	facts, err := look(f, info.Size())
+	facts, err := look(f, f.Size())
 	if err != nil {
 		return Facts{}, fmt.Errorf("probe: %w", err)
 	}

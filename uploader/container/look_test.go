@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/source"
 )
 
 // box is an MP4 box made by hand, so that the reader is not only held against FFmpeg.
@@ -228,10 +229,10 @@ func TestEmptyAndMissingFiles(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Look(path); !errors.Is(err, vstack.ErrNotMedia) {
+	if _, err := Look(source.Vault{}, path); !errors.Is(err, vstack.ErrNotMedia) {
 		t.Errorf("empty: %v", err)
 	}
-	if _, err := Look(path + "x"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Look(source.Vault{}, path+"x"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing: %v", err)
 	}
 }

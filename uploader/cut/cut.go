@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -14,6 +13,8 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/uploader/arrive"
+	"github.com/vstack/vstack/uploader/container"
 	"github.com/vstack/vstack/uploader/ffmpeg"
 	"github.com/vstack/vstack/uploader/fmp4"
 )
@@ -31,6 +32,8 @@ type Order struct {
 	Video  vstack.VideoID
 	Source string // path of the file
 	Plan   ffmpeg.Plan
+	// Arriving, where set, is the file while it arrives: Source is not known before the end.
+	Arriving Arriving
 	// Base is added to the numbers of all tracks.
 	Base uint16
 	// Subtitles are given beside the file.
@@ -43,6 +46,17 @@ type Order struct {
 	// Longest bounds a track, in seconds; 0 is no bound.
 	Longest float64
 }
+
+// Arriving is a file that is cut while it arrives, by a plan made of its start.
+type Arriving interface {
+	Opened() *arrive.File
+	// Whole waits for the end, and returns where the file lies then and the plan made of all
+	// of it.
+	Whole(ctx context.Context) (source string, plan ffmpeg.Plan, err error)
+}
+
+// ErrOtherwise says that a file is to be cut otherwise than its start had said.
+var ErrOtherwise = errors.New("the whole file is cut otherwise than its start")
 
 // Job is told how a cut fares. Its methods are called from several goroutines.
 type Job interface {
@@ -75,6 +89,7 @@ type cut struct {
 	tracks []*vstack.Track // by index of Plan.Tracks, then the original; nil where empty
 	added  []*vstack.Track // of text and of pictures
 	made   atomic.Int64    // chunks
+	ahead  *arrive.File    // the whole file, where that is read forward all the same; nil where not
 }
 
 // Run cuts the whole file and returns once every chunk is chosen, or once nothing of the
@@ -87,11 +102,10 @@ func Run(ctx context.Context, o Order, job Job, newSender func(ctx context.Conte
 	for i := range c.Plan.Tracks {
 		c.Plan.Tracks[i].Number += o.Base
 	}
-	var err error
-	if c.Plan, err = c.Tools.Refine(ctx, c.Plan, c.Source); err != nil {
-		return vstack.Manifest{}, err
+	proc, err := c.start(ctx)
+	if c.ahead != nil {
+		defer c.ahead.Close()
 	}
-	proc, err := c.Tools.Start(ctx, c.Plan, c.Source, c.Stall)
 	if err != nil {
 		return vstack.Manifest{}, err
 	}
@@ -113,10 +127,13 @@ func Run(ctx context.Context, o Order, job Job, newSender func(ctx context.Conte
 		part(func() error { return c.cutTrack(i, t, proc.Pipe(i)) })
 	}
 	if c.KeepOriginal {
-		part(func() error { return c.cutOriginal() })
+		part(func() error { return c.cutOriginal(ctx) })
 	}
 	err = g.Wait()
 	ended := proc.Wait()
+	if err == nil && ended == nil && context.Cause(ctx) == nil {
+		err = c.whole(ctx, proc.Said())
+	}
 	if err == nil && ended == nil && context.Cause(ctx) == nil {
 		err = c.beside(ctx)
 	}
@@ -131,6 +148,61 @@ func Run(ctx context.Context, o Order, job Job, newSender func(ctx context.Conte
 		return vstack.Manifest{}, errors.Join(err, sent, ended)
 	}
 	return c.manifest(proc.Said())
+}
+
+// start starts FFmpeg.
+func (c *cut) start(ctx context.Context) (*ffmpeg.Process, error) {
+	if c.Arriving != nil {
+		c.Tools.Arriving = c.Arriving.Opened()
+		return c.Tools.Start(ctx, c.Plan, ffmpeg.Arriving, c.Stall)
+	}
+	var err error
+	if c.Plan, err = c.Tools.Refine(ctx, c.Plan, c.Source); err != nil {
+		return nil, err
+	}
+	facts, forward, err := container.Head(c.Tools.Vault, c.Source)
+	if err != nil {
+		return nil, err
+	}
+	if !forward || !facts.Streamed {
+		return c.Tools.Start(ctx, c.Plan, c.Source, c.Stall)
+	}
+	if c.ahead, err = arrive.OpenWhole(c.Tools.Vault, c.Source); err != nil {
+		return nil, err
+	}
+	c.Tools.Arriving = c.ahead
+	return c.Tools.Start(ctx, c.Plan, ffmpeg.Arriving, c.Stall)
+}
+
+// streamed says that the file is read forward when it is whole, too.
+func (c *cut) streamed() bool {
+	facts, _, err := container.Head(c.Tools.Vault, c.Source)
+	return err == nil && facts.Streamed
+}
+
+// whole waits for the end of a file that arrives, and for the word that it is cut as its
+// start had said. A complaint of FFmpeg's is none: of the file where it lies it may make more.
+func (c *cut) whole(ctx context.Context, said string) error {
+	if c.Arriving == nil {
+		return nil
+	}
+	source, plan, err := c.Arriving.Whole(ctx)
+	if err != nil {
+		return err
+	}
+	c.Source = source
+	if said != "" && !c.streamed() {
+		return fmt.Errorf("%w: read forward, FFmpeg says %s", ErrOtherwise, said)
+	}
+	plan.Tracks = slices.Clone(plan.Tracks)
+	for i := range plan.Tracks {
+		plan.Tracks[i].Number += c.Base
+	}
+	if !plan.Forward() || !plan.Same(c.Plan) || !container.Plain(c.Tools.Vault, source) {
+		return ErrOtherwise
+	}
+	c.Plan = plan
+	return nil
 }
 
 // cutTrack reads one pipe to its end. A track without frames is left out.
@@ -224,12 +296,18 @@ func (c *cut) send(track uint16, seq uint32, k fmp4.Chunk) (vstack.ChunkRef, err
 
 // cutOriginal keeps the uploaded bytes as a track of their own, in chunks of
 // vstack.ChunkSize.
-func (c *cut) cutOriginal() error {
-	f, err := os.Open(c.Source)
-	if err != nil {
-		return fmt.Errorf("original: %w", err)
+func (c *cut) cutOriginal(ctx context.Context) error {
+	var f io.Reader
+	if c.Arriving != nil {
+		f = c.Arriving.Opened().Reader(ctx)
+	} else {
+		file, err := c.Tools.Vault.Open(c.Source)
+		if err != nil {
+			return fmt.Errorf("original: %w", err)
+		}
+		defer file.Close()
+		f = file.Reader()
 	}
-	defer f.Close()
 	t := &vstack.Track{Number: c.Base + originalTrack, Kind: vstack.TrackOriginal, Name: "original", Copied: true}
 	for {
 		data := make([]byte, vstack.ChunkSize)

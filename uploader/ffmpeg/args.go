@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -25,8 +26,8 @@ const (
 const firstPipe = 4
 
 // args is the whole command line of a plan.
-func (p Plan) args(file string) ([]string, error) {
-	in, err := inputArgs(file)
+func (p Plan) args(t Tools, file string) ([]string, error) {
+	in, err := t.inputArgs(file)
 	if err != nil {
 		return nil, err
 	}
@@ -133,11 +134,11 @@ const filterForm = `(setpts|bwdif|setparams|zscale|format|tonemap|scale|setsar|t
 // flags are all options that may stand on a command line, each with the form of its
 // value; nil takes none.
 var flags = func() map[string]*regexp.Regexp {
-	word, num := regexp.MustCompile(`^[a-z0-9_+,.]+$`), regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
+	word, num, hexKey := regexp.MustCompile(`^[a-z0-9_+,.]+$`), regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`), regexp.MustCompile(`^[0-9a-f]{32}$`)
 	return map[string]*regexp.Regexp{
 		"-hide_banner": nil, "-nostdin": nil, "-nostats": nil, "-copyts": nil, "-y": nil,
 		"-v": word, "-max_alloc": num, "-stats_period": num, "-progress": regexp.MustCompile(`^pipe:[0-9]+$`),
-		"-threads": num, "-protocol_whitelist": word, "-format_whitelist": word, "-i": nil,
+		"-threads": num, "-protocol_whitelist": word, "-format_whitelist": word, "-i": nil, "-decryption_key": hexKey, "-decryption_iv": hexKey,
 		"-map": regexp.MustCompile(`^[0-9]+(:[0-9]+)?$`), "-map_metadata": num, "-map_chapters": num, "-c": word, "-c:v": word, "-c:a": word, "-c:s": word, "-skip_frame": word, "-q:v": num, "-frames:v": num,
 		"-preset": word, "-crf": num, "-profile:v": word, "-level:v": num, "-sc_threshold": num, "-bf": num, "-g": num, "-filter_threads": num,
 		"-color_range": word, "-colorspace": word, "-color_trc": regexp.MustCompile(`^[a-z0-9-]+$`), "-color_primaries": regexp.MustCompile(`^[a-z0-9-]+$`), "-x264-params": regexp.MustCompile(`^asm=[A-Za-z0-9.,]+$`), "-force_key_frames": regexp.MustCompile(`^(expr:[a-z0-9_(),+]+|[0-9.]+(,[0-9.]+)*)$`),
@@ -155,6 +156,7 @@ func checkArgs(args []string, filePrefix string) error {
 		return fmt.Errorf("argument %q is not on the list: %w", arg, vstack.ErrInternal)
 	}
 	isFile := func(s string) bool {
+		s = strings.TrimPrefix(s, "crypto:")
 		return len(s) > len(filePrefix) && s[:len(filePrefix)] == filePrefix || flags["-progress"].MatchString(s)
 	}
 	for i := 0; i < len(args); i++ {

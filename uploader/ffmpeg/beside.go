@@ -83,15 +83,15 @@ func (b Beside) Outputs() int {
 
 // StartBeside runs ffmpeg for what stands beside the tracks of a film of so many seconds.
 func (t Tools) StartBeside(ctx context.Context, b Beside, seconds float64, file string) (*Process, error) {
-	args, err := b.args(file)
+	args, err := b.args(t, file)
 	if err != nil {
 		return nil, fmt.Errorf("start ffmpeg: %w", err)
 	}
 	return t.start(ctx, args, b.Outputs(), seconds, file, besideStall)
 }
 
-func (b Beside) args(file string) ([]string, error) {
-	in, err := inputArgs(file)
+func (b Beside) args(t Tools, file string) ([]string, error) {
+	in, err := t.inputArgs(file)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,11 @@ func (x Stills) outputs() [][]string {
 	if x.poster == 0 {
 		poster[3] = "1"
 	}
-	sheets := fmt.Sprintf("%s,fps=fps=1/%d:start_time=0:round=up,tpad=stop=-1:stop_mode=clone,tile=layout=%dx%d", x.filter(x.TileWidth, x.TileHeight), x.Step, SheetColumns, SheetRows)
+	// The last keyframe stands in for as many tiles as there are, and no more: FFmpeg 5 has been
+	// seen to go on for ever over a picture without end, once in 160 runs, where the poster had
+	// yet to be told that the film is over.
+	behind := x.Sheets*SheetColumns*SheetRows - 1
+	sheets := fmt.Sprintf("%s,fps=fps=1/%d:start_time=0:round=up,tpad=stop=%d:stop_mode=clone,tile=layout=%dx%d", x.filter(x.TileWidth, x.TileHeight), x.Step, behind, SheetColumns, SheetRows)
 	return [][]string{poster, {"-vf", sheets, "-frames:v", strconv.Itoa(x.Sheets)}}
 }
 

@@ -21,8 +21,7 @@
 //   - What reads a stranger's file runs in a jail (package jail), within Tools.Bounds.
 //   - A stream is copied only if Chromium plays it from fragmented MP4 and shows what a
 //     good player shows of the source; copy.go has the reasons.
-//   - A child never outlives its owner: its process group is killed on cancel, and it
-//     dies with this process.
+//   - A child never outlives its owner (package child).
 //
 // Time: all outputs run on one clock, Shift seconds ahead of the file's, so that frames
 // before zero (audio priming, reordered frames) survive; package fmp4 takes it out.

@@ -418,7 +418,7 @@ func FuzzProbeOutput(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if args, err := p.args("/tmp/x"); err != nil {
+		if args, err := p.args(Tools{}, "/tmp/x"); err != nil {
 			t.Fatalf("%v: %q", err, args)
 		}
 	})

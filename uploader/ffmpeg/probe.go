@@ -25,20 +25,14 @@ func Probe(ctx context.Context, file string) (Media, error) { return Tools{}.Pro
 // that ends before its boxes do is ErrTruncated; a file without any frame of picture or
 // sound is ErrNoStreams; an encrypted one is ErrMediaUnfit.
 func (t Tools) Probe(ctx context.Context, file string) (Media, error) {
-	facts, err := container.Look(file)
+	facts, err := container.Look(t.Vault, file)
 	if err != nil {
 		return Media{}, err
 	}
-	raw, err := t.probeJSON(ctx, file)
+	m, err := t.look(ctx, file, facts)
 	if err != nil {
 		return Media{}, err
 	}
-	m, err := parseProbe(raw)
-	if err != nil {
-		return Media{}, err
-	}
-	m.Warnings = append(m.Warnings, facts.Warnings...)
-	m.apply(facts)
 	if err := t.settle(ctx, &m, file); err != nil {
 		return Media{}, err
 	}
@@ -95,12 +89,29 @@ func (m *Media) apply(facts container.Facts) {
 	}
 }
 
+// look is what ffprobe says of a file, and what its boxes say.
+func (t Tools) look(ctx context.Context, file string, facts container.Facts) (Media, error) {
+	raw, err := t.probeJSON(ctx, file)
+	if err != nil {
+		return Media{}, err
+	}
+	m, err := parseProbe(raw)
+	if err != nil {
+		return Media{}, err
+	}
+	m.Warnings = append(m.Warnings, facts.Warnings...)
+	m.apply(facts)
+	return m, nil
+}
+
+// open says that the start of a file leaves something about the stream open.
+func (s Stream) open() bool {
+	return s.playable() && s.Frames == 0 || s.Kind == "video" && !s.Picture && s.still() && s.Total == 0
+}
+
 // settle looks closer where the first look left something open.
 func (t Tools) settle(ctx context.Context, m *Media, file string) error {
-	open := func(s Stream) bool {
-		return s.playable() && s.Frames == 0 || s.Kind == "video" && !s.Picture && s.still() && s.Total == 0
-	}
-	if !slices.ContainsFunc(m.Streams, open) {
+	if !slices.ContainsFunc(m.Streams, Stream.open) {
 		m.stills()
 		return nil
 	}
@@ -110,7 +121,7 @@ func (t Tools) settle(ctx context.Context, m *Media, file string) error {
 	}
 	for i := range m.Streams {
 		s := &m.Streams[i]
-		if !open(*s) {
+		if !s.open() {
 			continue
 		}
 		got := scan.Streams[s.Index]

@@ -18,7 +18,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/arrive"
+	"github.com/vstack/vstack/uploader/child"
 	"github.com/vstack/vstack/uploader/jail"
+	"github.com/vstack/vstack/uploader/said"
 )
 
 // DefaultStall is how long a child may write nothing, while somebody reads, before it
@@ -41,7 +44,8 @@ type Process struct {
 	bounds   jail.Bounds
 	pipes    []*pipe
 	file     string
-	stderr   *tail
+	arriving *arrive.File // nil: the file is read where it lies
+	stderr   *said.Tail
 	cancel   context.CancelCauseFunc
 	ctx      context.Context
 	done     chan struct{}
@@ -60,7 +64,7 @@ var errHung = errors.New("no output for too long")
 // Start runs plan on a local file. The process ends with ctx. stall is how long it may
 // write nothing while all its readers wait; 0 is DefaultStall.
 func (t Tools) Start(ctx context.Context, plan Plan, file string, stall time.Duration) (*Process, error) {
-	args, err := plan.args(file)
+	args, err := plan.args(t, file)
 	if err != nil {
 		return nil, fmt.Errorf("start ffmpeg: %w", err)
 	}
@@ -77,17 +81,23 @@ func (t Tools) start(ctx context.Context, args []string, outputs int, seconds fl
 		stall = DefaultStall
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	p := &Process{file: abs, stderr: &tail{max: 8 << 10}, cancel: cancel, ctx: ctx, done: make(chan struct{}), bounds: t.bounds(seconds)}
-	c, err := t.jailed(ctx, p.bounds, abs, t.ffmpeg(), args...)
+	p := &Process{file: abs, stderr: &said.Tail{Max: 8 << 10}, cancel: cancel, ctx: ctx, done: make(chan struct{}), bounds: t.bounds(seconds)}
+	c, err := t.jailed(ctx, p.bounds, file, t.ffmpeg(), args...)
 	if err != nil {
 		cancel(nil)
 		return nil, fmt.Errorf("start ffmpeg: %w: %w", vstack.ErrInternal, err)
 	}
 	c.Stderr, p.cmd = p.stderr, c
 	progress, theirs, err := p.openPipes(outputs)
+	var in *arrive.Pipe
+	if err == nil && file == Arriving {
+		if in, err = arrive.NewPipe(); err == nil {
+			c.Stdin, p.arriving = in.End(), t.Arriving
+		}
+	}
 	if err == nil {
 		c.ExtraFiles = theirs
-		started, done := startLocked(c, func() error { return t.Jail.Start(c, p.bounds) })
+		started, done := child.Start(c, func() error { return t.Jail.Start(c, p.bounds) })
 		err = <-started
 		if err == nil {
 			p.own(c.Process.Pid, progress, done, stall)
@@ -98,6 +108,9 @@ func (t Tools) start(ctx context.Context, args []string, outputs int, seconds fl
 	}
 	if err != nil {
 		cancel(nil)
+		if in != nil {
+			in.Close()
+		}
 		for _, x := range p.pipes {
 			x.f.Close()
 		}
@@ -105,6 +118,13 @@ func (t Tools) start(ctx context.Context, args []string, outputs int, seconds fl
 			progress.Close()
 		}
 		return nil, fmt.Errorf("start ffmpeg: %w: %w", vstack.ErrInternal, err)
+	}
+	if in != nil {
+		p.wg.Go(func() {
+			if err := in.Pass(ctx, t.Arriving); err != nil {
+				p.cancel(err)
+			}
+		})
 	}
 	return p, nil
 }
@@ -163,7 +183,7 @@ func (p *Process) Wait() error {
 	p.cancel(nil)
 	p.wg.Wait()
 	var exit *exec.ExitError
-	switch exceeded := p.bounds.Exceeded(p.cmd.ProcessState, p.stderr.head()+p.Said()); {
+	switch exceeded := p.bounds.Exceeded(p.cmd.ProcessState, p.stderr.Head()+p.Said()); {
 	case p.err == nil:
 		return nil
 	case errors.Is(cause, errWall):
@@ -171,7 +191,7 @@ func (p *Process) Wait() error {
 	case exceeded != nil && errors.As(p.err, &exit) && cause == nil:
 		return fmt.Errorf("ffmpeg: %w", exceeded)
 	case errors.As(p.err, &exit) && exit.Exited(): // by itself, whatever happened after
-		said := p.stderr.text(p.file)
+		said := p.stderr.Text(p.file)
 		if said == "" {
 			said = p.err.Error()
 		}
@@ -187,7 +207,7 @@ func (p *Process) Wait() error {
 }
 
 // Said is the end of ffmpeg's error output so far; it also complains when it goes on.
-func (p *Process) Said() string { return p.stderr.text(p.file) }
+func (p *Process) Said() string { return p.stderr.Text(p.file) }
 
 // readProgress reads key=value lines until the child closes its end.
 func (p *Process) readProgress(r io.Reader) {
@@ -221,7 +241,7 @@ func (p *Process) watch(stall time.Duration) {
 		case <-p.ctx.Done():
 			return
 		case now := <-tick.C:
-			moved, busy := int64(0), false
+			moved, busy := int64(0), p.arriving != nil && p.arriving.Waiting()
 			for _, x := range p.pipes {
 				moved += x.bytes.Load()
 				busy = busy || !x.waiting.Load() && !x.ended.Load()

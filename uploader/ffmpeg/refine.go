@@ -19,17 +19,29 @@ const (
 // most 128 KiB.
 const maxCuts = 12000
 
-// Refine completes a plan with what only all packets of the file can say, if it depends on
-// that: the cut points of a copied picture that has converted renditions beside it, and
-// long holes in sound that is converted.
-func (t Tools) Refine(ctx context.Context, p Plan, file string) (Plan, error) {
-	copied, wanted := map[int]bool{}, false
+// Forward says that a file can be cut by the plan while it arrives: Refine has nothing to add.
+func (p Plan) Forward() bool {
+	_, wanted := p.scanned()
+	return !wanted
+}
+
+// scanned says whether Refine looks at all packets, and which streams are copied.
+func (p Plan) scanned() (copied map[int]bool, wanted bool) {
+	copied = map[int]bool{}
 	for _, k := range p.Tracks {
 		copied[k.Stream.Index] = copied[k.Stream.Index] || k.Copy
 	}
 	for _, k := range p.Tracks {
 		wanted = wanted || !k.Copy && (k.Kind == vstack.TrackAudio || copied[k.Stream.Index])
 	}
+	return copied, wanted
+}
+
+// Refine completes a plan with what only all packets of the file can say, if it depends on
+// that: the cut points of a copied picture that has converted renditions beside it, and
+// long holes in sound that is converted.
+func (t Tools) Refine(ctx context.Context, p Plan, file string) (Plan, error) {
+	copied, wanted := p.scanned()
 	if !wanted {
 		return p, nil
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/child"
+	"github.com/vstack/vstack/uploader/said"
 )
 
 // lastDuration gives every packet of sound the time until the next one; the last keeps
@@ -47,7 +49,7 @@ func (t Tools) Remux(ctx context.Context, inputs []string, out string) (err erro
 	// -copyts: inputs keep their common clock, instead of each being moved to zero.
 	args := []string{"-hide_banner", "-nostdin", "-nostats", "-v", "error", "-y", "-copyts"}
 	for _, in := range inputs {
-		a, err := inputArgs(in)
+		a, err := Tools{}.inputArgs(in)
 		if err != nil {
 			return fmt.Errorf("remux: %w", err)
 		}
@@ -64,14 +66,14 @@ func (t Tools) Remux(ctx context.Context, inputs []string, out string) (err erro
 	if err := checkArgs(args, "file:"); err != nil {
 		return fmt.Errorf("remux: %w", err)
 	}
-	stderr := &tail{max: 8 << 10}
-	c := command(ctx, t.ffmpeg(), args...)
+	stderr := &said.Tail{Max: 8 << 10}
+	c := child.Command(ctx, t.ffmpeg(), args...)
 	c.Stdout, c.Stderr = stderr, stderr
-	if err := runLocked(c); err != nil {
+	if err := child.Run(c); err != nil {
 		if ctx.Err() != nil {
 			return fmt.Errorf("remux to %s: %w", out, context.Cause(ctx))
 		}
-		return fmt.Errorf("remux to %s: %w: %s (%w)", out, vstack.ErrTranscode, stderr.text(part), err)
+		return fmt.Errorf("remux to %s: %w: %s (%w)", out, vstack.ErrTranscode, stderr.Text(part), err)
 	}
 	if err := os.Rename(part, out); err != nil {
 		return fmt.Errorf("remux to %s: %w", out, err)

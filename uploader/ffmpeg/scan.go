@@ -15,6 +15,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/uploader/jail"
+	"github.com/vstack/vstack/uploader/said"
 )
 
 const (
@@ -130,25 +131,25 @@ func (t Tools) runProbe(ctx context.Context, file string, out io.Writer, timeout
 	return t.runProbeSaying(ctx, file, out, io.Discard, timeout, args...)
 }
 
-// runProbeSaying is runProbe whose complaints also go to said.
-func (t Tools) runProbeSaying(ctx context.Context, file string, out, said io.Writer, timeout time.Duration, args ...string) error {
+// runProbeSaying is runProbe whose complaints also go to complaints.
+func (t Tools) runProbeSaying(ctx context.Context, file string, out, complaints io.Writer, timeout time.Duration, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	in, err := inputArgs(file)
+	in, err := t.inputArgs(file)
 	if err != nil {
 		return err
 	}
 	args = append(append([]string{"-hide_banner", "-v", "error", "-max_alloc", maxAlloc}, args...), in...)
-	stderr := &tail{max: 8 << 10}
+	stderr := &said.Tail{Max: 8 << 10}
 	b := t.bounds(0)
 	b.CPU = min(b.CPU, timeout)
 	c, err := t.jailed(ctx, b, file, t.ffprobe(), args...)
 	if err != nil {
 		return fmt.Errorf("probe: %w: %w", vstack.ErrInternal, err)
 	}
-	c.Stdout, c.Stderr = out, io.MultiWriter(stderr, said)
-	err = runStarted(c, func() error { return t.Jail.Start(c, b) })
-	exceeded := b.Exceeded(c.ProcessState, stderr.head())
+	c.Stdout, c.Stderr = out, io.MultiWriter(stderr, complaints)
+	err = t.runFed(ctx, c, file, func() error { return t.Jail.Start(c, b) })
+	exceeded := b.Exceeded(c.ProcessState, stderr.Head())
 	abs, _ := filepath.Abs(file)
 	switch {
 	case ctx.Err() == context.DeadlineExceeded:
@@ -158,9 +159,9 @@ func (t Tools) runProbeSaying(ctx context.Context, file string, out, said io.Wri
 	case isExit(err) && exceeded != nil:
 		return fmt.Errorf("probe: %w", exceeded)
 	case isExit(err) && c.ProcessState.ExitCode() == jail.Failed:
-		return fmt.Errorf("run ffprobe: %w: %s", vstack.ErrInternal, stderr.text(abs))
+		return fmt.Errorf("run ffprobe: %w: %s", vstack.ErrInternal, stderr.Text(abs))
 	case isExit(err):
-		return fmt.Errorf("probe: %w: %s", vstack.ErrNotMedia, stderr.text(abs))
+		return fmt.Errorf("probe: %w: %s", vstack.ErrNotMedia, stderr.Text(abs))
 	case err != nil && !isOver(out):
 		return fmt.Errorf("run ffprobe: %w: %w", vstack.ErrInternal, err)
 	}

@@ -1,6 +1,9 @@
 package order
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -19,7 +22,7 @@ const (
 )
 
 // Fields are the names that an order knows, beside the file "video".
-const Fields = "title, renditions, class, keep_original, dedup, subtitles and resume"
+const Fields = "title, renditions, class, keep_original, visibility, dedup, subtitles and resume"
 
 // Options are what the client asked for; a cut is a function of them and of the file.
 type Options struct {
@@ -27,6 +30,7 @@ type Options struct {
 	Policy       vstack.ClassPolicy `json:"policy"`
 	Renditions   []string           `json:"renditions"`
 	KeepOriginal bool               `json:"keep_original"`
+	Visibility   vstack.Visibility  `json:"visibility,omitzero"`
 	Dedup        bool               `json:"dedup,omitzero"`
 	Subtitles    []Subtitles        `json:"subtitles,omitzero"`
 	// Ticket is what the file came with, and what it may be canceled with; zero for none.
@@ -40,6 +44,13 @@ type Order struct {
 	Name   string          `json:"name"` // of the file, without directories
 	// Said are the fields that the client gave.
 	Said []string `json:"said,omitempty"`
+}
+
+// Alike compares options as they are written down.
+func (o Options) Alike(p Options) bool {
+	a, _ := json.Marshal(o) // of texts and flags
+	b, _ := json.Marshal(p)
+	return bytes.Equal(a, b)
 }
 
 // New is an order that says nothing yet.
@@ -93,6 +104,10 @@ func (o *Order) Set(name, value string) (err error) {
 		if o.KeepOriginal, err = strconv.ParseBool(value); err != nil {
 			return bad("wants true or false")
 		}
+	case "visibility":
+		if o.Visibility, err = vstack.ParseVisibility(value); err != nil {
+			return bad("wants public, unlisted or private")
+		}
 	case "dedup":
 		if o.Dedup, err = strconv.ParseBool(value); err != nil {
 			return bad("wants true or false")
@@ -111,7 +126,7 @@ func (o *Order) Set(name, value string) (err error) {
 }
 
 func known(name string) bool {
-	return slices.Contains([]string{"title", "class", "renditions", "keep_original", "dedup", "resume", fieldSubtitles}, name)
+	return slices.Contains([]string{"title", "class", "renditions", "keep_original", "visibility", "dedup", "resume", fieldSubtitles}, name)
 }
 
 // Follow makes a resumed order that of its first attempt. What it says itself must be
@@ -126,6 +141,8 @@ func (o *Order) Follow(first Options) error {
 			return differs(name, strings.Join(cut(first.Renditions), ","))
 		case name == "keep_original" && o.KeepOriginal != first.KeepOriginal:
 			return differs(name, strconv.FormatBool(first.KeepOriginal))
+		case name == "visibility" && !o.Visibility.Same(first.Visibility):
+			return differs(name, cmp.Or(string(first.Visibility), string(vstack.VisibilityPublic)))
 		case name == fieldSubtitles && !slices.Equal(o.Subtitles, first.Subtitles):
 			return fmt.Errorf("resume: %w: the subtitles differ from the upload's; leave them out, or upload anew", vstack.ErrFormInvalid)
 		case name == "class" && o.Policy != first.Policy:

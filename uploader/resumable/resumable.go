@@ -57,6 +57,9 @@ type Config struct {
 	Judge func(ctx context.Context, o *order.Order) error
 	// Accept makes a part that is whole an upload.
 	Accept func(ctx context.Context, p *spool.Part, o order.Order) (wire.Accepted, error)
+	// Arrives says that a part has grown, and Gone that its file will not be accepted.
+	Arrives func(p *spool.Part, o order.Order)
+	Gone    func(id string)
 	// Find returns the job that a part became.
 	Find func(part string) (wire.Job, bool)
 	// Counted is told what became of each file.
@@ -161,6 +164,7 @@ func (h *Handler) expire(ctx context.Context, id string) error {
 		return nil
 	}
 	h.cfg.Logger.Info("a part is removed: nobody went on with it", "part", id)
+	h.cfg.Gone(id)
 	return h.cfg.Spool.RemovePart(id)
 }
 
@@ -211,6 +215,7 @@ func (h *Handler) acceptPart(ctx context.Context, u *upload) (wire.Accepted, err
 	}
 	if err != nil || acc.Duplicate {
 		h.end(u.part.ID, outcome{acc, u.about.Size, err})
+		h.cfg.Gone(u.part.ID)
 		if e := errors.Join(u.part.Close(), h.cfg.Spool.RemovePart(u.part.ID)); e != nil {
 			h.cfg.Logger.Warn("remove a part", "part", u.part.ID, "err", e)
 		}

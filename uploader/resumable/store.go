@@ -114,7 +114,8 @@ func (u *upload) WriteChunk(_ context.Context, offset int64, src io.Reader) (int
 	if offset != u.part.Size() {
 		return 0, problem(fmt.Errorf("part %s: %w: it has %d bytes", u.part.ID, vstack.ErrOffset, u.part.Size()))
 	}
-	n, err := io.CopyBuffer(onlyWriter{u.part}, src, make([]byte, copyBuffer))
+	u.s.h.cfg.Arrives(u.part, u.about.Order) // which also says what of it was not on disk
+	n, err := io.CopyBuffer(arriving{u}, src, make([]byte, copyBuffer))
 	if e := u.part.Sync(); e != nil {
 		// What is not known to be on disk is not said to be: the part stands at its last mark.
 		return 0, problem(errors.Join(err, e))
@@ -135,6 +136,7 @@ func (u *upload) GetReader(context.Context) (io.ReadCloser, error) {
 
 // Terminate removes the part.
 func (u *upload) Terminate(context.Context) error {
+	u.s.h.cfg.Gone(u.part.ID)
 	err := errors.Join(u.part.Close(), u.s.h.cfg.Spool.RemovePart(u.part.ID))
 	if err != nil {
 		return problem(err)
@@ -143,4 +145,11 @@ func (u *upload) Terminate(context.Context) error {
 	return nil
 }
 
-type onlyWriter struct{ io.Writer }
+// arriving writes to a part and says that it has grown.
+type arriving struct{ u *upload }
+
+func (a arriving) Write(b []byte) (int, error) {
+	n, err := a.u.part.Write(b)
+	a.u.s.h.cfg.Arrives(a.u.part, a.u.about.Order)
+	return n, err
+}

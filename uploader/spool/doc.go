@@ -6,10 +6,14 @@
 //	DIR/incoming/ID/source   its bytes
 //	DIR/incoming/ID/about    what the client said of it; only parts that can be resumed have one
 //	DIR/incoming/ID/synced   how far its bytes are on disk
+//	DIR/incoming/ID/job.json the state of the job that has begun on it while it arrives
 //	DIR/jobs/UPLOAD/source   a whole file
 //	DIR/jobs/UPLOAD/job.json the state of the job that works on it
 //	DIR/texts/SHA256         a text that belongs to a film, until some days after its last use
 //	DIR/done/UPLOAD.json     the last state of an ended job, for its readers
+//
+// A spool with a data key is encrypted: a source as package source says, with source.key beside
+// it, and each small file and each mark as a note of package sealed.
 //
 // Every part of a path is an identifier that this process made or parsed.
 //

@@ -28,7 +28,7 @@ func (s *Spool) Adopt(p *Part, id vstack.UploadID, state []byte) error {
 	if err := p.Close(); err != nil {
 		return fmt.Errorf("spool: adopt: %w", err)
 	}
-	if err := writeState(p.file(fileJob), state); err != nil {
+	if err := s.writeState(p.file(fileJob), state); err != nil {
 		return fmt.Errorf("spool: adopt: %w", err)
 	}
 	to := s.path(dirJobs, id.String())
@@ -43,7 +43,7 @@ func (s *Spool) Adopt(p *Part, id vstack.UploadID, state []byte) error {
 
 // Save writes the state of a job that goes on.
 func (s *Spool) Save(id vstack.UploadID, state []byte) error {
-	if err := writeState(s.path(dirJobs, id.String(), fileJob), state); err != nil {
+	if err := s.writeState(s.path(dirJobs, id.String(), fileJob), state); err != nil {
 		return fmt.Errorf("spool: save job: %w", err)
 	}
 	return nil
@@ -51,7 +51,7 @@ func (s *Spool) Save(id vstack.UploadID, state []byte) error {
 
 // Read reads the state of one job that goes on.
 func (s *Spool) Read(id vstack.UploadID) Entry {
-	state, err := readState(s.path(dirJobs, id.String(), fileJob))
+	state, err := s.readState(s.path(dirJobs, id.String(), fileJob))
 	if err != nil {
 		err = fmt.Errorf("read job: %w", err)
 	}
@@ -68,7 +68,7 @@ func (s *Spool) Remove(id vstack.UploadID) error {
 
 // Finish keeps an ended job's state for its readers and removes its file.
 func (s *Spool) Finish(id vstack.UploadID, state []byte) error {
-	if err := writeState(s.path(dirDone, id.String()+".json"), state); err != nil {
+	if err := s.writeState(s.path(dirDone, id.String()+".json"), state); err != nil {
 		return fmt.Errorf("spool: finish job: %w", err)
 	}
 	return s.Remove(id)
@@ -116,7 +116,7 @@ func (s *Spool) Done() ([]Entry, error) {
 			_ = os.Remove(s.path(dirDone, e.Name())) // a torn leftover that nobody misses
 			continue
 		}
-		state, err := readState(s.path(dirDone, e.Name()))
+		state, err := s.readState(s.path(dirDone, e.Name()))
 		done = append(done, Entry{ID: id, State: state, Err: err})
 	}
 	return done, nil

@@ -16,7 +16,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/vstack/vstack/internal/sealed"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/source"
 )
 
 const (
@@ -55,8 +57,8 @@ type Part struct {
 
 	s      *Spool
 	dir    string
-	f      *os.File
-	marks  *os.File // nil: the part cannot be resumed
+	f      *source.Writer // nil where it is only looked at
+	marks  *os.File       // nil: the part cannot be resumed
 	hash   hash.Hash
 	size   int64
 	synced int64     // bytes on disk
@@ -78,7 +80,7 @@ func (s *Spool) NewPart(id string, about []byte) (p *Part, err error) {
 			p = nil
 		}
 	}()
-	if p.f, err = os.OpenFile(p.file(fileSource), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil || about == nil {
+	if p.f, err = s.vault.Create(p.file(fileSource)); err != nil || about == nil {
 		return p, err
 	}
 	if p.marks, err = os.OpenFile(p.file(fileSynced), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
@@ -87,7 +89,7 @@ func (s *Spool) NewPart(id string, about []byte) (p *Part, err error) {
 	if err = p.Sync(); err != nil {
 		return p, err
 	}
-	if err = writeState(p.file(fileAbout), about); err != nil {
+	if err = s.writeState(p.file(fileAbout), about); err != nil {
 		return p, err
 	}
 	return p, syncDir(s.path(dirIncoming))
@@ -109,19 +111,13 @@ func (s *Spool) OpenPart(id string) (p *Part, err error) {
 	if !ValidID(id) {
 		return p, fmt.Errorf("spool: part: %w", vstack.ErrNotFound)
 	}
-	if p.f, err = os.OpenFile(p.file(fileSource), os.O_WRONLY, 0); err != nil {
-		return p, err
-	}
 	if p.marks, err = os.OpenFile(p.file(fileSynced), os.O_RDWR, 0); err != nil {
 		return p, err
 	}
 	if err = p.readMarks(); err != nil {
 		return p, err
 	}
-	if err = p.f.Truncate(p.synced); err != nil {
-		return p, fmt.Errorf("spool: part %s: %w", id, err)
-	}
-	if _, err = p.f.Seek(p.synced, io.SeekStart); err != nil {
+	if p.f, err = s.vault.Append(p.file(fileSource), p.synced); err != nil {
 		return p, fmt.Errorf("spool: part %s: %w", id, err)
 	}
 	return p, nil
@@ -150,9 +146,7 @@ func (s *Spool) Parts() (map[string]time.Time, error) {
 // Synced is how many bytes of a part are on disk, and since when.
 func (s *Spool) Synced(id string) (size int64, at time.Time, err error) {
 	p := &Part{ID: id, s: s, dir: s.path(dirIncoming, id)}
-	if p.f, err = os.Open(p.file(fileSource)); err == nil {
-		p.marks, err = os.Open(p.file(fileSynced))
-	}
+	p.marks, err = os.Open(p.file(fileSynced))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("spool: part %s: %w", id, vstack.ErrNotFound)
 	}
@@ -174,7 +168,7 @@ func (s *Spool) About(id string) ([]byte, error) {
 	if !ValidID(id) {
 		return nil, fmt.Errorf("spool: part: %w", vstack.ErrNotFound)
 	}
-	b, err := readState(s.path(dirIncoming, id, fileAbout))
+	b, err := s.readState(s.path(dirIncoming, id, fileAbout))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("spool: part %s: %w", id, vstack.ErrNotFound)
 	}
@@ -186,10 +180,42 @@ func (s *Spool) About(id string) ([]byte, error) {
 
 // SetAbout replaces what is kept beside a part.
 func (s *Spool) SetAbout(id string, about []byte) error {
-	if err := writeState(s.path(dirIncoming, id, fileAbout), about); err != nil {
+	if err := s.writeState(s.path(dirIncoming, id, fileAbout), about); err != nil {
 		return fmt.Errorf("spool: part %s: %w", id, err)
 	}
 	return nil
+}
+
+// Begun is the state of the work that has begun on a part while it arrives; nil for none.
+func (s *Spool) Begun(id string) ([]byte, error) {
+	b, err := s.readState(s.path(dirIncoming, id, fileJob))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
+}
+
+// Begin keeps it.
+func (s *Spool) Begin(id string, state []byte) error {
+	if err := s.writeState(s.path(dirIncoming, id, fileJob), state); err != nil {
+		return fmt.Errorf("spool: part %s: %w", id, err)
+	}
+	return nil
+}
+
+// Abandoned lists the parts that no client can go on with, and on which work had begun.
+func (s *Spool) Abandoned() (ids []string, err error) {
+	kept, err := s.Parts()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(s.path(dirIncoming))
+	for _, e := range entries {
+		if _, ok := kept[e.Name()]; !ok {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, err
 }
 
 // RemovePart removes a part, open or not. One that is not there is no error.
@@ -203,7 +229,8 @@ func (s *Spool) RemovePart(id string) error {
 	return nil
 }
 
-// clearIncoming removes the parts that no client can go on with.
+// clearIncoming removes the parts that no client can go on with, but for those on which work
+// had begun: what that left elsewhere has to be undone first.
 func (s *Spool) clearIncoming() error {
 	kept, err := s.Parts()
 	if err != nil {
@@ -211,7 +238,8 @@ func (s *Spool) clearIncoming() error {
 	}
 	entries, err := os.ReadDir(s.path(dirIncoming))
 	for _, e := range entries {
-		if _, ok := kept[e.Name()]; !ok || !ValidID(e.Name()) {
+		begun, _ := s.Begun(e.Name())
+		if _, ok := kept[e.Name()]; !ok && begun == nil || !ValidID(e.Name()) {
 			err = errors.Join(err, os.RemoveAll(s.path(dirIncoming, e.Name())))
 		}
 	}
@@ -225,6 +253,9 @@ func (p *Part) Path() string { return p.file(fileSource) }
 
 // Size is how many bytes the part has.
 func (p *Part) Size() int64 { return p.size }
+
+// Arrived is how many of them may be read while more come.
+func (p *Part) Arrived() int64 { return p.s.vault.Arrived(p.size) }
 
 // Sum is the SHA-256 of the bytes so far.
 func (p *Part) Sum() vstack.ChunkID { return vstack.ChunkID(p.hash.Sum(nil)) }
@@ -257,7 +288,7 @@ func (p *Part) Sync() error {
 	if p.marks != nil {
 		mark, err := p.mark()
 		if err == nil {
-			_, err = p.marks.WriteAt(mark, p.turn*markSize)
+			_, err = p.marks.WriteAt(mark, p.turn*int64(len(mark)))
 		}
 		if err == nil {
 			err = p.marks.Sync()
@@ -274,10 +305,11 @@ func (p *Part) Sync() error {
 // Close leaves the part where it is. Idempotent.
 func (p *Part) Close() error {
 	var err error
-	for _, f := range []*os.File{p.f, p.marks} {
-		if f != nil {
-			err = errors.Join(err, f.Close())
-		}
+	if p.f != nil {
+		err = p.f.Close()
+	}
+	if p.marks != nil {
+		err = errors.Join(err, p.marks.Close())
 	}
 	p.f, p.marks = nil, nil
 	return err
@@ -292,27 +324,39 @@ func (p *Part) mark() ([]byte, error) {
 	binary.BigEndian.PutUint64(m, uint64(p.size))
 	copy(m[markHash:], state)
 	binary.BigEndian.PutUint32(m[markSum:], crc32.Checksum(m[:markSum], castagnoli))
+	if p.s.box != nil { // the state of the hash holds up to 63 bytes of the file
+		m = p.s.box.Seal(m, []byte("spool "+fileSynced))
+	}
 	return m, nil
 }
 
 // readMarks takes up the mark that is whole and furthest. With none, or with one beyond
 // the file's end, not a byte is known to be the client's, and the part starts over.
 func (p *Part) readMarks() error {
-	info, err := p.f.Stat()
+	info, err := os.Stat(p.file(fileSource))
 	if err != nil {
 		return fmt.Errorf("spool: part %s: %w", p.ID, err)
 	}
 	p.hash = sha256.New()
+	long := markSize
+	if p.s.box != nil {
+		long += sealed.Overhead
+	}
 	for i := range int64(2) {
-		m := make([]byte, markSize)
-		if _, err := p.marks.ReadAt(m, i*markSize); err != nil {
+		m := make([]byte, long)
+		if _, err := p.marks.ReadAt(m, i*int64(long)); err != nil {
 			if errors.Is(err, io.EOF) {
 				continue
 			}
 			return fmt.Errorf("spool: part %s: %w", p.ID, err)
 		}
+		if p.s.box != nil {
+			if m, err = p.s.box.Open(m, []byte("spool "+fileSynced)); err != nil || len(m) != markSize {
+				continue // torn
+			}
+		}
 		size := int64(binary.BigEndian.Uint64(m))
-		if crc32.Checksum(m[:markSum], castagnoli) != binary.BigEndian.Uint32(m[markSum:]) || size < p.size || size > info.Size() {
+		if crc32.Checksum(m[:markSum], castagnoli) != binary.BigEndian.Uint32(m[markSum:]) || size < p.size || p.s.vault.OnDisk(size) > info.Size() {
 			continue
 		}
 		h := sha256.New()

@@ -5,17 +5,20 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"github.com/vstack/vstack/internal/sealed"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
 func open(t *testing.T, dir string) *Spool {
 	t.Helper()
-	s, err := Open(dir, 0)
+	s, err := Open(dir, 0, testKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +86,7 @@ func TestAPartGoesOnAtItsLastMarkWithItsHash(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	got, err := os.ReadFile(p.Path())
+	got, err := content(s, p.Path())
 	if err != nil || !bytes.Equal(got, data) || p.Sum() != sha256.Sum256(data) {
 		t.Errorf("%d bytes of %d, %v; sum %s", len(got), len(data), err, p.Sum().Short())
 	}
@@ -93,7 +96,11 @@ func TestAPartGoesOnAtItsLastMarkWithItsHash(t *testing.T) {
 // state that was once written, or nothing.
 func TestDamagedMarksCostAMarkAndNoTruth(t *testing.T) {
 	data := noise(3000)
-	for at := 0; at < 2*markSize; at += 5 {
+	long := markSize
+	if testKey != nil {
+		long += sealed.Overhead
+	}
+	for at := 0; at < 2*long; at += 5 {
 		for _, how := range []string{"flip", "cut"} {
 			s := open(t, t.TempDir())
 			id := NewID()
@@ -112,7 +119,7 @@ func TestDamagedMarksCostAMarkAndNoTruth(t *testing.T) {
 				t.Fatal(err)
 			}
 			marks, err := os.ReadFile(path)
-			if err != nil || len(marks) != 2*markSize {
+			if err != nil || len(marks) != 2*long {
 				t.Fatalf("%d bytes of marks, %v", len(marks), err)
 			}
 			if how == "flip" {
@@ -212,12 +219,8 @@ func TestAPartBecomesAJobAndEnds(t *testing.T) {
 	if err != nil || len(strange) != 0 || len(jobs) != 1 || jobs[0].ID != id || string(jobs[0].State) != "two" || jobs[0].Err != nil {
 		t.Fatalf("jobs %+v, %v, %v", jobs, strange, err)
 	}
-	f, err := os.Open(s.Source(id))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(f)
-	if err != nil || string(b) != "film" || f.Close() != nil {
+	b, err := content(s, s.Source(id))
+	if err != nil || string(b) != "film" {
 		t.Errorf("source %q, %v", b, err)
 	}
 	if err := s.Finish(id, []byte("end")); err != nil {
@@ -250,10 +253,68 @@ func TestJobsThatDoNotReadAreListedAndNotRemoved(t *testing.T) {
 
 func TestOneSpoolHasOneOwnerAndAFullDiskIsSaid(t *testing.T) {
 	s := open(t, t.TempDir())
-	if _, err := Open(s.dir, 0); !errors.Is(err, vstack.ErrAlreadyExists) {
+	if _, err := Open(s.dir, 0, testKey); !errors.Is(err, vstack.ErrAlreadyExists) {
 		t.Errorf("opened twice: %v", err)
 	}
 	if err := s.Room(1 << 62); !errors.Is(err, vstack.ErrDiskFull) {
 		t.Errorf("room for 4 EiB: %v", err)
+	}
+}
+
+// content is what was uploaded to a file.
+func content(s *Spool, path string) ([]byte, error) {
+	f, err := s.Vault().Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f.Reader())
+}
+
+// TestNoPlainByteIsInAnEncryptedSpool: of a part, what was said of it, its marks, a text, a job
+// and its last state; a plain spool has all of them, so the search is one.
+func TestNoPlainByteIsInAnEncryptedSpool(t *testing.T) {
+	const secret = "the secret of a film"
+	s := open(t, t.TempDir())
+	search := func(when string) {
+		t.Helper()
+		var found []string
+		err := filepath.WalkDir(s.dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			if bytes.Contains(b, []byte(secret)) {
+				found = append(found, path)
+			}
+			return err
+		})
+		if err != nil || (len(found) > 0) != (testKey == nil) {
+			t.Errorf("%s: encrypted %t, found in %v, %v", when, testKey != nil, found, err)
+		}
+	}
+	p, err := s.NewPart(NewID(), []byte(`{"name":"`+secret+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, p, []byte(secret)) // less than a block of SHA-256: its state holds it
+	if err := p.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.PutText([]byte(secret), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	search("a part")
+	id := vstack.UploadID{7}
+	if err := s.Adopt(p, id, []byte(secret)); err != nil {
+		t.Fatal(err)
+	}
+	search("a job")
+	if err := s.Finish(id, []byte(secret)); err != nil {
+		t.Fatal(err)
+	}
+	search("an ended job")
+	if done, err := s.Done(); err != nil || len(done) != 1 || string(done[0].State) != secret {
+		t.Errorf("%+v, %v", done, err)
 	}
 }

@@ -9,8 +9,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vstack/vstack/internal/sealed"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/source"
 )
 
 const (
@@ -33,13 +35,21 @@ type Spool struct {
 	dir     string
 	reserve int64
 	lock    *os.File
+	vault   source.Vault
+	box     *sealed.Box // nil: the spool is not encrypted
 }
 
 // Open makes the directories, takes the lock, and throws away the parts that cannot be
 // resumed: nobody was told that they had arrived. reserve is what stays free on the
-// disk, in bytes.
-func Open(dir string, reserve int64) (*Spool, error) {
-	s := &Spool{dir: dir, reserve: reserve}
+// disk, in bytes. With a key all of it is encrypted.
+func Open(dir string, reserve int64, key *sealed.Key) (*Spool, error) {
+	s := &Spool{dir: dir, reserve: reserve, vault: source.Vault{Key: key}}
+	if key != nil {
+		var err error
+		if s.box, err = sealed.NewBox(key); err != nil {
+			return nil, fmt.Errorf("open spool: %w", err)
+		}
+	}
 	for _, d := range []string{dir, s.path(dirIncoming), s.path(dirJobs), s.path(dirDone), s.path(dirTexts)} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("open spool: %w", err)
@@ -89,22 +99,31 @@ func (s *Spool) Room(size int64) error {
 	return nil
 }
 
+// kind is what a small file is, which its note is bound to: the spool moves directories.
+func kind(path string) []byte {
+	name := filepath.Base(path)
+	if filepath.Ext(name) == ".json" && name != fileJob {
+		name = dirDone
+	}
+	return []byte("spool " + name)
+}
+
 // readState reads a state file.
-func readState(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+func (s *Spool) readState(path string) ([]byte, error) {
+	b, err := s.box.ReadFile(vfs.OS{}, path, kind(path), maxState)
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxState {
-		return nil, fmt.Errorf("%s: %w: %d bytes", path, vstack.ErrTooLarge, info.Size())
-	}
-	return os.ReadFile(path)
+	return b, nil
 }
 
 // writeState replaces a state file durably.
-func writeState(path string, state []byte) error {
-	return diskError(vfs.WriteFile(vfs.OS{}, path, state, 0o600))
+func (s *Spool) writeState(path string, state []byte) error {
+	return diskError(s.box.WriteFile(vfs.OS{}, path, state, kind(path), 0o600))
 }
+
+// Vault opens the files of jobs and parts.
+func (s *Spool) Vault() source.Vault { return s.vault }
 
 func syncDir(dir string) error {
 	if err := (vfs.OS{}).SyncDir(dir); err != nil {

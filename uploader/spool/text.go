@@ -16,6 +16,8 @@ const (
 	dirTexts = "texts"
 	// maxTexts bounds the texts that wait for the films they belong to.
 	maxTexts = 1024
+	// maxText bounds one that is read, in bytes: what is put was bounded by who put it.
+	maxText = 64 << 20
 )
 
 // PutText keeps a small text that belongs to a film, under its SHA-256, durably. Texts
@@ -32,7 +34,7 @@ func (s *Spool) PutText(data []byte, keep time.Duration) (vstack.ChunkID, error)
 	if n >= maxTexts {
 		return id, fmt.Errorf("spool: %w: %d texts wait for their films", vstack.ErrTooManyUploads, n)
 	}
-	if err := vfs.WriteFile(vfs.OS{}, s.text(id), data, 0o600); err != nil {
+	if err := s.box.WriteFile(vfs.OS{}, s.text(id), data, []byte("spool "+dirTexts), 0o600); err != nil {
 		return id, diskError(fmt.Errorf("spool: keep text: %w", err))
 	}
 	return id, nil
@@ -40,7 +42,7 @@ func (s *Spool) PutText(data []byte, keep time.Duration) (vstack.ChunkID, error)
 
 // Text reads a text and counts that as a use of it. One that is not there is ErrNotFound.
 func (s *Spool) Text(id vstack.ChunkID) ([]byte, error) {
-	b, err := os.ReadFile(s.text(id))
+	b, err := s.box.ReadFile(vfs.OS{}, s.text(id), []byte("spool "+dirTexts), maxText)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("spool: text %s: %w", id.Short(), vstack.ErrNotFound)
 	}

@@ -2,7 +2,7 @@
 
 export interface Video {
   id: string; title: string; state: string; class: string; policy: string; duration: number; size: number;
-  chunks: number; tracks: number; views: number; published?: string; source: { name: string; size: number; container: string };
+  chunks: number; tracks: number; views: number; published?: string; access?: { visibility?: string }; source: { name: string; size: number; container: string };
 }
 
 export interface Track {
@@ -27,10 +27,15 @@ export interface Balance {
 
 // Redundancy is how all films lie and what may fail.
 export interface Tally { videos: number; bytes: number; }
+export interface RedundancyPolicy { auto: boolean; warm_above: number; cool_below: number; min_hosts_can_fail: number; }
 export interface Redundancy {
-  paused: boolean; classes: Record<string, Tally> | null; videos: number; behind?: boolean; bears?: { hosts: number; stores: number }; unproven: number; below: number;
+  policy: RedundancyPolicy; paused: boolean; classes: Record<string, Tally> | null; videos: number; behind?: boolean; bears?: { hosts: number; stores: number }; unproven: number; below: number;
   moving: number; to_cool: Tally; to_warm: Tally; waits: number; waiting?: { video: string; to: string; why: string }[];
 }
+
+// CatalogEvent is something that happened to the cluster, and who asked for it.
+export interface CatalogEvent { index: number; part?: number; time: string; kind: string; of?: string; detail?: string; by?: string; }
+export interface CatalogEvents { items: CatalogEvent[] | null; next: number; more: boolean; }
 
 // Report is what a store last said of itself.
 export interface Report {
@@ -69,6 +74,11 @@ export interface Sessions {
 }
 
 export interface Series { span: string; step: number; end: string; values: Record<string, (number | null)[]>; }
+
+// carried is the playback token in the page's address, and before what stands before the paths of
+// a private film for it.
+export const carried = () => new URLSearchParams(location.search).get("t") ?? "";
+export const before = () => (carried() ? "/t/" + encodeURIComponent(carried()) : "");
 
 export interface Films { items: Video[]; next?: string; error?: string; }
 

@@ -5,6 +5,9 @@ import { bytes, clock, count, Films, get, Video } from "./api";
 import { useTopic } from "./live";
 import { act, Action, Empty, Failure, Loading, Tone, useActions, useConfirm, useQuery, Badge } from "./ui";
 
+// Seen says of a film that not everybody finds it.
+const Seen = ({ v }: { v: Video }) => (v.access?.visibility === "private" || v.access?.visibility === "unlisted" ? <> <Badge>{v.access.visibility}</Badge></> : null);
+
 // Cover is the film's poster; one that has none shows the sign for playing.
 function Cover({ id }: { id: string }) {
   const [none, setNone] = useState(false);
@@ -95,7 +98,7 @@ function Film({ v, may, ask, done }: { v: Video; may: string[]; ask: (a: Action)
       <div class="text">
         <a class="title" href={"/watch/" + v.id} tabIndex={-1}>{v.title}</a>
         <div class="soft">{bytes(v.size)} · {v.views === 1 ? "1 view" : count(v.views) + " views"}</div>
-        <div class="row between"><Class v={v} />
+        <div class="row between"><span><Class v={v} /><Seen v={v} /></span>
           {may.includes("delete") && <button class="small quiet" aria-label={"Delete " + v.title} onClick={() => ask(deletion(v, () => done("deleted")))}>Delete</button>}
         </div>
       </div>

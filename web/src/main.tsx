@@ -3,13 +3,14 @@ import { ComponentType, render } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { FilmsPage } from "./films";
 import { GroupsPage } from "./groups";
+import { EventsPage } from "./events";
 import { judge } from "./health";
 import { useStream, useTopic } from "./live";
 import { OverviewPage } from "./overview";
 import { RaftPage } from "./raft";
 import { SessionPage, SessionsPage } from "./sessions";
 import { StoresPage } from "./stores";
-import { Dot, Failure, Loading, Segments } from "./ui";
+import { Dot, Failure, Loading, Segments, useActions } from "./ui";
 import { UploadPage } from "./upload";
 import { WatchPage } from "./watch";
 
@@ -23,15 +24,20 @@ const pages: [path: string, name: string, icon: string][] = [
   ["/stores", "Hosts", "M4 5h16v5H4zM4 14h16v5H4zM7.5 7.5h.01M7.5 16.5h.01"],
   ["/groups", "Groups", "M5 5h4v4H5zM10.5 5h4v4h-4zM16 5h4v4h-4zM5 10.500h4v4H5zM10.500 10.500h4v4h-4zM16 10.500h4v4h-4zM5 16h4v4H5zM10.500 16h4v4h-4zM16 16h4v4h-4z"],
   ["/raft", "Catalog", "M12 7a2 2 0 1 0 0-4 2 2 0 0 0 0 4zM5 20a2 2 0 1 0 0-4 2 2 0 0 0 0 4zM19 20a2 2 0 1 0 0-4 2 2 0 0 0 0 4zM11 6.700 6 16.300M13 6.700l5 9.600M7 18h10"],
+  ["/events", "Events", "M8 6h12M8 12h12M8 18h12M4 6h.01M4 12h.01M4 18h.01"],
+  ["/drills", "Drills", "M13 3 5 14h6l-1 7 8-11h-6z"],
   ["/consensus", "Consensus", "M5 4v16M12 4v16M19 4v16M5 7l7 3M12 10l7 2M19 15l-14 3"],
 ];
 
 // A port of the consensus alone has no other page.
 const alone = document.documentElement.dataset["only"] === "consensus";
 const shown = alone ? pages.filter(([p]) => p === "/consensus") : pages;
+// What a public gateway does not tell.
+const guarded: Record<string, string> = { "/events": "events", "/drills": "events" };
 
 function App() {
   const path = usePath();
+  const may = useActions();
   const main = useRef<HTMLElement>(null);
   useEffect(() => {
     document.title = (pages.find(([p]) => p === root(path))?.[1] ?? "Page") + " · V-Stack";
@@ -44,7 +50,7 @@ function App() {
       <header>
         <a class="brand" href={alone ? "/consensus" : "/"}><img src="/assets/icon.svg" alt="" width="24" height="24" />V-Stack</a>
         <nav aria-label="Pages">
-          {shown.map(([p, name, icon]) => (
+          {shown.filter(([p]) => !guarded[p] || may.includes(guarded[p])).map(([p, name, icon]) => (
             <a key={p} href={p} aria-current={root(path) === p ? "page" : undefined}>
               <svg viewBox="0 0 24 24" width="18" height="18" aria-hidden="true"><path d={icon} /></svg>{name}
             </a>
@@ -116,6 +122,8 @@ function Page({ path }: { path: string }) {
     case "/stores": return <StoresPage />;
     case "/groups": return <GroupsPage />;
     case "/raft": return <RaftPage />;
+    case "/events": return <EventsPage />;
+    case "/drills": return <Later key="drills" load={() => import("./drills").then((m) => m.DrillsPage)} />;
     case "/consensus": return <Later key="consensus" load={() => import("./consensus").then((m) => m.ConsensusPage)} />;
   }
   return <div class="card empty"><h1>There is no such page</h1><a href="/videos">All films</a></div>;

@@ -1,10 +1,10 @@
 // The cluster at a glance: is it well, what may fail, is there room, what goes on.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ago, bytes, count, Node, Nodes, NodeStore, Raft, Redundancy, Series } from "./api";
+import { ago, bytes, count, Node, Nodes, NodeStore, Raft, Redundancy, RedundancyPolicy, Series } from "./api";
 import { Chart } from "./chart";
 import { judge, storesOf, sum } from "./health";
 import { usePoll, useStream, useTopic } from "./live";
-import { Badge, Dot, Failure, Loading, Meter, Segments, Stat, Tone, useQuery } from "./ui";
+import { act, Badge, Dot, Failure, Loading, Meter, Segments, Stat, Tone, useActions, useConfirm, useQuery } from "./ui";
 
 const spans = ["10m", "2h", "24h"] as const;
 
@@ -89,7 +89,50 @@ function Lie() {
       </svg>
       <div class="soft">{classes.filter((c) => r.classes?.[c]?.videos).map((c) => <span class="part" key={c}><span class={"key s" + classes.indexOf(c)} />{count(r.classes![c]!.videos)} {c}, {bytes(r.classes![c]!.bytes)}</span>)}
         {r.waiting?.[0] && <span class="part">{count(r.waits)} wait: {r.waiting[0].why}</span>} <code>vstack redundancy status</code></div>
+      <Decide r={r} />
     </section>
+  );
+}
+
+// Decide is what an administrator may say about how films lie.
+function Decide({ r }: { r: Redundancy }) {
+  const may = useActions().includes("redundancy");
+  const [ask, dialog] = useConfirm();
+  const draft = useRef<RedundancyPolicy>(r.policy);
+  if (!may) return null;
+  const pause = (paused: boolean) => ask({
+    title: paused ? "Pause the moves of films?" : "Let films move again?", verb: paused ? "Pause" : "Resume", command: "vstack redundancy " + (paused ? "pause" : "resume"),
+    text: paused ? "No film changes between copies and fragments. Repair goes on." : "Films change between copies and fragments as the policy says.",
+    run: () => act("PUT", "/v1/redundancy", { paused }),
+  });
+  const edit = () => {
+    draft.current = { ...r.policy };
+    ask({
+      title: "The policy of redundancy", verb: "Set it", command: "vstack redundancy policy --warm-above N --cool-below N --min-hosts-can-fail N",
+      text: <Policy draft={draft.current} />, run: () => act("PUT", "/v1/redundancy", { policy: draft.current }),
+    });
+  };
+  return (
+    <div class="row">
+      <button class="small" onClick={() => pause(!r.paused)}>{r.paused ? "Resume moves" : "Pause moves"}</button>
+      <button class="small" onClick={edit}>Policy…</button>
+      {dialog}
+    </div>
+  );
+}
+
+// Policy edits what most people change of it; the command line has all.
+function Policy({ draft }: { draft: RedundancyPolicy }) {
+  const number = (name: "warm_above" | "cool_below" | "min_hosts_can_fail", label: string) => (
+    <label>{label} <input type="number" min="0" value={draft[name]} onInput={(e) => { draft[name] = e.currentTarget.valueAsNumber; }} /></label>
+  );
+  return (
+    <div class="form">
+      <label><input type="checkbox" checked={draft.auto} onChange={(e) => { draft.auto = e.currentTarget.checked; }} /> Views decide about films that nobody pinned</label>
+      {number("warm_above", "Copies above a popularity of")}
+      {number("cool_below", "Fragments below")}
+      {number("min_hosts_can_fail", "Hosts whose loss every cold film must bear")}
+    </div>
   );
 }
 

@@ -2,7 +2,7 @@
 // WebTransport, else through the gateway: hls.js where there are media sources, the browser's
 // own HLS on Apple's, the whole file where there is neither.
 import type HlsType from "hls.js";
-import { PlayerData, Session } from "./api";
+import { before, PlayerData, Session, carried } from "./api";
 import type { Data } from "./player/manifest";
 import type { Player, State } from "./player/player";
 
@@ -18,7 +18,7 @@ export type Way = "stores" | "gateway";
 // server, whose page of playbacks shows it; what it returns ends it.
 export function attach(video: HTMLVideoElement, data: PlayerData, way: Way, report: (now: Playing) => void): () => void {
   const id = data.video.id;
-  const base = "/play/" + id;
+  const base = before() + "/play/" + id;
   const session = crypto.randomUUID();
   const began = performance.now();
   let told = 0, stalledAt = 0, stallTime = 0;
@@ -96,7 +96,7 @@ export function attach(video: HTMLVideoElement, data: PlayerData, way: Way, repo
       const film = data as unknown as Data;
       if (!film.webtransport?.length) because = " (not the stores: none has a door for browsers now)";
       if (canPlay(film)) {
-        smart = new Player(video, film);
+        smart = new Player(video, film, "", carried());
         Object.assign(video, { player: smart }); // for tests and the curious
         now.through = smart.state.through;
         await smart.start().catch((e: Error) => giveUp(e.message));
@@ -139,7 +139,7 @@ export function attach(video: HTMLVideoElement, data: PlayerData, way: Way, repo
   };
 }
 
-// ahead is how much of the film is buffered beyond the picture that is shown, seconds.
+// ahead is how much of the film is buffered beyond the picture that is carried, seconds.
 function ahead(video: HTMLVideoElement): number {
   const b = video.buffered;
   for (let i = 0; i < b.length; i++) {

@@ -1,6 +1,6 @@
 // The film in small pictures below the player: a click goes there.
 import { useEffect, useState } from "preact/hooks";
-import { clock, Track } from "./api";
+import { before, clock, Track } from "./api";
 
 export interface Tile { start: number; url: string; x: number; y: number; w: number; h: number; }
 
@@ -25,7 +25,7 @@ export function Scenes({ id, seek }: { id: string; seek: (time: number) => void 
   const [tiles, setTiles] = useState<Tile[]>([]);
   useEffect(() => {
     const stop = new AbortController();
-    const base = `/play/${id}/`;
+    const base = `${before()}/play/${id}/`;
     fetch(base + "thumbs.vtt", { signal: stop.signal })
       .then(async (a) => (a.ok ? setTiles(parse(await a.text(), base)) : undefined), () => undefined);
     return () => stop.abort();

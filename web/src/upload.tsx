@@ -19,6 +19,7 @@ const tones: Record<string, Tone> = { published: "good", failed: "bad", interrup
 export function UploadPage() {
   const [list, setList] = useState<Sending[]>([]);
   const [over, setOver] = useState(false);
+  const [seen, setSeen] = useState("public");
   const jobs = usePoll<{ items: Job[] | null }>("/v1/jobs", 1000);
   const pick = useRef<HTMLInputElement>(null);
   const [ask, dialog] = useConfirm();
@@ -31,8 +32,10 @@ export function UploadPage() {
     for (const file of files) {
       const one: Sending = { key: keys++, name: file.name, size: file.size, sent: 0, from: -1, began: Date.now(), state: "sending" };
       one.upload = new Tus(file, {
+        // Another visibility is another upload: one that was begun stays what it was.
+        fingerprint: (f) => Promise.resolve(["vstack", f instanceof File ? f.name : "", f.size, f instanceof File ? f.lastModified : "", seen].join("/")),
         endpoint: "/files", retryDelays: [0, 500, 1000, 2000, 4000, 8000, 16000, 32000], chunkSize: 32 << 20,
-        metadata: { filename: file.name, title: file.name.replace(/\.[^.]+$/, "") },
+        metadata: { filename: file.name, title: file.name.replace(/\.[^.]+$/, ""), ...(seen === "public" ? {} : { visibility: seen }) },
         onProgress: (sent) => change(one, { sent, from: one.from < 0 ? sent : one.from }),
         onSuccess: () => change(one, { sent: one.size, state: "received" }),
         onError: (e) => change(one, { state: "failed", error: e.message }),
@@ -67,9 +70,12 @@ export function UploadPage() {
         <p><b>Drop films here</b>, or</p>
         <button class="main" onClick={() => pick.current!.click()}>Choose files</button>
         <input ref={pick} type="file" multiple hidden aria-label="Films" onChange={(e) => { send(e.currentTarget.files ?? []); e.currentTarget.value = ""; }} />
+        <p><label>Who may watch <select value={seen} onChange={(e) => setSeen(e.currentTarget.value)}>
+          <option value="public">everybody</option><option value="unlisted">who has the address</option><option value="private">who has a token</option>
+        </select></label></p>
         <p class="soft">Anything that FFmpeg reads. A cut connection goes on where it stopped, also after this page was closed: choose the same file again.</p>
       </div>
-      <Cmd text={`vstack video upload ${list[0]?.name.includes(" ") ? `'${list[0].name}'` : (list[0]?.name ?? "FILE")}`} />
+      <Cmd text={`vstack video upload ${list[0]?.name.includes(" ") ? `'${list[0].name}'` : (list[0]?.name ?? "FILE")}${seen === "public" ? "" : ` --visibility ${seen}`}`} />
       {list.length > 0 && <h2>On the way</h2>}
       <ul class="jobs">
         {list.map((s) => <Sent key={s.key} s={s} change={(by) => change(s, by)} />)}

@@ -1,6 +1,6 @@
 // One film: the player, how it fares, and addresses for other players.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { bytes, clock, count, get, Holdings, PlayerData, Track } from "./api";
+import { before, bytes, carried, clock, count, get, Holdings, PlayerData, Track } from "./api";
 import { Class } from "./films";
 import { usePoll } from "./live";
 import { Overlay } from "./overlay";
@@ -15,7 +15,7 @@ export function WatchPage({ id }: { id: string }) {
   const [failed, setFailed] = useState("");
   useEffect(() => {
     const stop = new AbortController();
-    get<PlayerData>("/v1/player/" + id, stop.signal).then(setData, (e: Error) => {
+    get<PlayerData>(before() + "/v1/player/" + id, stop.signal).then(setData, (e: Error) => {
       if (!stop.signal.aborted) setFailed(e.message);
     });
     return () => stop.abort();
@@ -36,7 +36,7 @@ export function WatchPage({ id }: { id: string }) {
       <h2>Where it lies</h2>
       <Lies id={id} data={data} />
       <h2>Play it elsewhere</h2>
-      <Addresses id={id} />
+      <Addresses id={id} wants={v.access?.visibility === "private" && !carried()} />
       <h2>Tracks</h2>
       <Tracks tracks={data.manifest.tracks} />
       <p class="soft"><a href={"/compare/" + id}>Compare how the smart client and a naive one play it</a></p>
@@ -46,7 +46,7 @@ export function WatchPage({ id }: { id: string }) {
 
 // Lies shows which stores hold which stretch, and what may fail.
 function Lies({ id, data }: { id: string; data: PlayerData }) {
-  const h = usePoll<Holdings>(`/v1/videos/${id}/holdings`, 5000);
+  const h = usePoll<Holdings>(`${before()}/v1/videos/${id}/holdings`, 5000);
   if (h.error && !h.value) return <Failure what="The catalog does not say" why={h.error} />;
   if (!h.value) return <Loading />;
   const g = h.value;
@@ -100,8 +100,8 @@ function Player({ data }: { data: PlayerData }) {
   const texts = tracks.filter((t) => t.kind === "text");
   return (
     <>
-      <video ref={video} controls playsInline autoplay muted aria-label={title} poster={tracks.some(isPoster) ? `/play/${id}/poster.jpg` : undefined} onKeyDown={keys}>
-        {now?.smart && texts.map((t) => <track key={t.number} kind="subtitles" src={`/play/${id}/text/${t.number}.vtt`} srclang={t.language ?? "und"} label={t.language ?? "subtitles"} />)}
+      <video ref={video} controls playsInline autoplay muted aria-label={title} poster={tracks.some(isPoster) ? `${before()}/play/${id}/poster.jpg` : undefined} onKeyDown={keys}>
+        {now?.smart && texts.map((t) => <track key={t.number} kind="subtitles" src={`${before()}/play/${id}/text/${t.number}.vtt`} srclang={t.language ?? "und"} label={t.language ?? "subtitles"} />)}
       </video>
       {tracks.some(isTiles) && <Scenes id={id} seek={(t) => { video.current!.currentTime = t; }} />}
       <div class="row between">
@@ -134,8 +134,16 @@ function keys(e: KeyboardEvent) {
   by[e.key]!();
 }
 
-function Addresses({ id }: { id: string }) {
-  const base = `${location.origin}/play/${id}/`;
+// Addresses of a private film have a token in them: that of this page's, or one that is signed when
+// somebody at a console asks for it.
+function Addresses({ id, wants }: { id: string; wants: boolean }) {
+  const [token, setToken] = useState("");
+  const [failed, setFailed] = useState("");
+  if (wants && !token) {
+    const ask = () => get<{ token?: string }>(`/v1/player/${id}/token?life=43200`).then((p) => (p.token ? setToken(p.token) : setFailed("nobody signs here")), (e: Error) => setFailed(e.message));
+    return <div class="card links"><p>A private film wants a token in its address. <button class="small" onClick={ask}>Make addresses good for 12 hours</button></p>{failed && <p class="bad" role="alert">{failed}</p>}</div>;
+  }
+  const base = `${location.origin}${token ? "/t/" + token : before()}/play/${id}/`;
   const list: [string, string][] = [["HLS", base + "master.m3u8"], ["DASH", base + "manifest.mpd"], ["MP4", base + "film.mp4"]];
   return (
     <div class="card links">

@@ -1,7 +1,8 @@
 // Drives one player through one film and says what it found: each feature is "yes" or why
-// not. ?player=hls|dash|shaka-hls|shaka-dash&base=/play/ID&run=N&stripes=16&rate=25&low=N&de=N
+// not. ?player=hls|dash|shaka-hls|shaka-dash&base=/play/ID&after=?t=TOKEN&run=N&stripes=16&rate=25&low=N&de=N
 "use strict";
 const q = new URLSearchParams(location.search);
+const after = q.get("after") || ""; // behind an address: ?t=TOKEN
 const video = document.getElementById("v");
 const found = {};
 let fatal = "", state; // what the player adds to an account of a failure
@@ -48,7 +49,7 @@ const players = {
     await script("/lib/hls.js/dist/hls.min.js");
     const h = new Hls({ maxBufferLength: 12, startLevel: -1, cmcd: {} });
     h.on(Hls.Events.ERROR, (_, e) => { if (e.fatal) fatal = e.type + " " + e.details; });
-    h.loadSource(url + "/master.m3u8");
+    h.loadSource(url + "/master.m3u8" + after);
     h.attachMedia(video);
     return {
       version: Hls.version,
@@ -63,7 +64,7 @@ const players = {
     p.updateSettings({ streaming: { buffer: { bufferTimeDefault: 12, bufferTimeAtTopQuality: 12, bufferTimeAtTopQualityLongForm: 12, fastSwitchEnabled: true }, cmcd: { enabled: true }, text: { defaultEnabled: false } } });
     // Of dash.js every failed request is an error, also one that it has another address for.
     if (!q.get("through")) p.on(dashjs.MediaPlayer.events.ERROR, (e) => { fatal = "error " + (e.error && (e.error.message || e.error.code) || e.error); });
-    p.initialize(video, url + "/manifest.mpd", false);
+    p.initialize(video, url + "/manifest.mpd" + after, false);
     await until("the description is read", () => p.isReady() && p.getTracksFor("video").length);
     const pick = (kind, lang) => p.getTracksFor(kind).find((t) => t.lang === lang);
     return {
@@ -87,7 +88,7 @@ const players = {
     p.configure({ streaming: { bufferingGoal: 12, ...ahead }, cmcd: { enabled: true } });
     p.addEventListener("error", (e) => { if (e.detail.severity === 2 && !q.get("through")) fatal = "error " + e.detail.code + " " + JSON.stringify(e.detail.data).slice(0, 200); });
     state = () => ", " + JSON.stringify(p.getBufferedInfo());
-    await p.load(url + (form === "hls" ? "/master.m3u8" : "/manifest.mpd"));
+    await p.load(url + (form === "hls" ? "/master.m3u8" + after : "/manifest.mpd" + after));
     return {
       version: shaka.Player.version,
       rendition: () => {

@@ -15,6 +15,9 @@ const maxNotes = 200
 type Recorder struct {
 	tally    *tally
 	progress func(string)
+	// Events, when set before anything is recorded, is told each event as it happens.
+	// Its calls and those of progress do not overlap.
+	Events func(Event)
 
 	mu       sync.Mutex // guards what is below, and calls of progress
 	failures []string
@@ -60,6 +63,16 @@ func (r *Recorder) Say(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.progress(fmt.Sprintf(format, args...))
+}
+
+// tell tells an event to the person who waits.
+func (r *Recorder) tell(e Event) {
+	if r.Events == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Events(e)
 }
 
 // begin forgets the failures before a repetition.

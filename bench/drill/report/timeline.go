@@ -81,7 +81,9 @@ func (t *Timeline) Event(kind, format string, args ...any) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	at := time.Since(t.Fault)
-	t.rep.Events = append(t.rep.Events, Event{At: at.Seconds(), Kind: kind, Text: fmt.Sprintf(format, args...)})
+	e := Event{At: at.Seconds(), Kind: kind, Text: fmt.Sprintf(format, args...)}
+	t.rep.Events = append(t.rep.Events, e)
+	t.rec.tell(e)
 	return at
 }
 

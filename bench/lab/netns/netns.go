@@ -170,6 +170,15 @@ func (n *Net) links(ctx context.Context, seed uint64) (err error) {
 // OpenLinks.
 func (n *Net) SetLink(i int, up, down shape.Plan) error { return n.hub.SetLink(i+1, up, down) }
 
+// SetOwnLink is SetLink for this process's own host.
+func (n *Net) SetOwnLink(up, down shape.Plan) error { return n.hub.SetLink(0, up, down) }
+
+// CountAnew has reports of all links say what they did from now on.
+func (n *Net) CountAnew() error { return n.hub.CountAnew() }
+
+// OwnLinkReport is LinkReport for this process's own host.
+func (n *Net) OwnLinkReport() (up, down link.Counts, err error) { return n.hub.Report(0) }
+
 // LinkReport is what the link of host i did until now, and link.ErrLate if it kept bad
 // time.
 func (n *Net) LinkReport(i int) (up, down link.Counts, err error) { return n.hub.Report(i + 1) }

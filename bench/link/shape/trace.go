@@ -83,11 +83,12 @@ func (t Trace) Plan(base Shape, scale float64, start time.Duration) (Plan, error
 		}
 		p.Phases = append(p.Phases, ph)
 	}
-	return p.from(start % p.period()), nil
+	return p.From(start), nil
 }
 
-// from turns a plan that loops, so that it begins at a time within its period.
-func (p Plan) from(start time.Duration) Plan {
+// From turns a plan that loops, so that it begins at a time from its start.
+func (p Plan) From(start time.Duration) Plan {
+	start %= p.period()
 	i := 0
 	for ; start >= p.Phases[i].For; i++ {
 		start -= p.Phases[i].For

@@ -39,6 +39,7 @@ type port struct {
 	dice     *rand.Rand // of packets that it sends; its reader's
 	arrive   sync.Mutex // guards luck, which those draw from that send to it
 	luck     *rand.Rand
+	before   int64 // packets that the kernel had dropped when counting began
 }
 
 // nothing is a link that does nothing.
@@ -92,10 +93,24 @@ func (h *Hub) Report(i int) (up, down link.Counts, err error) {
 	if up.Overrun, err = overran(p.host.Namespace, p.host.Device); err != nil {
 		return up, down, err
 	}
+	up.Overrun -= p.before
 	if err := errors.Join(up.Err(), down.Err()); err != nil {
 		return up, down, fmt.Errorf("link of %s: %w", p.host.Addr, err)
 	}
 	return up, down, nil
+}
+
+// CountAnew has reports say what links did from now on.
+func (h *Hub) CountAnew() error {
+	for _, p := range h.ports {
+		p.up.CountAnew()
+		p.down.CountAnew()
+		var err error
+		if p.before, err = overran(p.host.Namespace, p.host.Device); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close takes the devices away. What is under way is lost.

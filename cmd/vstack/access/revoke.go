@@ -22,7 +22,7 @@ func Revoke(a *cli.App) *cobra.Command {
 	var admin string
 	var undo, yes bool
 	cmd := &cobra.Command{
-		Use: "revoke HOST | --admin NAME | --serial HEX", Short: "Take certificates their rights before they expire", Args: cobra.MaximumNArgs(1),
+		Use: "revoke HOST | --admin NAME | --serial HEX --yes", Short: "Take certificates their rights before they expire", Args: cobra.MaximumNArgs(1),
 		Long: `Every host refuses the certificates of HOST, or of an administrator, that were issued until now, or the one with a serial number, within
 seconds, and ends what they have under way. Certificates that are issued afterwards are good (vstack lab renew, vstack lab add).
 A host that is a Raft member still counts in majorities: vstack raft remove HOST. --undo takes a revocation back.`,
@@ -61,7 +61,7 @@ A host that is a Raft member still counts in majorities: vstack raft remove HOST
 	cmd.Flags().StringVar(&req.Serial, "serial", "", "the certificate with this serial number, as openssl x509 -serial prints it")
 	cmd.Flags().StringVar(&req.Note, "note", "", "why")
 	cmd.Flags().BoolVar(&undo, "undo", false, "take the revocation back")
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&yes, "yes", false, "really")
 	return cmd
 }
 

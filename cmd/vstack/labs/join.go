@@ -39,7 +39,8 @@ vstack, the unit and the kernel's settings, and starts the host; --print shows t
 Where the directory is that host already, the bundle's certificate takes the place of the old one, which counts within seconds without a
 restart, and with it what is decided where the authority is kept: the host's address, the members to ask first, roles that the
 certificate gained or lost. Whatever else the configuration says stays, and all data does; what was replaced and what stays is said.
-A bundle of another host, of another cluster, or older than what is there is refused.`,
+Where the host has renewed its certificate by itself since the bundle was packed, and the bundle's says the same, its own stays.
+A bundle of another host, of another cluster, or older than the last one is refused.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			exe, err := os.Executable()
 			if err != nil {
@@ -107,6 +108,8 @@ func (r joinedHost) table(bundle string, why error, noSystem bool) console.Table
 		b.WriteString("\nThe host was started again:  journalctl -fu vstack")
 	case !r.Fresh && r.Restart:
 		b.WriteString("\nNext: start the host again; until then it runs as before, under its new certificate")
+	case !r.Fresh && len(r.Changed) == 0:
+		b.WriteString("\nThe host has all that the bundle brings.")
 	case !r.Fresh:
 		b.WriteString("\nA host that runs takes the certificate within seconds, without a restart.")
 	default:

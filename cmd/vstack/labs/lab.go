@@ -76,6 +76,7 @@ func newInit(a *cli.App) *cobra.Command {
 	f.BoolVar(&ifMissing, "if-missing", false, "do nothing where the directory holds a lab already")
 	f.IntVar(&spec.Stores, "stores", 2, "stores per host")
 	f.Var(&spec.Capacity, "capacity", "what each store may use (0: all that its disk has)")
+	f.BoolVar(&spec.Plain, "plain", false, "do not encrypt the stores (data.encrypt: false)")
 	f.Var(&spec.Superblock, "superblock", "size of one append-only file")
 	f.DurationVar(&spec.CertLife, "cert-life", 0, "how long hosts' certificates are good, which renew themselves after two thirds of it, 10s to 720h (0: 720h)")
 	f.StringVar(&spec.FirstIP, "first-ip", "127.0.0.1", "address of the first host of a loopback lab")

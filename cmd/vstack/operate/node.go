@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -67,6 +68,10 @@ func Node(a *cli.App) *cobra.Command {
 	return cmd
 }
 
+// unknown stands where a figure would be that nobody told: a new leader has not heard from a
+// store, or it is down, and what it had and said before it went counts for nothing.
+const unknown = "-"
+
 func nodeTable(nodes []wire.Node, now time.Time) console.Table {
 	t := console.Table{
 		Head:  []string{"host", "state", "stores", "chunks", "used", "capacity", "missing", "seen", "version"},
@@ -74,13 +79,22 @@ func nodeTable(nodes []wire.Node, now time.Time) console.Table {
 	}
 	for _, n := range nodes {
 		var chunks, used, capacity, missing int64
+		told := len(n.Stores) == 0
 		for _, s := range n.Stores {
+			if s.State == vstack.StoreDown {
+				continue
+			}
 			capacity += s.Capacity
-			if s.Report != nil && s.State != vstack.StoreDown { // what it said before it went counts for nothing
+			if s.Report != nil {
+				told = true
 				chunks, used, missing = chunks+s.Report.Chunks, used+s.Report.Holds(), missing+s.Report.Missing
 			}
 		}
-		t.Rows = append(t.Rows, []any{n.Host, n.State, len(n.Stores), chunks, console.Bytes(used), console.Bytes(capacity), missing, console.Ago(n.LastSeen, now), n.Version})
+		row := []any{n.Host, n.State, len(n.Stores), chunks, console.Bytes(used), console.Bytes(capacity), missing, console.Ago(n.LastSeen, now), n.Version}
+		if !told {
+			row[3], row[4], row[6] = unknown, unknown, unknown
+		}
+		t.Rows = append(t.Rows, row)
 	}
 	return t
 }
@@ -97,11 +111,15 @@ func storeTable(nodes []wire.Node, stores []cluster.StoreRow, now time.Time) con
 	}
 	for _, s := range stores {
 		r := s.Report
-		if r == nil || s.State == vstack.StoreDown {
-			r = &wire.StoreReport{}
+		if s.State == vstack.StoreDown {
+			r = nil
 		}
-		t.Rows = append(t.Rows, []any{s.ID, s.Host, s.Addr, storeState(s, r), s.Roles.Votes, s.Roles.Targets, r.Chunks, console.Bytes(r.Holds()), console.Bytes(s.Capacity),
-			r.Missing, r.Corrupt, r.Reads, console.Bytes(r.ReadSize), console.Ago(seen[s.Host], now)})
+		row := []any{s.ID, s.Host, s.Addr, storeState(s, cmp.Or(r, &wire.StoreReport{})), s.Roles.Votes, s.Roles.Targets,
+			unknown, unknown, console.Bytes(s.Capacity), unknown, unknown, unknown, unknown, console.Ago(seen[s.Host], now)}
+		if r != nil {
+			row[6], row[7], row[9], row[10], row[11], row[12] = r.Chunks, console.Bytes(r.Holds()), r.Missing, r.Corrupt, r.Reads, console.Bytes(r.ReadSize)
+		}
+		t.Rows = append(t.Rows, row)
 	}
 	return t
 }

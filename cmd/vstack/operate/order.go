@@ -60,7 +60,11 @@ func orderCommands(a *cli.App, what string, of pick) (out []*cobra.Command) {
 				return console.Hint(err, "vstack store ls")
 			}
 			if w.order == vstack.OrderRemove {
-				return printOrders(ctx, c, p, nil)
+				orders, err := c.Meta.Orders(ctx)
+				if err != nil {
+					return err
+				}
+				return p.Print(wire.List[wire.StandingOrder]{Items: orders}, func() console.Table { return forgottenTable(stores) })
 			}
 			if wait {
 				// Not bound by the deadline of one call.
@@ -73,6 +77,7 @@ func orderCommands(a *cli.App, what string, of pick) (out []*cobra.Command) {
 			return printOrders(ctx, c, p, stores)
 		})
 		if w.confirm != "" {
+			cmd.Use += " --yes"
 			cmd.Flags().BoolVar(&yes, "yes", false, "really do it")
 			cmd.Flags().BoolVar(&force, "force", false, "also while other stores lack something: what only these hold is given up")
 		}
@@ -82,6 +87,14 @@ func orderCommands(a *cli.App, what string, of pick) (out []*cobra.Command) {
 		out = append(out, cmd)
 	}
 	return out
+}
+
+func forgottenTable(stores []vstack.Store) console.Table {
+	t := console.Table{Head: []string{"store", "host", "address"}, Foot: "forgotten: in no listing any more"}
+	for _, s := range stores {
+		t.Rows = append(t.Rows, []any{s.ID, s.Host, s.Addr})
+	}
+	return t
 }
 
 func idsOf(stores []vstack.Store) (ids []vstack.StoreID) {
@@ -124,7 +137,7 @@ func waitDrained(ctx context.Context, a *cli.App, c *cluster.Cluster, stores []v
 	task := prog.Task("drain", console.UnitCount, 0)
 	tick := time.NewTicker(orderPoll)
 	defer tick.Stop()
-	total := int64(-1)
+	total, said := int64(-1), ""
 	for {
 		left, missing, waits, err := drainState(ctx, c, stores)
 		if err != nil && !metaclient.Passes(err) {
@@ -135,7 +148,12 @@ func waitDrained(ctx context.Context, a *cli.App, c *cluster.Cluster, stores []v
 		switch {
 		case err != nil: // it is asked again
 		case left > 0:
-			task.Set(total-left, total, strings.Join(waits, "; "))
+			text := strings.Join(waits, "; ")
+			task.Set(total-left, total, text)
+			if text != said && text != "" {
+				task.Note(text)
+			}
+			said = text
 		case missing > 0:
 			task.Set(total, total, fmt.Sprintf("roles have moved; %d chunks are still to be copied", missing))
 		default:
@@ -179,7 +197,7 @@ func drainState(ctx context.Context, c *cluster.Cluster, stores []vstack.Store) 
 	}
 	for _, n := range nodes {
 		for _, s := range n.Stores {
-			if s.Report != nil && !slices.ContainsFunc(stores, func(d vstack.Store) bool { return d.ID == s.ID }) {
+			if s.Report != nil && s.State != vstack.StoreDown && !slices.ContainsFunc(stores, func(d vstack.Store) bool { return d.ID == s.ID }) {
 				missing += s.Report.Missing
 			}
 		}

@@ -108,9 +108,9 @@ func newRaftAdd(a *cli.App) *cobra.Command {
 	var raft, api string
 	cmd := &cobra.Command{
 		Use: "add HOST --raft HOST:PORT --api HOST:PORT", Short: "Add a member, and wait until it votes", Args: cobra.ExactArgs(1),
-		Long: `Adds a host as a member of the metadata cluster. Its process must run, with meta.join or with a directory that was emptied,
-and wait to be added: its log and /readyz?verbose say so, with this command. It gets its vote once it has caught up; the
-leader gives it up after 10 minutes.`,
+		Long: `Adds a host as a member of the metadata cluster. Its process is waited for, and says in its log and at /readyz?verbose, with this
+command, that it is to be added: it runs with meta.join, or with a directory that was emptied. It gets its vote once it has caught up;
+the leader gives it up after 10 minutes. --timeout bounds all of it (default: 11 minutes).`,
 		RunE: a.WithCluster(joinTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, args []string) error {
 			id, err := vstack.ParseHostID(args[0])
 			if err != nil {

@@ -33,7 +33,7 @@ func Store(a *cli.App) *cobra.Command {
 			}
 			return p.Print(wire.List[cluster.StoreRow]{Items: stores}, func() console.Table { return storeTable(nodes, stores, time.Now()) })
 		}),
-	}, newStoreReplace(a), newScrub(a))
+	}, newStoreReplace(a), newScrub(a), newRewrap(a))
 	cmd.AddCommand(orderCommands(a, "store", pickStores)...)
 	return cmd
 }
@@ -42,7 +42,7 @@ func newStoreReplace(a *cli.App) *cobra.Command {
 	var with string
 	var wait, yes bool
 	cmd := &cobra.Command{
-		Use: "replace STORE", Short: "Move a store's roles to other stores", Args: cobra.ExactArgs(1),
+		Use: "replace STORE --yes", Short: "Move a store's roles to other stores", Args: cobra.ExactArgs(1),
 		Long: `Moves the store's place in every placement group to another store, by an epoch change of each group.
 Uploads go on meanwhile. STORE is an id, or enough of its beginning
 or its end, or an address.

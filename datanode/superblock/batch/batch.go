@@ -2,6 +2,7 @@ package batch
 
 import (
 	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/datanode/superblock/seal"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -22,22 +23,42 @@ type Staged struct {
 	blocks []uint32 // with the leaf table's, which V1 leaves out
 	data   []byte
 	leaves []byte
+	sealed *seal.Sealed // nil for what is not encrypted here
 }
 
-// New prepares records; lsns are those of records that keep theirs, nil for new ones.
-func New(recs []format.Record, lsns []vstack.LSN) Batch {
+// New prepares records; lsns are those of records that keep theirs, nil for new ones. With a
+// box data is encrypted, unless it comes so; who does that gives the batch its Release.
+func New(recs []format.Record, lsns []vstack.LSN, box *seal.Box) Batch {
 	b := Batch{Recs: make([]Staged, len(recs))}
 	for i, rec := range recs {
 		st := &b.Recs[i]
+		if box != nil && rec.Sealing == nil && len(rec.Data) > 0 {
+			st.sealed = box.Seal(rec.Value, rec.Piece, rec.Data, rec.Leaves)
+			rec.Data, rec.Leaves = st.sealed.Data, st.sealed.Leaves
+			rec.KeyGeneration, rec.Sealing = box.Generation(), &st.sealed.Sealing
+			st.blocks = st.sealed.CRCs
+		} else {
+			st.blocks = format.BlockCRCs(rec.Data, rec.Leaves)
+		}
 		st.data, st.leaves = rec.Data, rec.Leaves
-		st.Header = format.Header{Record: rec, DataLen: uint32(len(rec.Data)), BatchIndex: uint16(i), BatchCount: uint16(len(recs))}
+		st.Header = format.Header{Record: rec, DataLen: uint32(len(rec.Data)), BatchIndex: uint16(i), BatchCount: uint16(len(recs)), Tagged: rec.Sealing != nil}
 		if lsns != nil {
 			st.Header.LSN = lsns[i]
 		}
 		st.Header.Data, st.Header.Leaves = nil, nil
-		st.blocks = format.BlockCRCs(rec.Data, rec.Leaves)
 	}
 	return b
+}
+
+// Release gives up the memory that New took for encrypted data: the batch is on disk, or will
+// never be.
+func (b *Batch) Release() {
+	for i := range b.Recs {
+		if st := &b.Recs[i]; st.sealed != nil {
+			st.sealed.Release()
+			st.data, st.leaves = nil, nil
+		}
+	}
 }
 
 // Lay gives all records the form that they have in a file of a version.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/datanode/superblock/index"
+	"github.com/vstack/vstack/datanode/superblock/seal"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -37,15 +38,19 @@ type Reader struct {
 	Path    string
 	Version format.Version
 	Salt    uint64
+	// Box opens sealed records; what needs no plain bytes needs none.
+	Box *seal.Box
 
-	table *[vstack.BlockSize]byte // the encoded header, from the pool
+	table  *[vstack.BlockSize]byte // the encoded header, from the pool
+	header format.Header           // with the table
+	opener *seal.Opener            // of a sealed record, once it is needed
 }
 
 // Close gives the header's buffer back to the pool.
 func (r *Reader) Close() {
 	if r.table != nil {
 		edges.Put(r.table)
-		r.table = nil
+		r.table, r.opener = nil, nil
 	}
 }
 
@@ -70,7 +75,7 @@ func (r *Reader) Load() (err error) {
 	if err := ReadFull(r.File, b, r.Entry.Offset()); err != nil {
 		return r.corrupt("read header", err)
 	}
-	var h format.Header
+	h := &r.header
 	if err := h.Decode(b, r.Version, r.Salt); err != nil {
 		return r.corrupt("header", err)
 	}
@@ -136,13 +141,56 @@ func wholeBlocks(n, off, size int64) int64 {
 	return n / vstack.BlockSize * vstack.BlockSize
 }
 
-// readBlocks reads whole blocks from number first on and checks each.
+// readBlocks reads whole blocks from number first on and checks each; those of a sealed
+// record are opened, which checks more than their CRC does.
 func (r *Reader) readBlocks(p []byte, first int) error {
-	shape := r.Entry.Shape()
-	data := r.Entry.Offset() + shape.HeaderLen()
+	if !r.Entry.Shape().Sealed() {
+		return r.readStored(p, first)
+	}
+	o, err := r.open()
+	if err != nil {
+		return err
+	}
+	if err := r.fetch(p, first); err != nil {
+		return err
+	}
+	if err := o.Open(p, first); err != nil {
+		return r.corrupt("open", err)
+	}
+	return nil
+}
+
+// fetch reads whole blocks, unchecked.
+func (r *Reader) fetch(p []byte, first int) error {
+	data := r.Entry.Offset() + r.Entry.Shape().HeaderLen()
 	if err := ReadFull(r.File, p, data+int64(first)*vstack.BlockSize); err != nil {
 		return r.corrupt(fmt.Sprintf("read block %d", first), err)
 	}
+	return nil
+}
+
+// open makes the record's opener, once it is loaded.
+func (r *Reader) open() (*seal.Opener, error) {
+	if r.opener == nil {
+		if r.Box == nil {
+			return nil, fmt.Errorf("chunk %s in %s: it is encrypted: %w", Name(r.ID, r.Entry.Piece()), r.Path, vstack.ErrKeyMissing)
+		}
+		o, err := r.Box.Opener(&r.header, r.Entry.Shape().Sealing(r.table[:]))
+		if err != nil {
+			return nil, fmt.Errorf("chunk %s in %s: %w", Name(r.ID, r.Entry.Piece()), r.Path, err)
+		}
+		r.opener = o
+	}
+	return r.opener, nil
+}
+
+// readStored reads whole blocks as they are on disk, from number first on, and checks the CRC
+// of each.
+func (r *Reader) readStored(p []byte, first int) error {
+	if err := r.fetch(p, first); err != nil {
+		return err
+	}
+	shape := r.Entry.Shape()
 	for i := first; len(p) > 0; i++ {
 		n := min(len(p), vstack.BlockSize)
 		if got, want := format.CRC(p[:n]), shape.BlockCRC(r.table[:], i); got != want {
@@ -153,15 +201,20 @@ func (r *Reader) readBlocks(p []byte, first int) error {
 	return nil
 }
 
-// Verify checks the whole piece through buf, of whole blocks; use sees each piece.
+// Verify checks the whole piece through buf, of whole blocks; use sees what is stored, which
+// of a sealed record is ciphertext. It needs no key.
 func (r *Reader) Verify(buf []byte, use func([]byte) error) error {
+	return r.walk(buf, r.readStored, use)
+}
+
+func (r *Reader) walk(buf []byte, read func(p []byte, first int) error, use func([]byte) error) error {
 	if err := r.Load(); err != nil {
 		return err
 	}
 	size := int64(r.Entry.DataLen())
 	for off := int64(0); off < size; {
 		p := buf[:min(int64(len(buf)), size-off)]
-		if err := r.readBlocks(p, int(off/vstack.BlockSize)); err != nil {
+		if err := read(p, int(off/vstack.BlockSize)); err != nil {
 			return err
 		}
 		off += int64(len(p))
@@ -189,6 +242,22 @@ func ReadFull(f io.ReaderAt, p []byte, off int64) error {
 
 // Leaves reads the record's leaf table.
 func (r *Reader) Leaves() (vstack.LeafTable, error) {
+	t, err := r.StoredLeaves()
+	if err != nil || !r.Entry.Shape().Sealed() {
+		return t, err
+	}
+	o, err := r.open()
+	if err != nil {
+		return nil, err
+	}
+	if err := o.Leaves(t); err != nil {
+		return nil, r.corrupt("open leaf table", err)
+	}
+	return t, nil
+}
+
+// StoredLeaves is Leaves as it is on disk: of a sealed record it is ciphertext.
+func (r *Reader) StoredLeaves() (vstack.LeafTable, error) {
 	if err := r.Load(); err != nil {
 		return nil, err
 	}
@@ -203,11 +272,21 @@ func (r *Reader) Leaves() (vstack.LeafTable, error) {
 	return t, nil
 }
 
-// Hash is Verify of a whole chunk, and makes the leaf table of what it reads; buf is of
-// whole leaves.
+// Sealing is how the record, which is loaded, is sealed, and with which generation of the key.
+func (r *Reader) Sealing() (*format.Sealing, uint32) {
+	return r.Entry.Shape().Sealing(r.table[:]), r.header.KeyGeneration
+}
+
+// Plain is Verify with the plain bytes, checked by their tags where they are sealed.
+func (r *Reader) Plain(buf []byte, use func([]byte) error) error {
+	return r.walk(buf, r.readBlocks, use)
+}
+
+// Hash is Plain of a whole chunk, and makes the leaf table of what it reads; buf is of whole
+// leaves.
 func (r *Reader) Hash(buf []byte, use func([]byte) error) (vstack.LeafTable, error) {
 	t := make(vstack.LeafTable, 0, vstack.Leaves(r.Entry.Size())*sha256.Size)
-	err := r.Verify(buf, func(p []byte) error {
+	err := r.Plain(buf, func(p []byte) error {
 		t = append(t, vstack.LeavesOf(p)...)
 		return use(p)
 	})

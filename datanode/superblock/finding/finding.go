@@ -60,9 +60,9 @@ type List struct {
 	settled, places map[Place]bool
 }
 
-// Settled tells, before anything is found, which losses an earlier life noted: the same
+// settle tells, before anything is found, which losses an earlier life noted: the same
 // damage is found by every Open, and is no new loss.
-func (l *List) Settled(places []Place) {
+func (l *List) settle(places []Place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.settled = map[Place]bool{}

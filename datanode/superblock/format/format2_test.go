@@ -38,6 +38,7 @@ func goldensOf(v Version) map[string][]byte {
 	for i := range blocks {
 		blocks[i], tags[i] = 0x01010101*uint32(i), Tag{byte(i), 15: 0xff}
 	}
+	fragment.Sealing = &Sealing{Stretch: Stretch{0xf1, 31: 0xff}, Number: 0x8182838485868788, Tags: tags}
 	encoded := make([]byte, fragment.Shape().HeaderLen())
 	fragment.Encode(encoded, blocks, tags)
 	drop := vote
@@ -63,8 +64,16 @@ func goldensOf(v Version) map[string][]byte {
 }
 
 func TestVersion2ReadsBackAsWritten(t *testing.T) {
-	for _, v := range []Version{V2, V3} {
+	for _, v := range []Version{V2, V3, V4} {
 		readBack(t, v, goldensOf(v))
+	}
+	sealed := goldensOf(V4)["record4-fragment"]
+	var s Header
+	if err := s.Decode(sealed, V4, sample().Salt); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Shape().Sealing(sealed); got.Stretch != (Stretch{0xf1, 31: 0xff}) || got.Number != 0x8182838485868788 || len(got.Tags) != 12 || got.Tags[11] != (Tag{11, 15: 0xff}) {
+		t.Errorf("the sealing reads back as %+v", got)
 	}
 	if err := new(Header).Decode(goldens3()["record3-fragment"], V2, sample().Salt); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a record of version 3 in a file of version 2: %v", err)
@@ -90,6 +99,7 @@ func readBack(t *testing.T, v Version, g map[string][]byte) {
 		}
 		blocks, tags := tableOf(b, h.Shape())
 		again := make([]byte, h.Shape().HeaderLen())
+		h.Sealing = h.Shape().Sealing(b)
 		h.Encode(again, blocks, tags)
 		if !bytes.Equal(again, b) {
 			t.Errorf("%s is written as %x", name, again)
@@ -116,6 +126,8 @@ func TestAHeaderThatContradictsItselfIsRefused(t *testing.T) {
 		"a fragment that is no part": func(h *Header) { h.Kind, h.Piece = KindFragment, piece(5) },
 		"a chunk that is a part":     func(h *Header) { h.Piece = piece(1) },
 		"a drop of no part":          func(h *Header) { h.Kind, h.DataLen, h.LeavesLen = KindDropFragment, 0, 0 },
+		"a key and no tags":          func(h *Header) { h.Version, h.KeyGeneration = V4, 1 },
+		"tags and no key":            func(h *Header) { h.Version, h.Tagged, h.Sealing = V4, true, &Sealing{Tags: make([]Tag, 3)} },
 		"a fragment of another size": func(h *Header) { h.Kind, h.Piece = KindFragment, piece(0) },
 	} {
 		h := sample2()
@@ -123,7 +135,7 @@ func TestAHeaderThatContradictsItselfIsRefused(t *testing.T) {
 		blocks := make([]uint32, h.Shape().Blocks())
 		b := make([]byte, h.Shape().HeaderLen())
 		h.Encode(b, blocks, make([]Tag, len(blocks)))
-		if err := h.Decode(b, V2, h.Salt); !errors.Is(err, ErrMalformed) {
+		if err := h.Decode(b, h.Version, h.Salt); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

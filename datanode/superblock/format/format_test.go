@@ -74,6 +74,7 @@ func goldens() map[string][]byte {
 	}
 	maps.Copy(out, goldens2())
 	maps.Copy(out, goldens3())
+	maps.Copy(out, goldensOf(V4))
 	return out
 }
 
@@ -230,6 +231,7 @@ func FuzzHeader(f *testing.F) {
 			var h Header
 			if h.DecodeFixed(b, v) == nil && h.Shape().HeaderLen() <= int64(len(b)) {
 				blocks, tags := tableOf(b, h.Shape())
+				h.Sealing = h.Shape().Sealing(b)
 				clear(b[v.FixedLen():])
 				h.Salt = salt
 				h.Encode(b[:h.Shape().HeaderLen()], blocks, tags)
@@ -247,7 +249,9 @@ func FuzzHeader(f *testing.F) {
 		}
 		again := make([]byte, h.Shape().HeaderLen())
 		blocks, tags := tableOf(b, h.Shape())
+		h.Sealing = h.Shape().Sealing(b)
 		h.Encode(again, blocks, tags)
+		h.Sealing = nil
 		var back Header
 		if err := back.Decode(again, v, salt); err != nil || fmt.Sprint(back) != fmt.Sprint(h) {
 			t.Errorf("does not read back: %+v, %+v, %v", h, back, err)
@@ -298,6 +302,8 @@ func TestWriteCorpus(t *testing.T) {
 		"FuzzHeader/fragment": fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record2-fragment"]),
 		"FuzzHeader/part":     fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record3-fragment"]),
 		"FuzzHeader/drop":     fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record3-drop-fragment"]),
+		"FuzzHeader/sealed":   fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record4-fragment"]),
+		"FuzzFooter/four":     fmt.Sprintf("[]byte(%q)\nint64(%d)\n", g["footer4"], int64(0x15000)+V4.FooterLen(2)),
 		"FuzzFooter/three":    fmt.Sprintf("[]byte(%q)\nint64(%d)\n", g["footer3"], int64(0x15000)+V3.FooterLen(2)),
 		"FuzzFooter/two":      fmt.Sprintf("[]byte(%q)\nint64(%d)\n", g["footer2"], int64(0x15000)+V2.FooterLen(2)),
 		"FuzzHeader/staged":   fmt.Sprintf("[]byte(%q)\nbool(true)\n", g["record-staged"]),

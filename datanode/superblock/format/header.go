@@ -17,7 +17,7 @@ const (
 
 // Header is a record's header without the table of blocks.
 type Header struct {
-	Record     // Data and Leaves are not filled
+	Record     // Data and Leaves are not filled; Sealing is not by a decoder
 	Version    Version
 	DataLen    uint32 // bytes
 	LeavesLen  uint32 // bytes of the leaf table behind the data
@@ -37,7 +37,8 @@ func (h *Header) Shape() Shape { return Shape{h.Version, h.DataLen, h.LeavesLen,
 func (h *Header) Len() int64 { return h.Shape().Len() }
 
 // Encode writes h and the table of block CRCs and tags, all covered by the header's CRC,
-// into b, which is zeroed and HeaderLen of its shape long. tags is nil unless h is Tagged.
+// into b, which is zeroed and HeaderLen of its shape long. tags is nil unless h is Tagged;
+// a sealed record's are those of its Sealing.
 func (h *Header) Encode(b []byte, blocks []uint32, tags []Tag) {
 	le := binary.LittleEndian
 	flags := h.Flags &^ FlagVoted
@@ -74,6 +75,11 @@ func (h *Header) Encode(b []byte, blocks []uint32, tags []Tag) {
 		if h.Tagged {
 			le.PutUint32(b[172:], blocksTagged)
 		}
+	}
+	if shape.Sealed() {
+		tags = h.Sealing.Tags
+		le.PutUint64(b[numberOff:], h.Sealing.Number)
+		copy(b[shape.tableEnd():], h.Sealing.Stretch[:])
 	}
 	for i, c := range blocks {
 		at := fixed + shape.stride()*int64(i)
@@ -138,6 +144,8 @@ func (h *Header) check() error {
 		return fmt.Errorf("record header: %w: %d bytes of data, fragment %s of %d", ErrMalformed, h.DataLen, h.Piece, h.Value.Size)
 	case !h.Kind.HasData() && (h.DataLen != 0 || h.LeavesLen != 0 || h.Tagged):
 		return fmt.Errorf("record header: %w: %d bytes of data in a %s record", ErrMalformed, h.DataLen, h.Kind)
+	case h.Version >= V4 && h.Tagged != (h.KeyGeneration != 0):
+		return fmt.Errorf("record header: %w: key generation %d, tagged %t", ErrMalformed, h.KeyGeneration, h.Tagged)
 	case h.LeavesLen != 0 && int(h.LeavesLen) != leavesLen(h.Value.Size):
 		return fmt.Errorf("record header: %w: a leaf table of %d bytes, chunk of %d", ErrMalformed, h.LeavesLen, h.Value.Size)
 	case h.BatchIndex >= h.BatchCount || h.Group < FileHeaderLen || h.Group%GroupAlign != 0 || h.LSN == 0:

@@ -73,7 +73,7 @@ const MaxBatch = 8192
 //	KindFragment Value, Piece, Data, and as a note Slot, PG
 //	KindDropFragment  Value.Chunk, Piece
 //
-// Files of V1 keep neither Leaves nor Piece nor KeyGeneration.
+// Files of V1 keep neither Leaves nor Piece, those before V4 no KeyGeneration.
 type Record struct {
 	Kind   Kind
 	Slot   vstack.Slot
@@ -90,6 +90,8 @@ type Record struct {
 	Piece  vstack.Piece
 	// KeyGeneration names the key that Data is encrypted with; 0 for none.
 	KeyGeneration uint32
+	// Sealing is how, where Data and Leaves are ciphertext.
+	Sealing *Sealing
 }
 
 // Validate refuses what could not be read back as it was meant.

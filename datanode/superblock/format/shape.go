@@ -19,8 +19,13 @@ const (
 	// V3 is V2 with fragments: a program that only knows V2 refuses them when it meets one,
 	// and what it does not open it cannot lose. From vstack.LevelFragments on.
 	V3 Version = 3
+	// V4 is V3 with sealed records, for stores with a data key alone: no level brings a store
+	// there.
+	V4 Version = 4
+	// NewestPlain is the highest version of stores without a data key.
+	NewestPlain = V3
 	// Newest is the highest version that this program reads.
-	Newest = V3
+	Newest = V4
 )
 
 // FixedLen is the length of a record header before its table of blocks.
@@ -69,8 +74,18 @@ func (s Shape) stride() int64 {
 // HeaderLen is the length of the record's header with its table of blocks, padded: the
 // data starts there.
 func (s Shape) HeaderLen() int64 {
-	return Align(s.Version.FixedLen()+s.stride()*int64(s.Blocks()), RecordAlign)
+	n := s.tableEnd()
+	if s.Sealed() {
+		n += StretchLen
+	}
+	return Align(n, RecordAlign)
 }
+
+// tableEnd is where the table of blocks ends; of a sealed record the stretch is next.
+func (s Shape) tableEnd() int64 { return s.Version.FixedLen() + s.stride()*int64(s.Blocks()) }
+
+// Sealed reports whether the data is encrypted.
+func (s Shape) Sealed() bool { return s.Version >= V4 && s.Tagged }
 
 // LeavesOff is where the leaf table starts, from the start of the record.
 func (s Shape) LeavesOff() int64 { return s.HeaderLen() + Align(int64(s.Data), RecordAlign) }
@@ -89,15 +104,47 @@ func (s Shape) Tag(b []byte, i int) (t Tag) {
 	return t
 }
 
-// TagLen is the length of a tag, which authenticates an encrypted block.
-const TagLen = 16
+// TagLen is the length of a tag, which authenticates an encrypted block, StretchLen that of
+// what a stretch of the log begins with.
+const (
+	TagLen     = 16
+	StretchLen = 32
+)
 
 // Tag authenticates a block.
 type Tag [TagLen]byte
 
+// Stretch is the random bytes that were drawn when a file was opened for append: with the
+// data key they make the key of what was sealed from then on.
+type Stretch [StretchLen]byte
+
+// Sealing says how a record's data was sealed: which of the stretch's records it is, from 1,
+// and the tag of each block, the leaf table's last. It stays with the bytes wherever they go.
+type Sealing struct {
+	Stretch Stretch
+	Number  uint64
+	Tags    []Tag
+}
+
+// Sealing reads that of an encoded header, which has been checked; nil if it is not sealed.
+func (s Shape) Sealing(b []byte) *Sealing {
+	if !s.Sealed() {
+		return nil
+	}
+	out := &Sealing{Number: binary.LittleEndian.Uint64(b[numberOff:]), Tags: make([]Tag, s.Blocks())}
+	copy(out.Stretch[:], b[s.tableEnd():])
+	for i := range out.Tags {
+		out.Tags[i] = s.Tag(b, i)
+	}
+	return out
+}
+
+// numberOff is where a sealed record's number is, in the fixed part.
+const numberOff = 176
+
 // BlockCRCs computes the CRCs of data's blocks, and of the leaf table where there is one.
 func BlockCRCs(data, leaves []byte) []uint32 {
-	s := Shape{Version: Newest, Data: uint32(len(data)), Leaves: uint32(len(leaves))}
+	s := Shape{Version: NewestPlain, Data: uint32(len(data)), Leaves: uint32(len(leaves))}
 	out := make([]uint32, 0, s.Blocks())
 	for len(data) > 0 {
 		n := min(len(data), vstack.BlockSize)

@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,31 +61,51 @@ func TestAStreamHasPictureAndSound(t *testing.T) {
 	}
 }
 
-func TestChunksStandInTheOrderOfTheirTimes(t *testing.T) {
+func TestFragmentsStandInTheOrderOfTheirTimes(t *testing.T) {
 	box := func(kind string, body string) []byte {
 		b := append([]byte{0, 0, 0, byte(8 + len(body))}, kind...)
 		return append(b, body...)
 	}
 	m := &vstack.Manifest{Tracks: []vstack.Track{
-		{Number: 1, Kind: vstack.TrackVideo, Chunks: make([]vstack.ChunkRef, 2)}, {Number: 2, Kind: vstack.TrackAudio, Chunks: make([]vstack.ChunkRef, 3)}}}
+		{Number: 1, Kind: vstack.TrackVideo, Timescale: 100, Chunks: []vstack.ChunkRef{
+			{Start: 0, Duration: 700, Fragments: []vstack.Fragment{{Size: 11, Duration: 300}, {Size: 11, Duration: 400}}}, {Start: 700, Duration: 700},
+		}},
+		{Number: 2, Kind: vstack.TrackAudio, Timescale: 10, Chunks: []vstack.ChunkRef{{Start: 0, Duration: 60}, {Start: 60, Duration: 60}, {Start: 120, Duration: 60}}},
+	}}
 	var out bytes.Buffer
 	s := New(m, []uint16{1, 2}, &out)
 	s.begun, s.lanes[0].init, s.lanes[1].init = true, []byte{1}, []byte{1} // as after the head
+	order := func() string {
+		var got []string
+		for b := out.Bytes(); len(b) >= 8; b = b[b[3]:] {
+			got = append(got, string(b[8:b[3]]))
+		}
+		return strings.Join(got, " ")
+	}
 	for _, c := range []struct {
-		track uint16
-		scale uint32
-		start int64
-		body  string
-	}{{2, 10, 0, "a0"}, {2, 10, 60, "a6"}, {1, 100, 0, "v0"}, {2, 10, 120, "a12"}, {1, 100, 700, "v7"}} {
-		if err := s.Chunk(context.Background(), vstack.Track{Number: c.track, Timescale: c.scale}, vstack.ChunkRef{Start: c.start}, box("mdat", c.body)); err != nil {
+		track, chunk int
+		body         string
+		last         bool
+		want         string // what is written by then
+	}{
+		{1, 0, "a00", true, ""}, // the picture that begins with it has to come
+		{0, 0, "v00", false, "v00 a00"},
+		{1, 1, "a06", true, "v00 a00"}, // a part of the picture before it has to come
+		{0, 0, "v03", true, "v00 a00 v03 a06"},
+		{0, 1, "v07", true, "v00 a00 v03 a06 v07"}, // the sound comes to it at 12 s
+		{1, 2, "a12", true, "v00 a00 v03 a06 v07 a12"},
+	} {
+		tr := m.Tracks[c.track]
+		buf := box("mdat", c.body)
+		if err := s.Fragment(context.Background(), tr, tr.Chunks[c.chunk], buf, c.last); err != nil {
 			t.Fatal(err)
 		}
+		clear(buf) // it is the playback's again
+		if got := order(); got != c.want {
+			t.Errorf("after %s: order %q, want %q", c.body, got, c.want)
+		}
 	}
-	var got []string
-	for b := out.Bytes(); len(b) >= 8; b = b[b[3]:] {
-		got = append(got, string(b[8:b[3]]))
-	}
-	if order := strings.Join(got, " "); order != "v0 a0 a6 v7 a12" {
-		t.Errorf("order %q, want v0 a0 a6 v7 a12", order)
+	if err := s.Chunk(context.Background(), m.Tracks[0], vstack.ChunkRef{}, box("mdat", "v14")); !errors.Is(err, vstack.ErrInvalid) {
+		t.Errorf("a chunk that the manifest does not have: error %v", err)
 	}
 }

@@ -164,3 +164,12 @@ func CheckStep(p StepClassPayload) error {
 	}
 	return p.Layout.Check()
 }
+
+// ViewsOf is the command that adds what a member counted.
+func ViewsOf(batch wire.ViewsBatch) AddViewsPayload {
+	p := AddViewsPayload{Views: make([]VideoViews, len(batch.Views)), Source: batch.Source}
+	for i, v := range batch.Views {
+		p.Views[i] = VideoViews(v)
+	}
+	return p
+}

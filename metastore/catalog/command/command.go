@@ -39,6 +39,10 @@ const (
 	AcceptLoss      Type = "accept_loss"    // likewise
 	// ChangeRevocations is from vstack.LevelPolicy on.
 	ChangeRevocations Type = "change_revocations"
+	// ChangeTokenKeys is from vstack.LevelAccess on.
+	ChangeTokenKeys Type = "change_token_keys"
+	// ChangeAPIKeys is from vstack.LevelKeys on.
+	ChangeAPIKeys Type = "change_api_keys"
 )
 
 // commandVersion is the version of every payload below.
@@ -69,6 +73,8 @@ type (
 		Policy vstack.ClassPolicy `json:"policy"`
 		Owner  vstack.ProposerID  `json:"owner"`
 		Source vstack.Source      `json:"source"`
+		// Visibility is the video's from its beginning; from vstack.LevelAccess on.
+		Visibility vstack.Visibility `json:"visibility,omitzero"`
 	}
 	// ResumeUploadPayload issues a fresh incarnation to Owner.
 	ResumeUploadPayload struct {
@@ -96,6 +102,9 @@ type (
 	PatchVideoPayload struct {
 		Video vstack.VideoID `json:"video"`
 		Title *string        `json:"title,omitempty"`
+		// Visibility and TokensFrom, whole seconds, are from vstack.LevelAccess on.
+		Visibility vstack.Visibility `json:"visibility,omitzero"`
+		TokensFrom time.Time         `json:"tokens_from,omitzero"`
 	}
 	// SetPolicyPayload changes the storage policy.
 	SetPolicyPayload struct {
@@ -225,6 +234,30 @@ type (
 	ChangeRevocationsPayload struct {
 		Add  *vstack.Revocation `json:"add,omitzero"`
 		Drop string             `json:"drop,omitzero"` // a key
+	}
+	// ChangeAPIKeysPayload adds an API key, counts what one uploads, or removes one by its name.
+	ChangeAPIKeysPayload struct {
+		Add  *vstack.APIKey `json:"add,omitempty"`
+		Use  *APIKeyUse     `json:"use,omitempty"`
+		Drop string         `json:"drop,omitempty"`
+	}
+	// APIKeyUse is what a key begins to upload.
+	APIKeyUse struct {
+		Name  string `json:"name"`
+		Films int64  `json:"films"`
+		Bytes int64  `json:"bytes"`
+	}
+	// ChangeTokenKeysPayload adds a key of playback tokens, takes the rights of what one signed
+	// before Revoke.TokensFrom, or drops one.
+	ChangeTokenKeysPayload struct {
+		Add    *vstack.TokenKey `json:"add,omitzero"`
+		Revoke *TokenKeyRevoke  `json:"revoke,omitzero"`
+		Drop   string           `json:"drop,omitzero"`
+	}
+	// TokenKeyRevoke names a key and whole seconds.
+	TokenKeyRevoke struct {
+		ID         string    `json:"id"`
+		TokensFrom time.Time `json:"tokens_from"`
 	}
 	// RaiseLevelPayload raises the cluster's feature level, for good.
 	RaiseLevelPayload struct {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
+
+	"github.com/vstack/vstack/internal/sealed"
 )
 
 const (
@@ -21,16 +23,17 @@ const (
 // end, and writes of the log would then wait behind all of it.
 type Snapshots struct {
 	*raft.FileSnapshotStore
-	dir string // of the store
+	dir string      // of the store
+	key *sealed.Key // nil: they are not encrypted
 }
 
-// OpenSnapshots opens the snapshots below a member's directory.
-func OpenSnapshots(dir string, logger hclog.Logger) (*Snapshots, error) {
+// OpenSnapshots opens the snapshots below a member's directory, encrypted if there is a key.
+func OpenSnapshots(dir string, key *sealed.Key, logger hclog.Logger) (*Snapshots, error) {
 	files, err := raft.NewFileSnapshotStoreWithLogger(dir, kept, logger)
 	if err != nil {
 		return nil, fmt.Errorf("open raft snapshots: %w", err)
 	}
-	return &Snapshots{FileSnapshotStore: files, dir: dir}, nil
+	return &Snapshots{FileSnapshotStore: files, dir: dir, key: key}, nil
 }
 
 // Create begins a snapshot. The names are the library's: ID.tmp/state.bin until Close.
@@ -43,7 +46,11 @@ func (p *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, con
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open raft snapshot: %w", err), sink.Cancel())
 	}
-	return &pacedSink{SnapshotSink: sink, file: file}, nil
+	paced := &pacedSink{SnapshotSink: sink, file: file}
+	if p.key == nil {
+		return paced, nil
+	}
+	return sealSink(paced, p.key)
 }
 
 type pacedSink struct {

@@ -12,7 +12,7 @@ import (
 
 func TestAPacedSnapshotIsWhatWasWritten(t *testing.T) {
 	dir := t.TempDir()
-	p, err := OpenSnapshots(dir, hclog.NewNullLogger())
+	p, err := OpenSnapshots(dir, nil, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}

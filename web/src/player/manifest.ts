@@ -16,6 +16,7 @@ export interface Data {
   video: { id: string; title: string; class: string; duration: number };
   manifest: { version: number; duration: number; tracks: Track[]; table?: string };
   placement: { version: number; groups: { epoch: number; targets: string[] }[] | null; stores: StoreRow[] };
+  token?: string; expires?: string; // for who sees a private film without one
   webtransport?: { store: string; started: string; addr: string; hashes: string[] }[];
 }
 

@@ -6,6 +6,10 @@ import { Chunk, Data, fragmentsOf, groupOf, readManifest, Track } from "./manife
 import { Door, now, Store } from "./store";
 
 const bufferGoal = 30, inFlight = 4, acceptors = 3, tick = 200, doorsEvery = 2000, dialPatience = 700, sessionsAhead = 12;
+const tokenLife = 300_000; // of those that a gateway signs for its pages, ms
+
+// under is what stands before the paths of a private film.
+export const under = (token: string) => (token ? "/t/" + encodeURIComponent(token) : "");
 
 // Drawn is a chunk of the strip: who brought it.
 export interface Drawn { track: number; seq: number; start: number; end: number; size: number; shares: [store: string, bytes: number][]; steals: number; seconds: number; through: "stores" | "gateway"; head: number; }
@@ -44,17 +48,21 @@ export class Player {
   private source = new MediaSource();
   private url = URL.createObjectURL(this.source);
   private timer = 0;
+  private renewal = 0;
   private began = performance.now();
   private stalledAt = 0;
   private askedDoors = performance.now();
   private gone = new AbortController();
 
-  constructor(private video: HTMLVideoElement, private data: Data, private origin = "", seed = crypto.getRandomValues(new BigUint64Array(1))[0]!) {
+  // token is what the viewer has; who sees a private film without one is given another to read
+  // from stores with, and asks for the next before it ends.
+  constructor(private video: HTMLVideoElement, private data: Data, private origin = "", private token = "", seed = crypto.getRandomValues(new BigUint64Array(1))[0]!) {
     this.engine = new Engine(seed);
     const doors = new Map((data.webtransport ?? []).map((d) => [d.store, d]));
     for (const s of data.placement.stores) {
       const store = new Store(s.id, s.host, s.addr, doors.get(s.id));
       store.down = s.state === "down";
+      store.token = token || data.token || "";
       store.onchange = () => this.engine.wake();
       this.stores.set(s.id, store);
     }
@@ -97,13 +105,41 @@ export class Player {
     this.lanes = tracks.map((t) => new Lane(t, this.source.addSourceBuffer(typeOf(t)), this.video));
     if (this.video.currentTime > 0) this.lanes.forEach((l) => l.seek(this.video.currentTime));
     this.timer = window.setInterval(() => this.look(), tick);
+    this.renewLater(this.data);
     this.fill();
     await Promise.all(inits.map(async (i, n) => this.lanes[n]!.open(await i)));
+  }
+
+  // renew goes on with another token of the viewer's.
+  renew(token: string) {
+    this.token = token;
+    for (const s of this.stores.values()) void s.renew(token);
+  }
+
+  // renewLater asks for the next token at two thirds of this one's life, whatever the clock of
+  // this machine says.
+  private renewLater(now: { token?: string; expires?: string }) {
+    if (!now.token || this.token) return;
+    const left = Date.parse(now.expires ?? "") - Date.now() || 0;
+    this.renewal = window.setTimeout(() => void this.prolong(), Math.max(doorsEvery, Math.min(left, tokenLife) * 2 / 3));
+  }
+
+  private async prolong() {
+    try {
+      const answer = await fetch(`${this.origin}/v1/player/${this.data.video.id}/token`, { signal: this.gone.signal });
+      if (!answer.ok) throw new Error("status " + answer.status);
+      const next = (await answer.json()) as { token?: string; expires?: string };
+      for (const s of this.stores.values()) void s.renew(next.token ?? "");
+      this.renewLater(next);
+    } catch {
+      if (!this.gone.signal.aborted) this.renewal = window.setTimeout(() => void this.prolong(), doorsEvery);
+    }
   }
 
   stop() {
     this.gone.abort();
     clearInterval(this.timer);
+    clearTimeout(this.renewal);
     for (const l of this.lanes) for (const c of l.coming) c.stop.abort();
     for (const s of this.stores.values()) s.close();
     URL.revokeObjectURL(this.url);
@@ -236,7 +272,7 @@ export class Player {
     if (chunk !== t.init) from = t.init!.size + t.chunks.slice(0, chunk.seq - 1).reduce((n, c) => n + c.size, 0);
     for (let round = 0; ; round++) {
       try {
-        const answer = await fetch(`${this.origin}/play/${this.data.video.id}/${t.number}.mp4`, { headers: { Range: `bytes=${from}-${from + chunk.size - 1}` }, signal });
+        const answer = await fetch(`${this.origin}${under(this.token)}/play/${this.data.video.id}/${t.number}.mp4`, { headers: { Range: `bytes=${from}-${from + chunk.size - 1}` }, signal });
         if (answer.status !== 206) throw new Error(`gateway: status ${answer.status}`);
         const b = new Uint8Array(await answer.arrayBuffer());
         if (hex(new Uint8Array(await crypto.subtle.digest("SHA-256", b))) !== hex(chunk.id)) throw new Error("gateway: wrong bytes");

@@ -7,7 +7,7 @@ export interface Signals {
   ejected: boolean; link: "idle" | "dialing" | "quic" | "down"; down: boolean; // the catalog's opinion
   conns: number; measured: boolean; rtt: number; rttVar: number; loss: number;
   silence: number; ttfb: number; fast: number; slow: number; recent: number; busied: number; sampled: boolean;
-  pending: number; inFlight: number;
+  pending: number; inFlight: number; bytes: number; // received in all
 }
 export interface Attempt { store: number; at: number; to: number; before: number; started: number; progress: number; answered: boolean; }
 export interface Piece {
@@ -20,7 +20,7 @@ export interface Action { kind: Kind; piece: number; store: number; from: number
 export interface Decision { actions: Action[]; wake: number; }
 
 const ms = 1e6, second = 1e9;
-const lateMargin = 500 * ms, soon = 2 * second, pullMin = 65536, pullMax = 524288, pullTime = 0.25, roomTime = 50 * ms;
+const lateMargin = 750 * ms, near = second, soon = 2 * second, pullMin = 65536, pullMax = 524288, pullTime = 0.25, roomTime = 50 * ms;
 const minGain = 30 * ms, gainPart = 0.2, extraPart = 0.03, unknownGain = 300 * ms, sliver = 16384, lookAgain = 50 * ms, dialPatience = 350 * ms;
 const firstWindow = 32 * 1252, ttfbMax = 500 * ms, busyEnough = 300 * ms, coarse = 4 * ms, gone = 10 * second, lossy = 0.003;
 const minPatience = 200 * ms, maxAckDelay = 25 * ms, granularity = 1 * ms, stuckFactor = 5;
@@ -66,14 +66,14 @@ class Turn {
   decide(): Decision {
     const v = this.v;
     for (const p of v.pieces) this.silent(p);
-    let overdue = false;
+    let held = Infinity; // when the first fragment is due that is late or nearly so
     for (const p of v.pieces) {
-      overdue ||= p.due <= v.now;
+      if (p.due <= v.now) held = Math.min(held, v.now);
       if (this.acted.has(p.id)) continue;
-      // Playback waits: what comes later takes nothing from what it waits for.
-      if (overdue && p.due > v.now && p.running.length === 0) continue;
-      if (p.running.length >= 1) this.rescue(p);
-      else this.pull(p);
+      if (p.due > held && p.running.length === 0) continue; // what comes later takes nothing from it
+      if (p.running.length >= 1) {
+        if (this.rescue(p) && p.due < v.now + near) held = Math.min(held, p.due);
+      } else this.pull(p);
     }
     if (this.actions.length === 0) this.steal();
     for (const p of v.pieces) if (p.running.length > 0) this.wakeBy(v.now + lookAgain);
@@ -115,9 +115,10 @@ class Turn {
     return this.v.now + rest > p.due - lateMargin;
   }
 
-  private rescue(p: Piece) {
-    const rest = this.rest(p);
-    if (this.late(p, rest)) this.move(p, rest, true);
+  private rescue(p: Piece): boolean {
+    const rest = this.rest(p), late = this.late(p, rest);
+    if (late) this.move(p, rest, true);
+    return late;
   }
 
   private pull(p: Piece) {
@@ -128,6 +129,11 @@ class Turn {
       anyUp = true;
       const n = this.size(p, h);
       if (this.room(h) && this.before(h, this.takes(h, n), best, bestT)) [best, bestN, bestT] = [h, n, this.takes(h, n)];
+    }
+    if (best >= 0 && p.due - this.v.now >= soon) {
+      best = this.leastUsed(p, best, bestT + Math.trunc(bestT / 2));
+      bestN = this.size(p, best);
+      bestT = this.takes(best, bestN);
     }
     if (!anyUp) this.unreachable(p);
     else if (best < 0) return; // bytes that come make room
@@ -248,6 +254,15 @@ class Turn {
     const id = this.v.stores[h]!.id.replaceAll("-", "");
     for (let i = 0; i < id.length; i += 2) x = BigInt.asUintN(64, (x ^ BigInt(parseInt(id.slice(i, i + 2), 16))) * 1099511628211n); // FNV-1a
     return x;
+  }
+
+  // leastUsed is the holder with room that has brought the least of those that would end in time.
+  private leastUsed(p: Piece, best: number, within: number): number {
+    const used = (h: number) => this.v.stores[h]!.bytes + this.v.stores[h]!.pending;
+    for (const h of p.holders) {
+      if (this.v.stores[h]!.up && this.room(h) && used(h) < used(best) && this.takes(h, this.size(p, h)) <= within) best = h;
+    }
+    return best;
   }
 
   private quickerFull(p: Piece, store: number, n: number, t: number): boolean {

@@ -4,9 +4,9 @@ import { rateOf, Signals } from "./policy";
 
 export const now = () => Math.round(performance.now() * 1e6); // nanoseconds, as the policy counts
 
-const fastTau = 2e9, slowTau = 10e9, recentTau = 0.2e9, sampleEvery = 50e6, lossWeight = 400, smoothing = 1 / 8;
+const fastTau = 2e9, slowTau = 10e9, recentTau = 0.2e9, sampleEvery = 50e6, sampleBytes = 32 << 10, lossWeight = 400, smoothing = 1 / 8;
 const defaultCwnd = 32 * 1252, ejectMin = 250e6, ejectMax = 2e9;
-const dialTimeout = 5000;
+const dialTimeout = 5000, lastReads = 15_000;
 // Browsers punish handshakes that come to nothing with ever longer waits: so many tries in so
 // long, and none at a store of which the gateway knows no door.
 const tries = 3, triesIn = 300_000, firstPause = 1000;
@@ -33,12 +33,13 @@ export class Store {
   error = "";
   onchange: () => void = () => undefined;
 
+  token = ""; // of a private film
   private session: WebTransport | undefined;
   private dials: number[] = [];
   private lost = -1; // when a session ended or a dial failed, ms; −1: none has
   private news = 0; // when the gateway last spoke of the door, ms
   private inFlight = 0; private pending = 0; private bodies = 0;
-  private window = 0; private acc = 0; private fast = 0; private slow = 0; private recent = 0;
+  private window = 0; private carry = 0; private acc = 0; private fast = 0; private slow = 0; private recent = 0;
   private busy = 0; private ghosts = 0; private ghostsAt = 0; private ttfb = 0; private ttfbs: number[] = []; private lastByte = 0; private heard = 0;
   private loss = 0; private failures = 0; private ejectUntil = 0; private silentSince = 0;
 
@@ -75,7 +76,7 @@ export class Store {
     const hashes = this.door.hashes.map((h) => ({ algorithm: "sha-256", value: base64(h) }));
     let session: WebTransport | undefined;
     try {
-      session = new WebTransport(`https://${this.door.addr}/v1/read`, { serverCertificateHashes: hashes, congestionControl: "throughput" });
+      session = new WebTransport(`https://${this.door.addr}/v1/read${this.token ? "?t=" + encodeURIComponent(this.token) : ""}`, { serverCertificateHashes: hashes, congestionControl: "throughput" });
       session.closed.catch(() => undefined); // told of below
       await within(dialTimeout, session.ready);
     } catch (e) {
@@ -101,6 +102,18 @@ export class Store {
     });
     void this.listen(session);
     this.onchange();
+  }
+
+  // renew goes on with another token: what is being read ends on the session where it began.
+  async renew(token: string): Promise<void> {
+    if (token === this.token) return;
+    this.token = token;
+    const old = this.session;
+    if (!old || this.link !== "quic") return;
+    this.session = undefined;
+    this.link = "idle";
+    setTimeout(() => { try { old.close(); } catch { /* it has ended */ } }, lastReads);
+    await this.dial();
   }
 
   close() {
@@ -181,7 +194,7 @@ export class Store {
     this.ttfb = this.ttfb === 0 ? ttfb : this.ttfb + smoothing * (ttfb - this.ttfb);
     this.ttfbs.push(ttfb);
     if (this.ttfbs.length > 8) this.ttfbs.shift();
-    if (++this.bodies === 1) [this.window, this.acc] = [now(), 0];
+    if (++this.bodies === 1) this.window = now() - this.carry; // short bodies make a sample together
   }
 
   received(n: number, owed: number) {
@@ -196,7 +209,10 @@ export class Store {
   end(left: number, answered: boolean) {
     this.inFlight--;
     this.pending -= left;
-    if (answered && --this.bodies === 0 && now() > this.window) this.sample(now());
+    if (!answered || --this.bodies > 0) return;
+    const at = now();
+    this.carry = at - this.window;
+    if (this.carry >= sampleEvery || this.acc >= sampleBytes) this.sample(at);
   }
 
   cut(n: number) {
@@ -223,7 +239,7 @@ export class Store {
     const dt = at - this.window;
     if (dt <= 0) return;
     [this.fast, this.slow, this.recent] = this.averages(at);
-    [this.window, this.acc] = [at, 0];
+    [this.window, this.carry, this.acc] = [at, 0, 0];
   }
 
   private averages(at: number): [number, number, number] {
@@ -252,7 +268,7 @@ export class Store {
       id: this.id, up: this.link === "quic" && !ejected, ejected, link: this.link, down: this.down, conns: this.link === "quic" ? 1 : 0,
       measured: this.told.rtt > 0, rtt, rttVar: Math.round(rtt / 4), loss: this.loss,
       silence: at - this.lastByte, ttfb: this.ttfb, fast, slow, recent, busied: this.pending > 0 ? at - this.busy : 0, sampled: this.fast > 0,
-      pending: this.pending + Math.round(this.ghostsNow(at)), inFlight: this.inFlight,
+      pending: this.pending + Math.round(this.ghostsNow(at)), inFlight: this.inFlight, bytes: this.bytes,
     };
   }
 

@@ -2,21 +2,23 @@
 //
 //   <script type="module" src="https://HOST:8888/assets/vstack-player.js"></script>
 //   <vstack-player src="https://HOST:8888" video="ID" controls></vstack-player>
+//
+// A private film wants token="TOKEN"; another value goes on with that one.
 import { Data } from "./manifest";
-import { canPlay, Player, State } from "./player";
+import { canPlay, Player, State, under } from "./player";
 
 export { canPlay, Player };
 export type { Data, State };
 
 // load asks a gateway for all that a player needs.
-export async function load(origin: string, video: string): Promise<Data> {
-  const answer = await fetch(`${origin}/v1/player/${video}`);
+export async function load(origin: string, video: string, token = ""): Promise<Data> {
+  const answer = await fetch(`${origin}${under(token)}/v1/player/${video}`, { referrerPolicy: "no-referrer" });
   if (!answer.ok) throw new Error(`${origin}: no film ${video} (status ${answer.status})`);
   return (await answer.json()) as Data;
 }
 
 class Element extends HTMLElement {
-  static observedAttributes = ["src", "video"];
+  static observedAttributes = ["src", "video", "token"];
   readonly media = document.createElement("video");
   private player: Player | undefined;
   private turn = 0;
@@ -38,24 +40,26 @@ class Element extends HTMLElement {
     this.player = undefined;
   }
 
-  attributeChangedCallback() {
-    if (this.isConnected) void this.open();
+  attributeChangedCallback(name: string) {
+    if (!this.isConnected) return;
+    if (name === "token" && this.player) this.player.renew(this.getAttribute("token") ?? "");
+    else void this.open();
   }
 
   // open plays from the stores, or, where that cannot be, the whole film from the gateway.
   private async open() {
-    const turn = ++this.turn, origin = this.getAttribute("src") || location.origin, video = this.getAttribute("video");
+    const turn = ++this.turn, origin = this.getAttribute("src") || location.origin, video = this.getAttribute("video"), token = this.getAttribute("token") ?? "";
     this.player?.stop();
     this.player = undefined;
     if (!video) return;
     try {
-      const data = await load(origin, video);
+      const data = await load(origin, video, token);
       if (turn !== this.turn) return;
       if (canPlay(data)) {
-        this.player = new Player(this.media, data, origin);
+        this.player = new Player(this.media, data, origin, token);
         await this.player.start();
       } else {
-        this.media.src = `${origin}/play/${video}/film.mp4`;
+        this.media.src = `${origin}${under(token)}/play/${video}/film.mp4`;
       }
     } catch (e) {
       this.dispatchEvent(new CustomEvent("failed", { detail: e }));

@@ -1,0 +1,3 @@
+// Package watchers has the commands about who may watch: visibility, playback tokens and their
+// keys.
+package watchers

@@ -1,0 +1,3 @@
+// Package apikeys changes the list of API keys, which the catalog keeps. It is pure: members come
+// to one list.
+package apikeys
