@@ -10,6 +10,7 @@ import (
 	"github.com/vstack/vstack/bench/baseline"
 	"github.com/vstack/vstack/bench/paired"
 	"github.com/vstack/vstack/bench/report"
+	"github.com/vstack/vstack/bench/rig"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
@@ -24,42 +25,42 @@ const (
 // runConsensus tells what ChunkPaxos costs: beside the same stores without votes, and,
 // for small values, beside the metastore's Raft and beside classic Paxos on the same code.
 func runConsensus(ctx context.Context, opt Options) (_ []report.Row, err error) {
-	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
+	c, err := rig.Open(ctx, opt.cluster(), quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	up, err := c.openUpload(ctx, "consensus")
+	up, err := c.OpenUpload(ctx, "consensus")
 	if err != nil {
 		return nil, err
 	}
-	rows, err := c.votingRows(ctx, up)
+	rows, err := votingRows(ctx, opt, c, up)
 	if err != nil {
 		return nil, err
 	}
-	small, err := c.smallRows(ctx, up)
+	small, err := smallRows(ctx, opt, c, up)
 	return append(rows, small...), err
 }
 
 // votingRows compares PUTs of 2 MiB with those of stores that do not vote.
-func (c *cluster) votingRows(ctx context.Context, up *upload) (_ []report.Row, err error) {
-	base, err := c.site().StartUnvoted(c.meta.Placement)
+func votingRows(ctx context.Context, opt Options, c *rig.Cluster, up *rig.Upload) (_ []report.Row, err error) {
+	base, err := c.Site().StartUnvoted(c.Meta.Placement)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
 	const beside = "the same PUTs without votes"
-	c.opt.Progress("  2 MiB beside no votes, 8 in flight")
-	wide, err := pairs(ctx, c.opt.Rounds,
-		func(ctx context.Context) (float64, error) { return up.putRound(ctx, c.chunks, putsPerRound, 8) },
-		func(ctx context.Context) (float64, error) { return up.unvotedRound(ctx, base, putsPerRound, 8) })
+	opt.Progress("  2 MiB beside no votes, 8 in flight")
+	wide, err := rig.Pairs(ctx, opt.Rounds,
+		func(ctx context.Context) (float64, error) { return up.PutRound(ctx, c.Chunks, putsPerRound, 8) },
+		func(ctx context.Context) (float64, error) { return unvotedRound(ctx, up, base, putsPerRound, 8) })
 	if err != nil {
 		return nil, err
 	}
-	c.opt.Progress("  2 MiB beside no votes, 1 in flight")
-	single, err := pairs(ctx, c.opt.Rounds,
-		func(ctx context.Context) (float64, error) { return up.putMedian(ctx, c.chunks, singlesPerRound) },
-		func(ctx context.Context) (float64, error) { return up.unvotedMedian(ctx, base, singlesPerRound) })
+	opt.Progress("  2 MiB beside no votes, 1 in flight")
+	single, err := rig.Pairs(ctx, opt.Rounds,
+		func(ctx context.Context) (float64, error) { return up.PutMedian(ctx, c.Chunks, singlesPerRound) },
+		func(ctx context.Context) (float64, error) { return unvotedMedian(ctx, up, base, singlesPerRound) })
 	if err != nil {
 		return nil, err
 	}
@@ -71,35 +72,35 @@ func (c *cluster) votingRows(ctx context.Context, up *upload) (_ []report.Row, e
 }
 
 // smallRows compares commits of 4 KiB with the same through Raft, and by two phases.
-func (c *cluster) smallRows(ctx context.Context, up *upload) (_ []report.Row, err error) {
-	group, err := c.site().StartRaft(ctx, smallWidth)
+func smallRows(ctx context.Context, opt Options, c *rig.Cluster, up *rig.Upload) (_ []report.Row, err error) {
+	group, err := c.Site().StartRaft(ctx, smallWidth)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, group.Close()) }()
-	fast, err := c.smallClient(vstack.ProposerID{})
+	fast, err := c.NewWideClient(smallWidth, vstack.ProposerID{})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, fast.Close()) }()
-	classic, err := c.smallClient(vstack.ProposerID(uuid.New()))
+	classic, err := c.NewWideClient(smallWidth, vstack.ProposerID(uuid.New()))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, classic.Close()) }()
-	ours := func(ctx context.Context) (float64, error) { return up.smallRound(ctx, fast) }
-	c.opt.Progress("  4 KiB, 64 in flight, beside Raft")
-	beside, err := pairs(ctx, c.opt.Rounds, ours, func(ctx context.Context) (float64, error) {
-		wall, _, err := inFlight(ctx, smallRound, smallWidth, func(ctx context.Context, _ int) error {
-			return group.Put(ctx, randomChunk(smallValue))
+	ours := func(ctx context.Context) (float64, error) { return smallCommits(ctx, up, fast) }
+	opt.Progress("  4 KiB, 64 in flight, beside Raft")
+	beside, err := rig.Pairs(ctx, opt.Rounds, ours, func(ctx context.Context) (float64, error) {
+		wall, _, err := rig.InFlight(ctx, smallRound, smallWidth, func(ctx context.Context, _ int) error {
+			return group.Put(ctx, rig.RandomChunk(smallValue))
 		})
 		return smallRound / wall.Seconds(), err
 	})
 	if err != nil {
 		return nil, err
 	}
-	c.opt.Progress("  4 KiB, 64 in flight, beside two phases")
-	phases, err := pairs(ctx, c.opt.Rounds, ours, func(ctx context.Context) (float64, error) { return up.smallRound(ctx, classic) })
+	opt.Progress("  4 KiB, 64 in flight, beside two phases")
+	phases, err := rig.Pairs(ctx, opt.Rounds, ours, func(ctx context.Context) (float64, error) { return smallCommits(ctx, up, classic) })
 	if err != nil {
 		return nil, err
 	}
@@ -107,48 +108,40 @@ func (c *cluster) smallRows(ctx context.Context, up *upload) (_ []report.Row, er
 		{Scenario: "consensus", Name: "4 KiB, 64 in flight", Unit: "commits/s", Baseline: "the metastore's Raft", Pairs: beside},
 		{Scenario: "consensus", Name: "4 KiB, 64 in flight, fast", Unit: "commits/s", Baseline: "classic Paxos, same code", Pairs: phases},
 	}
-	counted, err := c.messageRows(ctx, up, fast, classic)
+	counted, err := messageRows(ctx, c, up, fast, classic)
 	return append(rows, counted...), err
 }
 
-// smallClient makes a client for many small commits: as many connections as may be in
-// flight, and nobody is left behind uncounted.
-func (c *cluster) smallClient(p vstack.ProposerID) (*quicclient.Client, error) {
-	return quicclient.New(quicclient.Config{
-		TLS: c.id.ClientTLS(), Placement: c.meta.Placement, Proposer: p, WriteConns: smallWidth, AwaitLast: 10 * time.Second,
-	})
-}
-
-// smallRound commits smallRound fresh values and returns commits a second.
-func (u *upload) smallRound(ctx context.Context, client *quicclient.Client) (float64, error) {
+// smallCommits commits smallRound fresh values and returns commits a second.
+func smallCommits(ctx context.Context, u *rig.Upload, client *quicclient.Client) (float64, error) {
 	slots := make([]vstack.Slot, smallRound)
 	for i := range slots {
-		slots[i] = u.slot()
+		slots[i] = u.Slot()
 	}
-	wall, _, err := inFlight(ctx, smallRound, smallWidth, func(ctx context.Context, i int) error {
-		return u.put(ctx, client, slots[i], randomChunk(smallValue))
+	wall, _, err := rig.InFlight(ctx, smallRound, smallWidth, func(ctx context.Context, i int) error {
+		return u.Put(ctx, client, slots[i], rig.RandomChunk(smallValue))
 	})
 	return smallRound / wall.Seconds(), err
 }
 
 // messageRows counts the messages of uncontended chunks by the stores' counters.
-func (c *cluster) messageRows(ctx context.Context, up *upload, fast, classic *quicclient.Client) ([]report.Row, error) {
+func messageRows(ctx context.Context, c *rig.Cluster, up *rig.Upload, fast, classic *quicclient.Client) ([]report.Row, error) {
 	var rows []report.Row
 	for _, side := range []struct {
 		name   string
 		client *quicclient.Client
 		want   float64
 	}{{"fast", fast, 6}, {"classic", classic, 12}} {
-		before, err := c.received(ctx)
+		before, err := received(ctx, c)
 		if err != nil {
 			return nil, err
 		}
 		for range messageChunks {
-			if err := up.put(ctx, side.client, up.slot(), randomChunk(smallValue)); err != nil {
+			if err := up.Put(ctx, side.client, up.Slot(), rig.RandomChunk(smallValue)); err != nil {
 				return nil, err
 			}
 		}
-		after, err := c.received(ctx)
+		after, err := received(ctx, c)
 		if err != nil {
 			return nil, err
 		}
@@ -159,22 +152,22 @@ func (c *cluster) messageRows(ctx context.Context, up *upload, fast, classic *qu
 }
 
 // unvotedRound is putRound without votes: the slots only choose the stores.
-func (u *upload) unvotedRound(ctx context.Context, base *baseline.Unvoted, n, width int) (float64, error) {
+func unvotedRound(ctx context.Context, u *rig.Upload, base *baseline.Unvoted, n, width int) (float64, error) {
 	datas, slots := make([][]byte, n), make([]vstack.Slot, n)
 	for i := range datas {
-		datas[i], slots[i] = randomChunk(vstack.ChunkSize), u.slot()
+		datas[i], slots[i] = rig.RandomChunk(vstack.ChunkSize), u.Slot()
 	}
-	wall, _, err := inFlight(ctx, n, width, func(ctx context.Context, i int) error { return base.Put(ctx, slots[i], datas[i]) })
-	return throughput(int64(n)*vstack.ChunkSize, wall), err
+	wall, _, err := rig.InFlight(ctx, n, width, func(ctx context.Context, i int) error { return base.Put(ctx, slots[i], datas[i]) })
+	return rig.Throughput(int64(n)*vstack.ChunkSize, wall), err
 }
 
 // unvotedMedian is putMedian without votes.
-func (u *upload) unvotedMedian(ctx context.Context, base *baseline.Unvoted, n int) (float64, error) {
+func unvotedMedian(ctx context.Context, u *rig.Upload, base *baseline.Unvoted, n int) (float64, error) {
 	each := make([]float64, n)
 	for i := range each {
-		data := randomChunk(vstack.ChunkSize)
+		data := rig.RandomChunk(vstack.ChunkSize)
 		start := time.Now()
-		if err := base.Put(ctx, u.slot(), data); err != nil {
+		if err := base.Put(ctx, u.Slot(), data); err != nil {
 			return 0, err
 		}
 		each[i] = time.Since(start).Seconds() * 1e3

@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/bench/flips"
 	"github.com/vstack/vstack/bench/players"
 	"github.com/vstack/vstack/bench/report"
+	"github.com/vstack/vstack/bench/rig"
 	"github.com/vstack/vstack/quicclient"
 )
 
@@ -26,7 +27,7 @@ const (
 // runFlips flips bytes in the files of a store of a running host, after a real upload.
 func runFlips(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	opt.superblock = 16 << 20 // the smallest: many files, most of them sealed
-	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
+	c, err := rig.Open(ctx, opt.cluster(), quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
 	}
@@ -35,22 +36,22 @@ func runFlips(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	if err := players.Clip(ctx, clip, players.Picture{Seconds: flipClip}); err != nil {
 		return nil, err
 	}
-	if _, err := players.Upload(ctx, opt.Exe, c.lab.Client, clip, "flips"); err != nil {
+	if _, err := players.Upload(ctx, opt.Exe, c.Lab.Client, clip, "flips"); err != nil {
 		return nil, err
 	}
-	up, err := c.openUpload(ctx, "flips")
+	up, err := c.OpenUpload(ctx, "flips")
 	if err != nil {
 		return nil, err
 	}
-	if _, err := up.fill(ctx, flipSmall, 4<<10); err != nil {
+	if _, err := up.Fill(ctx, flipSmall, 4<<10); err != nil {
 		return nil, err
 	}
-	host := c.lab.Hosts[0]
+	host := c.Lab.Hosts[0]
 	findings, err := flips.Log(host.Log())
 	if err != nil {
 		return nil, err
 	}
-	tr := &http.Transport{TLSClientConfig: c.id.ClientTLS()}
+	tr := &http.Transport{TLSClientConfig: c.ID.ClientTLS()}
 	defer tr.CloseIdleConnections()
 	want := opt.Rounds * flipsPerRound
 	res, err := flips.Run(ctx, &flips.Target{

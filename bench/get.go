@@ -13,6 +13,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/vstack/vstack/bench/report"
+	"github.com/vstack/vstack/bench/rig"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
@@ -73,21 +74,21 @@ func runTCPGet(ctx context.Context, opt Options) ([]report.Row, error) {
 }
 
 func compareGets(ctx context.Context, opt Options, scenario, baseline string, client func(*tls.Config) *getter) (_ []report.Row, err error) {
-	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
+	c, err := rig.Open(ctx, opt.cluster(), quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	bare, err := c.site().StartBare(net.JoinHostPort(opt.FirstIP, "8099"), vstack.ChunkSize)
+	bare, err := c.Site().StartBare(net.JoinHostPort(opt.FirstIP, "8099"), vstack.ChunkSize)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, bare.Close()) }()
-	up, err := c.openUpload(ctx, scenario)
+	up, err := c.OpenUpload(ctx, scenario)
 	if err != nil {
 		return nil, err
 	}
-	chunks, err := up.fill(ctx, 96, vstack.ChunkSize)
+	chunks, err := up.Fill(ctx, 96, vstack.ChunkSize)
 	if err != nil {
 		return nil, err
 	}
@@ -95,12 +96,12 @@ func compareGets(ctx context.Context, opt Options, scenario, baseline string, cl
 	var rows []report.Row
 	for _, width := range []int{1, 4} {
 		opt.Progress(fmt.Sprintf("  %d in flight", width))
-		ours, base := client(c.id.ClientTLS()), client(c.id.ClientTLS())
-		ps, err := pairs(ctx, opt.Rounds,
+		ours, base := client(c.ID.ClientTLS()), client(c.ID.ClientTLS())
+		ps, err := rig.Pairs(ctx, opt.Rounds,
 			func(ctx context.Context) (float64, error) {
 				return readRound(ctx, ours, width, func(i int) string {
 					ch := chunks[i%len(chunks)]
-					return "https://" + ch.addr + "/v1/chunks/" + ch.id.String()
+					return "https://" + ch.Addr + "/v1/chunks/" + ch.ID.String()
 				})
 			},
 			func(ctx context.Context) (float64, error) {
@@ -119,20 +120,20 @@ func compareGets(ctx context.Context, opt Options, scenario, baseline string, cl
 
 // readRound reads getsPerRound chunks and returns MB/s.
 func readRound(ctx context.Context, g *getter, width int, url func(i int) string) (float64, error) {
-	wall, _, err := inFlight(ctx, getsPerRound, width, func(ctx context.Context, i int) error {
+	wall, _, err := rig.InFlight(ctx, getsPerRound, width, func(ctx context.Context, i int) error {
 		return g.get(ctx, url(i), vstack.ChunkSize)
 	})
-	return throughput(getsPerRound*vstack.ChunkSize, wall), err
+	return rig.Throughput(getsPerRound*vstack.ChunkSize, wall), err
 }
 
 // onOneStore keeps the chunks led by the store that leads most of them.
-func onOneStore(all []stored) []stored {
-	by := map[string][]stored{}
-	var best []stored
+func onOneStore(all []rig.Stored) []rig.Stored {
+	by := map[string][]rig.Stored{}
+	var best []rig.Stored
 	for _, ch := range all {
-		by[ch.addr] = append(by[ch.addr], ch)
-		if len(by[ch.addr]) > len(best) {
-			best = by[ch.addr]
+		by[ch.Addr] = append(by[ch.Addr], ch)
+		if len(by[ch.Addr]) > len(best) {
+			best = by[ch.Addr]
 		}
 	}
 	return best

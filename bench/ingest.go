@@ -14,6 +14,7 @@ import (
 	"github.com/vstack/vstack/bench/players"
 	"github.com/vstack/vstack/bench/readers"
 	"github.com/vstack/vstack/bench/report"
+	"github.com/vstack/vstack/bench/rig"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
@@ -23,7 +24,7 @@ const linkRate = 100e6 // bit/s, of the link that the film is uploaded over, too
 // runIngest uploads a film of 200 MB as a person does, and commits the same bytes as chunks.
 // Processor time is of everything that works: hosts, their FFmpeg, and the client.
 func runIngest(ctx context.Context, opt Options) (_ []report.Row, err error) {
-	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
+	c, err := rig.Open(ctx, opt.cluster(), quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
 	}
@@ -36,10 +37,10 @@ func runIngest(ctx context.Context, opt Options) (_ []report.Row, err error) {
 		for i := range opt.Rounds + 1 { // the first warms up
 			opt.Progress(fmt.Sprintf("  index at the %s, round %d of %d", index, i, opt.Rounds))
 			var film string
-			if film, size, err = players.Large(ctx, c.lab.Dir, index, i); err != nil {
+			if film, size, err = players.Large(ctx, c.Lab.Dir, index, i); err != nil {
 				return nil, err
 			}
-			w, p, err := c.besideChunks(ctx, film, size, i%2 == 1)
+			w, p, err := besideChunks(ctx, c, film, size, i%2 == 1)
 			if err != nil {
 				return nil, err
 			}
@@ -48,10 +49,10 @@ func runIngest(ctx context.Context, opt Options) (_ []report.Row, err error) {
 			}
 			wall, cpu = append(wall, w), append(cpu, p)
 			opt.Progress("  the same over a link")
-			if film, size, err = players.Large(ctx, c.lab.Dir, index, opt.Rounds+i); err != nil {
+			if film, size, err = players.Large(ctx, c.Lab.Dir, index, opt.Rounds+i); err != nil {
 				return nil, err
 			}
-			late, err := c.afterLast(ctx, film, size)
+			late, err := afterLast(ctx, c, film, size)
 			if err != nil {
 				return nil, err
 			}
@@ -77,16 +78,16 @@ func runIngest(ctx context.Context, opt Options) (_ []report.Row, err error) {
 }
 
 // besideChunks is one round; it returns seconds of wall and of processor time.
-func (c *cluster) besideChunks(ctx context.Context, film string, size int64, chunksFirst bool) (wall, cpu paired.Pair, err error) {
+func besideChunks(ctx context.Context, c *rig.Cluster, film string, size int64, chunksFirst bool) (wall, cpu paired.Pair, err error) {
 	upload := func() error {
-		wall.Ours, cpu.Ours, err = c.timed(func() error {
-			_, err := players.Upload(ctx, c.opt.Exe, c.lab.Client, film, "ingest")
+		wall.Ours, cpu.Ours, err = timedWork(c, func() error {
+			_, err := players.Upload(ctx, c.Config.Exe, c.Lab.Client, film, "ingest")
 			return err
 		})
 		return err
 	}
 	chunks := func() error {
-		up, err := c.openUpload(ctx, "chunks")
+		up, err := c.OpenUpload(ctx, "chunks")
 		if err != nil {
 			return err
 		}
@@ -97,11 +98,11 @@ func (c *cluster) besideChunks(ctx context.Context, film string, size int64, chu
 		for i := 0; i < len(data); i += vstack.ChunkSize {
 			copy(data[i:], up.ID[:]) // fresh bytes, as the film's chunks are
 		}
-		wall.Base, cpu.Base, err = c.timed(func() error {
+		wall.Base, cpu.Base, err = timedWork(c, func() error {
 			n := int((size + vstack.ChunkSize - 1) / vstack.ChunkSize)
-			_, _, err := inFlight(ctx, n, 8, func(ctx context.Context, i int) error {
+			_, _, err := rig.InFlight(ctx, n, 8, func(ctx context.Context, i int) error {
 				b := data[i*vstack.ChunkSize : min((i+1)*vstack.ChunkSize, int(size))]
-				return up.putWith(ctx, c.chunks, vstack.Slot{Video: up.Video, Track: 1, Seq: uint32(i)}, b, vstack.LeavesOf(b))
+				return up.PutWith(ctx, c.Chunks, vstack.Slot{Video: up.Video, Track: 1, Seq: uint32(i)}, b, vstack.LeavesOf(b))
 			})
 			return err
 		})
@@ -113,10 +114,10 @@ func (c *cluster) besideChunks(ctx context.Context, film string, size int64, chu
 	return wall, cpu, errors.Join(upload(), chunks())
 }
 
-// timed is how long work takes, and how much processor time of this process, of those that it
+// timedWork is how long work takes, and how much processor time of this process, of those that it
 // starts, and of the hosts with theirs.
-func (c *cluster) timed(work func() error) (wall, cpu float64, err error) {
-	before, err := c.used()
+func timedWork(c *rig.Cluster, work func() error) (wall, cpu float64, err error) {
+	before, err := used(c)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -125,13 +126,13 @@ func (c *cluster) timed(work func() error) (wall, cpu float64, err error) {
 		return 0, 0, err
 	}
 	wall = time.Since(began).Seconds()
-	after, err := c.used()
+	after, err := used(c)
 	return wall, after - before, err
 }
 
-func (c *cluster) used() (float64, error) {
-	pids := make([]int, len(c.lab.Hosts))
-	for i, h := range c.lab.Hosts {
+func used(c *rig.Cluster) (float64, error) {
+	pids := make([]int, len(c.Lab.Hosts))
+	for i, h := range c.Lab.Hosts {
 		pids[i] = h.Pid()
 	}
 	return readers.Used(pids...)
@@ -139,8 +140,8 @@ func (c *cluster) used() (float64, error) {
 
 // afterLast uploads over a link of linkRate and returns how long the video is awaited once the
 // link could have brought the last byte, in seconds.
-func (c *cluster) afterLast(ctx context.Context, film string, size int64) (float64, error) {
-	to := c.lab.Hosts[1].Config.Ingest.Addr
+func afterLast(ctx context.Context, c *rig.Cluster, film string, size int64) (float64, error) {
+	to := c.Lab.Hosts[1].Config.Ingest.Addr
 	ip, _, err := net.SplitHostPort(to) // the host's certificate is for its address
 	if err != nil {
 		return 0, err
@@ -152,6 +153,6 @@ func (c *cluster) afterLast(ctx context.Context, film string, size int64) (float
 	}
 	defer relay.Close()
 	began := time.Now()
-	_, err = players.Upload(ctx, c.opt.Exe, c.lab.Client, film, "ingest", "--uploader", relay.Addr().String())
+	_, err = players.Upload(ctx, c.Config.Exe, c.Lab.Client, film, "ingest", "--uploader", relay.Addr().String())
 	return time.Since(began).Seconds() - float64(size)*8/linkRate, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/bench/paired"
 	"github.com/vstack/vstack/bench/players"
 	"github.com/vstack/vstack/bench/report"
+	"github.com/vstack/vstack/bench/rig"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
@@ -30,7 +31,7 @@ const (
 // policy that they are for costs a client.
 func runLeaves(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	const name = "leaves"
-	hashing, err := pairs(ctx, opt.Rounds,
+	hashing, err := rig.Pairs(ctx, opt.Rounds,
 		hashed(func(b []byte) { _ = vstack.LeavesOf(b).Root() }),
 		hashed(func(b []byte) { _ = sha256.Sum256(b) }))
 	if err != nil {
@@ -39,36 +40,36 @@ func runLeaves(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	rows := []report.Row{{Scenario: name, Name: "2 MiB hashed leaf by leaf, with the root", Unit: "ms", Pairs: hashing,
 		Baseline: "one SHA-256 of the whole", Bound: report.AtMost(1.05)}}
 
-	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
+	c, err := rig.Open(ctx, opt.cluster(), quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	up, err := c.openUpload(ctx, name)
+	up, err := c.OpenUpload(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	plain := func(ctx context.Context) (float64, error) { return up.putRound(ctx, c.chunks, putsPerRound, 8) }
+	plain := func(ctx context.Context) (float64, error) { return up.PutRound(ctx, c.Chunks, putsPerRound, 8) }
 	for _, kind := range []struct {
 		name   string
 		before bool
 		least  float64
 	}{{"PUT with a table made beforehand, 8 in flight", true, 0.98}, {"PUT with a table made on the way, 8 in flight", false, 0.94}} {
 		opt.Progress("  " + kind.name)
-		ps, err := pairs(ctx, opt.Rounds, func(ctx context.Context) (float64, error) { return up.putTables(ctx, c.chunks, kind.before) }, plain)
+		ps, err := rig.Pairs(ctx, opt.Rounds, func(ctx context.Context) (float64, error) { return putTables(ctx, up, c.Chunks, kind.before) }, plain)
 		if err != nil {
 			return nil, err
 		}
 		rows = append(rows, report.Row{Scenario: name, Name: kind.name, Unit: "MB/s of chunks", Pairs: ps, Baseline: "PUT without one", Bound: report.AtLeast(kind.least)})
 	}
 	opt.Progress("  the policy's share of a client's processor time")
-	share, err := c.policyShare(ctx)
+	share, err := policyShare(ctx, c)
 	return append(rows, share), err
 }
 
 // hashed is a round of hashing, in ms a chunk.
-func hashed(hash func([]byte)) measure {
-	chunk := randomChunk(vstack.ChunkSize)
+func hashed(hash func([]byte)) rig.Measure {
+	chunk := rig.RandomChunk(vstack.ChunkSize)
 	return func(context.Context) (float64, error) {
 		began := time.Now()
 		for range hashesPerRound {
@@ -79,22 +80,22 @@ func hashed(hash func([]byte)) measure {
 }
 
 // putTables is putRound with leaf tables.
-func (u *upload) putTables(ctx context.Context, client *quicclient.Client, before bool) (float64, error) {
+func putTables(ctx context.Context, u *rig.Upload, client *quicclient.Client, before bool) (float64, error) {
 	datas, slots, tables := make([][]byte, putsPerRound), make([]vstack.Slot, putsPerRound), make([]vstack.LeafTable, putsPerRound)
 	for i := range datas {
-		datas[i], slots[i] = randomChunk(vstack.ChunkSize), u.slot()
+		datas[i], slots[i] = rig.RandomChunk(vstack.ChunkSize), u.Slot()
 		if before {
 			tables[i] = vstack.LeavesOf(datas[i])
 		}
 	}
-	wall, _, err := inFlight(ctx, putsPerRound, 8, func(ctx context.Context, i int) error {
+	wall, _, err := rig.InFlight(ctx, putsPerRound, 8, func(ctx context.Context, i int) error {
 		table := tables[i]
 		if table == nil {
 			table = vstack.LeavesOf(datas[i])
 		}
-		return u.putWith(ctx, client, slots[i], datas[i], table)
+		return u.PutWith(ctx, client, slots[i], datas[i], table)
 	})
-	return throughput(putsPerRound*vstack.ChunkSize, wall), err
+	return rig.Throughput(putsPerRound*vstack.ChunkSize, wall), err
 }
 
 // timed is a policy that counts the time for which it was asked.
@@ -115,20 +116,20 @@ func (t *timed) Decide(v policy.View) policy.Decision {
 
 // policyShare plays a film as fast as it goes, by a client that has this process to itself: the
 // hosts are others. What decisions take by the clock is no less than they take of a processor.
-func (c *cluster) policyShare(ctx context.Context) (report.Row, error) {
-	file := filepath.Join(c.lab.Dir, "share.mp4")
+func policyShare(ctx context.Context, c *rig.Cluster) (report.Row, error) {
+	file := filepath.Join(c.Lab.Dir, "share.mp4")
 	if err := players.Clip(ctx, file, players.Picture{Seconds: shareSeconds, Rate: "8M"}); err != nil {
 		return report.Row{}, err
 	}
-	id, err := players.Upload(ctx, c.opt.Exe, c.lab.Lab.Client, file, "share")
+	id, err := players.Upload(ctx, c.Config.Exe, c.Lab.Lab.Client, file, "share")
 	if err != nil {
 		return report.Row{}, err
 	}
-	m, err := c.meta.Manifest(ctx, id)
+	m, err := c.Meta.Manifest(ctx, id)
 	if err != nil {
 		return report.Row{}, err
 	}
-	viewer, err := identity.LoadRoots(filepath.Join(c.lab.Lab.Client, "ca.crt"))
+	viewer, err := identity.LoadRoots(filepath.Join(c.Lab.Lab.Client, "ca.crt"))
 	if err != nil {
 		return report.Row{}, err
 	}
@@ -140,7 +141,7 @@ func (c *cluster) policyShare(ctx context.Context) (report.Row, error) {
 			return row, err
 		}
 		t := &timed{Policy: p}
-		client, err := quicclient.New(quicclient.Config{TLS: viewer.ClientTLS(), Placement: c.meta.Placement, Policy: t})
+		client, err := quicclient.New(quicclient.Config{TLS: viewer.ClientTLS(), Placement: c.Meta.Placement, Policy: t})
 		if err != nil {
 			return row, err
 		}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/vstack/vstack/bench/report"
+	"github.com/vstack/vstack/bench/rig"
 	"github.com/vstack/vstack/bench/scrape"
 	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/vstack"
@@ -29,35 +30,35 @@ func runMessages(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		return nil, fmt.Errorf("strace: %w: install it to count system calls: %v", vstack.ErrUnavailable, err)
 	}
-	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
+	c, err := rig.Open(ctx, opt.cluster(), quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	up, err := c.openUpload(ctx, "messages")
+	up, err := c.OpenUpload(ctx, "messages")
 	if err != nil {
 		return nil, err
 	}
-	if _, err := up.fill(ctx, 8, 64<<10); err != nil { // connections and first superblocks
+	if _, err := up.Fill(ctx, 8, 64<<10); err != nil { // connections and first superblocks
 		return nil, err
 	}
-	traces := make([]*trace, len(c.lab.Hosts))
-	for i, h := range c.lab.Hosts {
+	traces := make([]*trace, len(c.Lab.Hosts))
+	for i, h := range c.Lab.Hosts {
 		if traces[i], err = traceSyncs(opt.Dir, h); err != nil {
 			return nil, err
 		}
 		defer traces[i].stop()
 	}
-	before, err := c.received(ctx)
+	before, err := received(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	for range messageChunks {
-		if err := up.put(ctx, c.chunks, up.slot(), randomChunk(64<<10)); err != nil {
+		if err := up.Put(ctx, c.Chunks, up.Slot(), rig.RandomChunk(64<<10)); err != nil {
 			return nil, err
 		}
 	}
-	after, err := c.received(ctx)
+	after, err := received(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func runMessages(ctx context.Context, opt Options) (_ []report.Row, err error) {
 			return nil, err
 		}
 		total += n
-		rows = append(rows, report.Figure("messages", fmt.Sprintf("fdatasync on %s a chunk (strace)", c.lab.Hosts[i].ID), "calls",
+		rows = append(rows, report.Figure("messages", fmt.Sprintf("fdatasync on %s a chunk (strace)", c.Lab.Hosts[i].ID), "calls",
 			float64(n)/messageChunks, report.AtMost(1)))
 	}
 	if total == 0 {
@@ -83,11 +84,11 @@ func runMessages(ctx context.Context, opt Options) (_ []report.Row, err error) {
 const paxosRequests = "vstack_datanode_paxos_requests_total"
 
 // received adds the stores' counters of ChunkPaxos requests up.
-func (c *cluster) received(ctx context.Context) (float64, error) {
+func received(ctx context.Context, c *rig.Cluster) (float64, error) {
 	sum := 0.0
-	for _, h := range c.lab.Hosts {
+	for _, h := range c.Lab.Hosts {
 		// One registry a process: any of its stores shows all of them.
-		f, err := scrape.From(ctx, c.id.ClientTLS(), h.Config.Data.Stores[0].Addr)
+		f, err := scrape.From(ctx, c.ID.ClientTLS(), h.Config.Data.Stores[0].Addr)
 		if err != nil {
 			return 0, err
 		}

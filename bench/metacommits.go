@@ -8,6 +8,7 @@ import (
 	"github.com/vstack/vstack/bench/baseline"
 	"github.com/vstack/vstack/bench/metacommits"
 	"github.com/vstack/vstack/bench/report"
+	"github.com/vstack/vstack/bench/rig"
 	"github.com/vstack/vstack/quicclient"
 )
 
@@ -15,7 +16,7 @@ import (
 // three-member etcd on the same disk: one title against one key of the same size. Each
 // client has a connection of its own, to the leader, with mutual TLS, on both sides.
 func runMetaCommits(ctx context.Context, opt Options) (_ []report.Row, err error) {
-	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
+	c, err := rig.Open(ctx, opt.cluster(), quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
 	}
@@ -25,12 +26,12 @@ func runMetaCommits(ctx context.Context, opt Options) (_ []report.Row, err error
 	if missing != nil {
 		opt.Progress("  SKIPPED the baseline: no etcd in PATH (Debian: etcd-server); figures of ours alone, unjudged")
 	} else {
-		if beside, err = c.site().StartEtcd(ctx, program); err != nil {
+		if beside, err = c.Site().StartEtcd(ctx, program); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, beside.Close()) }()
 	}
 	return metacommits.Run(ctx, metacommits.Options{
-		Hosts: c.lab.Hosts, ID: c.id, Meta: c.meta, Beside: beside, Rounds: opt.Rounds, Progress: opt.Progress,
+		Hosts: c.Lab.Hosts, ID: c.ID, Meta: c.Meta, Beside: beside, Rounds: opt.Rounds, Progress: opt.Progress,
 	})
 }

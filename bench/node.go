@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/vstack/vstack/bench/report"
+	"github.com/vstack/vstack/bench/rig"
 	"github.com/vstack/vstack/bench/scrape"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
@@ -27,30 +28,30 @@ const (
 // reads the store's own histogram. The first burst after a start, which also pays for
 // the store's memory and the connections, is a row of its own.
 func runNodeLatency(ctx context.Context, opt Options) (_ []report.Row, err error) {
-	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
+	c, err := rig.Open(ctx, opt.cluster(), quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	up, err := c.openUpload(ctx, "node-latency")
+	up, err := c.OpenUpload(ctx, "node-latency")
 	if err != nil {
 		return nil, err
 	}
-	chunks, err := up.fill(ctx, latencyChunks, vstack.ChunkSize)
+	chunks, err := up.Fill(ctx, latencyChunks, vstack.ChunkSize)
 	if err != nil {
 		return nil, err
 	}
 	chunks = onOneStore(chunks)
 	clients := make([]*getter, 4)
 	for i := range clients {
-		clients[i] = http3Getter(c.id.ClientTLS())
+		clients[i] = http3Getter(c.ID.ClientTLS())
 		defer clients[i].close()
 	}
-	first, err := c.firstBytes(ctx, clients, chunks)
+	first, err := firstBytes(ctx, c, clients, chunks)
 	if err != nil {
 		return nil, err
 	}
-	steady, err := c.firstBytes(ctx, clients, chunks)
+	steady, err := firstBytes(ctx, c, clients, chunks)
 	if err != nil {
 		return nil, err
 	}
@@ -62,19 +63,19 @@ func runNodeLatency(ctx context.Context, opt Options) (_ []report.Row, err error
 }
 
 // firstBytes makes latencyReads reads and returns what the store observed of them.
-func (c *cluster) firstBytes(ctx context.Context, clients []*getter, chunks []stored) (scrape.Buckets, error) {
-	before, err := scrape.From(ctx, c.id.ClientTLS(), chunks[0].addr)
+func firstBytes(ctx context.Context, c *rig.Cluster, clients []*getter, chunks []rig.Stored) (scrape.Buckets, error) {
+	before, err := scrape.From(ctx, c.ID.ClientTLS(), chunks[0].Addr)
 	if err != nil {
 		return nil, err
 	}
-	_, _, err = inFlight(ctx, latencyReads, latencyWidth, func(ctx context.Context, i int) error {
+	_, _, err = rig.InFlight(ctx, latencyReads, latencyWidth, func(ctx context.Context, i int) error {
 		ch := chunks[i%len(chunks)]
-		return clients[i%len(clients)].get(ctx, "https://"+ch.addr+"/v1/chunks/"+ch.id.String(), ch.size)
+		return clients[i%len(clients)].get(ctx, "https://"+ch.Addr+"/v1/chunks/"+ch.ID.String(), ch.Size)
 	})
 	if err != nil {
 		return nil, err
 	}
-	after, err := scrape.From(ctx, c.id.ClientTLS(), chunks[0].addr)
+	after, err := scrape.From(ctx, c.ID.ClientTLS(), chunks[0].Addr)
 	if err != nil {
 		return nil, err
 	}

@@ -33,8 +33,3 @@ func Part(ctx context.Context, name string, in io.Reader, out io.Writer) error {
 
 // partArgs are the arguments that have the program play a part.
 func partArgs(name string) []string { return []string{"bench", "part", name} }
-
-// site is where baselines run beside the cluster.
-func (c *cluster) site() baseline.Site {
-	return baseline.Site{Exe: c.opt.Exe, Dir: c.opt.Dir, Lab: c.lab.Lab, TLS: c.id.ClientTLS()}
-}

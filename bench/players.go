@@ -15,6 +15,7 @@ import (
 	"github.com/vstack/vstack/bench/paired"
 	"github.com/vstack/vstack/bench/players"
 	"github.com/vstack/vstack/bench/report"
+	"github.com/vstack/vstack/bench/rig"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
@@ -30,20 +31,20 @@ const (
 // `vstack video upload` processes. Every chunk is verified by the player, every upload
 // by reading it back.
 func runLoad(ctx context.Context, opt Options) (_ []report.Row, err error) {
-	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
+	c, err := rig.Open(ctx, opt.cluster(), quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	clip := filepath.Join(c.lab.Dir, "load.mp4")
+	clip := filepath.Join(c.Lab.Dir, "load.mp4")
 	if err := players.Clip(ctx, clip, players.Picture{Seconds: 20}); err != nil {
 		return nil, err
 	}
-	first, err := players.Upload(ctx, opt.Exe, c.lab.Client, clip, "load")
+	first, err := players.Upload(ctx, opt.Exe, c.Lab.Client, clip, "load")
 	if err != nil {
 		return nil, err
 	}
-	manifest, err := c.meta.Manifest(ctx, first)
+	manifest, err := c.Meta.Manifest(ctx, first)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func runLoad(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	g, gctx := errgroup.WithContext(ctx)
 	for i := range loadUploads {
 		g.Go(func() error {
-			id, err := players.Upload(gctx, opt.Exe, c.lab.Client, clip, "load "+strconv.Itoa(i+1))
+			id, err := players.Upload(gctx, opt.Exe, c.Lab.Client, clip, "load "+strconv.Itoa(i+1))
 			mu.Lock()
 			defer mu.Unlock()
 			uploaded = append(uploaded, id)
@@ -64,7 +65,7 @@ func runLoad(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	}
 	for range loadPlayers {
 		g.Go(func() error {
-			r, err := players.Play(gctx, c.lab.Client, c.meta, manifest, 1)
+			r, err := players.Play(gctx, c.Lab.Client, c.Meta, manifest, 1)
 			mu.Lock()
 			defer mu.Unlock()
 			reports = append(reports, r)
@@ -76,18 +77,18 @@ func runLoad(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	}
 	wall := time.Since(start)
 	for _, id := range uploaded {
-		m, err := c.meta.Manifest(ctx, id)
+		m, err := c.Meta.Manifest(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		if _, err := players.Play(ctx, c.lab.Client, c.meta, m, 0); err != nil {
+		if _, err := players.Play(ctx, c.Lab.Client, c.Meta, m, 0); err != nil {
 			return nil, fmt.Errorf("read back %s: %w", id, err)
 		}
 	}
-	return c.loadRows(reports, wall)
+	return loadRows(c, reports, wall)
 }
 
-func (c *cluster) loadRows(reports []quicclient.Report, wall time.Duration) ([]report.Row, error) {
+func loadRows(c *rig.Cluster, reports []quicclient.Report, wall time.Duration) ([]report.Row, error) {
 	startups, stalls := make([]float64, len(reports)), make([]float64, len(reports))
 	for i, r := range reports {
 		startups[i], stalls[i] = r.Startup, float64(r.Stalls)
@@ -99,7 +100,7 @@ func (c *cluster) loadRows(reports []quicclient.Report, wall time.Duration) ([]r
 		report.Figure("load", "stalls of the worst player", "stalls", paired.Quantile(stalls, 1), report.AtMost(1)),
 		report.Figure("load", "wall time", "s", wall.Seconds(), nil),
 	}
-	for _, h := range c.lab.Hosts {
+	for _, h := range c.Lab.Hosts {
 		peak, err := players.PeakMemory(h.Pid())
 		if err != nil {
 			return nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/vstack/vstack/bench/paired"
 	"github.com/vstack/vstack/bench/readers"
 	"github.com/vstack/vstack/bench/report"
+	"github.com/vstack/vstack/bench/rig"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
@@ -26,31 +27,31 @@ const (
 // chunks of one store, and of a bare server, in turns.
 func runReaders(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	const name = "readers"
-	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
+	c, err := rig.Open(ctx, opt.cluster(), quicclient.WriteTCP)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	bare, err := c.site().StartBare(net.JoinHostPort(opt.FirstIP, "8099"), vstack.ChunkSize)
+	bare, err := c.Site().StartBare(net.JoinHostPort(opt.FirstIP, "8099"), vstack.ChunkSize)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, bare.Close()) }()
-	up, err := c.openUpload(ctx, name)
+	up, err := c.OpenUpload(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	all, err := up.fill(ctx, readersSet, vstack.ChunkSize)
+	all, err := up.Fill(ctx, readersSet, vstack.ChunkSize)
 	if err != nil {
 		return nil, err
 	}
 	chunks := onOneStore(all)
-	roots, err := identity.LoadRoots(filepath.Join(c.lab.Lab.Client, "ca.crt")) // a key is an address
+	roots, err := identity.LoadRoots(filepath.Join(c.Lab.Lab.Client, "ca.crt")) // a key is an address
 	if err != nil {
 		return nil, err
 	}
 	conf := roots.ClientTLS()
-	host := c.pidOf(chunks[0].addr)
+	host := c.PidOf(chunks[0].Addr)
 	before, err := readers.Memory(host)
 	if err != nil {
 		return nil, err
@@ -64,7 +65,7 @@ func runReaders(ctx context.Context, opt Options) (_ []report.Row, err error) {
 			ours, base := load, load
 			ours.Pid, ours.URL = host, func(i int) string {
 				ch := chunks[i*7%len(chunks)]
-				return "https://" + ch.addr + "/v1/chunks/" + ch.id.String()
+				return "https://" + ch.Addr + "/v1/chunks/" + ch.ID.String()
 			}
 			base.Pid, base.URL = bare.Pid(), func(int) string { return "https://" + bare.Addr + "/" }
 			more, err := besideBare(ctx, opt, what, ours, base)
@@ -111,16 +112,4 @@ func besideBare(ctx context.Context, opt Options, what string, ours, base reader
 		row("", "MB/s", rate, report.AtLeast(0.8)), row(", p50", "s", p50, nil), row(", p99", "s", p99, nil), row(", processor", "s/GB", cpu, nil),
 		report.Figure("readers", what+", failed", "", failed, report.Exactly(0)), report.Figure("readers", what+", peak memory", "MiB", peak/(1<<20), report.AtMost(memoryBound>>20)),
 	}, nil
-}
-
-// pidOf is the process of the host that has a store.
-func (c *cluster) pidOf(store string) int {
-	for _, h := range c.lab.Hosts {
-		for _, s := range h.Config.Data.Stores {
-			if s.Addr == store {
-				return h.Pid()
-			}
-		}
-	}
-	return 0
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/bench/report"
+	"github.com/vstack/vstack/bench/rig"
 	"github.com/vstack/vstack/bench/viewing/scenario"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/vstack"
@@ -70,6 +71,11 @@ func (o Options) withDefaults() (Options, error) {
 		o.Progress = func(string) {}
 	}
 	return o, nil
+}
+
+// cluster is where the measured lab is.
+func (o Options) cluster() rig.Config {
+	return rig.Config{Dir: o.Dir, Exe: o.Exe, FirstIP: o.FirstIP, Superblock: o.superblock}
 }
 
 // Scenario is one measurement.

@@ -1,4 +1,4 @@
-package bench
+package rig
 
 import (
 	"context"
@@ -7,14 +7,14 @@ import (
 	"github.com/vstack/vstack/bench/paired"
 )
 
-// measure is one round: it does a bounded piece of work and returns a figure.
-type measure func(context.Context) (float64, error)
+// Measure is one round: it does a bounded piece of work and returns a figure.
+type Measure func(context.Context) (float64, error)
 
-// pairs runs n rounds of both measures, turning the order each round so that a
+// Pairs runs n rounds of both measures, turning the order each round so that a
 // drift of the machine's speed falls on both alike. One unrecorded round of each
 // warms caches and connections.
-func pairs(ctx context.Context, n int, ours, base measure) ([]paired.Pair, error) {
-	for name, m := range map[string]measure{"ours": ours, "baseline": base} {
+func Pairs(ctx context.Context, n int, ours, base Measure) ([]paired.Pair, error) {
+	for name, m := range map[string]Measure{"ours": ours, "baseline": base} {
 		if _, err := m(ctx); err != nil {
 			return nil, fmt.Errorf("warm up %s: %w", name, err)
 		}

@@ -1,4 +1,4 @@
-package bench
+package rig
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// inFlight runs n calls of work, at most width at once, and returns the wall time and
+// InFlight runs n calls of work, at most width at once, and returns the wall time and
 // each call's own time in seconds. The first error stops it.
-func inFlight(ctx context.Context, n, width int, work func(ctx context.Context, i int) error) (wall time.Duration, each []float64, err error) {
+func InFlight(ctx context.Context, n, width int, work func(ctx context.Context, i int) error) (wall time.Duration, each []float64, err error) {
 	each = make([]float64, n)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(width)
@@ -29,7 +29,7 @@ func inFlight(ctx context.Context, n, width int, work func(ctx context.Context, 
 	return time.Since(start), each, err
 }
 
-// throughput is MB/s (10⁶ bytes) of bytes moved in wall.
-func throughput(bytes int64, wall time.Duration) float64 {
+// Throughput is MB/s (10⁶ bytes) of bytes moved in wall.
+func Throughput(bytes int64, wall time.Duration) float64 {
 	return float64(bytes) / 1e6 / wall.Seconds()
 }

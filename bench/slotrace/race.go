@@ -1,4 +1,4 @@
-package bench
+package slotrace
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/vstack/vstack/bench/paired"
 	"github.com/vstack/vstack/bench/report"
+	"github.com/vstack/vstack/bench/rig"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient"
@@ -27,18 +28,29 @@ const (
 	raceChunk = 16 << 10
 	// raceJitter is how long a racer may wait at the start line, so that both win some.
 	raceJitter = 6 * time.Millisecond
+	// raceWidth is how many connections the contender has.
+	raceWidth = 64
 	// raceTries bounds how often a racer asks for a slot whose fate it did not learn.
 	raceTries = 10
 )
 
+// Options say how long to race.
+type Options struct {
+	// Rounds is how many races there are, besides one that warms connections up.
+	Rounds int
+	// Progress is told of each round.
+	Progress func(string)
+}
+
 // race is two uploaders, and one that has nothing to do with them.
 type race struct {
-	c         *cluster
-	raced     *upload
+	c         *rig.Cluster
+	opt       Options
+	raced     *rig.Upload
 	owner     *quicclient.Client // of the raced upload: round 0 is its own
 	contender *quicclient.Client // the classic path
-	apart     [2]*upload         // where the two fill slots of their own
-	other     *upload            // the bystander's
+	apart     [2]*rig.Upload     // where the two fill slots of their own
+	other     *rig.Upload        // the bystander's
 	bystander *quicclient.Client
 	rng       *rand.Rand
 
@@ -48,25 +60,20 @@ type race struct {
 	told    int // losers that were told of the conflict, with the winner's value
 }
 
-// runSlotRace has two uploaders propose different bytes for the same slots, and times a
+// Run has two uploaders propose different bytes for the same slots, and times a
 // third one's commits beside them.
-func runSlotRace(ctx context.Context, opt Options) (_ []report.Row, err error) {
-	c, err := openCluster(ctx, opt, quicclient.WriteTCP)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	r := &race{c: c, owner: c.chunks, rng: rand.New(rand.NewPCG(1, 2)), learned: map[vstack.Slot]vstack.Value{}}
-	if r.contender, err = c.smallClient(vstack.ProposerID(uuid.New())); err != nil {
+func Run(ctx context.Context, c *rig.Cluster, opt Options) (_ []report.Row, err error) {
+	r := &race{c: c, opt: opt, owner: c.Chunks, rng: rand.New(rand.NewPCG(1, 2)), learned: map[vstack.Slot]vstack.Value{}}
+	if r.contender, err = c.NewWideClient(raceWidth, vstack.ProposerID(uuid.New())); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.contender.Close()) }()
-	if r.bystander, err = c.newChunkClient(quicclient.WriteTCP); err != nil {
+	if r.bystander, err = c.NewClient(quicclient.WriteTCP); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.bystander.Close()) }()
-	for _, u := range []**upload{&r.raced, &r.apart[0], &r.apart[1], &r.other} {
-		if *u, err = c.openUpload(ctx, "slot-race"); err != nil {
+	for _, u := range []**rig.Upload{&r.raced, &r.apart[0], &r.apart[1], &r.other} {
+		if *u, err = c.OpenUpload(ctx, "slot-race"); err != nil {
 			return nil, err
 		}
 	}
@@ -93,8 +100,8 @@ func runSlotRace(ctx context.Context, opt Options) (_ []report.Row, err error) {
 func (r *race) bystanderRows(ctx context.Context) ([]report.Row, error) {
 	sides := []func(context.Context) error{r.collide, r.keepApart, r.rest}
 	figures := make([][]besideFigures, len(sides))
-	for round := range r.c.opt.Rounds + 1 {
-		r.c.opt.Progress(fmt.Sprintf("  round %d of %d", round, r.c.opt.Rounds))
+	for round := range r.opt.Rounds + 1 {
+		r.opt.Progress(fmt.Sprintf("  round %d of %d", round, r.opt.Rounds))
 		for s := range sides {
 			which := (s + round) % len(sides)
 			f, err := r.beside(ctx, sides[which])
@@ -152,7 +159,7 @@ func (r *race) beside(ctx context.Context, load func(context.Context) error) (be
 			running = false
 		default:
 			start := time.Now()
-			if err := r.other.put(ctx, r.bystander, r.other.slot(), randomChunk(raceChunk)); err != nil {
+			if err := r.other.Put(ctx, r.bystander, r.other.Slot(), rig.RandomChunk(raceChunk)); err != nil {
 				stop()
 				return besideFigures{}, errors.Join(err, g.Wait())
 			}
@@ -182,7 +189,7 @@ func paced(ctx context.Context, start func(i int) error) error {
 func (r *race) collide(ctx context.Context) error {
 	slots, waits := make([]vstack.Slot, raceSlots), make([][2]time.Duration, raceSlots)
 	for i := range slots {
-		slots[i] = r.raced.slot()
+		slots[i] = r.raced.Slot()
 		waits[i] = [2]time.Duration{time.Duration(r.rng.Int64N(int64(raceJitter))), time.Duration(r.rng.Int64N(int64(raceJitter)))}
 	}
 	return paced(ctx, func(i int) error {
@@ -218,7 +225,7 @@ func (r *race) collide(ctx context.Context) error {
 
 // propose asks for a slot until its fate is known: the value, and whether it is another's.
 func (r *race) propose(ctx context.Context, client *quicclient.Client, slot vstack.Slot) (vstack.Value, bool, error) {
-	data := randomChunk(raceChunk)
+	data := rig.RandomChunk(raceChunk)
 	var last error
 	for range raceTries {
 		got, err := client.Commit(ctx, r.raced.Upload, slot, data)
@@ -240,13 +247,13 @@ func (r *race) propose(ctx context.Context, client *quicclient.Client, slot vsta
 func (r *race) keepApart(ctx context.Context) error {
 	slots := make([][2]vstack.Slot, raceSlots)
 	for i := range slots {
-		slots[i] = [2]vstack.Slot{r.apart[0].slot(), r.apart[1].slot()}
+		slots[i] = [2]vstack.Slot{r.apart[0].Slot(), r.apart[1].Slot()}
 	}
 	return paced(ctx, func(i int) error {
 		var g errgroup.Group
 		for side, client := range []*quicclient.Client{r.owner, r.contender} {
 			g.Go(func() error {
-				_, err := client.Commit(ctx, r.apart[side].Upload, slots[i][side], randomChunk(raceChunk))
+				_, err := client.Commit(ctx, r.apart[side].Upload, slots[i][side], rig.RandomChunk(raceChunk))
 				return err
 			})
 		}
@@ -260,7 +267,7 @@ func (r *race) rest(ctx context.Context) error { return paced(ctx, func(int) err
 // check resumes the raced upload as somebody else and compares what the acceptors say is
 // chosen with what both racers learned.
 func (r *race) check(ctx context.Context) (agreed int, err error) {
-	up, err := r.c.meta.ResumeUpload(ctx, r.raced.ID, wire.ResumeUploadRequest{Owner: vstack.ProposerID(uuid.New())})
+	up, err := r.c.Meta.ResumeUpload(ctx, r.raced.ID, wire.ResumeUploadRequest{Owner: vstack.ProposerID(uuid.New())})
 	if err != nil {
 		return 0, err
 	}

@@ -1,4 +1,4 @@
-package bench
+package rig
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 
 func TestPairsAlternateAndKeepTheirSides(t *testing.T) {
 	var order []string
-	side := func(name string, v float64) measure {
+	side := func(name string, v float64) Measure {
 		return func(context.Context) (float64, error) { order = append(order, name); return v, nil }
 	}
-	ps, err := pairs(context.Background(), 3, side("o", 2), side("b", 4))
+	ps, err := Pairs(context.Background(), 3, side("o", 2), side("b", 4))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestPairsReportTheFirstError(t *testing.T) {
 	boom := errors.New("boom")
 	good := func(context.Context) (float64, error) { return 1, nil }
 	bad := func(context.Context) (float64, error) { return 0, boom }
-	if _, err := pairs(context.Background(), 1, good, bad); !errors.Is(err, boom) {
+	if _, err := Pairs(context.Background(), 1, good, bad); !errors.Is(err, boom) {
 		t.Errorf("got %v, want boom", err)
 	}
 }
