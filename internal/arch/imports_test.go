@@ -67,6 +67,9 @@ var allowed = map[string][]string{
 		"chunkpaxos/…", "datanode/…", "quicclient"},
 	"quicclient":         {"internal/tracing", "internal/watch", "internal/vstack", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "chunkpaxos/…", "quicclient/…"},
 	"quicclient/gateway": {"internal/tracing", "internal/watch", "internal/vstack", "chunkpaxos/sim", "internal/admission", "internal/wire", "internal/metaclient", "internal/network", "internal/ops", "quicclient", "quicclient/gateway/…", "web"},
+	// body brings chunks to viewers; files says of which chunks a virtual file is made.
+	"quicclient/gateway/body":  {"internal/vstack", "quicclient"},
+	"quicclient/gateway/files": {"internal/vstack", "quicclient/gateway/body", "quicclient/gateway/mp4", "quicclient/gateway/playlist"},
 	// What players read of a manifest, and one file of many tracks: pure.
 	"quicclient/gateway/playlist": {"internal/vstack"},
 	"quicclient/gateway/mp4":      {"internal/vstack"},

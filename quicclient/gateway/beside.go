@@ -9,6 +9,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/quicclient/gateway/body"
+	"github.com/vstack/vstack/quicclient/gateway/files"
 	"github.com/vstack/vstack/quicclient/gateway/playlist"
 )
 
@@ -60,7 +62,7 @@ func (g *Gateway) wholeText(c echo.Context, f *film, t playlist.Track) error {
 		if size += int(ref.Size); size > vstack.MaxChunkSize {
 			return fmt.Errorf("subtitles %d of video %s: %w: more than %d bytes", t.Number, f.manifest.Video, vstack.ErrTooLarge, vstack.MaxChunkSize)
 		}
-		b, err := g.chunks.get(c.Request().Context(), vstack.Slot{Video: f.manifest.Video, Track: t.Number, Seq: ref.Seq}, ref)
+		b, err := g.chunks.Get(c.Request().Context(), vstack.Slot{Video: f.manifest.Video, Track: t.Number, Seq: ref.Seq}, ref)
 		if err != nil {
 			return err
 		}
@@ -85,5 +87,5 @@ func (g *Gateway) chunk(c echo.Context, f *film, t playlist.Track, i int) error 
 	h.Set("Cache-Control", whole)
 	h.Set("Content-Type", mediaType(t))
 	h.Set("Content-Length", strconv.Itoa(int(t.Chunks[i].Size)))
-	return g.stream(c, http.StatusOK, nil, []run{partRun(f.manifest.Video, t, playlist.Part{Chunk: i, Length: int(t.Chunks[i].Size)})})
+	return g.stream(c, http.StatusOK, nil, []body.Run{files.Part(f.manifest.Video, t, playlist.Part{Chunk: i, Length: int(t.Chunks[i].Size)})})
 }

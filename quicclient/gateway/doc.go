@@ -2,8 +2,8 @@
 //
 //	player ── HLS, DASH, MP4 over HTTP ──► gateway ── chunks over HTTP/3 ──► stores
 //	                                          │
-//	   routes ─► films ─► playlist            └─ chunks: one fetch, many readers
-//	          └► body: fragments of verified chunks, at the viewer's own pace
+//	   routes ─► films ─► playlist, files     └─ body: one fetch, many readers, each at
+//	                                             the viewer's own pace
 //
 // Words: a film is a manifest made ready for players (package playlist); a viewer is the
 // address that a request comes from, an IPv4 address or an IPv6 /64.

@@ -8,6 +8,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/quicclient/gateway/files"
 	"github.com/vstack/vstack/quicclient/gateway/playlist"
 )
 
@@ -15,7 +16,7 @@ import (
 type film struct {
 	manifest *vstack.Manifest
 	*playlist.Film
-	joined layout // of film.mp4
+	joined files.Layout // of film.mp4
 	// private is set on the copy of a film that a viewer with a token is shown.
 	private bool
 }
@@ -71,7 +72,7 @@ func (s *filmStore) load(ctx context.Context, id vstack.VideoID) (*film, error) 
 	case <-time.After(hintWait): // whoever reads finds out
 	}
 	f := &film{manifest: m, Film: playlist.NewFilm(m)}
-	f.joined, err = joinedLayout(f)
+	f.joined, err = files.Joined(f.Film)
 	return f, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/quicclient/gateway/body"
 	"github.com/vstack/vstack/quicclient/gateway/cmcd"
 	"github.com/vstack/vstack/quicclient/gateway/doors"
 	"github.com/vstack/vstack/quicclient/gateway/figures"
@@ -27,16 +28,13 @@ import (
 	"github.com/vstack/vstack/quicclient/gateway/watching"
 )
 
-// noDeadline takes a connection's write deadline away.
-var noDeadline time.Time
-
 // Gateway answers players. It listens nowhere by itself: Server does, and so does
 // whoever mounts Handler.
 type Gateway struct {
 	cfg     Config
 	metrics *metrics
 	films   *filmStore
-	chunks  *chunkStore
+	chunks  *body.Store
 	gate    *gate
 	live    *live.Hub
 	history *live.History
@@ -62,7 +60,9 @@ func New(cfg Config) (*Gateway, error) {
 	if g.films, err = newFilmStore(&g.cfg); err != nil {
 		return nil, err
 	}
-	if g.chunks, err = newChunkStore(&g.cfg, m, g.watching.Private); err != nil {
+	if g.chunks, err = body.New(body.Config{
+		From: cfg.Chunks, CacheBytes: cfg.CacheBytes, LoadingBytes: cfg.LoadingBytes, Private: g.watching.Private, Registry: cfg.Registry,
+	}); err != nil {
 		return nil, err
 	}
 	if len(cfg.Pathways) > 0 {
@@ -99,7 +99,7 @@ func (g *Gateway) Close() error {
 	if g.steer != nil {
 		g.steer.Close()
 	}
-	g.chunks.close()
+	g.chunks.Close()
 	g.films.cache.StopAllGoroutines()
 	return nil
 }

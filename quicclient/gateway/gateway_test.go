@@ -218,75 +218,6 @@ func TestASegmentIsFoundByItsStart(t *testing.T) {
 	}
 }
 
-func TestManyViewersShareOneFetch(t *testing.T) {
-	m, c := filmOf(1000)
-	release := make(chan struct{})
-	c.hold = func(ctx context.Context) error {
-		select {
-		case <-release:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	g, srv := serve(t, m, c, nil)
-	const viewers = 50
-	var wg sync.WaitGroup
-	for range viewers {
-		wg.Go(func() {
-			if status, _, _ := get(t, fmt.Sprintf("%s/play/%s/1/1000.m4s", srv.URL, m.Video)); status != 200 {
-				t.Errorf("status %d", status)
-			}
-		})
-	}
-	joined := func() int {
-		g.chunks.mu.Lock()
-		defer g.chunks.mu.Unlock()
-		n := 0
-		for _, f := range g.chunks.flights {
-			n += f.waiting
-		}
-		return n
-	}
-	for deadline := time.Now().Add(time.Minute); joined() < viewers; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d viewers wait", joined(), viewers)
-		}
-	}
-	close(release)
-	wg.Wait()
-	if n := c.fetches.Load(); n != 1 {
-		t.Errorf("%d fetches for %d viewers of one chunk", n, viewers)
-	}
-}
-
-func TestAFetchThatNobodyWaitsForEnds(t *testing.T) {
-	m, c := filmOf(1000)
-	ended := make(chan struct{})
-	c.hold = func(ctx context.Context) error {
-		<-ctx.Done()
-		close(ended)
-		return ctx.Err()
-	}
-	g, _ := serve(t, m, c, nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	failed := make(chan error, 1)
-	go func() {
-		_, err := g.chunks.get(ctx, vstack.Slot{Video: m.Video, Track: 1, Seq: 1}, m.Tracks[0].Chunks[0])
-		failed <- err
-	}()
-	for deadline := time.Now().Add(time.Minute); c.fetches.Load() == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("nothing was fetched")
-		}
-	}
-	cancel()
-	if err := <-failed; !errors.Is(err, context.Canceled) {
-		t.Errorf("the viewer got %v", err)
-	}
-	<-ended
-}
-
 // TestABodyThatCannotGoOnIsReset loses the second chunk of a file: the reader sees a
 // broken body, not a short one.
 func TestABodyThatCannotGoOnIsReset(t *testing.T) {
@@ -422,8 +353,8 @@ func TestHostileViewersAreAnsweredAndBounded(t *testing.T) {
 	}
 	g.gate.mu.Lock()
 	defer g.gate.mu.Unlock()
-	if g.gate.busy != 0 || len(g.gate.held) != 0 || len(g.gate.waiting) != 0 || len(g.chunks.flights) != 0 {
-		t.Errorf("left: %d requests, %d viewers, %d waiting, %d fetches", g.gate.busy, len(g.gate.held), len(g.gate.waiting), len(g.chunks.flights))
+	if g.gate.busy != 0 || len(g.gate.held) != 0 || len(g.gate.waiting) != 0 || g.chunks.Flights() != 0 {
+		t.Errorf("left: %d requests, %d viewers, %d waiting, %d fetches", g.gate.busy, len(g.gate.held), len(g.gate.waiting), g.chunks.Flights())
 	}
 }
 

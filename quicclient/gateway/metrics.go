@@ -10,14 +10,9 @@ import (
 )
 
 type metrics struct {
-	reads   *prometheus.CounterVec // chunk reads by where they were answered from
-	stored  prometheus.Counter     // bytes fetched from stores
-	sent    prometheus.Counter     // bytes of media written to viewers
-	fetch   prometheus.Histogram   // seconds a chunk took from the stores
-	refused prometheus.Counter     // requests beyond the bounds
-	cut     prometheus.Counter     // viewers that took nothing for too long
-	broken  prometheus.Counter     // bodies reset because a chunk could not be had
-	busy    prometheus.Gauge       // requests being answered
+	refused prometheus.Counter // requests beyond the bounds
+	broken  prometheus.Counter // bodies reset because a chunk could not be had
+	busy    prometheus.Gauge   // requests being answered
 	// What players say of themselves (package cmcd).
 	said    *prometheus.CounterVec // requests, by form of the playlist and kind of object
 	starved prometheus.Counter
@@ -30,17 +25,9 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 		return prometheus.Opts{Namespace: "vstack", Subsystem: "gateway", Name: name, Help: help}
 	}
 	m := &metrics{
-		reads:   prometheus.NewCounterVec(prometheus.CounterOpts(opts("chunk_reads_total", "Chunk reads by where they were answered from: cache, joined (a fetch under way), store.")), []string{"from"}),
-		stored:  prometheus.NewCounter(prometheus.CounterOpts(opts("stores_received_bytes_total", "Bytes of chunks fetched from stores."))),
-		sent:    prometheus.NewCounter(prometheus.CounterOpts(opts("viewers_sent_bytes_total", "Bytes of media sent to viewers."))),
 		refused: prometheus.NewCounter(prometheus.CounterOpts(opts("requests_refused_total", "Requests refused because too many were being answered."))),
-		cut:     prometheus.NewCounter(prometheus.CounterOpts(opts("viewers_cut_total", "Bodies ended because the viewer took no byte for too long."))),
 		broken:  prometheus.NewCounter(prometheus.CounterOpts(opts("bodies_reset_total", "Bodies reset because a chunk could not be had."))),
 		busy:    prometheus.NewGauge(prometheus.GaugeOpts(opts("requests_in_flight", "Requests being answered."))),
-		fetch: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: "vstack", Subsystem: "gateway", Name: "chunk_fetch_seconds", Help: "Time from asking for a chunk to its last verified byte.",
-			Buckets: prometheus.ExponentialBuckets(0.005, 2, 12),
-		}),
 	}
 	m.said = prometheus.NewCounterVec(prometheus.CounterOpts(opts("cmcd_requests_total", "Requests that carry CMCD, by the player's form of playlist and kind of object.")), []string{"format", "object"})
 	m.starved = prometheus.NewCounter(prometheus.CounterOpts(opts("cmcd_starved_total", "Requests of players whose buffer had run empty, by their own word.")))
@@ -49,7 +36,7 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.reads, m.stored, m.sent, m.refused, m.cut, m.broken, m.busy, m.fetch, m.said, m.starved, m.buffer, m.rate} {
+	for _, c := range []prometheus.Collector{m.refused, m.broken, m.busy, m.said, m.starved, m.buffer, m.rate} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("gateway: register metrics: %w", err)
 		}

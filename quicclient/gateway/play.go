@@ -14,6 +14,8 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/watch"
+	"github.com/vstack/vstack/quicclient/gateway/body"
+	"github.com/vstack/vstack/quicclient/gateway/files"
 	"github.com/vstack/vstack/quicclient/gateway/playlist"
 	"github.com/vstack/vstack/quicclient/gateway/viewer"
 )
@@ -64,13 +66,13 @@ func (g *Gateway) mayWatch(c echo.Context, id vstack.VideoID) (private bool, err
 }
 
 // stillMay asks anew during a long answer; a body of one chunk was asked about.
-func (g *Gateway) stillMay(c echo.Context, runs []run) func(context.Context) error {
-	if len(runs) < 2 || !g.watching.Private(runs[0].slot.Video) {
+func (g *Gateway) stillMay(c echo.Context, runs []body.Run) func(context.Context) error {
+	if len(runs) < 2 || !g.watching.Private(runs[0].Slot.Video) {
 		return nil
 	}
 	token, who := watch.Of(c.Request()), viewer.Of(c.Request()).String()
 	return func(ctx context.Context) error {
-		_, err := g.watching.May(ctx, runs[0].slot.Video, token, who)
+		_, err := g.watching.May(ctx, runs[0].Slot.Video, token, who)
 		return err
 	}
 }
@@ -187,9 +189,9 @@ func (g *Gateway) getSegment(c echo.Context) error {
 	if !ok || err != nil || !found {
 		return fmt.Errorf("track %d: segment %q: %w", t.Number, clip(c.Param("segment")), vstack.ErrNotFound)
 	}
-	var runs []run
+	var runs []body.Run
 	for _, p := range s.Parts {
-		runs = append(runs, partRun(f.manifest.Video, t, p))
+		runs = append(runs, files.Part(f.manifest.Video, t, p))
 	}
 	h := c.Response().Header()
 	h.Set("Cache-Control", whole)
@@ -212,7 +214,7 @@ func (g *Gateway) getTrackFile(c echo.Context) error {
 	} else if text {
 		return g.wholeText(c, f, t)
 	}
-	return g.file(c, f, trackLayout(t), mediaType(t))
+	return g.file(c, f, files.OfTrack(t), mediaType(t))
 }
 
 func (g *Gateway) getFilmFile(c echo.Context) error {
@@ -220,19 +222,19 @@ func (g *Gateway) getFilmFile(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(f.joined.tracks) == 0 {
+	if len(f.joined.Tracks) == 0 {
 		return fmt.Errorf("film.mp4 of video %s: %w", f.manifest.Video, vstack.ErrNotFound)
 	}
-	return g.file(c, f, f.joined, mediaType(f.joined.tracks[0]))
+	return g.file(c, f, f.joined, mediaType(f.joined.Tracks[0]))
 }
 
 // file answers a virtual file, whole or one range of it.
-func (g *Gateway) file(c echo.Context, f *film, l layout, kind string) error {
-	head, err := l.head(c.Request().Context(), g, f)
+func (g *Gateway) file(c echo.Context, f *film, l files.Layout, kind string) error {
+	head, err := g.headOf(c.Request().Context(), f, l)
 	if err != nil {
 		return err
 	}
-	size := int64(len(head)) + l.size()
+	size := int64(len(head)) + l.Size()
 	h := c.Response().Header()
 	tag := fmt.Sprintf(`"%s-%d"`, f.manifest.Video, size)
 	h.Set("Accept-Ranges", "bytes")
@@ -249,30 +251,22 @@ func (g *Gateway) file(c echo.Context, f *film, l layout, kind string) error {
 	h.Set("Content-Type", kind)
 	h.Set("Content-Length", strconv.FormatInt(rng.length, 10))
 	head = head[min(rng.from, int64(len(head))):min(rng.from+rng.length, int64(len(head)))]
-	from := max(rng.from-(size-l.size()), 0)
-	return g.stream(c, status, head, l.runs(f.manifest.Video, from, rng.length-int64(len(head))))
+	from := max(rng.from-(size-l.Size()), 0)
+	return g.stream(c, status, head, l.Runs(f.manifest.Video, from, rng.length-int64(len(head))))
 }
 
 // stream writes a body whose headers are set. A body that cannot be finished is reset.
-func (g *Gateway) stream(c echo.Context, status int, head []byte, runs []run) error {
+func (g *Gateway) stream(c echo.Context, status int, head []byte, runs []body.Run) error {
 	w, r := c.Response(), c.Request()
 	if r.Method == http.MethodHead {
 		w.WriteHeader(status)
 		return nil
 	}
 	w.Status = status
-	b := &body{w: w, ctl: http.NewResponseController(w), chunks: g.chunks, timeout: g.cfg.StepTimeout, metrics: g.metrics, may: g.stillMay(c, runs)}
-	defer func() { _ = b.ctl.SetWriteDeadline(noDeadline) }() // the connection serves others after this
-	var err error
-	for len(head) > 0 && err == nil {
-		n := min(len(head), step)
-		err = b.write(head[:n])
-		head = head[n:]
-	}
-	if err == nil {
-		err = b.send(r.Context(), runs)
-	}
-	if err == nil || !b.started {
+	b := g.chunks.To(w, g.cfg.StepTimeout, g.stillMay(c, runs))
+	defer b.Release()
+	err := b.Send(r.Context(), head, runs)
+	if err == nil || !b.Started() {
 		if err != nil {
 			for _, k := range []string{"Content-Length", "Content-Range", "Content-Type", "ETag", "Accept-Ranges"} {
 				w.Header().Del(k)
@@ -280,7 +274,7 @@ func (g *Gateway) stream(c echo.Context, status int, head []byte, runs []run) er
 		}
 		return err
 	}
-	if r.Context().Err() == nil && !errors.Is(err, errCut) {
+	if r.Context().Err() == nil && !errors.Is(err, body.ErrCut) {
 		g.metrics.broken.Inc()
 		g.cfg.Logger.Warn("body reset", "path", r.URL.Path, "err", err)
 	}

@@ -1,4 +1,4 @@
-package gateway
+package body
 
 import (
 	"context"
@@ -7,20 +7,37 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
 
-// chunkStore holds verified chunks and fetches those that it lacks, each once however
+// Fetcher is where verified chunks come from; *quicclient.Client is one.
+type Fetcher interface {
+	Fetch(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef) (quicclient.Fetched, error)
+}
+
+// Config configures a Store.
+type Config struct {
+	From Fetcher // required
+	// CacheBytes bounds the chunks kept for the next viewer, LoadingBytes those that are being
+	// fetched. Required.
+	CacheBytes, LoadingBytes int64
+	// Private says that a film's chunks are to be asked for with the certificate. Required.
+	Private func(vstack.VideoID) bool
+	// Registry takes the metrics. Default: none.
+	Registry *prometheus.Registry
+}
+
+// Store holds verified chunks and fetches those that it lacks, each once however
 // many viewers wait for it. Its chunks are shared and never changed.
-type chunkStore struct {
-	from    Chunks
+type Store struct {
+	from    Fetcher
 	cache   *otter.Cache[vstack.ChunkID, []byte]
 	loading *semaphore.Weighted
 	most    int64 // bytes of loading
-	// private says that a film's chunks are to be asked for with the certificate.
 	private func(vstack.VideoID) bool
 	metrics *metrics
 
@@ -37,12 +54,17 @@ type chunkStore struct {
 type flight struct {
 	done    chan struct{}
 	cancel  context.CancelFunc
-	waiting int // guarded by chunkStore.mu
+	waiting int // guarded by Store.mu
 	data    []byte
 	err     error
 }
 
-func newChunkStore(cfg *Config, m *metrics, private func(vstack.VideoID) bool) (*chunkStore, error) {
+// New makes a Store that holds nothing yet.
+func New(cfg Config) (*Store, error) {
+	m, err := newMetrics(cfg.Registry)
+	if err != nil {
+		return nil, err
+	}
 	cache, err := otter.New(&otter.Options[vstack.ChunkID, []byte]{
 		MaximumWeight: uint64(cfg.CacheBytes),
 		Weigher:       func(_ vstack.ChunkID, b []byte) uint32 { return uint32(len(b)) },
@@ -50,16 +72,16 @@ func newChunkStore(cfg *Config, m *metrics, private func(vstack.VideoID) bool) (
 	if err != nil {
 		return nil, fmt.Errorf("gateway: make cache: %w", err)
 	}
-	s := &chunkStore{
-		from: cfg.Chunks, cache: cache, loading: semaphore.NewWeighted(cfg.LoadingBytes), most: cfg.LoadingBytes, private: private, metrics: m,
+	s := &Store{
+		from: cfg.From, cache: cache, loading: semaphore.NewWeighted(cfg.LoadingBytes), most: cfg.LoadingBytes, private: cfg.Private, metrics: m,
 		flights: map[vstack.ChunkID]*flight{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
 
-// close ends every fetch and waits for it.
-func (s *chunkStore) close() {
+// Close ends every fetch and waits for it.
+func (s *Store) Close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
@@ -68,8 +90,8 @@ func (s *chunkStore) close() {
 	s.cache.StopAllGoroutines()
 }
 
-// get returns a chunk's verified bytes. They are shared: nobody may change them.
-func (s *chunkStore) get(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef) ([]byte, error) {
+// Get returns a chunk's verified bytes. They are shared: nobody may change them.
+func (s *Store) Get(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef) ([]byte, error) {
 	if b, ok := s.cache.GetIfPresent(ref.ID); ok {
 		s.metrics.reads.WithLabelValues("cache").Inc()
 		return b, nil
@@ -87,9 +109,16 @@ func (s *chunkStore) get(ctx context.Context, slot vstack.Slot, ref vstack.Chunk
 	}
 }
 
+// Flights is how many fetches go on.
+func (s *Store) Flights() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.flights)
+}
+
 // ahead starts to fetch a chunk that will be asked for soon. The caller calls stop when
 // it no longer wants it.
-func (s *chunkStore) ahead(slot vstack.Slot, ref vstack.ChunkRef) (stop func()) {
+func (s *Store) ahead(slot vstack.Slot, ref vstack.ChunkRef) (stop func()) {
 	if _, ok := s.cache.GetIfPresent(ref.ID); ok {
 		return func() {}
 	}
@@ -101,7 +130,7 @@ func (s *chunkStore) ahead(slot vstack.Slot, ref vstack.ChunkRef) (stop func()) 
 }
 
 // join finds the flight of a chunk, or begins it.
-func (s *chunkStore) join(slot vstack.Slot, ref vstack.ChunkRef) (*flight, error) {
+func (s *Store) join(slot vstack.Slot, ref vstack.ChunkRef) (*flight, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -123,7 +152,7 @@ func (s *chunkStore) join(slot vstack.Slot, ref vstack.ChunkRef) (*flight, error
 }
 
 // leave counts a waiter out; a flight that nobody waits for ends.
-func (s *chunkStore) leave(id vstack.ChunkID, f *flight) {
+func (s *Store) leave(id vstack.ChunkID, f *flight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.waiting--; f.waiting > 0 {
@@ -135,7 +164,7 @@ func (s *chunkStore) leave(id vstack.ChunkID, f *flight) {
 	}
 }
 
-func (s *chunkStore) fly(ctx context.Context, f *flight, slot vstack.Slot, ref vstack.ChunkRef) {
+func (s *Store) fly(ctx context.Context, f *flight, slot vstack.Slot, ref vstack.ChunkRef) {
 	began := time.Now()
 	f.data, f.err = s.load(ctx, slot, ref)
 	if f.err == nil {
@@ -151,7 +180,7 @@ func (s *chunkStore) fly(ctx context.Context, f *flight, slot vstack.Slot, ref v
 	close(f.done)
 }
 
-func (s *chunkStore) load(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef) ([]byte, error) {
+func (s *Store) load(ctx context.Context, slot vstack.Slot, ref vstack.ChunkRef) ([]byte, error) {
 	n := min(int64(ref.Size), s.most)
 	if err := s.loading.Acquire(ctx, n); err != nil {
 		return nil, fmt.Errorf("wait to fetch slot %s: %w", slot, err)

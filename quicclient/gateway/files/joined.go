@@ -1,4 +1,4 @@
-package gateway
+package files
 
 import (
 	"cmp"
@@ -18,26 +18,26 @@ type piece struct {
 	at              float64
 }
 
-// joinedLayout is film.mp4: the best picture and the first sound, fragment by fragment in
+// Joined is film.mp4: the best picture and the first sound, fragment by fragment in
 // the order of their times, with an index of each.
 //
 // FFmpeg, and what is built on it, looks for a seek's time once for each track, by the
 // track's own index, and then goes on from entry to entry: every fragment needs one. It
 // begins at whatever entry is next before the time, so only entries that a player may
 // begin at get time; the others have a tick each, before the next such.
-func joinedLayout(f *film) (layout, error) {
-	l := layout{joined: true}
+func Joined(f *playlist.Film) (Layout, error) {
+	l := Layout{joined: true}
 	if len(f.Video) > 0 {
-		l.tracks = append(l.tracks, f.Video[0])
+		l.Tracks = append(l.Tracks, f.Video[0])
 	}
 	if len(f.Audio) > 0 {
-		l.tracks = append(l.tracks, f.Audio[0])
+		l.Tracks = append(l.Tracks, f.Audio[0])
 	}
-	if len(l.tracks) == 0 {
+	if len(l.Tracks) == 0 {
 		return l, nil
 	}
 	var all []piece
-	for i, t := range l.tracks {
+	for i, t := range l.Tracks {
 		all = append(all, piecesOf(i, t)...)
 	}
 	slices.SortStableFunc(all, func(a, b piece) int { return cmp.Compare(a.at, b.at) })
@@ -48,12 +48,12 @@ func joinedLayout(f *film) (layout, error) {
 		offsets[i+1] = offsets[i] + int64(all[i].part.Length)
 	}
 	// The index of the last track stands behind the others', next to the bytes.
-	for i := len(l.tracks) - 1; i >= 0; i-- {
+	for i := len(l.Tracks) - 1; i >= 0; i-- {
 		first, refs := references(i, all, offsets)
 		if len(refs) == 0 || len(refs) > mp4.MaxReferences {
 			continue // a player has to look for itself
 		}
-		b, err := mp4.Index(uint32(i+1), l.tracks[i].Timescale, all[first].start, offsets[first]+int64(len(l.index)), refs)
+		b, err := mp4.Index(uint32(i+1), l.Tracks[i].Timescale, all[first].start, offsets[first]+int64(len(l.index)), refs)
 		if err != nil {
 			return l, err
 		}
