@@ -21,7 +21,7 @@ const recordVersion = 1
 
 // cutVersion changes whenever this program cuts a file otherwise than before; with
 // FFmpeg's version it names what cut a job's chunks.
-const cutVersion = 3
+const cutVersion = 4
 
 // record is a job's durable state, job.json.
 type record struct {

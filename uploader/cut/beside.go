@@ -46,16 +46,19 @@ func (c *cut) beside(ctx context.Context) error {
 			of = &c.Plan.Tracks[i].Stream
 		}
 	}
-	b := ffmpeg.Beside{Texts: c.Plan.Texts}
-	if of != nil {
-		stills := ffmpeg.NewStills(*of, seconds)
-		b.Stills = &stills
+	b := c.wanted(of, seconds)
+	made, err := c.aside.take(b)
+	if made == nil || err != nil {
+		made, err = c.make(ctx, b, seconds, c.Source)
 	}
-	made := make([][][]byte, b.Outputs()) // documents or pictures, by output
-	if b.Outputs() > 0 {
-		if err := c.runBeside(ctx, b, seconds, made); err != nil {
-			return err
-		}
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return fmt.Errorf("make subtitles and pictures: %w", context.Cause(ctx))
+	case errors.Is(err, vstack.ErrInternal):
+		return err
+	default:
+		c.job.Warn("subtitles or pictures are missing: " + err.Error())
 	}
 	next := uint16(len(c.Plan.Tracks)) + c.Base
 	add := func(t *vstack.Track) *vstack.Track {
@@ -85,6 +88,16 @@ func (c *cut) beside(ctx context.Context) error {
 	return c.addTiles(add(&vstack.Track{Kind: vstack.TrackImage, Codec: "jpeg", Name: "tiles"}), *b.Stills, made[len(made)-1], seconds)
 }
 
+// wanted is what is made beside tracks that last seconds; of is the picture, nil for none.
+func (c *cut) wanted(of *ffmpeg.Stream, seconds float64) ffmpeg.Beside {
+	b := ffmpeg.Beside{Texts: c.Plan.Texts}
+	if of != nil {
+		stills := ffmpeg.NewStills(*of, seconds)
+		b.Stills = &stills
+	}
+	return b
+}
+
 func join(parts [][]byte) []byte {
 	if len(parts) == 0 {
 		return nil
@@ -92,12 +105,16 @@ func join(parts [][]byte) []byte {
 	return parts[0]
 }
 
-// runBeside runs the process and reads its outputs to their ends. An error is one that the
-// attempt ends with.
-func (c *cut) runBeside(ctx context.Context, b ffmpeg.Beside, seconds float64, made [][][]byte) error {
-	proc, err := c.Tools.StartBeside(ctx, b, seconds, c.Source)
+// make runs the process and reads its outputs to their ends: documents or pictures, by
+// output. What was made before an error is returned with it.
+func (c *cut) make(ctx context.Context, b ffmpeg.Beside, seconds float64, file string) ([][][]byte, error) {
+	made := make([][][]byte, b.Outputs())
+	if len(made) == 0 {
+		return made, nil
+	}
+	proc, err := c.Tools.StartBeside(ctx, b, seconds, file)
 	if err != nil {
-		return err
+		return made, err
 	}
 	var g errgroup.Group
 	for i := range made {
@@ -110,17 +127,7 @@ func (c *cut) runBeside(ctx context.Context, b ffmpeg.Beside, seconds float64, m
 		})
 	}
 	read, ended := g.Wait(), proc.Wait()
-	err = errors.Join(read, ended)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return fmt.Errorf("make subtitles and pictures: %w", context.Cause(ctx))
-	case errors.Is(err, vstack.ErrInternal):
-		return err
-	}
-	c.job.Warn("subtitles or pictures are missing: " + err.Error())
-	return nil
+	return made, errors.Join(read, ended)
 }
 
 // readBeside reads one output: a document, or pictures. Of the poster's the last counts.

@@ -89,6 +89,7 @@ type cut struct {
 	tracks []*vstack.Track // by index of Plan.Tracks, then the original; nil where empty
 	added  []*vstack.Track // of text and of pictures
 	made   atomic.Int64    // chunks
+	aside  *aside          // what is made beside the tracks meanwhile; nil for nothing
 	ahead  *arrive.File    // the whole file, where that is read forward all the same; nil where not
 }
 
@@ -109,6 +110,8 @@ func Run(ctx context.Context, o Order, job Job, newSender func(ctx context.Conte
 	if err != nil {
 		return vstack.Manifest{}, err
 	}
+	c.aside = c.startAside(ctx)
+	defer c.aside.end()
 	job.Begin(c.jobTracks(), c.Plan.Warnings, func() float64 { return proc.Progress().Speed })
 	defer job.End()
 	c.tracks = make([]*vstack.Track, len(c.Plan.Tracks)+1)

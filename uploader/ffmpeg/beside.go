@@ -25,8 +25,12 @@ const (
 	tileSide  = 160  // pixels of a tile's long side
 	postSide  = 1280 // and of the poster's, where the film has as many
 	// posterAt is the part of the film after which the poster is taken, at most posterMax
-	// seconds in.
-	posterAt, posterMax = 0.1, 60
+	// seconds in, counted in posterStep.
+	posterAt, posterMax, posterStep = 0.1, 60, 0.1
+	// lastTile is what a film must have beyond the tile before, in seconds, to have another. A
+	// header's length and that of the tracks are rarely the same to the millisecond; what is
+	// made of the one should be what is made of the other.
+	lastTile = 0.1
 )
 
 // text says that a stream holds subtitles as text; pictures of text are none.
@@ -47,13 +51,14 @@ type Stills struct {
 
 // NewStills plans the pictures of a film that lasts seconds.
 func NewStills(s Stream, seconds float64) Stills {
-	x := Stills{Stream: s, Step: max(leastStep, int(math.Ceil(seconds/maxTiles)))}
-	tiles := max(1, int(math.Ceil(seconds/float64(x.Step))))
+	shown := max(0, seconds-lastTile)
+	x := Stills{Stream: s, Step: max(leastStep, int(math.Ceil(shown/maxTiles)))}
+	tiles := max(1, int(math.Ceil(shown/float64(x.Step))))
 	x.Sheets = (tiles + SheetColumns*SheetRows - 1) / (SheetColumns * SheetRows)
 	x.TileWidth, x.TileHeight = within(s, tileSide)
 	x.PosterWidth, x.PosterHeight = within(s, postSide)
-	if seconds >= 2*leastStep {
-		x.poster = min(posterAt*seconds, posterMax)
+	if shown >= 2*leastStep {
+		x.poster = math.Round(min(posterAt*seconds, posterMax)/posterStep) * posterStep
 	}
 	return x
 }
@@ -79,6 +84,15 @@ func (b Beside) Outputs() int {
 		return len(b.Texts) + 2
 	}
 	return len(b.Texts)
+}
+
+// Same says that both make the same of one file.
+func (b Beside) Same(o Beside) bool {
+	same := func(a, b Stream) bool { return a.Index == b.Index }
+	if !slices.EqualFunc(b.Texts, o.Texts, same) || (b.Stills == nil) != (o.Stills == nil) {
+		return false
+	}
+	return b.Stills == nil || same(b.Stills.Stream, o.Stills.Stream) && fmt.Sprint(b.Stills.outputs()) == fmt.Sprint(o.Stills.outputs())
 }
 
 // StartBeside runs ffmpeg for what stands beside the tracks of a film of so many seconds.

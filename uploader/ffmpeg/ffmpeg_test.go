@@ -410,11 +410,11 @@ func FuzzProbeOutput(f *testing.F) {
 	f.Add([]byte(`{"format":{"format_name":"mov","duration":"3.0"},"streams":[{"index":0,"codec_type":"video","codec_name":"h264","width":320,"height":180,"avg_frame_rate":"25/1","side_data_list":[{"rotation":-90}]}],"packets":[{"stream_index":0,"size":"10"}]}`))
 	f.Add([]byte(`{"streams":[{"avg_frame_rate":"0/0","tags":{"language":"DEU"}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := parseProbe(b)
-		if err != nil {
+		var said probeOutput
+		if said.read(b) != nil {
 			return
 		}
-		p, err := NewPlan(m, []string{"source", "480p"}, Limits{})
+		p, err := NewPlan(said.media(), []string{"source", "480p"}, Limits{})
 		if err != nil {
 			return
 		}

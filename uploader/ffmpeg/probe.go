@@ -91,14 +91,11 @@ func (m *Media) apply(facts container.Facts) {
 
 // look is what ffprobe says of a file, and what its boxes say.
 func (t Tools) look(ctx context.Context, file string, facts container.Facts) (Media, error) {
-	raw, err := t.probeJSON(ctx, file)
+	said, err := t.describe(ctx, file)
 	if err != nil {
 		return Media{}, err
 	}
-	m, err := parseProbe(raw)
-	if err != nil {
-		return Media{}, err
-	}
+	m := said.media()
 	m.Warnings = append(m.Warnings, facts.Warnings...)
 	m.apply(facts)
 	return m, nil

@@ -20,17 +20,42 @@ const maxRate = 130
 // probePackets are read, and decoded, from the start of a file.
 const probePackets = "96"
 
-func (t Tools) probeJSON(ctx context.Context, file string) ([]byte, error) {
-	out := &limited{max: maxProbe}
-	err := t.runProbe(ctx, file, out, probeTimeout, "-of", "json", "-show_data", "-show_format", "-show_streams", "-show_packets", "-show_frames",
-		"-read_intervals", "%+#"+probePackets, "-threads", "1",
+// describe asks ffprobe for everything that is read of its description.
+func (t Tools) describe(ctx context.Context, file string) (p probeOutput, err error) {
+	err = t.probeJSON(ctx, file, &p, "-show_format", "-show_streams", "-show_packets", "-show_frames", "-read_intervals", "%+#"+probePackets,
 		"-show_entries", "format=format_name,duration,start_time:stream:stream_tags=language:stream_disposition=attached_pic,default,forced,timed_thumbnails"+
 			":stream_side_data:packet=stream_index,pts_time,flags:frame=stream_index,interlaced_frame,pict_type"+
 			":packet_side_data=:frame_side_data=:frame_tags=:packet_tags=")
-	if out.over {
-		return nil, fmt.Errorf("probe: %w: description larger than %d bytes", vstack.ErrMediaUnfit, maxProbe)
+	if err != nil || !slices.ContainsFunc(p.Streams, probeStream.codedBeside) {
+		return p, err
 	}
-	return out.b.Bytes(), err
+	// By itself: with -show_data ffprobe dumps each packet, too, whether it is shown or not,
+	// which takes longer than all the rest.
+	var data probeOutput
+	if err := t.probeJSON(ctx, file, &data, "-show_data", "-show_streams", "-show_entries", "stream=index,extradata"); err != nil {
+		return p, err
+	}
+	for i := range p.Streams {
+		for _, d := range data.Streams {
+			if d.Index == p.Streams[i].Index {
+				p.Streams[i].Extradata = d.Extradata
+			}
+		}
+	}
+	return p, nil
+}
+
+// probeJSON runs ffprobe and reads its JSON.
+func (t Tools) probeJSON(ctx context.Context, file string, into *probeOutput, args ...string) error {
+	out := &limited{max: maxProbe}
+	err := t.runProbe(ctx, file, out, probeTimeout, append([]string{"-of", "json", "-threads", "1"}, args...)...)
+	if out.over {
+		return fmt.Errorf("probe: %w: description larger than %d bytes", vstack.ErrMediaUnfit, maxProbe)
+	}
+	if err == nil {
+		err = into.read(out.b.Bytes())
+	}
+	return err
 }
 
 // probeOutput is the part of ffprobe's JSON that is read. Numbers come as text.
@@ -91,11 +116,18 @@ type probeStream struct {
 	} `json:"side_data_list"`
 }
 
-func parseProbe(raw []byte) (Media, error) {
-	var p probeOutput
-	if err := json.Unmarshal(raw, &p); err != nil {
-		return Media{}, fmt.Errorf("probe: %w: ffprobe's JSON: %w", vstack.ErrNotMedia, err)
+func (p *probeOutput) read(raw []byte) error {
+	if err := json.Unmarshal(raw, p); err != nil {
+		return fmt.Errorf("probe: %w: ffprobe's JSON: %w", vstack.ErrNotMedia, err)
 	}
+	return nil
+}
+
+// codedBeside says that bytes beside the stream's frames tell how they are to be read.
+func (s probeStream) codedBeside() bool { return s.Codec == "aac" || s.Codec == "flac" }
+
+// media puts the JSON into our words.
+func (p probeOutput) media() Media {
 	m := Media{Format: p.Format.Name, Duration: number(p.Format.Duration), Origin: signed(p.Format.Start)}
 	// Matroska and fragmented MP4 state when the file ends, not how long it lasts.
 	if m.Duration > m.Origin && m.Origin > 0 && (m.is("matroska") || m.is("mov")) {
@@ -118,7 +150,7 @@ func parseProbe(raw []byte) (Media, error) {
 	for _, s := range p.Streams {
 		m.Streams = append(m.Streams, m.stream(s, heads[s.Index]))
 	}
-	return m, nil
+	return m
 }
 
 // is says whether the file's format is, or is a relative of, the one of that name.
