@@ -8,14 +8,15 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 )
 
 // application is one write transaction over a batch of commands.
 type application struct {
 	txn      *memdb.Txn
-	meta     metaRow
-	requests map[string]*requestRow // those of meta.Answers
-	err      error                  // the first error of the tables, which is fatal
+	meta     rows.Meta
+	requests map[string]*rows.Request // those of meta.Answers
+	err      error                    // the first error of the tables, which is fatal
 
 	// Of the command at hand.
 	index uint64
@@ -24,8 +25,8 @@ type application struct {
 	noted int    // events
 }
 
-func begin(txn *memdb.Txn, requests map[string]*requestRow) (*application, error) {
-	m := get[*metaRow](txn, tableMeta, []byte{1})
+func begin(txn *memdb.Txn, requests map[string]*rows.Request) (*application, error) {
+	m := rows.Get[*rows.Meta](txn, rows.TableMeta, []byte{1})
 	if m == nil {
 		return nil, fmt.Errorf("catalog has no meta row: %w", vstack.ErrInternal)
 	}
@@ -37,7 +38,7 @@ func (a *application) finish() error {
 		return a.err
 	}
 	m := a.meta
-	if err := a.txn.Insert(tableMeta, &m); err != nil {
+	if err := a.txn.Insert(rows.TableMeta, &m); err != nil {
 		return fmt.Errorf("write the meta row: %w", err)
 	}
 	return nil
@@ -62,7 +63,7 @@ func (a *application) apply(cmd command.Command, index uint64) (*command.Result,
 		res = &command.Result{Index: index, Code: vstack.SentinelOf(refused).Code(), Detail: refused.Error()}
 	}
 	if cmd.RequestID != "" {
-		a.remember(&requestRow{ID: cmd.RequestID, Type: cmd.Type, Result: *res})
+		a.remember(&rows.Request{ID: cmd.RequestID, Type: cmd.Type, Result: *res})
 	}
 	return res, a.err
 }
@@ -137,48 +138,48 @@ func handle[P any](cmd command.Command, res *command.Result, f func(P, *command.
 }
 
 // put seals and inserts a row in place of the one with its key, if any.
-func (a *application) put(r row) {
+func (a *application) put(r rows.Row) {
 	if a.err != nil {
 		return
 	}
-	r, err := seal(r)
+	r, err := rows.Seal(r)
 	if err != nil {
 		a.err = err
 		return
 	}
-	old, err := a.txn.First(r.table(), byID, r.key())
+	old, err := a.txn.First(r.Table(), rows.ByID, r.Key())
 	if err != nil {
-		a.err = fmt.Errorf("read %s: %w", r.table(), err)
+		a.err = fmt.Errorf("read %s: %w", r.Table(), err)
 		return
 	}
 	if old != nil {
-		a.meta.Sum = a.meta.Sum.Minus(old.(row).checksum())
+		a.meta.Sum = a.meta.Sum.Minus(old.(rows.Row).Checksum())
 	}
-	a.meta.Sum = a.meta.Sum.Plus(r.checksum())
-	if err := a.txn.Insert(r.table(), r); err != nil {
-		a.err = fmt.Errorf("write %s: %w", r.table(), err)
+	a.meta.Sum = a.meta.Sum.Plus(r.Checksum())
+	if err := a.txn.Insert(r.Table(), r); err != nil {
+		a.err = fmt.Errorf("write %s: %w", r.Table(), err)
 	}
 }
 
 // putVideo and putUpload mark the row as changed here, for the feed.
-func (a *application) putVideo(r videoRow) *videoRow {
+func (a *application) putVideo(r rows.Video) *rows.Video {
 	r.Video.Index = a.index
 	a.meta.Feed = a.index
 	a.put(&r)
 	return &r
 }
 
-func (a *application) putUpload(r uploadRow) *uploadRow {
+func (a *application) putUpload(r rows.Upload) *rows.Upload {
 	r.Changed = a.index
 	a.meta.Feed = a.index
 	a.put(&r)
 	return &r
 }
 
-func (a *application) video(id vstack.VideoID) *videoRow {
-	return get[*videoRow](a.txn, tableVideos, id[:])
+func (a *application) video(id vstack.VideoID) *rows.Video {
+	return rows.Get[*rows.Video](a.txn, rows.TableVideos, id[:])
 }
 
-func (a *application) upload(id vstack.UploadID) *uploadRow {
-	return get[*uploadRow](a.txn, tableUploads, id[:])
+func (a *application) upload(id vstack.UploadID) *rows.Upload {
+	return rows.Get[*rows.Upload](a.txn, rows.TableUploads, id[:])
 }

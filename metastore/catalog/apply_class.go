@@ -5,6 +5,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 	"github.com/vstack/vstack/metastore/manifest"
 	"github.com/vstack/vstack/metastore/placement"
 )
@@ -94,7 +95,7 @@ func (v *View) Fragmented() *[vstack.PlacementGroups]bool {
 func (v *View) groupsOf(counts func(vstack.Video) bool) *[vstack.PlacementGroups]bool {
 	var out [vstack.PlacementGroups]bool
 	left := len(out)
-	each(v.txn, tableVideos, byID, func(r *videoRow) {
+	rows.Each(v.txn, rows.TableVideos, rows.ByID, func(r *rows.Video) {
 		if left == 0 || r.Manifest == nil || !counts(r.Video) {
 			return
 		}

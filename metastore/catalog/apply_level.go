@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 )
 
 // raise brings the catalog to a feature level; a lower one changes nothing, so that a
@@ -36,11 +37,11 @@ func known(level vstack.Level) error {
 // rehash takes the sums of all remembered answers anew: what they cover depends on the
 // level. The rows may be those of older views, which keep theirs.
 func (a *application) rehash() {
-	answers := make([]*requestRow, len(a.meta.Answers))
+	answers := make([]*rows.Request, len(a.meta.Answers))
 	for i, old := range a.meta.Answers {
 		next := *old
-		next.sum = next.hash(a.meta.Level)
-		a.meta.Sum = a.meta.Sum.Minus(old.sum).Plus(next.sum)
+		next.Seal(a.meta.Level)
+		a.meta.Sum = a.meta.Sum.Minus(old.Checksum()).Plus(next.Checksum())
 		answers[i] = &next
 		a.requests[next.ID] = &next
 	}

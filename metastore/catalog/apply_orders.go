@@ -8,6 +8,7 @@ import (
 	"github.com/vstack/vstack/metastore/access"
 	"github.com/vstack/vstack/metastore/apikeys"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 	"github.com/vstack/vstack/metastore/revoked"
 	"github.com/vstack/vstack/metastore/tickets"
 )
@@ -21,9 +22,9 @@ func (a *application) orderStores(p command.OrderStoresPayload, _ *command.Resul
 		return fmt.Errorf("order %d stores: %w: want 1 to %d", len(p.Stores), vstack.ErrInvalid, command.MaxStores)
 	}
 	used := a.roles()
-	next := make([]storeRow, len(p.Stores))
+	next := make([]rows.Store, len(p.Stores))
 	for i, id := range p.Stores {
-		old := get[*storeRow](a.txn, tableStores, id[:])
+		old := rows.Get[*rows.Store](a.txn, rows.TableStores, id[:])
 		if old == nil {
 			return fmt.Errorf("%s store %s: %w", p.Order, id, vstack.ErrNotFound)
 		}
@@ -33,7 +34,7 @@ func (a *application) orderStores(p command.OrderStoresPayload, _ *command.Resul
 		}
 	}
 	for i := range next {
-		old := get[*storeRow](a.txn, tableStores, next[i].key())
+		old := rows.Get[*rows.Store](a.txn, rows.TableStores, next[i].Key())
 		switch {
 		case old == nil: // it was named twice, and is removed
 		case p.Order == vstack.OrderRemove:
@@ -106,12 +107,12 @@ func (a *application) changeAPIKeys(p command.ChangeAPIKeysPayload, _ *command.R
 }
 
 // remove deletes a row.
-func (a *application) remove(r row) {
+func (a *application) remove(r rows.Row) {
 	if a.err != nil {
 		return
 	}
-	a.meta.Sum = a.meta.Sum.Minus(r.checksum())
-	if err := a.txn.Delete(r.table(), r); err != nil {
-		a.err = fmt.Errorf("delete from %s: %w", r.table(), err)
+	a.meta.Sum = a.meta.Sum.Minus(r.Checksum())
+	if err := a.txn.Delete(r.Table(), r); err != nil {
+		a.err = fmt.Errorf("delete from %s: %w", r.Table(), err)
 	}
 }

@@ -6,15 +6,16 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 )
 
 // assignPlacement takes a plan. Once an upload was ever opened, or an epoch change
 // prepared, the assignment is frozen: from then on a group changes its targets by an
 // epoch change only.
 func (a *application) assignPlacement(p command.AssignPlacementPayload, _ *command.Result) error {
-	old := get[*groupsRow](a.txn, tableGroups, []byte{1})
+	old := rows.Get[*rows.Groups](a.txn, rows.TableGroups, []byte{1})
 	switch {
-	case old != nil && a.meta.frozen():
+	case old != nil && a.meta.Frozen():
 		return fmt.Errorf("assign placement: %w: uploads were opened, groups change by epoch only", vstack.ErrAlreadyExists)
 	case p.Base != a.meta.Placement:
 		return fmt.Errorf("assign placement: %w: planned at %d, now at %d", vstack.ErrEpochStale, p.Base, a.meta.Placement)
@@ -50,7 +51,7 @@ func (a *application) checkTargets(targets []vstack.StoreID) error {
 		return fmt.Errorf("%w: %d targets", vstack.ErrInvalid, len(targets))
 	}
 	for i, id := range targets {
-		if get[*storeRow](a.txn, tableStores, id[:]) == nil || slices.Contains(targets[:i], id) {
+		if rows.Get[*rows.Store](a.txn, rows.TableStores, id[:]) == nil || slices.Contains(targets[:i], id) {
 			return fmt.Errorf("%w: store %s is unknown or listed twice", vstack.ErrInvalid, id)
 		}
 	}
@@ -70,7 +71,7 @@ func (a *application) setLeaving(p command.SetLeavingPayload, _ *command.Result)
 	}
 	used := a.roles()
 	for _, l := range p.Stores {
-		old := get[*storeRow](a.txn, tableStores, l.ID[:])
+		old := rows.Get[*rows.Store](a.txn, rows.TableStores, l.ID[:])
 		if !used[l.ID] || l.Why == vstack.LeaveDead && (old.Store.State != vstack.StoreDown || old.Store.Leaving != "") ||
 			old.Store.Leaving == l.Why && old.With == l.With {
 			continue
@@ -89,7 +90,7 @@ func (a *application) setLeaving(p command.SetLeavingPayload, _ *command.Result)
 }
 
 func (a *application) checkLeave(l command.StoreLeave) error {
-	if get[*storeRow](a.txn, tableStores, l.ID[:]) == nil {
+	if rows.Get[*rows.Store](a.txn, rows.TableStores, l.ID[:]) == nil {
 		return vstack.ErrNotFound
 	}
 	if l.Why != vstack.LeaveDead && l.Why != vstack.LeaveOrdered {
@@ -98,7 +99,7 @@ func (a *application) checkLeave(l command.StoreLeave) error {
 	if l.With.IsZero() {
 		return nil
 	}
-	with := get[*storeRow](a.txn, tableStores, l.With[:])
+	with := rows.Get[*rows.Store](a.txn, rows.TableStores, l.With[:])
 	if with == nil || l.With == l.ID || with.Store.Leaving != "" {
 		return fmt.Errorf("%w: store %s cannot take its place: it is unknown, the same or leaving", vstack.ErrInvalid, l.With)
 	}
@@ -123,7 +124,7 @@ func (a *application) roles() map[vstack.StoreID]bool {
 
 // groups answers the assignment to read; nil before the first.
 func (a *application) groups() []vstack.PGTargets {
-	if g := get[*groupsRow](a.txn, tableGroups, []byte{1}); g != nil {
+	if g := rows.Get[*rows.Groups](a.txn, rows.TableGroups, []byte{1}); g != nil {
 		return g.Groups
 	}
 	return nil
@@ -170,7 +171,7 @@ func (a *application) prepareEpochs(p command.PrepareEpochsPayload, _ *command.R
 }
 
 func (a *application) putGroups(groups []vstack.PGTargets) {
-	a.put(&groupsRow{Groups: groups})
+	a.put(&rows.Groups{Groups: groups})
 	a.placementChanged()
 }
 
@@ -209,8 +210,8 @@ func (a *application) activateEpochs(p command.ActivateEpochsPayload, res *comma
 // releaseStores ends the leaving of stores that have no role any more: they are spares.
 func (a *application) releaseStores() {
 	used := a.roles()
-	var left []*storeRow
-	each(a.txn, tableStores, byID, func(r *storeRow) {
+	var left []*rows.Store
+	rows.Each(a.txn, rows.TableStores, rows.ByID, func(r *rows.Store) {
 		if r.Store.Leaving != "" && !used[r.Store.ID] {
 			left = append(left, r)
 		}

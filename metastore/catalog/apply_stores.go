@@ -5,6 +5,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 )
 
 // registerStores makes stores known, or moves their address and capacity. A store
@@ -16,7 +17,7 @@ func (a *application) registerStores(p command.RegisterStoresPayload, _ *command
 	}
 	fresh := 0
 	for _, s := range p.Stores {
-		old := get[*storeRow](a.txn, tableStores, s.ID[:])
+		old := rows.Get[*rows.Store](a.txn, rows.TableStores, s.ID[:])
 		if old == nil {
 			fresh++
 		} else if old.Store.Host != p.Host {
@@ -27,15 +28,15 @@ func (a *application) registerStores(p command.RegisterStoresPayload, _ *command
 		return fmt.Errorf("register stores of host %s: %w: at most %d stores", p.Host, vstack.ErrTooLarge, command.MaxStores)
 	}
 	for _, s := range p.Stores {
-		next := storeRow{Store: vstack.Store{ID: s.ID, Host: p.Host, State: vstack.StoreUp}}
-		if old := get[*storeRow](a.txn, tableStores, s.ID[:]); old != nil {
+		next := rows.Store{Store: vstack.Store{ID: s.ID, Host: p.Host, State: vstack.StoreUp}}
+		if old := rows.Get[*rows.Store](a.txn, rows.TableStores, s.ID[:]); old != nil {
 			next = *old
 			if next.Store.Addr == s.Addr && next.Store.Capacity == s.Capacity {
 				continue
 			}
 		}
 		next.Store.Addr, next.Store.Capacity = s.Addr, s.Capacity
-		if get[*storeRow](a.txn, tableStores, s.ID[:]) == nil {
+		if rows.Get[*rows.Store](a.txn, rows.TableStores, s.ID[:]) == nil {
 			a.note(vstack.EventJoined, "store "+s.ID.String(), "of host "+string(p.Host)+" at "+s.Addr)
 		}
 		a.put(&next)
@@ -60,7 +61,7 @@ func (a *application) setLiveness(p command.SetLivenessPayload, _ *command.Resul
 		}
 	}
 	for _, s := range p.States {
-		if old := get[*storeRow](a.txn, tableStores, s.ID[:]); old != nil && old.Store.State != s.State {
+		if old := rows.Get[*rows.Store](a.txn, rows.TableStores, s.ID[:]); old != nil && old.Store.State != s.State {
 			next := *old
 			next.Store.State = s.State
 			if s.State == vstack.StoreUp && next.Store.Leaving == vstack.LeaveDead {
@@ -77,7 +78,7 @@ func (a *application) setLiveness(p command.SetLivenessPayload, _ *command.Resul
 		}
 	}
 	for _, e := range p.Echoes {
-		if old := get[*storeRow](a.txn, tableStores, e.ID[:]); old != nil && old.Echo < e.LSN {
+		if old := rows.Get[*rows.Store](a.txn, rows.TableStores, e.ID[:]); old != nil && old.Echo < e.LSN {
 			next := *old
 			next.Echo = e.LSN
 			a.put(&next)

@@ -6,6 +6,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/access"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 	"github.com/vstack/vstack/metastore/manifest"
 )
 
@@ -16,7 +17,7 @@ func (a *application) openUpload(p command.OpenUploadPayload, res *command.Resul
 	if err := command.CheckOpen(p); err != nil {
 		return err
 	}
-	if g := get[*groupsRow](a.txn, tableGroups, []byte{1}); g == nil {
+	if g := rows.Get[*rows.Groups](a.txn, rows.TableGroups, []byte{1}); g == nil {
 		return fmt.Errorf("open upload: %w", vstack.ErrNotReady)
 	}
 	if a.meta.OpenUploads >= MaxOpenUploads {
@@ -36,12 +37,12 @@ func (a *application) openUpload(p command.OpenUploadPayload, res *command.Resul
 	a.meta.OpenUploads++
 	a.meta.Uploads++
 	a.meta.Videos++
-	a.putVideo(videoRow{
+	a.putVideo(rows.Video{
 		Video: vstack.Video{ID: p.Video, Title: p.Title, State: vstack.VideoUploading, Class: vstack.ClassHot,
 			Policy: p.Policy, Created: a.time, Source: p.Source, Access: visible},
 		Upload: p.Upload, Created: a.index,
 	})
-	u := a.putUpload(uploadRow{
+	u := a.putUpload(rows.Upload{
 		Upload: vstack.Upload{ID: p.Upload, Video: p.Video, State: vstack.UploadOpen, Incarnation: a.meta.Incarnation,
 			Owner: p.Owner, Index: a.index, Opened: a.time, Source: p.Source},
 		Created: a.index,
@@ -79,7 +80,7 @@ func (a *application) publish(p command.PublishPayload, res *command.Result) err
 	}
 	v := a.video(u.Upload.Video)
 	if u.Upload.State == vstack.UploadPublished && v != nil && v.Video.State == vstack.VideoPublished && p.Incarnation == u.Upload.Incarnation {
-		if d, err := manifest.Digest(p.Manifest); err == nil && d == v.digest {
+		if d, err := manifest.Digest(p.Manifest); err == nil && d == v.ManifestDigest() {
 			res.Video = a.answer(v)
 			return nil // the same publish again
 		}
@@ -116,7 +117,7 @@ func (a *application) publish(p command.PublishPayload, res *command.Result) err
 }
 
 // live wants an open upload whose current incarnation is inc.
-func live(u *uploadRow, inc vstack.Incarnation) error {
+func live(u *rows.Upload, inc vstack.Incarnation) error {
 	if u.Upload.State != vstack.UploadOpen {
 		return fmt.Errorf("%w: it is %s", vstack.ErrUploadNotLive, u.Upload.State)
 	}
@@ -152,7 +153,7 @@ func (a *application) abortUpload(p command.AbortUploadPayload, res *command.Res
 }
 
 // endUpload aborts an open upload.
-func (a *application) endUpload(u *uploadRow) *uploadRow {
+func (a *application) endUpload(u *rows.Upload) *rows.Upload {
 	a.meta.OpenUploads--
 	done := *u
 	done.Upload.State = vstack.UploadAborted

@@ -6,6 +6,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/access"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 	"github.com/vstack/vstack/metastore/views"
 )
 
@@ -67,8 +68,8 @@ func (a *application) addViews(p command.AddViewsPayload, _ *command.Result) err
 		if v == nil || v.Video.State != vstack.VideoPublished || w.Count <= 0 || w.Count > command.MaxViews {
 			continue
 		}
-		next := viewsRow{Video: w.Video, Count: w.Count}
-		old := get[*viewsRow](a.txn, tableViews, w.Video[:])
+		next := rows.Views{Video: w.Video, Count: w.Count}
+		old := rows.Get[*rows.Views](a.txn, rows.TableViews, w.Video[:])
 		if old != nil {
 			next.Count += old.Count
 		}
@@ -78,7 +79,7 @@ func (a *application) addViews(p command.AddViewsPayload, _ *command.Result) err
 	return nil
 }
 
-func (a *application) editable(id vstack.VideoID) (*videoRow, error) {
+func (a *application) editable(id vstack.VideoID) (*rows.Video, error) {
 	v := a.video(id)
 	if v == nil || v.Video.State == vstack.VideoDeleted {
 		return nil, fmt.Errorf("video %s: %w", id, vstack.ErrNotFound)
@@ -87,7 +88,7 @@ func (a *application) editable(id vstack.VideoID) (*videoRow, error) {
 }
 
 // answer is a copy of the video as readers see it.
-func (a *application) answer(r *videoRow) *vstack.Video {
-	v := withViews(a.txn, &a.meta, r)
+func (a *application) answer(r *rows.Video) *vstack.Video {
+	v := rows.WithViews(a.txn, &a.meta, r)
 	return &v
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/catalog/meter"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 )
 
 // Config is what a Catalog needs from outside.
@@ -44,7 +45,7 @@ type Catalog struct {
 	db     atomic.Pointer[memdb.MemDB] // replaced by Restore
 	halted error                       // set by the Raft goroutine only
 	// requests finds the remembered answers; the Raft goroutine's alone.
-	requests map[string]*requestRow
+	requests map[string]*rows.Request
 	metrics  *meter.Meter
 
 	mu      sync.Mutex
@@ -65,8 +66,8 @@ func New(cfg Config) (*Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Catalog{cfg: cfg, changed: make(chan struct{}), metrics: m, requests: map[string]*requestRow{}}
-	db, err := newDB()
+	c := &Catalog{cfg: cfg, changed: make(chan struct{}), metrics: m, requests: map[string]*rows.Request{}}
+	db, err := rows.NewDB()
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +116,7 @@ func (c *Catalog) ApplyBatch(logs []*raft.Log) []any {
 	}
 	txn.Commit()
 	c.broadcast()
-	c.metrics.Applied(a.meta.counts(), time.Since(start))
+	c.metrics.Applied(a.meta.Counts(), time.Since(start))
 	return out
 }
 
@@ -171,19 +172,6 @@ func (c *Catalog) View() *View {
 	txn := c.db.Load().Txn(false)
 	v := &View{txn: txn}
 	// The row is inserted with the tables and never deleted.
-	v.meta = get[*metaRow](txn, tableMeta, []byte{1})
+	v.meta = rows.Get[*rows.Meta](txn, rows.TableMeta, []byte{1})
 	return v
-}
-
-// get reads one row by id; the zero R when there is none. memdb's only errors here are
-// unknown tables and indexes, which the tests of the schema rule out.
-func get[R any](txn *memdb.Txn, table string, key []byte) (r R) {
-	o, err := txn.First(table, byID, key)
-	if err != nil {
-		panic(fmt.Sprintf("catalog: read %s: %v", table, err))
-	}
-	if o != nil {
-		r = o.(R)
-	}
-	return r
 }

@@ -1,8 +1,8 @@
 // Package catalog is the replicated state of the metastore: the finite state machine
 // that Raft drives, and consistent reads of it.
 //
-// Words: a command is one Raft log entry; a row is one object of a table and is never
-// changed in place; a view is a read transaction, a snapshot of all tables at one
+// Words: a command is one Raft log entry; a row is one object of a table (package rows) and is
+// never changed in place; a view is a read transaction, a snapshot of all tables at one
 // applied index that costs nothing and blocks nobody.
 //
 //	table      key          also by
@@ -34,7 +34,7 @@
 //	                      'p' published video, 'u' upload, 'w' views, 'r' request,
 //	                      'e' end)
 //	                   …  payload: JSON, and with 'p' binary references behind it
-//	                      (published.go)
+//	                      (package published)
 //
 // The end frame carries the number of frames before it and the checksum that the
 // restored catalog must have.

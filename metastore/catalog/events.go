@@ -1,24 +1,9 @@
 package catalog
 
 import (
-	"encoding/binary"
-
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/metastore/catalog/sums"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 )
-
-// eventRow is one of the last vstack.MaxEvents events.
-type eventRow struct {
-	Event vstack.Event `json:"event"`
-
-	sum sums.Sum
-}
-
-func (r *eventRow) table() string      { return tableEvents }
-func (r *eventRow) checksum() sums.Sum { return r.sum }
-func (r *eventRow) key() []byte {
-	return binary.BigEndian.AppendUint32(u64(r.Event.Index), uint32(r.Event.Part))
-}
 
 // note keeps an event of the command at hand, in the place of the oldest if there are many.
 // Below vstack.LevelPolicy nothing is kept: older members would not.
@@ -26,7 +11,7 @@ func (a *application) note(kind vstack.EventKind, of, detail string) {
 	if a.meta.Level < vstack.LevelPolicy {
 		return
 	}
-	a.put(&eventRow{Event: vstack.Event{Index: a.index, Part: a.noted, Time: a.time, Kind: kind, Of: of, Detail: detail, By: a.by}})
+	a.put(&rows.Event{Event: vstack.Event{Index: a.index, Part: a.noted, Time: a.time, Kind: kind, Of: of, Detail: detail, By: a.by}})
 	a.noted++
 	if a.meta.Events++; a.meta.Events > vstack.MaxEvents {
 		a.dropOldest()
@@ -34,12 +19,12 @@ func (a *application) note(kind vstack.EventKind, of, detail string) {
 }
 
 func (a *application) dropOldest() {
-	it, err := a.txn.Get(tableEvents, byID)
+	it, err := a.txn.Get(rows.TableEvents, rows.ByID)
 	if err != nil {
 		a.err = err
 		return
 	}
-	if oldest, ok := it.Next().(*eventRow); ok {
+	if oldest, ok := it.Next().(*rows.Event); ok {
 		a.remove(oldest)
 		a.meta.Events--
 	}
@@ -50,12 +35,12 @@ func (a *application) dropOldest() {
 // is one now.
 func (v *View) Events(since uint64, limit int) (page []vstack.Event, next uint64, more bool) {
 	next = since
-	it, err := v.txn.LowerBound(tableEvents, byID, (&eventRow{Event: vstack.Event{Index: since + 1}}).key())
+	it, err := v.txn.LowerBound(rows.TableEvents, rows.ByID, (&rows.Event{Event: vstack.Event{Index: since + 1}}).Key())
 	if err != nil {
 		return nil, since, false
 	}
 	for o := it.Next(); o != nil; o = it.Next() {
-		e := o.(*eventRow).Event
+		e := o.(*rows.Event).Event
 		if len(page) >= limit && e.Index != next {
 			return page, next, true
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 )
 
 // A page of the feed holds about this many objects and chunk references, and always
@@ -22,8 +23,8 @@ func (v *View) Feed(since uint64) wire.FeedPage {
 	if since >= v.meta.Feed {
 		return page
 	}
-	videos := v.changes(tableVideos, since+1)
-	uploads := v.changes(tableUploads, since+1)
+	videos := v.changes(rows.TableVideos, since+1)
+	uploads := v.changes(rows.TableUploads, since+1)
 	objects, chunks := 0, 0
 	video, upload := videos(), uploads()
 	for video != nil || upload != nil {
@@ -34,13 +35,13 @@ func (v *View) Feed(since uint64) wire.FeedPage {
 			break
 		}
 		for ; video != nil && changedAt(video) == at; video = videos() {
-			r := video.(*videoRow)
-			page.Videos = append(page.Videos, wire.FeedVideo{Video: withViews(v.txn, v.meta, r), Manifest: r.Manifest})
+			r := video.(*rows.Video)
+			page.Videos = append(page.Videos, wire.FeedVideo{Video: rows.WithViews(v.txn, v.meta, r), Manifest: r.Manifest})
 			objects++
 			chunks += r.Video.Chunks
 		}
 		for ; upload != nil && changedAt(upload) == at; upload = uploads() {
-			page.Uploads = append(page.Uploads, upload.(*uploadRow).Upload)
+			page.Uploads = append(page.Uploads, upload.(*rows.Upload).Upload)
 			objects++
 		}
 		page.Index = at
@@ -61,12 +62,12 @@ func (v *View) Feed(since uint64) wire.FeedPage {
 // Pressing reports whether the feed after since has more than edits of videos: an upload
 // or the placement, which stores and uploaders wait for.
 func (v *View) Pressing(since uint64) bool {
-	return v.meta.Placement > since || v.changes(tableUploads, since+1)() != nil
+	return v.meta.Placement > since || v.changes(rows.TableUploads, since+1)() != nil
 }
 
 // changes iterates a table's rows from a change index on.
 func (v *View) changes(table string, from uint64) func() any {
-	it, err := v.txn.LowerBound(table, byChanged, u64(from))
+	it, err := v.txn.LowerBound(table, rows.ByChanged, rows.Key64(from))
 	if err != nil {
 		panic(fmt.Sprintf("catalog: feed of %s: %v", table, err))
 	}
@@ -76,9 +77,9 @@ func (v *View) changes(table string, from uint64) func() any {
 // changedAt is the change index of a row, and the end of time for none.
 func changedAt(o any) uint64 {
 	switch r := o.(type) {
-	case *videoRow:
+	case *rows.Video:
 		return r.Video.Index
-	case *uploadRow:
+	case *rows.Upload:
 		return r.Changed
 	}
 	return 1<<64 - 1
@@ -97,18 +98,18 @@ type Change struct {
 // views are left out.
 func (v *View) Changes(since uint64) iter.Seq[Change] {
 	return func(yield func(Change) bool) {
-		videos, uploads := v.changes(tableVideos, since+1), v.changes(tableUploads, since+1)
+		videos, uploads := v.changes(rows.TableVideos, since+1), v.changes(rows.TableUploads, since+1)
 		video, upload := videos(), uploads()
 		for video != nil || upload != nil {
 			if changedAt(video) > changedAt(upload) {
-				r := upload.(*uploadRow)
+				r := upload.(*rows.Upload)
 				upload = uploads()
 				if !yield(Change{Index: r.Changed, Upload: &r.Upload}) {
 					return
 				}
 				continue
 			}
-			r := video.(*videoRow)
+			r := video.(*rows.Video)
 			video = videos()
 			if !yield(Change{Index: r.Video.Index, Video: r.Video, Manifest: r.Manifest, Published: v.published(r)}) {
 				return
@@ -119,8 +120,8 @@ func (v *View) Changes(since uint64) iter.Seq[Change] {
 
 // published is the index at which a video was published, or a backup with it restored: its
 // upload has not changed since.
-func (v *View) published(r *videoRow) uint64 {
-	if u := get[*uploadRow](v.txn, tableUploads, r.Upload[:]); u != nil && u.Upload.State == vstack.UploadPublished {
+func (v *View) published(r *rows.Video) uint64 {
+	if u := rows.Get[*rows.Upload](v.txn, rows.TableUploads, r.Upload[:]); u != nil && u.Upload.State == vstack.UploadPublished {
 		return u.Changed
 	}
 	return r.Video.Index

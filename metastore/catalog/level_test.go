@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,11 +76,11 @@ func TestTextsLeaveTheChecksumWithTheLevel(t *testing.T) {
 		}
 		// As a program with other words would have remembered it.
 		row := *b.c.requests["r"]
-		old := row.sum
+		old := row.Checksum()
 		row.Result.Detail = "in other words"
-		row.sum = row.hash(level)
+		row.Seal(level)
 		meta := *b.c.View().meta
-		meta.Sum = meta.Sum.Minus(old).Plus(row.sum)
+		meta.Sum = meta.Sum.Minus(old).Plus(row.Checksum())
 		theirs, err := (&View{txn: b.c.View().txn, meta: &meta}).Checksum()
 		if err != nil {
 			t.Fatal(err)
@@ -189,12 +190,46 @@ func TestAnUploadLearnsItsSourceWhenItIsPublished(t *testing.T) {
 	})
 }
 
+// tableManifest is one of version 2, of two tracks of so many chunks.
+func tableManifest(chunks int) *vstack.Manifest {
+	m := manifestOf(1, chunks)
+	m.Version = vstack.ManifestTable
+	m.Tracks = append(m.Tracks, m.Tracks[0])
+	m.Tracks[1].Number, m.Tracks[1].Kind = 4, vstack.TrackAudio
+	m.Tracks[0].Chunks[chunks-1].Keyframe = true
+	m.Tracks[0].Chunks[0].Start = -5
+	for i := range m.Tracks {
+		t := &m.Tracks[i]
+		t.Chunks = slices.Clone(t.Chunks)
+		t.Init.Leaves[3], t.Default = 7, true
+		c := &t.Chunks[0]
+		c.Leaves[0], c.Keyframe = 9, true
+		c.Fragments = []vstack.Fragment{{Size: 400, Duration: 4000, Keyframe: true, CutPoint: true, Lead: 99}, {Size: 600, Duration: 5000}}
+	}
+	return m
+}
+
+// TestVersion2IsRefusedBelowItsLevel: a member of the level before could not read it.
+func TestVersion2IsRefusedBelowItsLevel(t *testing.T) {
+	d := placed(t)
+	u := d.must(command.OpenUpload, opening(1)).Upload
+	m := manifestOf(1, 2)
+	m.Version = vstack.ManifestTable
+	res := d.do(command.Publish, command.PublishPayload{Upload: upload(1), Incarnation: u.Incarnation, Manifest: m}, "")
+	if err := res.Err(); !errors.Is(err, vstack.ErrManifestInvalid) {
+		t.Fatalf("answered %v", err)
+	}
+	if _, err := command.CheckManifest(m, video(1), vstack.LevelFormats); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestVersion2IsPublishedFromItsLevelOn and survives a snapshot.
 func TestVersion2IsPublishedFromItsLevelOn(t *testing.T) {
 	d := placed(t)
 	d.raise(vstack.LevelFormats)
 	u := d.must(command.OpenUpload, opening(1)).Upload
-	m := tableRow(3).Manifest
+	m := tableManifest(3)
 	res := d.must(command.Publish, command.PublishPayload{Upload: upload(1), Incarnation: u.Incarnation, Manifest: m})
 	if res.Video.Chunks != 8 {
 		t.Errorf("%+v", res.Video)

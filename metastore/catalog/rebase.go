@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 )
 
 // ReadSnapshot reads a snapshot into a catalog that nobody changes.
@@ -45,8 +46,8 @@ func Rebase(r io.Reader, base uint64, floor vstack.Level, now time.Time) (*View,
 	if err := a.raise(floor); err != nil {
 		return nil, err
 	}
-	if g := get[*groupsRow](txn, tableGroups, []byte{1}); g != nil {
-		next := groupsRow{Groups: make([]vstack.PGTargets, len(g.Groups))}
+	if g := rows.Get[*rows.Groups](txn, rows.TableGroups, []byte{1}); g != nil {
+		next := rows.Groups{Groups: make([]vstack.PGTargets, len(g.Groups))}
 		for pg, t := range g.Groups {
 			next.Groups[pg] = vstack.PGTargets{Epoch: max(t.Epoch+1, vstack.Epoch(base)), Targets: t.Targets, Fragments: t.Fragments}
 		}
@@ -65,8 +66,8 @@ func Rebase(r io.Reader, base uint64, floor vstack.Level, now time.Time) (*View,
 // rebaseRows gives each upload and video a change index of its own, since the feed sends
 // all changes of one index in one page.
 func (a *application) rebaseRows() {
-	var uploads []*uploadRow
-	each(a.txn, tableUploads, byCreated, func(r *uploadRow) { uploads = append(uploads, r) })
+	var uploads []*rows.Upload
+	rows.Each(a.txn, rows.TableUploads, rows.ByCreated, func(r *rows.Upload) { uploads = append(uploads, r) })
 	for _, u := range uploads {
 		a.index++
 		if u.Upload.State == vstack.UploadOpen {
@@ -75,8 +76,8 @@ func (a *application) rebaseRows() {
 			a.putUpload(*u)
 		}
 	}
-	var videos []*videoRow
-	each(a.txn, tableVideos, byCreated, func(r *videoRow) { videos = append(videos, r) })
+	var videos []*rows.Video
+	rows.Each(a.txn, rows.TableVideos, rows.ByCreated, func(r *rows.Video) { videos = append(videos, r) })
 	for _, v := range videos {
 		a.index++
 		next := *v
@@ -101,7 +102,7 @@ type Counts struct {
 // Counts walks the videos.
 func (v *View) Counts() Counts {
 	c := Counts{Videos: v.meta.Videos, Uploads: v.meta.Uploads, Open: v.meta.OpenUploads, Stores: v.meta.Stores, Groups: len(v.Placement().Groups)}
-	each(v.txn, tableVideos, byID, func(r *videoRow) {
+	rows.Each(v.txn, rows.TableVideos, rows.ByID, func(r *rows.Video) {
 		if r.Video.State == vstack.VideoPublished {
 			c.Published++
 			c.Chunks += r.Video.Chunks

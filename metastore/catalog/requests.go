@@ -7,39 +7,15 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog/command"
-	"github.com/vstack/vstack/metastore/catalog/sums"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 )
 
 // MaxRequests is how many request ids are remembered with their answers. It is part
 // of the format: members must forget the same ones.
 const MaxRequests = 16384
 
-// requestRow is a request id with its first answer. Most writes leave one, so they are
-// not in a table, whose trees would be the larger part of applying a command: the meta
-// row's Answers lists them, and application.requests finds them. Answers is appended to
-// at its end and cut at its front and nothing in it is ever changed, so that the views
-// of older indexes keep theirs.
-type requestRow struct {
-	ID     string         `json:"id"`
-	Type   command.Type   `json:"type"`
-	Result command.Result `json:"result"`
-
-	sum sums.Sum
-}
-
-// hash covers the answer, below vstack.LevelFormats with the text of a refusal: those texts
-// are frozen, since members of different programs must come to one checksum. The object in it was a row at the answer's index, and counted
-// there, so that it is named here and not encoded again.
-func (r *requestRow) hash(level vstack.Level) sums.Sum {
-	detail := r.Result.Detail
-	if level >= vstack.LevelFormats {
-		detail = ""
-	}
-	return command.Sum(r.ID, r.Type, &r.Result, detail)
-}
-
 // answered is the row of a request that was applied before, or nil.
-func (a *application) answered(requestID string) *requestRow {
+func (a *application) answered(requestID string) *rows.Request {
 	if requestID == "" {
 		return nil
 	}
@@ -47,7 +23,7 @@ func (a *application) answered(requestID string) *requestRow {
 }
 
 // repeat answers a request id that was seen before with its first answer.
-func (a *application) repeat(first *requestRow, cmd command.Command) *command.Result {
+func (a *application) repeat(first *rows.Request, cmd command.Command) *command.Result {
 	if first.Type != cmd.Type {
 		return &command.Result{Index: a.index, Code: vstack.ErrInvalid.Code(),
 			Detail: fmt.Sprintf("request id %q was used for %s before: %v", cmd.RequestID, first.Type, vstack.ErrInvalid)}
@@ -57,18 +33,18 @@ func (a *application) repeat(first *requestRow, cmd command.Command) *command.Re
 }
 
 // remember keeps an answer and forgets the oldest beyond MaxRequests.
-func (a *application) remember(r *requestRow) {
+func (a *application) remember(r *rows.Request) {
 	if a.err != nil {
 		return
 	}
-	r.sum = r.hash(a.meta.Level)
+	r.Seal(a.meta.Level)
 	a.requests[r.ID] = r
 	a.meta.Answers = append(a.meta.Answers, r)
-	a.meta.Sum = a.meta.Sum.Plus(r.sum)
+	a.meta.Sum = a.meta.Sum.Plus(r.Checksum())
 	for len(a.meta.Answers) > MaxRequests {
 		oldest := a.meta.Answers[0]
 		a.meta.Answers = a.meta.Answers[1:]
-		a.meta.Sum = a.meta.Sum.Minus(oldest.sum)
+		a.meta.Sum = a.meta.Sum.Minus(oldest.Checksum())
 		delete(a.requests, oldest.ID)
 	}
 	a.meta.Requests = len(a.meta.Answers)
@@ -77,7 +53,7 @@ func (a *application) remember(r *requestRow) {
 // restoreRequests puts the rows of a snapshot in order, and checks what remember keeps:
 // one row an id and an index, and as many as the meta row says.
 func (a *application) restoreRequests(want int) error {
-	slices.SortStableFunc(a.meta.Answers, func(x, y *requestRow) int { return cmp.Compare(x.Result.Index, y.Result.Index) })
+	slices.SortStableFunc(a.meta.Answers, func(x, y *rows.Request) int { return cmp.Compare(x.Result.Index, y.Result.Index) })
 	for i := 1; i < len(a.meta.Answers); i++ {
 		if x, y := a.meta.Answers[i-1], a.meta.Answers[i]; x.Result.Index == y.Result.Index {
 			return fmt.Errorf("requests %q and %q: %w: both are of index %d", x.ID, y.ID, vstack.ErrCorrupt, x.Result.Index)

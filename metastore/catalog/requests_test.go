@@ -10,6 +10,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 )
 
 // The remembered answers of a view are those of its index, however many requests follow
@@ -58,28 +59,28 @@ func TestAViewKeepsItsAnswersWhileTheCatalogGoesOn(t *testing.T) {
 }
 
 func TestRequestsOfASnapshotMustBeWhatRememberKeeps(t *testing.T) {
-	row := func(id string, index uint64) *requestRow {
-		return &requestRow{ID: id, Type: command.PatchVideo, Result: command.Result{Index: index}}
+	row := func(id string, index uint64) *rows.Request {
+		return &rows.Request{ID: id, Type: command.PatchVideo, Result: command.Result{Index: index}}
 	}
 	for name, c := range map[string]struct {
-		rows []*requestRow
+		rows []*rows.Request
 		want int
 		err  error
 	}{
-		"in any order":             {[]*requestRow{row("b", 9), row("a", 4)}, 2, nil},
+		"in any order":             {[]*rows.Request{row("b", 9), row("a", 4)}, 2, nil},
 		"none":                     {nil, 0, nil},
-		"an id twice":              {[]*requestRow{row("a", 4), row("a", 9)}, 2, vstack.ErrCorrupt},
-		"an index twice":           {[]*requestRow{row("a", 4), row("b", 4)}, 2, vstack.ErrCorrupt},
-		"fewer than the meta says": {[]*requestRow{row("a", 4)}, 2, vstack.ErrCorrupt},
+		"an id twice":              {[]*rows.Request{row("a", 4), row("a", 9)}, 2, vstack.ErrCorrupt},
+		"an index twice":           {[]*rows.Request{row("a", 4), row("b", 4)}, 2, vstack.ErrCorrupt},
+		"fewer than the meta says": {[]*rows.Request{row("a", 4)}, 2, vstack.ErrCorrupt},
 	} {
-		a := &application{requests: map[string]*requestRow{}}
+		a := &application{requests: map[string]*rows.Request{}}
 		for _, r := range c.rows {
 			a.remember(r)
 		}
 		if err := a.restoreRequests(c.want); !errors.Is(err, c.err) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if c.err == nil && !slices.IsSortedFunc(a.meta.Answers, func(x, y *requestRow) int { return int(x.Result.Index) - int(y.Result.Index) }) {
+		if c.err == nil && !slices.IsSortedFunc(a.meta.Answers, func(x, y *rows.Request) int { return int(x.Result.Index) - int(y.Result.Index) }) {
 			t.Errorf("%s: the oldest is not first", name)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/catalog/frame"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 )
 
 const (
@@ -65,20 +66,20 @@ func (v *View) Write(w io.Writer) error {
 	out := frame.NewWriter(w, snapshotMagic, maxFrame)
 	var buf []byte // of the row that is being encoded
 	out.JSON(frameMeta, v.meta)
-	each(v.txn, tableGroups, byID, func(r *groupsRow) { out.JSON(frameGroups, r) })
-	each(v.txn, tableStores, byID, func(r *storeRow) { out.JSON(frameStore, r) })
-	each(v.txn, tableVideos, byID, func(r *videoRow) {
+	rows.Each(v.txn, rows.TableGroups, rows.ByID, func(r *rows.Groups) { out.JSON(frameGroups, r) })
+	rows.Each(v.txn, rows.TableStores, rows.ByID, func(r *rows.Store) { out.JSON(frameStore, r) })
+	rows.Each(v.txn, rows.TableVideos, rows.ByID, func(r *rows.Video) {
 		if r.Manifest == nil {
 			out.JSON(frameVideo, r)
 			return
 		}
 		var err error
-		buf, err = appendPublished(buf[:0], r)
+		buf, err = rows.AppendPublished(buf[:0], r)
 		out.Write(framePublished, buf, err)
 	})
-	each(v.txn, tableUploads, byID, func(r *uploadRow) { out.JSON(frameUpload, r) })
-	each(v.txn, tableViews, byID, func(r *viewsRow) { out.JSON(frameViews, r) })
-	each(v.txn, tableEvents, byID, func(r *eventRow) { out.JSON(frameEvent, r) })
+	rows.Each(v.txn, rows.TableUploads, rows.ByID, func(r *rows.Upload) { out.JSON(frameUpload, r) })
+	rows.Each(v.txn, rows.TableViews, rows.ByID, func(r *rows.Views) { out.JSON(frameViews, r) })
+	rows.Each(v.txn, rows.TableEvents, rows.ByID, func(r *rows.Event) { out.JSON(frameEvent, r) })
 	for _, r := range v.meta.Answers {
 		out.JSON(frameRequest, r)
 	}
@@ -100,7 +101,7 @@ func (c *Catalog) Restore(r io.ReadCloser) error {
 	c.db.Store(db)
 	c.requests = app.requests
 	c.broadcast()
-	c.metrics.State(app.meta.counts())
+	c.metrics.State(app.meta.Counts())
 	return nil
 }
 
@@ -111,13 +112,13 @@ func read(r io.Reader) (*memdb.MemDB, *application, error) {
 	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != snapshotMagic {
 		return nil, nil, fmt.Errorf("header %q: %w: want %q (%v)", magic, vstack.ErrCorrupt, snapshotMagic, err)
 	}
-	db, err := newDB()
+	db, err := rows.NewDB()
 	if err != nil {
 		return nil, nil, err
 	}
 	txn := db.Txn(true)
 	defer txn.Abort()
-	l := &loader{txn: txn, app: &application{txn: txn, requests: map[string]*requestRow{}}}
+	l := &loader{txn: txn, app: &application{txn: txn, requests: map[string]*rows.Request{}}}
 	for {
 		kind, payload, err := frame.Read(in, maxFrame)
 		if err != nil {
@@ -156,22 +157,22 @@ func (l *loader) load(kind frame.Kind, payload []byte) error {
 	if l.frames == 0 {
 		return fmt.Errorf("%w: the meta row comes first", vstack.ErrCorrupt)
 	}
-	var r row
+	var r rows.Row
 	switch kind {
 	case frameGroups:
-		r = &groupsRow{}
+		r = &rows.Groups{}
 	case frameStore:
-		r = &storeRow{}
+		r = &rows.Store{}
 	case frameVideo:
-		r = &videoRow{}
+		r = &rows.Video{}
 	case frameUpload:
-		r = &uploadRow{}
+		r = &rows.Upload{}
 	case frameViews:
-		r = &viewsRow{}
+		r = &rows.Views{}
 	case frameEvent:
-		r = &eventRow{}
+		r = &rows.Event{}
 	case framePublished:
-		r, err := decodePublished(payload)
+		r, err := rows.DecodePublished(payload)
 		if err != nil {
 			return err
 		}
@@ -191,7 +192,7 @@ func (l *loader) load(kind frame.Kind, payload []byte) error {
 
 // request adds a remembered answer; end puts them in order.
 func (l *loader) request(payload []byte) error {
-	r := &requestRow{}
+	r := &rows.Request{}
 	if err := command.Strict(payload, r); err != nil {
 		return err
 	}

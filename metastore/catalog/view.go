@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-memdb"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 	"github.com/vstack/vstack/metastore/catalog/sums"
 )
 
@@ -14,7 +15,7 @@ import (
 // shared and must not be changed.
 type View struct {
 	txn  *memdb.Txn
-	meta *metaRow
+	meta *rows.Meta
 }
 
 // Applied is the Raft index of the last command in this view.
@@ -50,11 +51,11 @@ func (v *View) APIKeys() []vstack.APIKey { return v.meta.APIKeys }
 
 // Frozen reports whether an upload was ever opened or an epoch change prepared:
 // placement then changes by epoch only.
-func (v *View) Frozen() bool { return v.meta.frozen() }
+func (v *View) Frozen() bool { return v.meta.Frozen() }
 
 // Checksum covers everything at Applied; members at one index have one checksum.
 func (v *View) Checksum() (string, error) {
-	s, err := sums.Of(tableMeta, v.meta, nil)
+	s, err := sums.Of(rows.TableMeta, v.meta, nil)
 	if err != nil {
 		return "", err
 	}
@@ -63,34 +64,34 @@ func (v *View) Checksum() (string, error) {
 
 // Video looks one video up, tombstones included.
 func (v *View) Video(id vstack.VideoID) (vstack.Video, error) {
-	r := get[*videoRow](v.txn, tableVideos, id[:])
+	r := rows.Get[*rows.Video](v.txn, rows.TableVideos, id[:])
 	if r == nil {
 		return vstack.Video{}, fmt.Errorf("video %s: %w", id, vstack.ErrNotFound)
 	}
-	return withViews(v.txn, v.meta, r), nil
+	return rows.WithViews(v.txn, v.meta, r), nil
 }
 
 // Manifest returns a published video's manifest and its digest, which serves as ETag.
 func (v *View) Manifest(id vstack.VideoID) (*vstack.Manifest, vstack.ChunkID, error) {
-	r := get[*videoRow](v.txn, tableVideos, id[:])
+	r := rows.Get[*rows.Video](v.txn, rows.TableVideos, id[:])
 	if r == nil || r.Manifest == nil {
 		return nil, vstack.ChunkID{}, fmt.Errorf("manifest of video %s: %w", id, vstack.ErrNotFound)
 	}
-	return r.Manifest, r.digest, nil
+	return r.Manifest, r.ManifestDigest(), nil
 }
 
 // Videos lists a page, newest first: at most limit videos created before the Raft
 // index before (0: the newest), in the given state (empty: all but deleted). next is
 // the before of the next page, 0 at the end.
 func (v *View) Videos(state vstack.VideoState, before uint64, limit int) (page []vstack.Video, next uint64) {
-	newestFirst(v.txn, tableVideos, before, func(r *videoRow) bool {
+	newestFirst(v.txn, rows.TableVideos, before, func(r *rows.Video) bool {
 		if r.Video.State != state && (state != "" || r.Video.State == vstack.VideoDeleted) {
 			return true
 		}
 		if len(page) == limit {
 			return false
 		}
-		page, next = append(page, withViews(v.txn, v.meta, r)), r.Created
+		page, next = append(page, rows.WithViews(v.txn, v.meta, r)), r.Created
 		return true
 	}, &next)
 	return page, next
@@ -104,7 +105,7 @@ func newestFirst[R any](txn *memdb.Txn, table string, before uint64, yield func(
 	}
 	// Keys of the index are the number and then the row's id, so that those of before
 	// itself are above the bound.
-	it, err := txn.ReverseLowerBound(table, byCreated, u64(before))
+	it, err := txn.ReverseLowerBound(table, rows.ByCreated, rows.Key64(before))
 	if err != nil {
 		panic(fmt.Sprintf("catalog: list %s: %v", table, err))
 	}
@@ -118,7 +119,7 @@ func newestFirst[R any](txn *memdb.Txn, table string, before uint64, yield func(
 
 // Upload looks one upload up.
 func (v *View) Upload(id vstack.UploadID) (vstack.Upload, error) {
-	r := get[*uploadRow](v.txn, tableUploads, id[:])
+	r := rows.Get[*rows.Upload](v.txn, rows.TableUploads, id[:])
 	if r == nil {
 		return vstack.Upload{}, fmt.Errorf("upload %s: %w", id, vstack.ErrNotFound)
 	}
@@ -127,7 +128,7 @@ func (v *View) Upload(id vstack.UploadID) (vstack.Upload, error) {
 
 // Uploads lists a page, newest first, as Videos does. A zero source selects all.
 func (v *View) Uploads(state vstack.UploadState, source vstack.ChunkID, before uint64, limit int) (page []vstack.Upload, next uint64) {
-	take := func(r *uploadRow) bool {
+	take := func(r *rows.Upload) bool {
 		if (state != "" && r.Upload.State != state) || (before != 0 && r.Created >= before) {
 			return true
 		}
@@ -138,30 +139,19 @@ func (v *View) Uploads(state vstack.UploadState, source vstack.ChunkID, before u
 		return true
 	}
 	if source.IsZero() {
-		newestFirst(v.txn, tableUploads, before, take, &next)
+		newestFirst(v.txn, rows.TableUploads, before, take, &next)
 		return page, next
 	}
 	// Few uploads share a source, so they are sorted here.
-	var rows []*uploadRow
-	each(v.txn, tableUploads, bySource, func(r *uploadRow) { rows = append(rows, r) }, source[:])
-	slices.SortFunc(rows, func(a, b *uploadRow) int { return int(int64(b.Created) - int64(a.Created)) })
-	for _, r := range rows {
+	var found []*rows.Upload
+	rows.Each(v.txn, rows.TableUploads, rows.BySource, func(r *rows.Upload) { found = append(found, r) }, source[:])
+	slices.SortFunc(found, func(a, b *rows.Upload) int { return int(int64(b.Created) - int64(a.Created)) })
+	for _, r := range found {
 		if !take(r) {
 			return page, next
 		}
 	}
 	return page, 0
-}
-
-// each walks rows in the order of an index.
-func each[R any](txn *memdb.Txn, table, index string, f func(R), args ...any) {
-	it, err := txn.Get(table, index, args...)
-	if err != nil {
-		panic(fmt.Sprintf("catalog: walk %s by %s: %v", table, index, err))
-	}
-	for o := it.Next(); o != nil; o = it.Next() {
-		f(o.(R))
-	}
 }
 
 // Store is a registered store with its committed echo and, while it leaves by an
@@ -174,13 +164,13 @@ type Store struct {
 
 // Stores lists every store, by id.
 func (v *View) Stores() (stores []Store) {
-	each(v.txn, tableStores, byID, func(r *storeRow) { stores = append(stores, Store{r.Store, r.Echo, r.With}) })
+	rows.Each(v.txn, rows.TableStores, rows.ByID, func(r *rows.Store) { stores = append(stores, Store{r.Store, r.Echo, r.With}) })
 	return stores
 }
 
 // Store looks one store up.
 func (v *View) Store(id vstack.StoreID) (Store, bool) {
-	r := get[*storeRow](v.txn, tableStores, id[:])
+	r := rows.Get[*rows.Store](v.txn, rows.TableStores, id[:])
 	if r == nil {
 		return Store{}, false
 	}
@@ -195,9 +185,9 @@ func (v *View) Placement() *vstack.PlacementMap { return placementOf(v.txn, v.me
 
 func placementOf(txn *memdb.Txn, version uint64) *vstack.PlacementMap {
 	m := &vstack.PlacementMap{Version: version, Groups: []vstack.PGTargets{}, Stores: []vstack.Store{}}
-	if g := get[*groupsRow](txn, tableGroups, []byte{1}); g != nil {
+	if g := rows.Get[*rows.Groups](txn, rows.TableGroups, []byte{1}); g != nil {
 		m.Groups = g.Groups
 	}
-	each(txn, tableStores, byID, func(r *storeRow) { m.Stores = append(m.Stores, r.Store) })
+	rows.Each(txn, rows.TableStores, rows.ByID, func(r *rows.Store) { m.Stores = append(m.Stores, r.Store) })
 	return m
 }

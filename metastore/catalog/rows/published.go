@@ -1,4 +1,4 @@
-package catalog
+package rows
 
 import (
 	"github.com/vstack/vstack/internal/vstack"
@@ -6,14 +6,16 @@ import (
 	"github.com/vstack/vstack/metastore/manifest"
 )
 
-func appendPublished(b []byte, r *videoRow) ([]byte, error) {
+// AppendPublished appends the snapshot's form of a published video to b.
+func AppendPublished(b []byte, r *Video) ([]byte, error) {
 	bare := *r
 	bare.Manifest = manifest.Bare(r.Manifest)
 	return published.Append(b, &bare, r.Manifest)
 }
 
-func decodePublished(b []byte) (*videoRow, error) {
-	r := &videoRow{}
+// DecodePublished reads what AppendPublished wrote.
+func DecodePublished(b []byte) (*Video, error) {
+	r := &Video{}
 	err := published.Decode(b, r, func() *vstack.Manifest { return r.Manifest })
 	return r, err
 }

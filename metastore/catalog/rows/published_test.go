@@ -1,4 +1,4 @@
-package catalog
+package rows
 
 import (
 	"bytes"
@@ -10,20 +10,23 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
-func publishedRow(chunks int) *videoRow {
-	m := manifestOf(1, chunks)
-	m.Tracks = append(m.Tracks, m.Tracks[0])
+// publishedRow is a video with two tracks of so many chunks.
+func publishedRow(chunks int) *Video {
+	tr := vstack.Track{Number: 3, Kind: vstack.TrackVideo, Codec: "avc1.640028", Timescale: 90000, FrameRate: 29.97, Init: vstack.ChunkRef{ID: vstack.ChunkID{9}, Size: 600}}
+	for i := range chunks {
+		tr.Chunks = append(tr.Chunks, vstack.ChunkRef{Seq: uint32(i + 1), ID: vstack.ChunkID{7, 1, byte(i >> 8), byte(i)}, Size: 1000, Start: int64(i) * 9000, Duration: 9000})
+	}
+	m := &vstack.Manifest{Version: 1, Video: vstack.VideoID{2, 0, 1}, Duration: 0.1 * float64(chunks), Tracks: []vstack.Track{tr, tr}}
 	m.Tracks[1].Number, m.Tracks[1].Kind = 4, vstack.TrackAudio
 	m.Tracks[0].Chunks[chunks-1].Keyframe = true
 	m.Tracks[0].Chunks[0].Start = -5
-	return &videoRow{Video: vstack.Video{ID: video(1), Title: "t", State: vstack.VideoPublished}, Upload: upload(1), Created: 7, Manifest: m}
+	return &Video{Video: vstack.Video{ID: m.Video, Title: "t", State: vstack.VideoPublished}, Upload: vstack.UploadID{3, 0, 1}, Created: 7, Manifest: m}
 }
 
 // tableRow is publishedRow with a manifest of version 2.
-func tableRow(chunks int) *videoRow {
+func tableRow(chunks int) *Video {
 	r := publishedRow(chunks)
 	r.Manifest.Version = vstack.ManifestTable
 	for i := range r.Manifest.Tracks {
@@ -42,20 +45,20 @@ func TestAPublishedVideoSurvivesItsBinaryForm(t *testing.T) {
 	t.Run("version 2", func(t *testing.T) { survives(t, tableRow(3)) })
 }
 
-func survives(t *testing.T, want *videoRow) {
-	b, err := appendPublished(nil, want)
+func survives(t *testing.T, want *Video) {
+	b, err := AppendPublished(nil, want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := decodePublished(b)
+	got, err := DecodePublished(b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(videoRow{})); d != "" {
+	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Video{})); d != "" {
 		t.Error(d)
 	}
 	for cut := range len(b) {
-		if _, err := decodePublished(b[:cut]); err == nil {
+		if _, err := DecodePublished(b[:cut]); err == nil {
 			t.Fatalf("%d of %d bytes are taken for the whole", cut, len(b))
 		}
 	}
@@ -64,7 +67,7 @@ func survives(t *testing.T, want *videoRow) {
 		"flags of 4":              append(bytes.Clone(b[:len(b)-2]), 4, 4),
 		"a length beyond the end": append([]byte{255, 255, 255, 255}, b[4:]...),
 	} {
-		if _, err := decodePublished(bad); !errors.Is(err, vstack.ErrCorrupt) {
+		if _, err := DecodePublished(bad); !errors.Is(err, vstack.ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -72,46 +75,31 @@ func survives(t *testing.T, want *videoRow) {
 
 // FuzzDecodePublished wants what is accepted to be written the same again.
 func FuzzDecodePublished(f *testing.F) {
-	b, err := appendPublished(nil, publishedRow(2))
+	b, err := AppendPublished(nil, publishedRow(2))
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b)
 	f.Add(b[:len(b)-3])
-	if b, err = appendPublished(nil, tableRow(2)); err != nil {
+	if b, err = AppendPublished(nil, tableRow(2)); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := decodePublished(b)
+		r, err := DecodePublished(b)
 		if err != nil {
 			return
 		}
-		once, err := appendPublished(nil, r)
+		once, err := AppendPublished(nil, r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := decodePublished(once)
+		again, err := DecodePublished(once)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(r, again, cmpopts.IgnoreUnexported(videoRow{}), cmpopts.EquateEmpty()); d != "" {
+		if d := cmp.Diff(r, again, cmpopts.IgnoreUnexported(Video{}), cmpopts.EquateEmpty()); d != "" {
 			t.Fatal(d)
 		}
 	})
-}
-
-// TestVersion2IsRefusedBelowItsLevel: a member of the level before could not read it.
-func TestVersion2IsRefusedBelowItsLevel(t *testing.T) {
-	d := placed(t)
-	u := d.must(command.OpenUpload, opening(1)).Upload
-	m := manifestOf(1, 2)
-	m.Version = vstack.ManifestTable
-	res := d.do(command.Publish, command.PublishPayload{Upload: upload(1), Incarnation: u.Incarnation, Manifest: m}, "")
-	if err := res.Err(); !errors.Is(err, vstack.ErrManifestInvalid) {
-		t.Fatalf("answered %v", err)
-	}
-	if _, err := command.CheckManifest(m, video(1), vstack.LevelFormats); err != nil {
-		t.Error(err)
-	}
 }
