@@ -13,6 +13,8 @@ import (
 	"github.com/vstack/vstack/uploader/early"
 	"github.com/vstack/vstack/uploader/ffmpeg"
 	"github.com/vstack/vstack/uploader/order"
+	"github.com/vstack/vstack/uploader/progress"
+	"github.com/vstack/vstack/uploader/send"
 	"github.com/vstack/vstack/uploader/spool"
 )
 
@@ -36,7 +38,7 @@ func (s *Server) judge(ctx context.Context, o *order.Order) error {
 		if j == nil {
 			return fmt.Errorf("resume: %w: it is %s", vstack.ErrUploadNotLive, ended.State)
 		}
-		if rec := j.record(); j.broken == nil {
+		if rec := j.Record(); j.broken == nil {
 			return o.Follow(rec.Options)
 		}
 		return nil
@@ -111,13 +113,13 @@ func (s *Server) accept(ctx context.Context, part *spool.Part, o order.Order) (a
 		if j, resumed, err = s.open(ctx, o, src, media.Duration); err != nil {
 			return acc, fmt.Errorf("upload: %w", err)
 		}
-		j.rec.Cut = s.cut
+		j.Update(func(r *progress.Record) { r.Cut = s.cut })
 	}
 	if resumed && j.ctx != nil { // this process has it, and it goes on by itself
-		return accepted(j.record().Upload, nil), nil
+		return accepted(j.Record().Upload, nil), nil
 	}
 	j.media, j.asked = &media, ctx
-	j.update(func(r *record) {
+	j.Update(func(r *progress.Record) {
 		r.Part = part.ID
 		for _, v := range same {
 			note := "the same file is stored already, as video " + v.String()
@@ -130,11 +132,11 @@ func (s *Server) accept(ctx context.Context, part *spool.Part, o order.Order) (a
 		s.withdraw(j, resumed)
 		return acc, err
 	}
-	return accepted(j.record().Upload, same), nil
+	return accepted(j.Record().Upload, same), nil
 }
 
 func (s *Server) adopt(part *spool.Part, j *job, again bool) error {
-	state, err := encodeRecord(j.record())
+	state, err := progress.Encode(j.Record())
 	if err != nil {
 		return err
 	}
@@ -162,10 +164,10 @@ func (s *Server) open(ctx context.Context, o order.Order, src vstack.Source, dur
 		if err != nil {
 			return nil, false, err
 		}
-		return newJob(newRecord(up, o.Options, duration, time.Now().UTC())), false, nil
+		return newJob(progress.NewRecord(up, o.Options, duration, time.Now().UTC())), false, nil
 	}
 	if j, _, ok := s.find(o.Resume); ok && j != nil && j.broken == nil {
-		if rec := j.record(); rec.Upload.Source.SHA256 != src.SHA256 {
+		if rec := j.Record(); rec.Upload.Source.SHA256 != src.SHA256 {
 			return nil, true, notTheSame(rec.Upload, src)
 		}
 		return j, true, nil
@@ -177,17 +179,19 @@ func (s *Server) open(ctx context.Context, o order.Order, src vstack.Source, dur
 	if unnamed {
 		up.Source = src
 	}
-	rec := newRecord(up, o.Options, duration, time.Now().UTC())
+	rec := progress.NewRecord(up, o.Options, duration, time.Now().UTC())
 	rec.Job.Resumed, rec.Unnamed = 1, unnamed
 	return newJob(rec), true, nil
 }
 
 // takenOverLater: an upload is its host's until the catalog has noticed that it is gone.
-func takenOverLater(err error) bool { return transient(err) || errors.Is(err, vstack.ErrForbidden) }
+func takenOverLater(err error) bool {
+	return send.Transient(err) || errors.Is(err, vstack.ErrForbidden)
+}
 
 // persist repeats call while the catalog is out of reach, for openPatience.
 func (s *Server) persist(ctx context.Context, call func() error) error {
-	return s.patiently(ctx, transient, call)
+	return s.patiently(ctx, send.Transient, call)
 }
 
 func (s *Server) patiently(ctx context.Context, passes func(error) bool, call func() error) error {

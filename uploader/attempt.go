@@ -11,6 +11,8 @@ import (
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/uploader/cut"
 	"github.com/vstack/vstack/uploader/ffmpeg"
+	"github.com/vstack/vstack/uploader/progress"
+	"github.com/vstack/vstack/uploader/send"
 )
 
 const (
@@ -30,7 +32,7 @@ func (s *Server) attempt(ctx context.Context, j *job, resume bool) error {
 			return err
 		}
 	}
-	rec := j.record()
+	rec := j.Record()
 	// However it ends, the next attempt is another incarnation's.
 	defer s.cfg.Chunks.Forget(rec.Upload)
 	if resume || rec.Job.Resumed > 0 {
@@ -58,7 +60,7 @@ func (s *Server) attempt(ctx context.Context, j *job, resume bool) error {
 // recut writes down that this cut is another than before. Where chunks of the former one
 // are chosen it goes to fresh tracks: their slots keep what they hold.
 func (s *Server) recut(j *job, fresh bool) error {
-	j.update(func(r *record) {
+	j.Update(func(r *progress.Record) {
 		if fresh {
 			r.Base += baseStep
 		}
@@ -71,7 +73,7 @@ func (s *Server) recut(j *job, fresh bool) error {
 // belongs to a former one, and the next goes to fresh tracks.
 func (s *Server) cutFile(ctx context.Context, j *job, source string, chosen map[vstack.Slot]vstack.Value) (vstack.Manifest, error) {
 	for cuts := 1; ; cuts++ {
-		rec := j.record()
+		rec := j.Record()
 		plan, err := s.plan(ctx, j, source, rec.Options.Renditions)
 		if err != nil {
 			return vstack.Manifest{}, err
@@ -93,12 +95,12 @@ func (s *Server) cutFile(ctx context.Context, j *job, source string, chosen map[
 
 // run makes one cut of a job's file.
 func (s *Server) run(ctx context.Context, j *job, o cut.Order, chosen map[vstack.Slot]vstack.Value) (vstack.Manifest, error) {
-	rec := j.record()
+	rec := j.Record()
 	o.Video, o.Base, o.KeepOriginal = rec.Upload.Video, rec.Base, rec.Options.KeepOriginal
 	o.Level, o.Tools, o.Stall, o.Longest = s.level(), s.cfg.tools(), s.cfg.Stall, s.cfg.Media.Duration
 	ctx, span := tracing.Start(ctx, "cut with FFmpeg")
 	m, err := cut.Run(ctx, o, j, func(ctx context.Context, fail context.CancelCauseFunc) cut.Sender {
-		return newSender(ctx, fail, s, j, rec.Upload, chosen)
+		return send.New(ctx, fail, s.sending, j, rec.Upload, chosen)
 	})
 	tracing.End(span, err)
 	return m, err
@@ -128,8 +130,8 @@ func (s *Server) level() vstack.Level {
 // publish asks for as long as a chunk is tried: the cut is done, and an outage of the
 // catalog must not cost it again.
 func (s *Server) publish(ctx context.Context, j *job, m vstack.Manifest) error {
-	j.update(func(r *record) { r.Job.State, r.Job.Error = wire.JobPublishing, nil })
-	rec := j.record()
+	j.Update(func(r *progress.Record) { r.Job.State, r.Job.Error = wire.JobPublishing, nil })
+	rec := j.Record()
 	req := wire.PublishRequest{Incarnation: rec.Upload.Incarnation, Manifest: m}
 	if src := rec.Upload.Source; rec.Unnamed {
 		req.Source = &wire.PublishedSource{Size: src.Size, SHA256: src.SHA256}
@@ -142,10 +144,10 @@ func (s *Server) publish(ctx context.Context, j *job, m vstack.Manifest) error {
 			return nil
 		}
 		err = fmt.Errorf("publish: %w", s.publishedBefore(ctx, j.id, err))
-		if !transient(err) {
+		if !send.Transient(err) {
 			return err
 		}
-		j.held(err)
+		j.Held(err)
 		if !sleep(ctx, pause) {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/uploader/ffmpeg"
 	"github.com/vstack/vstack/uploader/jail"
+	"github.com/vstack/vstack/uploader/send"
 	"github.com/vstack/vstack/uploader/source"
 )
 
@@ -44,10 +45,7 @@ type Catalog interface {
 
 // Committer gets chunks chosen; *quicclient.Client is one.
 type Committer interface {
-	// CommitValue has one slot filled with data, whose name is value and whose leaf table is
-	// leaves; nil if it is not known. A slot that holds
-	// another chunk is ErrSlotConflict; an upload that another process resumed is ErrFenced.
-	CommitValue(ctx context.Context, up vstack.Upload, slot vstack.Slot, value vstack.Value, leaves vstack.LeafTable, data []byte) (Committed, error)
+	send.Committer
 	// Chosen returns what a majority already holds of a resumed upload.
 	Chosen(ctx context.Context, up vstack.Upload) (map[vstack.Slot]vstack.Value, error)
 	// Forget ends an incarnation, of which neither is called again.

@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/uploader/early"
 	"github.com/vstack/vstack/uploader/ffmpeg"
 	"github.com/vstack/vstack/uploader/order"
+	"github.com/vstack/vstack/uploader/progress"
 	"github.com/vstack/vstack/uploader/spool"
 )
 
@@ -52,10 +53,12 @@ func (s *Server) cutArriving(ctx context.Context, c *early.Cut[*job]) (m vstack.
 	if err != nil {
 		return m, err
 	}
-	j := newJob(newRecord(up, c.Order.Options, plan.Duration, time.Now().UTC()))
-	j.rec.Part, j.rec.Cut, j.rec.Unnamed, j.media = c.ID, s.cut, true, &media
+	rec := progress.NewRecord(up, c.Order.Options, plan.Duration, time.Now().UTC())
+	rec.Part, rec.Cut, rec.Unnamed = c.ID, s.cut, true
+	j := newJob(rec)
+	j.media = &media
 	defer s.cfg.Chunks.Forget(up)
-	state, err := encodeRecord(j.record())
+	state, err := progress.Encode(j.Record())
 	if err == nil {
 		err = s.spool.Begin(c.ID, state)
 	}
@@ -79,12 +82,12 @@ func (s *Server) begun(ctx context.Context, id string, o order.Order, src vstack
 		s.drop(c, nil)
 		c, j, again = nil, s.left(id), true
 	}
-	if j == nil || !o.Alike(j.record().Options) || again && !s.isOpen(ctx, j) {
+	if j == nil || !o.Alike(j.Record().Options) || again && !s.isOpen(ctx, j) {
 		s.drop(c, j)
 		return nil, false
 	}
 	j.early = c
-	j.update(func(r *record) {
+	j.Update(func(r *progress.Record) {
 		r.Upload.Source, r.Job.Source, r.Job.Duration = src, src, duration
 	})
 	return j, again
@@ -93,7 +96,7 @@ func (s *Server) begun(ctx context.Context, id string, o order.Order, src vstack
 // isOpen asks whether the upload of a job that a former process has left is still its own.
 func (s *Server) isOpen(ctx context.Context, j *job) bool {
 	up, err := s.cfg.Catalog.Upload(ctx, j.id)
-	return err == nil && up.State == vstack.UploadOpen && up.Owner == j.record().Upload.Owner
+	return err == nil && up.State == vstack.UploadOpen && up.Owner == j.Record().Upload.Owner
 }
 
 // left is the job that is written down beside a part, nil for none.
@@ -102,7 +105,7 @@ func (s *Server) left(id string) *job {
 	if err == nil && state == nil {
 		return nil
 	}
-	rec, err2 := decodeRecord(state)
+	rec, err2 := progress.Decode(state)
 	if err = errors.Join(err, err2); err != nil {
 		s.log.Warn("what had begun on a part does not read", "part", id, "err", err)
 		return nil
@@ -144,7 +147,7 @@ func (s *Server) goOn(ctx context.Context, j *job, c *early.Cut[*job]) (done boo
 	s.metrics.running.Inc()
 	defer s.metrics.running.Dec()
 	source := s.spool.Source(j.id)
-	plan, err := s.plan(ctx, j, source, j.record().Options.Renditions)
+	plan, err := s.plan(ctx, j, source, j.Record().Options.Renditions)
 	if err != nil {
 		c.End(err)
 		return true, err

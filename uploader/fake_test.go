@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/quicclient"
 )
 
 // cluster is a catalog and its acceptors in memory, for tests. It keeps the contract of
@@ -201,11 +202,11 @@ func (c *cluster) AbortUpload(_ context.Context, id vstack.UploadID, inc vstack.
 
 func (c *cluster) Ready(context.Context) error { return nil }
 
-func (c *cluster) Commit(ctx context.Context, up vstack.Upload, slot vstack.Slot, data []byte) (Committed, error) {
+func (c *cluster) Commit(ctx context.Context, up vstack.Upload, slot vstack.Slot, data []byte) (quicclient.Committed, error) {
 	return c.CommitValue(ctx, up, slot, vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))}, nil, data)
 }
 
-func (c *cluster) CommitValue(ctx context.Context, up vstack.Upload, slot vstack.Slot, value vstack.Value, leaves vstack.LeafTable, data []byte) (Committed, error) {
+func (c *cluster) CommitValue(ctx context.Context, up vstack.Upload, slot vstack.Slot, value vstack.Value, leaves vstack.LeafTable, data []byte) (quicclient.Committed, error) {
 	c.mu.Lock()
 	c.inFlight++
 	c.peak = max(c.peak, c.inFlight)
@@ -218,33 +219,33 @@ func (c *cluster) CommitValue(ctx context.Context, up vstack.Upload, slot vstack
 	}()
 	if gate != nil {
 		if err := gate(slot); err != nil {
-			return Committed{}, err
+			return quicclient.Committed{}, err
 		}
 	}
 	if ctx.Err() != nil {
-		return Committed{}, ctx.Err()
+		return quicclient.Committed{}, ctx.Err()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.fenced(up); err != nil {
-		return Committed{}, err
+		return quicclient.Committed{}, err
 	}
 	v := vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))}
 	if v != value {
-		return Committed{}, fmt.Errorf("slot %s: %w", slot, vstack.ErrHashMismatch)
+		return quicclient.Committed{}, fmt.Errorf("slot %s: %w", slot, vstack.ErrHashMismatch)
 	}
 	if leaves != nil && leaves.Root() != vstack.LeavesOf(data).Root() {
-		return Committed{}, fmt.Errorf("slot %s: its leaves are not its own: %w", slot, vstack.ErrHashMismatch)
+		return quicclient.Committed{}, fmt.Errorf("slot %s: its leaves are not its own: %w", slot, vstack.ErrHashMismatch)
 	}
 	c.commits[slot]++
 	if have, ok := c.slots[slot]; ok && have != v {
-		return Committed{Value: have}, fmt.Errorf("slot %s: %w", slot, vstack.ErrSlotConflict)
+		return quicclient.Committed{Value: have}, fmt.Errorf("slot %s: %w", slot, vstack.ErrSlotConflict)
 	}
 	c.slots[slot] = v
 	if !c.forget {
 		c.chunks[v.Chunk] = append([]byte(nil), data...)
 	}
-	return Committed{Value: v, Acks: vstack.Acceptors, Sent: int64(vstack.Acceptors * len(data))}, nil
+	return quicclient.Committed{Value: v, Acks: vstack.Acceptors, Sent: int64(vstack.Acceptors * len(data))}, nil
 }
 
 // fenced judges a proposal as an acceptor that has applied the catalog does.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/uploader/progress"
 )
 
 // mendEvery is how often a job whose state does not read is read again: what an error of
@@ -44,7 +45,7 @@ func (s *Server) recall() (open []*job, err error) {
 	}
 	var done []ended
 	for _, e := range last {
-		rec, err := decodeRecord(e.State)
+		rec, err := progress.Decode(e.State)
 		if err = errors.Join(e.Err, err); err != nil {
 			s.log.Warn("the last state of an ended job does not read", "upload", e.ID.String(), "err", err)
 			continue
@@ -64,7 +65,7 @@ func (s *Server) recallJob(id vstack.UploadID) *job {
 	if err != nil {
 		now := time.Now().UTC()
 		p := wire.Outward(unreadable(err))
-		j := newJob(record{Version: recordVersion, Upload: vstack.Upload{ID: id}, Job: wire.Job{
+		j := newJob(progress.Record{Version: progress.Version, Upload: vstack.Upload{ID: id}, Job: wire.Job{
 			ID: id.String(), Upload: id, State: wire.JobInterrupted, Started: now, Updated: now, Error: &p}})
 		j.broken = err
 		return j
@@ -77,12 +78,12 @@ func unreadable(err error) error {
 	return fmt.Errorf("%w: the state of this job does not read: %w; its file is kept, and it goes on when the state reads again; else send the file once more with resume, or cancel the job", vstack.ErrCorrupt, err)
 }
 
-func (s *Server) readRecord(id vstack.UploadID) (record, error) {
+func (s *Server) readRecord(id vstack.UploadID) (progress.Record, error) {
 	e := s.spool.Read(id)
 	if e.Err != nil {
-		return record{}, e.Err
+		return progress.Record{}, e.Err
 	}
-	rec, err := decodeRecord(e.State)
+	rec, err := progress.Decode(e.State)
 	if err == nil && rec.Upload.ID != id {
 		err = fmt.Errorf("read job: %w: it is of upload %s", vstack.ErrInvalid, rec.Upload.ID)
 	}
@@ -99,7 +100,7 @@ func (s *Server) mend(ctx context.Context, j *job) bool {
 			continue
 		}
 		s.log.Info("a job reads again", "upload", j.id.String())
-		j.update(func(r *record) {
+		j.Update(func(r *progress.Record) {
 			*r = rec
 			r.Job.State = wire.JobInterrupted
 		})
@@ -137,7 +138,7 @@ func (s *Server) byPart(part string) (wire.Job, bool) {
 	done := s.done
 	s.mu.Unlock()
 	for _, j := range living {
-		if rec := j.record(); rec.Part == part {
+		if rec := j.Record(); rec.Part == part {
 			return rec.Job, true
 		}
 	}
@@ -172,7 +173,7 @@ func (s *Server) startJob(j *job, resume bool) error {
 }
 
 // endJob moves a job from the living to the remembered.
-func (s *Server) endJob(j *job, rec record) {
+func (s *Server) endJob(j *job, rec progress.Record) {
 	s.remember(ended{job: rec.Job, part: rec.Part})
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -220,7 +221,7 @@ func (s *Server) list() []wire.Job {
 	}
 	s.mu.Unlock()
 	for _, j := range living {
-		snap, _ := j.snapshot()
+		snap, _ := j.Snapshot()
 		out = append(out, snap)
 	}
 	slices.SortStableFunc(out, func(a, b wire.Job) int { return b.Started.Compare(a.Started) })
@@ -232,4 +233,16 @@ func (s *Server) load() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.jobs)
+}
+
+// sleep returns false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/uploader/progress"
 )
 
 // acceptedJob is a spool with one job that was accepted and not worked on: the catalog
@@ -58,10 +59,10 @@ func TestAJobWhoseStateDoesNotReadIsKeptAndTold(t *testing.T) {
 			}
 		},
 		"of a later version": func(t *testing.T, path string) {
-			edit(t, path, func(r *record) { r.Version++ })
+			edit(t, path, func(r *progress.Record) { r.Version++ })
 		},
 		"of another upload": func(t *testing.T, path string) {
-			edit(t, path, func(r *record) { r.Upload.ID[0]++ })
+			edit(t, path, func(r *progress.Record) { r.Upload.ID[0]++ })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/uploader/progress"
 )
 
 // stuckAfter lets n commits through and holds the others until the test ends or open
@@ -217,7 +218,7 @@ func TestAJobOfAnotherCutGoesOnUnderFreshTrackNumbers(t *testing.T) {
 	open()
 	<-stopped
 	path := filepath.Join(dir, "jobs", acc.Upload.String(), "job.json")
-	edit(t, path, func(r *record) {
+	edit(t, path, func(r *progress.Record) {
 		if r.Cut != h.cut {
 			t.Errorf("job.json says %q, want the version %q of the cut", r.Cut, h.cut)
 		}
@@ -232,7 +233,7 @@ func TestAJobOfAnotherCutGoesOnUnderFreshTrackNumbers(t *testing.T) {
 }
 
 // edit changes a job's state on the disk.
-func edit(t *testing.T, path string, change func(*record)) {
+func edit(t *testing.T, path string, change func(*progress.Record)) {
 	t.Helper()
 	box, err := sealed.NewBox(testKey)
 	if err != nil {
@@ -243,12 +244,12 @@ func edit(t *testing.T, path string, change func(*record)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec, err := decodeRecord(b)
+	rec, err := progress.Decode(b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	change(&rec)
-	if b, err = encodeRecord(rec); err != nil {
+	if b, err = progress.Encode(rec); err != nil {
 		t.Fatal(err)
 	}
 	if err := box.WriteFile(vfs.OS{}, path, b, about, 0o600); err != nil {

@@ -108,7 +108,7 @@ func (s *Server) getJobs(c echo.Context) error {
 		return err
 	}
 	if !all {
-		if jobs, err = s.strangers.jobs(c.Request().Context(), s.cfg.Catalog, jobs); err != nil {
+		if jobs, err = s.strangers.Jobs(c.Request().Context(), s.cfg.Catalog, jobs); err != nil {
 			return err
 		}
 	}
@@ -155,7 +155,7 @@ func (s *Server) getJob(c echo.Context) error {
 // the server stops.
 func (s *Server) await(ctx context.Context, j *job, enough func(wire.JobState) bool) wire.Job {
 	for {
-		snap, changed := j.snapshot()
+		snap, changed := j.Snapshot()
 		if enough(snap.State) {
 			return snap
 		}
@@ -200,7 +200,7 @@ func (s *Server) streamJob(c echo.Context, j *job, ended wire.Job) error {
 	}
 	ctx := c.Request().Context()
 	for {
-		snap, changed := j.snapshot()
+		snap, changed := j.Snapshot()
 		if err := send(snap); err != nil || snap.State.Done() {
 			return err
 		}
@@ -229,7 +229,7 @@ func (s *Server) deleteJob(c echo.Context) error {
 	}
 	var of vstack.TicketID
 	if j != nil {
-		of = j.record().Options.Ticket
+		of = j.Record().Options.Ticket
 	}
 	if err := s.gate.Cancel(c.Request(), of); err != nil {
 		return err

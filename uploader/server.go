@@ -18,7 +18,9 @@ import (
 	"github.com/vstack/vstack/uploader/access"
 	"github.com/vstack/vstack/uploader/early"
 	"github.com/vstack/vstack/uploader/resumable"
+	"github.com/vstack/vstack/uploader/send"
 	"github.com/vstack/vstack/uploader/spool"
+	"github.com/vstack/vstack/uploader/strangers"
 	"github.com/vstack/vstack/uploader/toolcheck"
 	"github.com/vstack/vstack/uploader/window"
 )
@@ -50,13 +52,13 @@ type Server struct {
 	receiving *admission.Budget // bodies
 	probing   chan struct{}
 	turns     chan struct{} // a token a running job
-	window    *window.Window
+	sending   send.Config   // of every attempt
 	tools     *toolcheck.Check
 	tus       *resumable.Handler
 	early     *early.Cuts[*job]
 	gate      *access.Gate
-	strangers strangers
-	cut       string // what cuts here, see record.Cut
+	strangers strangers.Filter
+	cut       string // what cuts here, see progress.Record.Cut
 
 	ctx    context.Context // ends all jobs
 	cancel context.CancelCauseFunc
@@ -97,7 +99,6 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		gate:      access.New(cfg.Open, cfg.Catalog),
 		turns:     make(chan struct{}, cfg.MaxJobs),
 		cut:       fmt.Sprintf("%d, %s", cutVersion, version),
-		window:    window.New(int64(cfg.InFlight) * vstack.ChunkSize),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.tools = toolcheck.New(s.ctx, tools)
@@ -113,6 +114,11 @@ func (s *Server) start() (err error) {
 	if s.metrics, err = newMetrics(s.cfg.Registry); err != nil {
 		return err
 	}
+	sent, err := send.NewMetrics(s.cfg.Registry)
+	if err != nil {
+		return err
+	}
+	s.sending = send.Config{Chunks: s.cfg.Chunks, Timeout: s.cfg.CommitTimeout, Window: window.New(int64(s.cfg.InFlight) * vstack.ChunkSize), Metrics: sent}
 	open, err := s.recall()
 	if err != nil {
 		return err

@@ -12,6 +12,8 @@ import (
 	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/uploader/progress"
+	"github.com/vstack/vstack/uploader/send"
 )
 
 const (
@@ -29,8 +31,8 @@ func (s *Server) work(ctx context.Context, j *job, resume bool) {
 	if j.asked != nil {
 		ctx = tracing.Under(ctx, j.asked)
 	}
-	ctx, span := s.cfg.Tracer.Root(ctx, "upload job", attribute.String("upload", j.id.String()), attribute.String("video", j.record().Upload.Video.String()))
-	defer func() { span.SetAttributes(attribute.String("state", string(j.record().Job.State))); span.End() }()
+	ctx, span := s.cfg.Tracer.Root(ctx, "upload job", attribute.String("upload", j.id.String()), attribute.String("video", j.Record().Upload.Video.String()))
+	defer func() { span.SetAttributes(attribute.String("state", string(j.Record().Job.State))); span.End() }()
 	log := s.log.With("upload", j.id.String())
 	for pause := s.cfg.RetryWait; ; pause = min(2*pause, maxRetryWait) {
 		err := s.turn(ctx, j, resume)
@@ -51,7 +53,7 @@ func (s *Server) work(ctx context.Context, j *job, resume bool) {
 			log.Warn("job ends: the upload is not this process's any more", "err", err)
 			s.conclude(j, wire.JobFailed, err)
 			return
-		case (transient(err) || superseded(err)) && time.Since(j.record().Job.Started) < s.cfg.RetryFor:
+		case (send.Transient(err) || superseded(err)) && time.Since(j.Record().Job.Started) < s.cfg.RetryFor:
 			log.Warn("job interrupted, will try again", "err", err, "in", pause)
 			s.interrupt(j, err)
 			if !sleep(ctx, pause) {
@@ -77,9 +79,9 @@ func superseded(err error) bool {
 func (s *Server) lost(ctx context.Context, j *job) bool {
 	now, err := s.cfg.Catalog.Upload(ctx, j.id)
 	if err != nil {
-		return !transient(err)
+		return !send.Transient(err)
 	}
-	rec := j.record()
+	rec := j.Record()
 	return now.State != vstack.UploadOpen || now.Owner != rec.Upload.Owner && now.Owner != rec.NextOwner
 }
 
@@ -92,7 +94,7 @@ func (s *Server) turn(ctx context.Context, j *job, resume bool) error {
 		}
 		resume = true // the whole file is cut, by an incarnation of its own
 	}
-	j.update(func(r *record) {
+	j.Update(func(r *progress.Record) {
 		if r.Job.State != wire.JobInterrupted {
 			r.Job.State = wire.JobQueued
 		}
@@ -110,7 +112,7 @@ func (s *Server) turn(ctx context.Context, j *job, resume bool) error {
 
 // resume asks the catalog for a fresh incarnation, unless another process did since.
 func (s *Server) resume(ctx context.Context, j *job) error {
-	rec := j.record()
+	rec := j.Record()
 	now, err := s.cfg.Catalog.Upload(ctx, j.id)
 	if err != nil {
 		return fmt.Errorf("resume: %w", err)
@@ -125,7 +127,7 @@ func (s *Server) resume(ctx context.Context, j *job) error {
 	}
 	owner := s.newOwner()
 	now.Source = rec.Upload.Source
-	j.update(func(r *record) { r.Upload, r.NextOwner = now, owner })
+	j.Update(func(r *progress.Record) { r.Upload, r.NextOwner = now, owner })
 	if err := s.save(j); err != nil {
 		return fmt.Errorf("resume: %w", err)
 	}
@@ -134,7 +136,7 @@ func (s *Server) resume(ctx context.Context, j *job) error {
 		return fmt.Errorf("resume: %w", s.publishedBefore(ctx, j.id, err))
 	}
 	up.Source = rec.Upload.Source
-	j.update(func(r *record) {
+	j.Update(func(r *progress.Record) {
 		r.Upload = up
 		r.Job.Resumed++
 	})
@@ -145,7 +147,7 @@ func (s *Server) resume(ctx context.Context, j *job) error {
 }
 
 func (s *Server) save(j *job) error {
-	state, err := encodeRecord(j.record())
+	state, err := progress.Encode(j.Record())
 	if err != nil {
 		return err
 	}
@@ -174,7 +176,7 @@ func (s *Server) newOwner() vstack.ProposerID {
 
 // interrupt writes down that the job waits to be continued, and why.
 func (s *Server) interrupt(j *job, cause error) {
-	j.update(func(r *record) {
+	j.Update(func(r *progress.Record) {
 		r.Job.State = wire.JobInterrupted
 		if cause != nil && !errors.Is(cause, errStopping) && !errors.Is(cause, context.Canceled) {
 			p := wire.Outward(cause)
@@ -191,7 +193,7 @@ func (s *Server) interrupt(j *job, cause error) {
 func (s *Server) abort(j *job) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), abortTimeout)
 	defer cancel()
-	inc := j.record().Upload.Incarnation
+	inc := j.Record().Upload.Incarnation
 	if inc == 0 { // its state does not read
 		up, err := s.cfg.Catalog.Upload(ctx, j.id)
 		if err != nil || up.State != vstack.UploadOpen {
@@ -205,7 +207,7 @@ func (s *Server) abort(j *job) {
 		if err == nil || superseded(err) {
 			return
 		}
-		if try == maxAborts || !transient(err) || !sleep(ctx, pause) {
+		if try == maxAborts || !send.Transient(err) || !sleep(ctx, pause) {
 			s.log.Warn("abort upload", "upload", j.id.String(), "err", err)
 			j.Warn("the catalog could not be told that the upload was aborted: " + err.Error())
 			return
@@ -215,7 +217,7 @@ func (s *Server) abort(j *job) {
 
 // conclude ends a job: its last state is on disk before its file goes.
 func (s *Server) conclude(j *job, end wire.JobState, cause error) {
-	j.update(func(r *record) {
+	j.Update(func(r *progress.Record) {
 		r.Job.State, r.Job.Error = end, nil
 		if end == wire.JobPublished {
 			r.Job.Position = max(r.Job.Position, r.Job.Duration)
@@ -225,8 +227,8 @@ func (s *Server) conclude(j *job, end wire.JobState, cause error) {
 			r.Job.Error = &p
 		}
 	})
-	rec := j.record()
-	state, err := encodeRecord(rec)
+	rec := j.Record()
+	state, err := progress.Encode(rec)
 	if err == nil {
 		err = s.spool.Finish(j.id, state)
 	}

@@ -6,9 +6,6 @@ import (
 	"github.com/vstack/vstack/quicclient"
 )
 
-// Committed is what became of one chunk's commit.
-type Committed = quicclient.Committed
-
 // What a host gives its uploader.
 var (
 	_ Identity  = (*identity.Identity)(nil)

@@ -1,4 +1,4 @@
-package uploader
+package strangers
 
 import (
 	"context"
@@ -15,15 +15,20 @@ import (
 )
 
 const (
-	// strangersFor is how long an answer counts about which jobs strangers may know of, and
-	// strangersWait bounds the questions behind one.
-	strangersFor  = 2 * time.Second
-	strangersWait = 2 * time.Second
+	// goodFor is how long an answer counts about which jobs strangers may know of, and
+	// patience bounds the questions behind one.
+	goodFor  = 2 * time.Second
+	patience = 2 * time.Second
 )
 
-// strangers is what those may know who show no certificate: jobs of videos that are listed. The
+// Catalog is what knows who may know of a video; *metaclient.Client is one.
+type Catalog interface {
+	Video(ctx context.Context, id vstack.VideoID) (vstack.Video, error)
+}
+
+// Filter lets strangers know of jobs of videos that are listed. The zero Filter is ready. The
 // catalog is asked once for all who ask here at the same time.
-type strangers struct {
+type Filter struct {
 	asking singleflight.Group
 
 	mu    sync.Mutex
@@ -31,10 +36,10 @@ type strangers struct {
 	known []vstack.VideoID
 }
 
-// jobs leaves out those of which strangers learn nothing; each job is told to who has its id.
-func (s *strangers) jobs(ctx context.Context, catalog Catalog, all []wire.Job) ([]wire.Job, error) {
+// Jobs leaves out those of which strangers learn nothing; each job is told to who has its id.
+func (s *Filter) Jobs(ctx context.Context, catalog Catalog, all []wire.Job) ([]wire.Job, error) {
 	s.mu.Lock()
-	known, fresh := s.known, time.Since(s.at) < strangersFor
+	known, fresh := s.known, time.Since(s.at) < goodFor
 	s.mu.Unlock()
 	if !fresh {
 		got, err, _ := s.asking.Do("", func() (any, error) { return s.ask(ctx, catalog, all) })
@@ -46,8 +51,8 @@ func (s *strangers) jobs(ctx context.Context, catalog Catalog, all []wire.Job) (
 	return slices.DeleteFunc(all, func(j wire.Job) bool { return !slices.Contains(known, j.Video) }), nil
 }
 
-func (s *strangers) ask(ctx context.Context, catalog Catalog, all []wire.Job) (known []vstack.VideoID, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), strangersWait) // others wait, too
+func (s *Filter) ask(ctx context.Context, catalog Catalog, all []wire.Job) (known []vstack.VideoID, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience) // others wait, too
 	defer cancel()
 	asked := time.Now()
 	for _, j := range all {

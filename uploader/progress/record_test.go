@@ -1,4 +1,4 @@
-package uploader
+package progress
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ import (
 
 func FuzzRecord(f *testing.F) {
 	up := vstack.Upload{ID: vstack.UploadID{1}, Video: vstack.VideoID{2}, State: vstack.UploadOpen, Incarnation: 3}
-	good, err := json.Marshal(newRecord(up, order.Options{Title: "t", Renditions: []string{"source"}}, 3, time.Unix(0, 0).UTC()))
+	good, err := json.Marshal(NewRecord(up, order.Options{Title: "t", Renditions: []string{"source"}}, 3, time.Unix(0, 0).UTC()))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -20,7 +20,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add(good[:len(good)/2])
 	f.Add([]byte(`{"version":2}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		rec, err := decodeRecord(b)
+		rec, err := Decode(b)
 		if err != nil {
 			if !errors.Is(err, vstack.ErrInvalid) {
 				t.Fatal(err)
@@ -31,7 +31,7 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := decodeRecord(again); err != nil {
+		if _, err := Decode(again); err != nil {
 			t.Fatalf("a record that was read is not read again: %v", err)
 		}
 	})

@@ -1,4 +1,4 @@
-package uploader
+package strangers
 
 import (
 	"context"
@@ -14,7 +14,6 @@ import (
 
 // shown is a catalog of videos of which some are listed; it counts questions.
 type shown struct {
-	Catalog
 	listed []vstack.VideoID
 	gone   bool
 	asked  int
@@ -40,9 +39,9 @@ func TestStrangersDoNotWorkTheCatalog(t *testing.T) {
 		for i := range byte(200) {
 			all = append(all, wire.Job{Video: vstack.VideoID{i}})
 		}
-		c, s := &shown{listed: []vstack.VideoID{{7}, {9}}}, &strangers{}
+		c, s := &shown{listed: []vstack.VideoID{{7}, {9}}}, &Filter{}
 		for range 50 {
-			got, err := s.jobs(t.Context(), c, slices.Clone(all))
+			got, err := s.Jobs(t.Context(), c, slices.Clone(all))
 			if err != nil || len(got) != 2 || got[0].Video != c.listed[0] || got[1].Video != c.listed[1] {
 				t.Fatalf("%d jobs, %v", len(got), err)
 			}
@@ -50,15 +49,15 @@ func TestStrangersDoNotWorkTheCatalog(t *testing.T) {
 		if c.asked != len(all) {
 			t.Errorf("%d questions for 50 lists of %d jobs", c.asked, len(all))
 		}
-		time.Sleep(strangersFor) // of the bubble
+		time.Sleep(goodFor) // of the bubble
 		c.listed = nil
-		if got, err := s.jobs(t.Context(), c, slices.Clone(all)); err != nil || len(got) != 0 {
+		if got, err := s.Jobs(t.Context(), c, slices.Clone(all)); err != nil || len(got) != 0 {
 			t.Errorf("after they became private: %d jobs, %v", len(got), err)
 		}
-		time.Sleep(strangersFor) // of the bubble
+		time.Sleep(goodFor) // of the bubble
 		c.gone = true
 		began := time.Now()
-		if _, err := s.jobs(t.Context(), c, slices.Clone(all)); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > strangersWait {
+		if _, err := s.Jobs(t.Context(), c, slices.Clone(all)); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > patience {
 			t.Errorf("without a catalog: %v after %v", err, time.Since(began))
 		}
 	})
