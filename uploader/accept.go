@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/uploader/container"
 	"github.com/vstack/vstack/uploader/early"
 	"github.com/vstack/vstack/uploader/ffmpeg"
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 	"github.com/vstack/vstack/uploader/order"
 	"github.com/vstack/vstack/uploader/progress"
 	"github.com/vstack/vstack/uploader/send"
@@ -265,7 +266,7 @@ func (s *Server) withdraw(j *job, resumed bool) {
 }
 
 // look asks ffprobe, a few at a time, and not again where the start of a file has told all.
-func (s *Server) look(ctx context.Context, part *spool.Part, renditions []string) (m ffmpeg.Media, err error) {
+func (s *Server) look(ctx context.Context, part *spool.Part, renditions []string) (m media.Media, err error) {
 	if j := s.early.Owned(ctx, part.ID); j != nil && j.media != nil {
 		indexed, err := container.Indexed(s.cfg.tools().Vault, part.Path())
 		if err == nil && indexed {

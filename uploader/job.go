@@ -7,7 +7,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/uploader/early"
-	"github.com/vstack/vstack/uploader/ffmpeg"
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 	"github.com/vstack/vstack/uploader/progress"
 )
 
@@ -32,7 +32,7 @@ type job struct {
 	over   chan struct{} // closed when its goroutine has ended
 
 	early *early.Cut[*job] // that has begun while the file arrived; nil for none
-	media *ffmpeg.Media    // as probed when the file arrived; nil after a restart
+	media *media.Media     // as probed when the file arrived; nil after a restart
 	asked context.Context  // of the request that brought the file, for its trace alone; nil after a restart
 }
 

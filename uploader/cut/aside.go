@@ -5,6 +5,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/uploader/ffmpeg"
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 )
 
 // aside is what is made beside the tracks while they are cut, by the length that the file
@@ -23,7 +24,7 @@ func (c *cut) startAside(ctx context.Context) *aside {
 	if c.Level < vstack.LevelFormats || seconds <= 0 {
 		return nil
 	}
-	var of *ffmpeg.Stream
+	var of *media.Stream
 	for i, t := range c.Plan.Tracks {
 		if t.Kind == vstack.TrackVideo {
 			of = &c.Plan.Tracks[i].Stream

@@ -12,6 +12,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/uploader/ffmpeg"
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 	"github.com/vstack/vstack/uploader/fmp4"
 	"github.com/vstack/vstack/uploader/subtitle"
 )
@@ -35,7 +36,7 @@ func (c *cut) beside(ctx context.Context) error {
 		return nil
 	}
 	seconds := 0.0
-	var of *ffmpeg.Stream
+	var of *media.Stream
 	for i, t := range c.tracks {
 		if t == nil || len(t.Chunks) == 0 || t.Timescale == 0 {
 			continue
@@ -89,7 +90,7 @@ func (c *cut) beside(ctx context.Context) error {
 }
 
 // wanted is what is made beside tracks that last seconds; of is the picture, nil for none.
-func (c *cut) wanted(of *ffmpeg.Stream, seconds float64) ffmpeg.Beside {
+func (c *cut) wanted(of *media.Stream, seconds float64) ffmpeg.Beside {
 	b := ffmpeg.Beside{Texts: c.Plan.Texts}
 	if of != nil {
 		stills := ffmpeg.NewStills(*of, seconds)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 )
 
 // threads is the number of threads of each encoder. It is a constant and not the
@@ -62,7 +63,7 @@ func (t Track) args() []string {
 	default:
 		a = append(a, t.encodeAudio()...)
 	}
-	if iso := languageISO(t.Language); iso != "" {
+	if iso := media.LanguageISO(t.Language); iso != "" {
 		a = append(a, "-metadata:s:0", "language="+iso)
 	}
 	flags := "+empty_moov+delay_moov+default_base_moof+skip_trailer+frag_discont"
@@ -109,7 +110,7 @@ func (t Track) encodeAudio() []string {
 	if rate > 48000 || rate < 8000 {
 		rate = 48000
 	}
-	layout := t.Stream.storedLayout()
+	layout := t.Stream.StoredLayout()
 	channels := map[string]int{"mono": 1, "stereo": 2, "3.0": 3, "4.0": 4, "5.0": 5, "5.1": 6}[layout]
 	filter := "aformat=channel_layouts=" + layout
 	if !t.Holes { // else package fmp4 fills them: this filter would hold them in memory

@@ -11,6 +11,7 @@ import (
 	"github.com/vstack/vstack/uploader/arrive"
 	"github.com/vstack/vstack/uploader/child"
 	"github.com/vstack/vstack/uploader/container"
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 )
 
 // Arriving stands for the name of a file that is read while it arrives, forward only.
@@ -19,22 +20,22 @@ const Arriving = "pipe:0"
 // ProbeArriving is Probe of a file of which only the start is there, by t.Arriving; head is
 // where it lies. What cannot be read forward, or needs a look at all of the file, is
 // ErrNotReady: it can be probed when it is whole.
-func (t Tools) ProbeArriving(ctx context.Context, head string) (Media, error) {
+func (t Tools) ProbeArriving(ctx context.Context, head string) (media.Media, error) {
 	facts, forward, err := container.Head(t.Vault, head)
 	if err == nil && !forward {
 		err = fmt.Errorf("probe: %w: the file cannot be read forward", vstack.ErrNotReady)
 	}
 	if err != nil {
-		return Media{}, err
+		return media.Media{}, err
 	}
 	m, err := t.look(ctx, Arriving, facts)
 	if err != nil {
-		return Media{}, err
+		return media.Media{}, err
 	}
-	if slices.ContainsFunc(m.Streams, Stream.open) {
-		return Media{}, fmt.Errorf("probe: %w: its start does not say all of its streams", vstack.ErrNotReady)
+	if slices.ContainsFunc(m.Streams, media.Stream.Open) {
+		return media.Media{}, fmt.Errorf("probe: %w: its start does not say all of its streams", vstack.ErrNotReady)
 	}
-	m.stills()
+	m.MarkStills()
 	return m, nil
 }
 
@@ -49,7 +50,7 @@ func (p Plan) Same(q Plan) bool {
 		if a.counted() != b.counted() || len(a.Cuts)+len(b.Cuts) > 0 {
 			return false
 		}
-		a.Stream, b.Stream, a.Cuts, b.Cuts = Stream{}, Stream{}, nil, nil
+		a.Stream, b.Stream, a.Cuts, b.Cuts = media.Stream{}, media.Stream{}, nil, nil
 		if fmt.Sprint(a) != fmt.Sprint(b) {
 			return false
 		}
@@ -58,7 +59,7 @@ func (p Plan) Same(q Plan) bool {
 }
 
 // counted is the track's stream without what a probe has counted and the cut does not use.
-func (t Track) counted() Stream {
+func (t Track) counted() media.Stream {
 	s := t.Stream
 	s.Frames, s.Total = 0, 0
 	if t.Copy {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 )
 
 const (
@@ -33,15 +35,10 @@ const (
 	lastTile = 0.1
 )
 
-// text says that a stream holds subtitles as text; pictures of text are none.
-func (s Stream) text() bool {
-	return s.Kind == "subtitle" && slices.Contains([]string{"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"}, s.Codec)
-}
-
 // Stills are the pictures that are made of a film beside its tracks: a poster, and sheets
 // of small tiles, one every Step seconds. Only keyframes are decoded for them.
 type Stills struct {
-	Stream                    Stream
+	Stream                    media.Stream
 	Step                      int // seconds from one tile to the next
 	Sheets                    int
 	TileWidth, TileHeight     int
@@ -50,7 +47,7 @@ type Stills struct {
 }
 
 // NewStills plans the pictures of a film that lasts seconds.
-func NewStills(s Stream, seconds float64) Stills {
+func NewStills(s media.Stream, seconds float64) Stills {
 	shown := max(0, seconds-lastTile)
 	x := Stills{Stream: s, Step: max(leastStep, int(math.Ceil(shown/maxTiles)))}
 	tiles := max(1, int(math.Ceil(shown/float64(x.Step))))
@@ -64,8 +61,8 @@ func NewStills(s Stream, seconds float64) Stills {
 }
 
 // within is the size of the shown picture with a long side of at most so many pixels.
-func within(s Stream, side int) (int, int) {
-	w, h := shown(s.upright())
+func within(s media.Stream, side int) (int, int) {
+	w, h := media.Shown(s.Upright())
 	scale := min(1, float64(side)/float64(max(w, h)))
 	return max(2, int(math.Round(float64(w)*scale))&^1), max(2, int(math.Round(float64(h)*scale))&^1)
 }
@@ -74,7 +71,7 @@ func within(s Stream, side int) (int, int) {
 // WebVTT a text and, with Stills, JPEG pictures: the poster, of which the last picture
 // counts, and the sheets.
 type Beside struct {
-	Texts  []Stream
+	Texts  []media.Stream
 	Stills *Stills
 }
 
@@ -88,7 +85,7 @@ func (b Beside) Outputs() int {
 
 // Same says that both make the same of one file.
 func (b Beside) Same(o Beside) bool {
-	same := func(a, b Stream) bool { return a.Index == b.Index }
+	same := func(a, b media.Stream) bool { return a.Index == b.Index }
 	if !slices.EqualFunc(b.Texts, o.Texts, same) || (b.Stills == nil) != (o.Stills == nil) {
 		return false
 	}
@@ -115,7 +112,7 @@ func (b Beside) args(t Tools, file string) ([]string, error) {
 	}
 	out = append(out, in...)
 	n := firstPipe
-	add := func(s Stream, args ...string) {
+	add := func(s media.Stream, args ...string) {
 		out = append(out, "-map", "0:"+strconv.Itoa(s.Index), "-map_metadata", "-1", "-map_chapters", "-1")
 		out = append(out, args...)
 		out = append(out, "-fflags", "+bitexact", "-flags", "+bitexact", "pipe:"+strconv.Itoa(n))
@@ -151,7 +148,7 @@ func (x Stills) outputs() [][]string {
 func (x Stills) filter(w, h int) string {
 	s := x.Stream
 	s.Interlaced = false // lone keyframes have no neighbours to be woven with
-	t := Track{Stream: s, Width: w, Height: h, Aspect: square, Color: s.Color.converted(s), Tonemap: s.Color.HDR()}
+	t := Track{Stream: s, Width: w, Height: h, Aspect: media.Square, Color: s.Color.Converted(s), Tonemap: s.Color.HDR()}
 	return t.videoFilter() + fmt.Sprintf(",scale=in_color_matrix=%s:in_range=%s:out_color_matrix=smpte170m:out_range=pc,format=yuvj420p",
-		scaleMatrix[t.Color.Matrix], t.Color.Range)
+		media.Scaler(t.Color.Matrix), t.Color.Range)
 }

@@ -1,10 +1,14 @@
 package ffmpeg
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
+)
 
 // TestAHeadersLengthIsAsGoodAsTheTracks: the two differ by a part of a frame.
 func TestAHeadersLengthIsAsGoodAsTheTracks(t *testing.T) {
-	s := Stream{Index: 0, Kind: "video", Width: 1280, Height: 720, Color: Color{Range: "tv", Matrix: "bt709"}}
+	s := media.Stream{Index: 0, Kind: "video", Width: 1280, Height: 720, Color: media.Color{Range: "tv", Matrix: "bt709"}}
 	of := func(seconds float64) Beside {
 		x := NewStills(s, seconds)
 		return Beside{Stills: &x}
@@ -20,8 +24,8 @@ func TestAHeadersLengthIsAsGoodAsTheTracks(t *testing.T) {
 			t.Errorf("%g and %g s: the same is %t, not %t", c.a, c.b, got, c.same)
 		}
 	}
-	texts := Beside{Texts: []Stream{{Index: 3}}}
-	if texts.Same(Beside{}) || texts.Same(Beside{Texts: []Stream{{Index: 4}}}) || !texts.Same(Beside{Texts: []Stream{{Index: 3}}}) {
+	texts := Beside{Texts: []media.Stream{{Index: 3}}}
+	if texts.Same(Beside{}) || texts.Same(Beside{Texts: []media.Stream{{Index: 4}}}) || !texts.Same(Beside{Texts: []media.Stream{{Index: 3}}}) {
 		t.Error("texts are told apart by their streams")
 	}
 }

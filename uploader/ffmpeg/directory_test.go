@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 )
 
 // TestDirectory tries every file of a directory and prints what became of it, one line
@@ -72,7 +73,7 @@ func describe(tracks []*track) string {
 }
 
 // compareShown holds what FFmpeg shows of the source against what it shows of ours.
-func compareShown(t *testing.T, m Media, file string, tracks []*track) (out []string) {
+func compareShown(t *testing.T, m media.Media, file string, tracks []*track) (out []string) {
 	t.Helper()
 	result := inspect(t, export(t, tracks, "out.mp4"))
 	pictures := 0 // they come first in what inspect says
@@ -98,7 +99,7 @@ func compareShown(t *testing.T, m Media, file string, tracks []*track) (out []st
 }
 
 // inspectStream is what FFmpeg shows of one stream of a source.
-func inspectStream(t *testing.T, file string, s Stream) []frameSum {
+func inspectStream(t *testing.T, file string, s media.Stream) []frameSum {
 	t.Helper()
 	sums := sums(ffmpegRun(t, "-fflags", "+discardcorrupt", "-i", file, "-map", fmt.Sprintf("0:%d", s.Index), "-fps_mode", "passthrough", "-f", "framemd5", "-"))
 	return sums[0]

@@ -20,7 +20,7 @@
 //     no metadata of the encoder. An upload that is cut again gives the same chunks.
 //   - What reads a stranger's file runs in a jail (package jail), within Tools.Bounds.
 //   - A stream is copied only if Chromium plays it from fragmented MP4 and shows what a
-//     good player shows of the source; copy.go has the reasons.
+//     good player shows of the source; package media has the reasons.
 //   - A child never outlives its owner (package child).
 //
 // Time: all outputs run on one clock, Shift seconds ahead of the file's, so that frames

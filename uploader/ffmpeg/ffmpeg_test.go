@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 )
 
 func TestRealInputsComeBackAsTheyWere(t *testing.T) {
@@ -93,7 +94,7 @@ func rare(t *testing.T, name string) {
 func compareTrack(t *testing.T, source, result inspected, i int, k *track, frame float64) {
 	t.Helper()
 	want, got := source.frames[k.plan.Stream.Index], result.frames[i]
-	if k.plan.Stream.Start > late { // black, or silence, until it begins
+	if k.plan.Stream.Start > media.Late { // black, or silence, until it begins
 		got = begun(t, got, want[0].at, frame)
 	}
 	if len(got) == 0 || len(want) == 0 {
@@ -170,13 +171,17 @@ func sums(text string) map[int][]frameSum {
 	for line := range strings.Lines(text) {
 		if rest, ok := strings.CutPrefix(line, "#tb "); ok {
 			stream, value, _ := strings.Cut(rest, ": ")
-			base[int(number(stream))] = ratio(strings.TrimSpace(value))
+			n, _ := strconv.Atoi(stream)
+			num, den, _ := strings.Cut(strings.TrimSpace(value), "/")
+			a, _ := strconv.ParseFloat(num, 64)
+			b, _ := strconv.ParseFloat(den, 64)
+			base[n] = a / b
 		}
 		cols := strings.Split(strings.ReplaceAll(strings.TrimSpace(line), " ", ""), ",")
 		if strings.HasPrefix(line, "#") || len(cols) < 6 {
 			continue
 		}
-		stream := int(number(cols[0]))
+		stream, _ := strconv.Atoi(cols[0])
 		pts, _ := strconv.ParseFloat(cols[2], 64)
 		out[stream] = append(out[stream], frameSum{at: pts * base[stream], sum: cols[5]})
 	}
@@ -275,7 +280,7 @@ func TestRenditionsAreMadeSmallerAndNeverLarger(t *testing.T) {
 	if len(plan.Warnings) != 2 {
 		t.Errorf("warnings: %q", plan.Warnings)
 	}
-	plan, err := NewPlan(Media{Streams: []Stream{{Kind: "video", Codec: "hevc", Width: 1920, Height: 1080, Rotation: 90}}}, []string{"720p"}, Limits{})
+	plan, err := NewPlan(media.Media{Streams: []media.Stream{{Kind: "video", Codec: "hevc", Width: 1920, Height: 1080, Rotation: 90}}}, []string{"720p"}, Limits{})
 	if err != nil || plan.Tracks[0].Width != 720 || plan.Tracks[0].Height != 1280 {
 		t.Errorf("portrait rendition: %+v, %v", plan.Tracks, err)
 	}
@@ -304,15 +309,15 @@ func TestLanguagesSurvive(t *testing.T) {
 }
 
 func TestLimitsAreEnforced(t *testing.T) {
-	ok := Stream{Kind: "video", Codec: "h264", PixFmt: "yuv420p", Width: 320, Height: 180}
+	ok := media.Stream{Kind: "video", Codec: "h264", PixFmt: "yuv420p", Width: 320, Height: 180}
 	wide, large := ok, ok
 	wide.Width = 8193
 	large.Width, large.Height = 8192, 8192
-	for name, m := range map[string]Media{
-		"long":        {Duration: 9 * 3600, Streams: []Stream{ok}},
-		"wide":        {Streams: []Stream{wide}},
-		"large":       {Streams: []Stream{large}},
-		"many tracks": {Streams: slices.Repeat([]Stream{ok}, 33)},
+	for name, m := range map[string]media.Media{
+		"long":        {Duration: 9 * 3600, Streams: []media.Stream{ok}},
+		"wide":        {Streams: []media.Stream{wide}},
+		"large":       {Streams: []media.Stream{large}},
+		"many tracks": {Streams: slices.Repeat([]media.Stream{ok}, 33)},
 	} {
 		if _, err := NewPlan(m, nil, Limits{}); !errors.Is(err, vstack.ErrMediaUnfit) {
 			t.Errorf("%s: %v", name, err)
@@ -410,11 +415,11 @@ func FuzzProbeOutput(f *testing.F) {
 	f.Add([]byte(`{"format":{"format_name":"mov","duration":"3.0"},"streams":[{"index":0,"codec_type":"video","codec_name":"h264","width":320,"height":180,"avg_frame_rate":"25/1","side_data_list":[{"rotation":-90}]}],"packets":[{"stream_index":0,"size":"10"}]}`))
 	f.Add([]byte(`{"streams":[{"avg_frame_rate":"0/0","tags":{"language":"DEU"}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var said probeOutput
-		if said.read(b) != nil {
+		var said media.Description
+		if said.Read(b) != nil {
 			return
 		}
-		p, err := NewPlan(said.media(), []string{"source", "480p"}, Limits{})
+		p, err := NewPlan(said.Media(), []string{"source", "480p"}, Limits{})
 		if err != nil {
 			return
 		}

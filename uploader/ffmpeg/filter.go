@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 )
 
 // forceEvery is the time between keyframes of a picture that has no copied rendition, and
@@ -37,8 +39,8 @@ func (t Track) videoFilter() string {
 	if s.Interlaced {
 		f = append(f, "bwdif=mode=send_frame:deint=interlaced")
 	}
-	from := s.Color.resolved(s)
-	if !s.rgb() && !s.gray() {
+	from := s.Color.Resolved(s)
+	if !s.RGB() && !s.Gray() {
 		// Some decoders forget what the container says.
 		f = append(f, fmt.Sprintf("setparams=range=%s:color_primaries=%s:color_trc=%s:colorspace=%s", from.Range, from.Primaries, from.Transfer, from.Matrix))
 	}
@@ -49,10 +51,10 @@ func (t Track) videoFilter() string {
 		from = t.Color
 	}
 	scale := fmt.Sprintf("scale=%d:%d", t.Width, t.Height)
-	if !s.rgb() && !s.gray() {
-		scale += ":in_color_matrix=" + scaleMatrix[from.Matrix] + ":in_range=" + from.Range
+	if !s.RGB() && !s.Gray() {
+		scale += ":in_color_matrix=" + media.Scaler(from.Matrix) + ":in_range=" + from.Range
 	}
-	f = append(f, scale+":out_color_matrix="+scaleMatrix[t.Color.Matrix]+":out_range="+t.Color.Range,
+	f = append(f, scale+":out_color_matrix="+media.Scaler(t.Color.Matrix)+":out_range="+t.Color.Range,
 		"format=yuv420p", fmt.Sprintf("setsar=r=%d/%d:max=100000", t.Aspect.Num, t.Aspect.Den))
 	if t.Late { // one black picture, from 0 to the first one
 		f = append(f, "tpad=start=1:color=black", `setpts=if(eq(N\,0)\,0\,PTS-1/FRAME_RATE/TB)`)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 )
 
 // kind is one kind of file that people have, made here, and what has to come of it.
@@ -119,7 +120,7 @@ func TestKindsOfFilesThatPeopleHave(t *testing.T) {
 			if !strings.Contains(strings.Join(plan.Warnings, "; "), k.warns) {
 				t.Errorf("warnings %q, want one of %q", plan.Warnings, k.warns)
 			}
-			for _, w := range compareShown(t, Media{}, file, tracks) {
+			for _, w := range compareShown(t, media.Media{}, file, tracks) {
 				t.Error(w)
 			}
 			if b == nil {

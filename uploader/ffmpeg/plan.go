@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 )
 
 // Limits bound what is taken in. Zero fields get the defaults.
@@ -51,15 +52,15 @@ type Track struct {
 	Kind     vstack.TrackKind
 	Name     string // rendition, or "source" for sound
 	Language string
-	Stream   Stream
+	Stream   media.Stream
 	Copy     bool
 	Width    int // of the converted picture; 0 for copies
 	Height   int
-	Aspect   Ratio // of a sample of the converted picture
-	Color    Color // of the converted picture
-	Tonemap  bool  // from HDR
-	Late     bool  // starts so late that the time before needs filling
-	Holes    bool  // the sound has holes too long to be filled by a filter
+	Aspect   media.Ratio // of a sample of the converted picture
+	Color    media.Color // of the converted picture
+	Tonemap  bool        // from HDR
+	Late     bool        // starts so late that the time before needs filling
+	Holes    bool        // the sound has holes too long to be filled by a filter
 	// Torn says that the last frame is not whole, and left out.
 	Torn bool
 	// Cuts are the cut points that all renditions of the stream share, in seconds; nil
@@ -74,18 +75,14 @@ type Plan struct {
 	Origin   float64 // Media's
 	Warnings []string
 	// Texts are the streams of subtitles that are text.
-	Texts []Stream
+	Texts []media.Stream
 }
-
-// late is the delay from which on a player would wait at 0 for a track, in seconds:
-// Chromium starts up to a second before the first frame.
-const late = 0.9
 
 // NewPlan decides for each stream whether it is copied, converted or left out.
 // names are renditions (ValidRendition); none means "source". Media outside the
 // limits, and pictures that nobody but their maker's players understand, are
 // ErrMediaUnfit.
-func NewPlan(m Media, names []string, limits Limits) (Plan, error) {
+func NewPlan(m media.Media, names []string, limits Limits) (Plan, error) {
 	limits = limits.withDefaults()
 	p := Plan{Duration: m.Duration, Origin: m.Origin, Warnings: slices.Clone(m.Warnings)}
 	if m.Duration > limits.Duration {
@@ -96,9 +93,9 @@ func NewPlan(m Media, names []string, limits Limits) (Plan, error) {
 	}
 	for _, s := range m.Streams {
 		switch {
-		case s.text() && len(p.Texts) < maxTexts:
+		case s.Text() && len(p.Texts) < maxTexts:
 			p.Texts = append(p.Texts, s)
-		case !s.playable():
+		case !s.Playable():
 			p.Warnings = append(p.Warnings, leftOut(s))
 		case s.Kind == "video":
 			if err := limits.picture(s); err != nil {
@@ -122,7 +119,7 @@ func NewPlan(m Media, names []string, limits Limits) (Plan, error) {
 }
 
 // picture holds one stream against the limits.
-func (l Limits) picture(s Stream) error {
+func (l Limits) picture(s media.Stream) error {
 	switch {
 	case s.Width > l.Side || s.Height > l.Side:
 		return fmt.Errorf("plan: %w: stream %d is %d×%d, at most %d a side", vstack.ErrMediaUnfit, s.Index, s.Width, s.Height, l.Side)
@@ -134,7 +131,7 @@ func (l Limits) picture(s Stream) error {
 	return nil
 }
 
-func leftOut(s Stream) string {
+func leftOut(s media.Stream) string {
 	what := s.Kind
 	if s.Picture {
 		what = "attached picture"
@@ -151,9 +148,9 @@ func leftOut(s Stream) string {
 
 // addVideo adds the renditions of one video stream. One that would enlarge the picture
 // is left out; if nothing else was asked for, the source takes its place.
-func (p *Plan) addVideo(m Media, s Stream, names []string) {
-	w, h, a := s.upright()
-	w, h = shown(w, h, a)
+func (p *Plan) addVideo(m media.Media, s media.Stream, names []string) {
+	w, h, a := s.Upright()
+	w, h = media.Shown(w, h, a)
 	short := min(w, h)
 	added := 0
 	for _, name := range names {
@@ -170,10 +167,10 @@ func (p *Plan) addVideo(m Media, s Stream, names []string) {
 	}
 }
 
-func (p *Plan) videoTrack(m Media, s Stream, name string, side int) Track {
-	t := Track{Kind: vstack.TrackVideo, Name: name, Language: s.Language, Stream: s, Aspect: square}
+func (p *Plan) videoTrack(m media.Media, s media.Stream, name string, side int) Track {
+	t := Track{Kind: vstack.TrackVideo, Name: name, Language: s.Language, Stream: s, Aspect: media.Square}
 	if side == 0 {
-		why := s.unplayableVideo(m)
+		why := s.UnplayableVideo(m)
 		if why == "" {
 			if t.Copy, t.Torn = true, s.Torn; t.Torn {
 				p.Warnings = append(p.Warnings, fmt.Sprintf("stream %d: its last frame is not whole, and left out", s.Index))
@@ -182,23 +179,23 @@ func (p *Plan) videoTrack(m Media, s Stream, name string, side int) Track {
 		}
 		p.converted(s, why)
 	}
-	w, h, a := s.upright()
+	w, h, a := s.Upright()
 	if side != 0 {
-		w, h = shown(w, h, a)
+		w, h = media.Shown(w, h, a)
 		scale := float64(side) / float64(min(w, h))
 		w, h = int(math.Round(float64(w)*scale)), int(math.Round(float64(h)*scale))
 	} else {
 		t.Aspect = a
 	}
 	t.Width, t.Height = max(2, w&^1), max(2, h&^1) // 4:2:0 needs even sides
-	t.Color, t.Tonemap = s.Color.converted(s), s.Color.HDR()
-	t.Late = s.Start > late
+	t.Color, t.Tonemap = s.Color.Converted(s), s.Color.HDR()
+	t.Late = s.Start > media.Late
 	return t
 }
 
-func (p *Plan) addAudio(s Stream) {
+func (p *Plan) addAudio(s media.Stream) {
 	t := Track{Kind: vstack.TrackAudio, Name: "source", Language: s.Language, Stream: s}
-	why := s.unplayableAudio()
+	why := s.UnplayableAudio()
 	t.Copy = why == ""
 	if !t.Copy {
 		p.converted(s, why)
@@ -207,8 +204,8 @@ func (p *Plan) addAudio(s Stream) {
 }
 
 // converted says why a stream is not copied, where its codec alone does not tell.
-func (p *Plan) converted(s Stream, why string) {
-	if why != byCodec {
+func (p *Plan) converted(s media.Stream, why string) {
+	if why != media.ByCodec {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("stream %d converted: %s", s.Index, why))
 	}
 }

@@ -7,109 +7,61 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/uploader/container"
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 )
 
-// Media is what Probe found.
-type Media struct {
-	Format   string  // ffprobe's format_name
-	Duration float64 // seconds from the first frame to the last, 0 if the file does not say
-	Origin   float64 // the file's own time of its start, seconds
-	Streams  []Stream
-	Warnings []string
-}
-
 // Probe asks the ffprobe on PATH.
-func Probe(ctx context.Context, file string) (Media, error) { return Tools{}.Probe(ctx, file) }
+func Probe(ctx context.Context, file string) (media.Media, error) { return Tools{}.Probe(ctx, file) }
 
 // Probe reads what a local file holds. What FFmpeg cannot read is ErrNotMedia; an MP4
 // that ends before its boxes do is ErrTruncated; a file without any frame of picture or
 // sound is ErrNoStreams; an encrypted one is ErrMediaUnfit.
-func (t Tools) Probe(ctx context.Context, file string) (Media, error) {
+func (t Tools) Probe(ctx context.Context, file string) (media.Media, error) {
 	facts, err := container.Look(t.Vault, file)
 	if err != nil {
-		return Media{}, err
+		return media.Media{}, err
 	}
 	m, err := t.look(ctx, file, facts)
 	if err != nil {
-		return Media{}, err
+		return media.Media{}, err
 	}
 	if err := t.settle(ctx, &m, file); err != nil {
-		return Media{}, err
+		return media.Media{}, err
 	}
 	if facts.Torn {
 		t.tail(ctx, &m, file)
 	}
 	usable, frames := 0, 0
 	for _, s := range m.Streams {
-		if s.playable() {
+		if s.Playable() {
 			usable++
 			frames += s.Frames
 		}
 	}
 	if usable == 0 {
-		return Media{}, fmt.Errorf("probe: %w: %d streams in %s", vstack.ErrNoStreams, len(m.Streams), m.Format)
+		return media.Media{}, fmt.Errorf("probe: %w: %d streams in %s", vstack.ErrNoStreams, len(m.Streams), m.Format)
 	}
 	if frames == 0 {
-		return Media{}, fmt.Errorf("probe: %w: its streams hold no frames", vstack.ErrNotMedia)
+		return media.Media{}, fmt.Errorf("probe: %w: its streams hold no frames", vstack.ErrNotMedia)
 	}
 	return m, nil
-}
-
-// apply adds what the container's header says to the streams.
-func (m *Media) apply(facts container.Facts) {
-	for i := range m.Streams {
-		s := &m.Streams[i]
-		number := s.Index
-		switch {
-		case m.is("mov"):
-			number = s.ID
-		case m.is("flv") && s.Kind == "video":
-			number = 0
-		case m.is("flv"):
-			continue
-		}
-		t, ok := facts.Tracks[number]
-		if !ok {
-			continue
-		}
-		if tag := LanguageTag(t.Language); tag != "" {
-			s.Language = tag
-		}
-		s.Empty = s.Empty || t.Empty
-		switch {
-		case t.Descriptions > 1:
-			s.because("it changes its coding (%d sample descriptions)", t.Descriptions)
-		case t.Edits > 1:
-			s.because("its edit list shows %d parts of it", t.Edits)
-		case t.Trimmed && s.Kind == "video":
-			s.because("its edit list hides frames at its end")
-		case t.NoTimes && s.BFrames > 0:
-			s.because("its container has no times for reordered frames")
-		}
-	}
 }
 
 // look is what ffprobe says of a file, and what its boxes say.
-func (t Tools) look(ctx context.Context, file string, facts container.Facts) (Media, error) {
+func (t Tools) look(ctx context.Context, file string, facts container.Facts) (media.Media, error) {
 	said, err := t.describe(ctx, file)
 	if err != nil {
-		return Media{}, err
+		return media.Media{}, err
 	}
-	m := said.media()
-	m.Warnings = append(m.Warnings, facts.Warnings...)
-	m.apply(facts)
+	m := said.Media()
+	m.Apply(facts)
 	return m, nil
 }
 
-// open says that the start of a file leaves something about the stream open.
-func (s Stream) open() bool {
-	return s.playable() && s.Frames == 0 || s.Kind == "video" && !s.Picture && s.still() && s.Total == 0
-}
-
 // settle looks closer where the first look left something open.
-func (t Tools) settle(ctx context.Context, m *Media, file string) error {
-	if !slices.ContainsFunc(m.Streams, Stream.open) {
-		m.stills()
+func (t Tools) settle(ctx context.Context, m *media.Media, file string) error {
+	if !slices.ContainsFunc(m.Streams, media.Stream.Open) {
+		m.MarkStills()
 		return nil
 	}
 	scan, err := t.Scan(ctx, m.Origin, file)
@@ -118,7 +70,7 @@ func (t Tools) settle(ctx context.Context, m *Media, file string) error {
 	}
 	for i := range m.Streams {
 		s := &m.Streams[i]
-		if !s.open() {
+		if !s.Open() {
 			continue
 		}
 		got := scan.Streams[s.Index]
@@ -127,7 +79,7 @@ func (t Tools) settle(ctx context.Context, m *Media, file string) error {
 			s.Start = got.First
 		}
 	}
-	m.stills()
+	m.MarkStills()
 	return nil
 }
 
@@ -136,10 +88,10 @@ const tailSeconds = 3
 
 // tail decodes the end of each picture of a file that may end inside a frame, and notes
 // the ones whose decoder complains.
-func (t Tools) tail(ctx context.Context, m *Media, file string) {
+func (t Tools) tail(ctx context.Context, m *media.Media, file string) {
 	for i := range m.Streams {
 		s := &m.Streams[i]
-		if s.Kind != "video" || !s.playable() {
+		if s.Kind != "video" || !s.Playable() {
 			continue
 		}
 		said := &complaints{}
@@ -156,27 +108,4 @@ type complaints struct{ n int }
 func (c *complaints) Write(b []byte) (int, error) {
 	c.n += len(b)
 	return len(b), nil
-}
-
-// still says that a codec is one of single pictures, which covers are made of.
-func (s Stream) still() bool {
-	return slices.Contains([]string{"mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpeg2000"}, s.Codec)
-}
-
-// stills marks covers that their container does not mark: single pictures beside a film
-// or a sound.
-func (m *Media) stills() {
-	moving := slices.ContainsFunc(m.Streams, func(s Stream) bool { return s.playable() && !(s.Kind == "video" && s.still() && s.Total == 1) })
-	for i := range m.Streams {
-		if s := &m.Streams[i]; moving && s.Kind == "video" && s.still() && s.Total == 1 {
-			s.Picture = true
-		}
-	}
-}
-
-// because notes the first reason not to copy the stream.
-func (s *Stream) because(format string, args ...any) {
-	if s.Why == "" {
-		s.Why = fmt.Sprintf(format, args...)
-	}
 }

@@ -5,12 +5,13 @@ import (
 	"strings"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 )
 
 // What a track holds once it is stored, for its manifest.
 
 // stored is the colour of the stored picture.
-func (t Track) stored() Color {
+func (t Track) stored() media.Color {
 	if t.Copy {
 		return t.Stream.Color
 	}
@@ -44,7 +45,7 @@ func (t Track) Layout() string {
 	if t.Copy {
 		return t.Stream.Layout
 	}
-	return t.Stream.storedLayout()
+	return t.Stream.StoredLayout()
 }
 
 // bitDepth reads the bits of a sample off the end of a pixel format's name, "yuv420p10le".

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/uploader/ffmpeg"
+	"github.com/vstack/vstack/uploader/ffmpeg/media"
 )
 
 // maxSubtitles bounds the subtitles of an order.
@@ -28,7 +28,7 @@ func parseSubtitles(value string) ([]Subtitles, bool) {
 	for _, part := range strings.Split(value, ",") {
 		name, tag, said := strings.Cut(strings.TrimSpace(part), ":")
 		id, err := vstack.ParseChunkID(name)
-		s := Subtitles{ID: id, Language: ffmpeg.LanguageTag(tag)}
+		s := Subtitles{ID: id, Language: media.LanguageTag(tag)}
 		if err != nil || said && s.Language == "" || len(out) == maxSubtitles {
 			return nil, false
 		}
@@ -45,7 +45,7 @@ func subtitlesField(field, file string) (language string, ok bool) {
 		return "", false
 	}
 	if said {
-		language = ffmpeg.LanguageTag(tag)
+		language = media.LanguageTag(tag)
 		return language, language != ""
 	}
 	return languageOfName(file), true
@@ -59,5 +59,5 @@ func languageOfName(file string) string {
 	if base, _, _ := strings.Cut(tag, "-"); len(base) != 2 {
 		return ""
 	}
-	return ffmpeg.LanguageTag(tag)
+	return media.LanguageTag(tag)
 }

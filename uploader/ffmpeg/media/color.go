@@ -1,4 +1,4 @@
-package ffmpeg
+package media
 
 // hdHeight and hdWidth are where players begin to take an untagged picture for BT.709.
 const (
@@ -6,8 +6,8 @@ const (
 	hdWidth  = 1280
 )
 
-// rgb says that a pixel format holds red, green and blue, or an index into them.
-func (s Stream) rgb() bool {
+// RGB says that a pixel format holds red, green and blue, or an index into them.
+func (s Stream) RGB() bool {
 	switch {
 	case s.Color.Matrix == "gbr":
 		return true
@@ -21,12 +21,12 @@ func (s Stream) rgb() bool {
 	return false
 }
 
-// gray says that a pixel format has no colours, and so no matrix.
-func (s Stream) gray() bool { return len(s.PixFmt) >= 4 && s.PixFmt[:4] == "gray" }
+// Gray says that a pixel format has no colours, and so no matrix.
+func (s Stream) Gray() bool { return len(s.PixFmt) >= 4 && s.PixFmt[:4] == "gray" }
 
-// resolved fills what the source leaves open by what players assume of it, so that the
+// Resolved fills what the source leaves open by what players assume of it, so that the
 // result says what it is: another size would change what is assumed.
-func (c Color) resolved(s Stream) Color {
+func (c Color) Resolved(s Stream) Color {
 	matrix := "bt709"
 	if s.Height < hdHeight && s.Width < hdWidth {
 		matrix = "smpte170m"
@@ -64,20 +64,20 @@ func (c Color) resolved(s Stream) Color {
 	return c
 }
 
-// converted is the colour of a converted picture: the source's own, so that nothing is
+// Converted is the colour of a converted picture: the source's own, so that nothing is
 // computed that need not be; BT.709 for RGB and for what was HDR.
-func (c Color) converted(s Stream) Color {
+func (c Color) Converted(s Stream) Color {
 	bt709 := Color{Range: "tv", Matrix: "bt709", Transfer: "bt709", Primaries: "bt709"}
 	switch {
-	case c.HDR() || s.rgb():
-		if s.rgb() && c.Transfer != "" && !c.HDR() {
+	case c.HDR() || s.RGB():
+		if s.RGB() && c.Transfer != "" && !c.HDR() {
 			bt709.Transfer = c.Transfer
 		}
 		return bt709
-	case s.gray():
+	case s.Gray():
 		c.Matrix, c.Range = "", ""
 	}
-	return c.resolved(s)
+	return c.Resolved(s)
 }
 
 // scaleMatrix are FFmpeg's matrices by the scaler's names.
@@ -85,3 +85,6 @@ var scaleMatrix = map[string]string{
 	"bt709": "bt709", "fcc": "fcc", "bt470bg": "bt470", "smpte170m": "smpte170m", "smpte240m": "smpte240m",
 	"bt2020nc": "bt2020", "bt2020c": "bt2020",
 }
+
+// Scaler is the scaler's name of one of FFmpeg's matrices, "" where it has none.
+func Scaler(matrix string) string { return scaleMatrix[matrix] }

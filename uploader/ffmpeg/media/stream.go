@@ -1,7 +1,8 @@
-package ffmpeg
+package media
 
 import (
 	"math"
+	"slices"
 
 	"golang.org/x/text/language"
 )
@@ -54,8 +55,8 @@ type Ratio struct{ Num, Den int }
 
 func (r Ratio) value() float64 { return float64(r.Num) / float64(r.Den) }
 
-// square is the aspect of a sample that is as wide as high.
-var square = Ratio{1, 1}
+// Square is the aspect of a sample that is as wide as high.
+var Square = Ratio{1, 1}
 
 // maxAspect bounds how far from square a sample may be; a header beyond is not believed.
 const maxAspect = 8
@@ -75,11 +76,11 @@ type Color struct {
 // HDR says that the picture is meant for a screen brighter than BT.709's.
 func (c Color) HDR() bool { return c.Transfer == "smpte2084" || c.Transfer == "arib-std-b67" }
 
-// upright is the size with the rotation taken into account.
-func (s Stream) upright() (w, h int, aspect Ratio) {
+// Upright is the size with the rotation taken into account.
+func (s Stream) Upright() (w, h int, aspect Ratio) {
 	aspect = s.Aspect
 	if !aspect.believable() {
-		aspect = square
+		aspect = Square
 	}
 	if s.Rotation%180 != 0 {
 		return s.Height, s.Width, Ratio{aspect.Den, aspect.Num}
@@ -87,13 +88,13 @@ func (s Stream) upright() (w, h int, aspect Ratio) {
 	return s.Width, s.Height, aspect
 }
 
-// shown is the size of the picture on a screen with square samples.
-func shown(w, h int, aspect Ratio) (int, int) {
+// Shown is the size of the picture on a screen with square samples.
+func Shown(w, h int, aspect Ratio) (int, int) {
 	return int(math.Round(float64(w) * aspect.value())), h
 }
 
-// playable says that a stream is picture or sound that someone could want.
-func (s Stream) playable() bool {
+// Playable says that a stream is picture or sound that someone could want.
+func (s Stream) Playable() bool {
 	switch s.Kind {
 	case "video":
 		return !s.Picture && !s.Empty && s.Codec != "" && s.Width > 0 && s.Height > 0
@@ -116,12 +117,22 @@ func LanguageTag(s string) string {
 	return tag.String()
 }
 
-// languageISO is a tag's language in three letters (ISO 639-2/T), as MP4's header wants it.
-func languageISO(tag string) string {
+// LanguageISO is a tag's language in three letters (ISO 639-2/T), as MP4's header wants it.
+func LanguageISO(tag string) string {
 	t, err := language.Parse(tag)
 	if err != nil {
 		return ""
 	}
 	base, _ := t.Base()
 	return base.ISO3()
+}
+
+// Open says that the start of a file leaves something about the stream open.
+func (s Stream) Open() bool {
+	return s.Playable() && s.Frames == 0 || s.Kind == "video" && !s.Picture && s.still() && s.Total == 0
+}
+
+// Text says that a stream holds subtitles as text; pictures of text are none.
+func (s Stream) Text() bool {
+	return s.Kind == "subtitle" && slices.Contains([]string{"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"}, s.Codec)
 }
