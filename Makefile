@@ -9,6 +9,9 @@ FUZZTIME  ?= 1000x
 FUZZLONG  ?= 60s
 # One package's tests may take this long, with -race on two slow cores.
 TESTTIME  ?= 20m
+# Packages whose tests run at once. They wait more than they work: twice as many as there are
+# processors keep those busy.
+TESTPACKAGES ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 # Random schedules of the ChunkPaxos simulator that `make soak` plays, and how many
 # times as many crash points of the superblock as a plain test.
 export SCHEDULES ?= 1000000
@@ -32,7 +35,7 @@ demo: deps build ## Start three hosts here, store a video, play it back verified
 	@bin/vstack demo --dir lab $(ARGS)
 
 test: ## All tests with the race detector, then FUZZTIME inputs for each fuzz target
-	$(GO) test -race -vet=off -timeout $(TESTTIME) ./...
+	$(GO) test -race -vet=off -p $(TESTPACKAGES) -timeout $(TESTTIME) ./...
 	@FUZZTIME=$(FUZZTIME) .ci/fuzz
 
 lint: ## gofmt, go vet (which test leaves out), staticcheck; whether client commands build on macOS
