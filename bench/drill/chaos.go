@@ -8,6 +8,7 @@ import (
 
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/drill/storm"
 	"github.com/vstack/vstack/bench/link/shape"
 )
@@ -60,7 +61,7 @@ func (s *session) blowOver(ctx context.Context, t *report.Timeline, g storm.Gust
 }
 
 // strike hurts a host, and mends it, whatever becomes of ctx.
-func (s *session) strike(ctx context.Context, t *report.Timeline, h host, st storm.Storm) error {
+func (s *session) strike(ctx context.Context, t *report.Timeline, h site.Host, st storm.Storm) error {
 	whole := context.WithoutCancel(ctx)
 	switch st.Blow {
 	case storm.Crash:
@@ -103,7 +104,7 @@ func (s *session) strike(ctx context.Context, t *report.Timeline, h host, st sto
 
 // full fills a host's disk for a time, or until the host has ended, as it should once it
 // wants to write.
-func (s *session) full(ctx context.Context, t *report.Timeline, h host, last time.Duration) error {
+func (s *session) full(ctx context.Context, t *report.Timeline, h site.Host, last time.Duration) error {
 	disk, err := loopDisk(h)
 	if err != nil {
 		return err

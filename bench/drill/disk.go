@@ -12,6 +12,7 @@ import (
 
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/lab/loopdisk"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -34,7 +35,7 @@ const (
 )
 
 // loopDisk is the disk of a host of the drill's own.
-func loopDisk(h host) (*loopdisk.Disk, error) {
+func loopDisk(h site.Host) (*loopdisk.Disk, error) {
 	if l, ok := h.(*labHost); ok {
 		if d := l.place.lab.Disk(l.process); d != nil {
 			return d, nil
@@ -44,7 +45,7 @@ func loopDisk(h host) (*loopdisk.Disk, error) {
 }
 
 // errNoLab refuses what only a host of the drill's own has.
-func errNoLab(h host) error {
+func errNoLab(h site.Host) error {
 	return fmt.Errorf("host %s: %w: it is not of a lab of the drill's own", h.ID(), vstack.ErrInvalid)
 }
 
@@ -92,7 +93,7 @@ func (s *session) pressed(ctx context.Context) (vstack.VideoID, error) {
 }
 
 // untilItEnds writes as much as it can until a host has ended by itself.
-func (s *session) untilItEnds(ctx context.Context, t *report.Timeline, h host, video vstack.VideoID) error {
+func (s *session) untilItEnds(ctx context.Context, t *report.Timeline, h site.Host, video vstack.VideoID) error {
 	ctx, cancel := context.WithTimeout(ctx, resumeTimeout)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -145,7 +146,7 @@ func runSlowDisk(ctx context.Context, s *session, n int) (*report.Timeline, erro
 // slowVictim has the hosts lead in turn, since one member hands over because of its disk
 // once a minute at most, and waits until none remembers the repetition before; not for
 // long, since on a busy machine none may ever forget.
-func (s *session) slowVictim(ctx context.Context, want host) (h host, term uint64, err error) {
+func (s *session) slowVictim(ctx context.Context, want site.Host) (h site.Host, term uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)
 	defer cancel()
 	for began := time.Now(); ; {
@@ -176,7 +177,7 @@ func (s *session) calm(ctx context.Context) bool {
 }
 
 // pulse lets the disk hang and answer for a moment.
-func pulse(ctx context.Context, h host) error {
+func pulse(ctx context.Context, h site.Host) error {
 	if err := h.Freeze(ctx); err != nil {
 		return err
 	}

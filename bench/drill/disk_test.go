@@ -10,13 +10,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/lab"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
 // frozenHost counts what is done to its disk.
 type frozenHost struct {
-	host
+	site.Host
 	freezes, thaws int
 	frozen         bool
 }
@@ -58,11 +59,11 @@ func TestOnlyADiskOfItsOwnIsFilled(t *testing.T) {
 	}
 	p, _ := placed(t, disks)
 	defer func() {
-		if err := p.close(); err != nil {
+		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
-	for _, h := range p.hosts() {
+	for _, h := range p.Hosts() {
 		d, err := loopDisk(h)
 		if err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vstack/vstack/bench/drill/given"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -49,7 +50,7 @@ func TestEachAttackIsARepetition(t *testing.T) {
 	if err != nil || o.Repeat != o.Strangers.Count() || o.Repeat < 10 || !slices.Contains(o.Loads, report.LoadStrangers) || len(o.Assertions) != 7 {
 		t.Errorf("%+v, %v", o, err)
 	}
-	if _, err := (Options{Exe: "x", Strangers: o.Strangers, Given: &Given{}}).withDefaults(abuse); !errors.Is(err, vstack.ErrInvalid) {
+	if _, err := (Options{Exe: "x", Strangers: o.Strangers, Given: &given.Cluster{}}).withDefaults(abuse); !errors.Is(err, vstack.ErrInvalid) {
 		t.Errorf("of given hosts: %v", err)
 	}
 	o.Strangers.Attacks = []string{"kindness"}

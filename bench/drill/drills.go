@@ -11,6 +11,7 @@ import (
 	"github.com/vstack/vstack/bench/abuse"
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/lab"
 	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/internal/vstack"
@@ -193,7 +194,7 @@ func runRolling(ctx context.Context, s *session, _ int) (*report.Timeline, error
 }
 
 // restart is the planned restart of one host.
-func (s *session) restart(ctx context.Context, t *report.Timeline, h host) error {
+func (s *session) restart(ctx context.Context, t *report.Timeline, h site.Host) error {
 	leader, term, err := s.leader(ctx)
 	if err != nil {
 		return err
@@ -215,7 +216,7 @@ func (s *session) restart(ctx context.Context, t *report.Timeline, h host) error
 	return s.ready(ctx, t)
 }
 
-func (s *session) revive(ctx context.Context, t *report.Timeline, h host) error {
+func (s *session) revive(ctx context.Context, t *report.Timeline, h site.Host) error {
 	if err := h.Start(ctx); err != nil {
 		return err
 	}
@@ -230,4 +231,13 @@ func firstError(errs ...error) error {
 		}
 	}
 	return nil
+}
+
+// Suits refuses hosts to which the drill cannot be done, for it needs a lab of its own or
+// commands that the hosts do not have.
+func (d Drill) Suits(hosts *hostcmd.File) error {
+	if d.commands == nil {
+		return fmt.Errorf("%w: it needs a lab of its own", vstack.ErrInvalid)
+	}
+	return hosts.Want(d.commands...)
 }

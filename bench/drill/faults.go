@@ -9,6 +9,7 @@ import (
 
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/drill/storm"
 )
 
@@ -102,7 +103,7 @@ func (s *session) whileHung(ctx context.Context, t *report.Timeline, watch *watc
 }
 
 // gaveUp waits for a host to end that has decided so, and tells whether it has.
-func (s *session) gaveUp(ctx context.Context, h host) bool {
+func (s *session) gaveUp(ctx context.Context, h site.Host) bool {
 	ctx, cancel := context.WithTimeout(ctx, exitAfter)
 	defer cancel()
 	return h.AwaitEnd(ctx)

@@ -8,32 +8,6 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 )
 
-// host is one host of the cluster, and what can be done to it. Drills do not know
-// whether it is of a lab of their own or given.
-type host interface {
-	ID() vstack.HostID
-	// Kill ends it as a power cut would. It has ended when Kill returns.
-	Kill(ctx context.Context) error
-	// Stop asks it to end, and returns when it has.
-	Stop(ctx context.Context) error
-	// Start runs it again; site.ready tells when it serves.
-	Start(ctx context.Context) error
-	// Pause stops it from running until Resume.
-	Pause(ctx context.Context) error
-	Resume(ctx context.Context) error
-	// Cut takes it off the network until Heal.
-	Cut(ctx context.Context, c storm.Cut) error
-	Heal(ctx context.Context) error
-	// Freeze lets the disk of its Raft log hang until Thaw.
-	Freeze(ctx context.Context) error
-	Thaw(ctx context.Context) error
-	// Ended tells of an end that was not asked for: what is known of it, and whether the
-	// host is down still. It tells of each end once at least.
-	Ended(ctx context.Context) (exit string, down bool)
-	// AwaitEnd waits for an end until ctx ends, and tells whether there was one.
-	AwaitEnd(ctx context.Context) bool
-}
-
 // labHost is a host of a place.
 type labHost struct {
 	process *lab.Host

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/lab/memcap"
 )
 
@@ -13,7 +14,7 @@ import (
 const tightFor = 10 * time.Second
 
 // memoryOf is the control group of a host of the drill's own.
-func memoryOf(h host) (*memcap.Group, error) {
+func memoryOf(h site.Host) (*memcap.Group, error) {
 	if l, ok := h.(*labHost); ok {
 		if g := l.place.lab.Memory(l.process); g != nil {
 			return g, nil
@@ -42,7 +43,7 @@ func runMemoryPressure(ctx context.Context, s *session, _ int) (*report.Timeline
 
 // tight takes a host's memory away for a time, or until the kernel has ended it. A host
 // that bears it is as good as one that ends: what must not be is one that lies.
-func (s *session) tight(ctx context.Context, t *report.Timeline, h host, last time.Duration) error {
+func (s *session) tight(ctx context.Context, t *report.Timeline, h site.Host, last time.Duration) error {
 	group, err := memoryOf(h)
 	if err != nil {
 		return err

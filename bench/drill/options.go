@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/bench/abuse"
+	"github.com/vstack/vstack/bench/drill/given"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -15,7 +16,7 @@ import (
 type Options struct {
 	// Given, when set, is the cluster to drill, instead of a lab of the drill's own. Exe,
 	// Env, Dir and FirstIP are the lab's.
-	Given *Given
+	Given *given.Cluster
 	// Exe is the vstack program that the hosts run. Required without Given.
 	Exe string
 	// Commit is what the program was built from, for the report. Default: what the Go tools

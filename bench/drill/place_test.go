@@ -55,7 +55,7 @@ func TestAClosedPlaceLeavesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := p.close(); err != nil {
+			if err := p.Close(); err != nil {
 				t.Fatal(err)
 			}
 			if files, mounts := left(t, tmp); len(files)+len(mounts) > 0 {
@@ -92,7 +92,7 @@ func TestTheNextDrillRemovesWhatAKilledOneLeft(t *testing.T) {
 	if files, mounts := left(t, tmp); len(files) != 1 || files[0] != next.lab.Dir || len(mounts) > 0 {
 		t.Errorf("left: %v, mounted %v", files, mounts)
 	}
-	if err := next.close(); err != nil {
+	if err := next.Close(); err != nil {
 		t.Fatal(err)
 	}
 }

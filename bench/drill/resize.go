@@ -9,6 +9,7 @@ import (
 
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/raftnode"
@@ -25,7 +26,7 @@ func runResize(ctx context.Context, s *session, n int) (*report.Timeline, error)
 	if err != nil {
 		return nil, err
 	}
-	var victims []host
+	var victims []site.Host
 	for _, h := range joiners {
 		victims = append(victims, h)
 	}
@@ -52,7 +53,7 @@ func runResize(ctx context.Context, s *session, n int) (*report.Timeline, error)
 }
 
 // leaver is first the leader, if it is an old member, and then any other old one.
-func (s *session) leaver(joiners []*labHost, leader host, i int) *labHost {
+func (s *session) leaver(joiners []*labHost, leader site.Host, i int) *labHost {
 	var old []*labHost
 	for _, h := range s.hosts {
 		if l := h.(*labHost); !l.process.Outside && !slices.Contains(joiners, l) {
@@ -60,7 +61,7 @@ func (s *session) leaver(joiners []*labHost, leader host, i int) *labHost {
 		}
 	}
 	for _, h := range old {
-		if (i == 0) == (host(h) == leader) {
+		if (i == 0) == (site.Host(h) == leader) {
 			return h
 		}
 	}
@@ -175,9 +176,9 @@ func (s *session) join(ctx context.Context, t *report.Timeline, h *labHost) erro
 }
 
 // leave removes a member and waits until it knows.
-func (s *session) leave(ctx context.Context, t *report.Timeline, h *labHost, leader host, term uint64) error {
+func (s *session) leave(ctx context.Context, t *report.Timeline, h *labHost, leader site.Host, term uint64) error {
 	role := ""
-	if host(h) == leader {
+	if site.Host(h) == leader {
 		role = fmt.Sprintf(", leader of term %d,", term)
 		watch := s.watch(ctx, t, time.Now(), term)
 		defer watch.stop()

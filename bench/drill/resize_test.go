@@ -38,7 +38,7 @@ func TestWhoLeaves(t *testing.T) {
 func TestALabGrowsByTheNextAddress(t *testing.T) {
 	p, _ := placed(t, nothing)
 	defer func() {
-		if err := p.close(); err != nil {
+		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -52,8 +52,8 @@ func TestALabGrowsByTheNextAddress(t *testing.T) {
 			t.Errorf("%s at %s, %v; want %s at %s", h.ID(), api, err, want.id, want.api)
 		}
 	}
-	if len(p.hosts()) != 5 {
-		t.Errorf("%d hosts", len(p.hosts()))
+	if len(p.Hosts()) != 5 {
+		t.Errorf("%d hosts", len(p.Hosts()))
 	}
 	if _, err := (&labHost{process: func() *lab.Host {
 		h, err := p.lab.Add(lab.HostSpec{ID: "h6", Addr: "127.0.8.6"}, false)

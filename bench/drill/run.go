@@ -23,7 +23,7 @@ func Run(ctx context.Context, d Drill, opt Options) (_ *report.Report, err error
 	if err != nil {
 		return nil, err
 	}
-	r := report.New(report.Params{Drill: d.Name, Doc: d.Doc, Given: opt.Given.ids(), Repeat: opt.Repeat, Loads: opt.Loads, Pause: opt.Pause, Seed: opt.Seed, Commit: opt.Commit, MayStall: d.mayStall, Assertions: opt.Assertions})
+	r := report.New(report.Params{Drill: d.Name, Doc: d.Doc, Given: opt.Given.IDs(), Repeat: opt.Repeat, Loads: opt.Loads, Pause: opt.Pause, Seed: opt.Seed, Commit: opt.Commit, MayStall: d.mayStall, Assertions: opt.Assertions})
 	for _, p := range from {
 		r.From = append(r.From, p.Commit)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/lab/program"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/vstack"
@@ -31,8 +32,8 @@ const (
 
 // session is a running cluster under load.
 type session struct {
-	site    site
-	hosts   []host
+	site    site.Site
+	hosts   []site.Host
 	opt     Options
 	cluster *cluster.Cluster
 	members []string // HOST:PORT of the metastores' APIs
@@ -59,16 +60,16 @@ func open(ctx context.Context, d Drill, opt Options, rec *report.Recorder, earli
 	}()
 	ready, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err = s.site.start(ready, opt); err != nil {
+	if err = s.site.Start(ready); err != nil {
 		return nil, err
 	}
-	s.hosts = s.site.hosts()
-	c, err := s.site.env()
+	s.hosts = s.site.Hosts()
+	c, err := s.site.Env()
 	if err != nil {
 		return nil, err
 	}
-	s.members = c.members
-	if s.cluster, err = cluster.Open(c.client, nil); err != nil {
+	s.members = c.Members
+	if s.cluster, err = cluster.Open(c.Client, nil); err != nil {
 		return nil, err
 	}
 	patience := maxPause + readGrace
@@ -76,7 +77,7 @@ func open(ctx context.Context, d Drill, opt Options, rec *report.Recorder, earli
 		// A question that a cut has swallowed is sent again by TCP up to half a minute later.
 		patience = cutPatience
 	}
-	env := load.Env{Recorder: s.rec, Cluster: s.cluster, Client: c.client, Members: s.members, Dir: c.dir, FFmpeg: c.ffmpeg, Patience: patience, Made: s.made}
+	env := load.Env{Recorder: s.rec, Cluster: s.cluster, Client: c.Client, Members: s.members, Dir: c.Dir, FFmpeg: c.FFmpeg, Patience: patience, Made: s.made}
 	loads, err := load.Open(ctx, env, opt.Loads)
 	if err != nil {
 		return nil, err
@@ -87,9 +88,9 @@ func open(ctx context.Context, d Drill, opt Options, rec *report.Recorder, earli
 
 // close mends what is broken, ends the loads, and leaves nothing of the drill.
 func (s *session) close() error {
-	mended := s.site.mend()
+	mended := s.site.Mend()
 	closed := s.loads.Close()
-	tidied := s.site.tidy(s.made)
+	tidied := s.site.Tidy(s.made)
 	for _, err := range []error{mended, tidied} {
 		if err != nil {
 			s.rec.Say("  %v", err) // who interrupts is told nothing else
@@ -99,11 +100,11 @@ func (s *session) close() error {
 	if s.cluster != nil {
 		s.cluster.Close()
 	}
-	return errors.Join(err, s.site.close())
+	return errors.Join(err, s.site.Close())
 }
 
 // fault begins a repetition: from here on times count.
-func (s *session) fault(victims ...host) *report.Timeline {
+func (s *session) fault(victims ...site.Host) *report.Timeline {
 	var ids []vstack.HostID
 	for _, h := range victims {
 		ids = append(ids, h.ID())
@@ -125,7 +126,7 @@ func (s *session) took(t *report.Timeline, format string, args ...any) time.Time
 }
 
 // leader waits until one member says that it leads, and returns its host and term.
-func (s *session) leader(ctx context.Context) (host, uint64, error) {
+func (s *session) leader(ctx context.Context) (site.Host, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)
 	defer cancel()
 	for i := 0; ; i++ {
@@ -142,7 +143,7 @@ func (s *session) leader(ctx context.Context) (host, uint64, error) {
 }
 
 // host returns the host with an id, or nil.
-func (s *session) host(id vstack.HostID) host {
+func (s *session) host(id vstack.HostID) site.Host {
 	for _, h := range s.hosts {
 		if h.ID() == id {
 			return h
@@ -228,7 +229,7 @@ func (s *session) ready(ctx context.Context, t *report.Timeline) error {
 	ctx, cancel := context.WithTimeout(ctx, healTimeout)
 	defer cancel()
 	for {
-		err := s.site.ready(ctx, func(what string) { t.Event(report.EventWait, "%s", what) })
+		err := s.site.Ready(ctx, func(what string) { t.Event(report.EventWait, "%s", what) })
 		ended, serr := s.restartEnded(ctx, t)
 		if ended == 0 || serr != nil || ctx.Err() != nil {
 			return errors.Join(err, serr)

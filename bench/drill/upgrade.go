@@ -10,6 +10,7 @@ import (
 
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/drill/sums"
 	"github.com/vstack/vstack/bench/lab/program"
 	"github.com/vstack/vstack/datanode/superblock/format"
@@ -32,7 +33,7 @@ func runUpgrade(ctx context.Context, s *session, n int) (*report.Timeline, error
 	t := s.fault(order...)
 	all := sums.Compare(ctx, s.rec, s.members, s.catalogSum)
 	defer all.Stop()
-	change := func(h host, to program.Program) error {
+	change := func(h site.Host, to program.Program) error {
 		h.(*labHost).process.Use(to.Exe)
 		t.Event(report.EventFault, "%s goes to %.12s", h.ID(), to.Commit)
 		if err := s.restart(ctx, t, h); err != nil {

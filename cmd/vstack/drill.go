@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/vstack/vstack/bench/drill"
+	"github.com/vstack/vstack/bench/drill/given"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/cmd/vstack/cli"
 	"github.com/vstack/vstack/internal/console"
@@ -80,7 +81,7 @@ that --cluster names, and does to its hosts what the file has commands for.`,
   vstack drill run rolling --cluster DIR --hosts hosts.yaml --yes`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if hosts != "" {
-				if opt.Given, err = given(a, cmd, hosts, yes); err != nil {
+				if opt.Given, err = givenHosts(a, cmd, hosts, yes); err != nil {
 					return err
 				}
 			}
@@ -167,8 +168,8 @@ func terminalMayGo(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, syscall.SIGHUP)
 }
 
-// given is the cluster at --cluster, with the commands of a file.
-func given(a *cli.App, cmd *cobra.Command, file string, yes bool) (*drill.Given, error) {
+// givenHosts is the cluster at --cluster, with the commands of a file.
+func givenHosts(a *cli.App, cmd *cobra.Command, file string, yes bool) (*given.Cluster, error) {
 	hosts, err := hostcmd.Load(file)
 	if err != nil {
 		return nil, err
@@ -177,5 +178,5 @@ func given(a *cli.App, cmd *cobra.Command, file string, yes bool) (*drill.Given,
 	if err != nil {
 		return nil, err
 	}
-	return &drill.Given{Client: client, Hosts: hosts, Confirm: func(what string) error { return cli.Confirm(yes, what) }}, nil
+	return &given.Cluster{Client: client, Hosts: hosts, Confirm: func(what string) error { return cli.Confirm(yes, what) }}, nil
 }

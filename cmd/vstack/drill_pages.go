@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/bench/drill"
+	"github.com/vstack/vstack/bench/drill/given"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/deploy/pages"
@@ -80,7 +81,7 @@ func (p *pageDrills) Run(ctx context.Context, r pages.DrillRequest, say func(str
 		return nil, err
 	}
 	got, err := drill.Run(ctx, d, drill.Options{
-		Given:  &drill.Given{Client: p.client, Hosts: hosts, Confirm: func(string) error { return nil }},
+		Given:  &given.Cluster{Client: p.client, Hosts: hosts, Confirm: func(string) error { return nil }},
 		Commit: buildVersion().Commit, Repeat: r.Repeat, Pause: time.Duration(r.Pause * float64(time.Second)), Loads: loads, Progress: say,
 		Events: func(e report.Event) { say(eventLine(e)) },
 	})

@@ -1,4 +1,4 @@
-package drill
+package given
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
@@ -33,8 +34,8 @@ const (
 	tidyTimeout = 2 * time.Minute
 )
 
-// Given is a cluster that somebody else runs, to be drilled.
-type Given struct {
+// Cluster is one that somebody else runs, to be drilled.
+type Cluster struct {
 	// Client is its client bundle, of an administrator.
 	Client *config.Client
 	// Hosts are all its hosts.
@@ -43,17 +44,8 @@ type Given struct {
 	Confirm func(what string) error
 }
 
-// Suits refuses hosts to which the drill cannot be done, for it needs a lab of its own or
-// commands that the hosts do not have.
-func (d Drill) Suits(hosts *hostcmd.File) error {
-	if d.commands == nil {
-		return fmt.Errorf("%w: it needs a lab of its own", vstack.ErrInvalid)
-	}
-	return hosts.Want(d.commands...)
-}
-
-// ids are its hosts; none without a Given.
-func (g *Given) ids() (out []vstack.HostID) {
+// IDs are its hosts; none of a nil Cluster.
+func (g *Cluster) IDs() (out []vstack.HostID) {
 	if g == nil {
 		return nil
 	}
@@ -63,76 +55,74 @@ func (g *Given) ids() (out []vstack.HostID) {
 	return out
 }
 
-// given is the site of a Given.
-type given struct {
-	Given
-	drill   Drill
-	cluster *cluster.Cluster
-	own     []*givenHost
-	members []string // HOST:PORT of the metastores' APIs
-	dir     string
+// Site is a Cluster as the site of a drill.
+type Site struct {
+	of        Cluster
+	name, doc string // of the drill
+	cluster   *cluster.Cluster
+	own       []*host
+	members   []string // HOST:PORT of the metastores' APIs
+	dir       string
 }
 
-// openGiven asks the cluster nothing yet.
-func openGiven(d Drill, opt Options) (*given, error) {
-	if err := d.Suits(opt.Given.Hosts); err != nil {
-		return nil, fmt.Errorf("drill %s: %w", d.Name, err)
-	}
-	if slices.Contains(opt.Loads, report.LoadUpload) || slices.Contains(opt.Loads, report.LoadPlay) {
+// Open readies a drill of that name, which does what doc says, under loads. It asks the cluster
+// nothing yet.
+func Open(c Cluster, name, doc string, loads []report.Load) (*Site, error) {
+	if slices.Contains(loads, report.LoadUpload) || slices.Contains(loads, report.LoadPlay) {
 		if _, err := exec.LookPath(ffmpeg); err != nil {
-			return nil, console.Hint(fmt.Errorf("drill %s: find %s for the loads upload and play: %w: %w", d.Name, ffmpeg, vstack.ErrNotFound, err), "--load meta")
+			return nil, console.Hint(fmt.Errorf("drill %s: find %s for the loads upload and play: %w: %w", name, ffmpeg, vstack.ErrNotFound, err), "--load meta")
 		}
 	}
-	c, err := cluster.Open(opt.Given.Client, nil)
+	asked, err := cluster.Open(c.Client, nil)
 	if err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "vstack-clips-")
 	if err != nil {
-		c.Close()
+		asked.Close()
 		return nil, fmt.Errorf("make directory for clips: %w", err)
 	}
-	return &given{Given: *opt.Given, drill: d, cluster: c, dir: dir}, nil
+	return &Site{of: c, name: name, doc: doc, cluster: asked, dir: dir}, nil
 }
 
-// start refuses a cluster that is not whole, or whose hosts are not those of the file.
-func (g *given) start(ctx context.Context, _ Options) error {
+// Start refuses a cluster that is not whole, or whose hosts are not those of the file.
+func (g *Site) Start(ctx context.Context) error {
 	ends, err := g.health(ctx)
 	if err != nil {
-		return fmt.Errorf("drill %s: the cluster is not healthy, nothing was done to it: %w: %w", g.drill.Name, console.ErrDegraded, err)
+		return fmt.Errorf("drill %s: the cluster is not healthy, nothing was done to it: %w: %w", g.name, console.ErrDegraded, err)
 	}
 	if err := g.match(ends); err != nil {
-		return fmt.Errorf("drill %s: %w", g.drill.Name, err)
+		return fmt.Errorf("drill %s: %w", g.name, err)
 	}
 	for _, h := range g.own {
 		if h.began, err = h.run(ctx, askTimeout); err != nil {
-			return fmt.Errorf("drill %s: host %s: %w", g.drill.Name, h.ID(), err)
+			return fmt.Errorf("drill %s: host %s: %w", g.name, h.ID(), err)
 		}
 	}
 	var ids []string
 	for _, h := range g.own {
 		ids = append(ids, string(h.ID()))
 	}
-	return g.Confirm(fmt.Sprintf("do the drill %s (%s) to hosts %s of a cluster that somebody may use", g.drill.Name, g.drill.Doc, strings.Join(ids, ", ")))
+	return g.of.Confirm(fmt.Sprintf("do the drill %s (%s) to hosts %s of a cluster that somebody may use", g.name, g.doc, strings.Join(ids, ", ")))
 }
 
 // match makes the hosts: the file must name exactly those that the cluster has.
-func (g *given) match(ends endpoints) error {
-	for _, h := range g.Hosts.Hosts {
+func (g *Site) match(ends endpoints) error {
+	for _, h := range g.of.Hosts.Hosts {
 		if ends.of(h.ID) == nil {
 			return fmt.Errorf("host %s: %w: the cluster has none of that name, its hosts are %s", h.ID, vstack.ErrInvalid, ends.names())
 		}
 	}
 	for _, e := range ends {
-		cmd := g.Hosts.Host(e.id)
+		cmd := g.of.Hosts.Host(e.id)
 		if cmd == nil {
 			return fmt.Errorf("host %s: %w: it is one of the cluster's, and the file has no commands for it", e.id, vstack.ErrInvalid)
 		}
-		h := &givenHost{cmd: cmd, addr: e.addrs[0], ask: g.cluster.Began}
+		h := &host{cmd: cmd, addr: e.addrs[0], ask: g.cluster.Began}
 		for _, other := range ends {
 			// The address was just asked.
-			if host, _, err := net.SplitHostPort(other.addrs[0]); err == nil && other.id != e.id {
-				h.peers = append(h.peers, host)
+			if ip, _, err := net.SplitHostPort(other.addrs[0]); err == nil && other.id != e.id {
+				h.peers = append(h.peers, ip)
 			}
 		}
 		g.own = append(g.own, h)
@@ -143,19 +133,19 @@ func (g *given) match(ends endpoints) error {
 	return nil
 }
 
-func (g *given) hosts() []host {
-	var out []host
+func (g *Site) Hosts() []site.Host {
+	var out []site.Host
 	for _, h := range g.own {
 		out = append(out, h)
 	}
 	return out
 }
 
-func (g *given) env() (clients, error) {
-	return clients{client: g.Client, members: g.members, dir: filepath.Join(g.dir, "clips"), ffmpeg: ffmpeg}, nil
+func (g *Site) Env() (site.Clients, error) {
+	return site.Clients{Client: g.of.Client, Members: g.members, Dir: filepath.Join(g.dir, "clips"), FFmpeg: ffmpeg}, nil
 }
 
-func (g *given) ready(ctx context.Context, wait func(string)) error {
+func (g *Site) Ready(ctx context.Context, wait func(string)) error {
 	last := ""
 	for {
 		_, err := g.health(ctx)
@@ -177,8 +167,8 @@ func (g *given) ready(ctx context.Context, wait func(string)) error {
 	}
 }
 
-// mend takes back what the drill has done to hosts and not taken back yet.
-func (g *given) mend() error {
+// Mend takes back what the drill has done to hosts and not taken back yet.
+func (g *Site) Mend() error {
 	errs := make([]error, len(g.own))
 	var wg sync.WaitGroup
 	for i, h := range g.own {
@@ -192,14 +182,14 @@ func (g *given) mend() error {
 	return errors.Join(errs...)
 }
 
-// tidy removes what the loads made.
-func (g *given) tidy(made *load.Made) error {
+// Tidy removes what the loads made.
+func (g *Site) Tidy(made *load.Made) error {
 	ctx, cancel := context.WithTimeout(context.Background(), tidyTimeout)
 	defer cancel()
 	return made.Remove(ctx, g.cluster)
 }
 
-func (g *given) close() error {
+func (g *Site) Close() error {
 	g.cluster.Close()
 	return os.RemoveAll(g.dir)
 }

@@ -1,6 +1,7 @@
-package drill
+package given
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 )
 
 const (
+	// pollEvery is how often a host is asked whether it runs, pollTimeout how long one answer may take.
+	pollEvery   = 5 * time.Millisecond
+	pollTimeout = 500 * time.Millisecond
 	// goneTimeout is how long after its command's end a host may still answer that was
 	// killed or stopped, stopTimeout that of one that was paused, and stillTimeout how soon
 	// one that runs would answer.
@@ -34,9 +38,9 @@ const (
 	sameRun = 1.01
 )
 
-// givenHost is a host that somebody else runs. It is no child of this process: whether
+// host is a host that somebody else runs. It is no child of this process: whether
 // it runs, and whether it is another run than before, is asked at its endpoint.
-type givenHost struct {
+type host struct {
 	cmd   *hostcmd.Host
 	addr  string   // of one of its roles
 	peers []string // the other hosts' addresses, without ports
@@ -49,25 +53,25 @@ type givenHost struct {
 	killed float64
 }
 
-func (h *givenHost) ID() vstack.HostID { return h.cmd.ID }
+func (h *host) ID() vstack.HostID { return h.cmd.ID }
 
-func (h *givenHost) Kill(ctx context.Context) error { return h.end(ctx, hostcmd.Kill) }
+func (h *host) Kill(ctx context.Context) error { return h.end(ctx, hostcmd.Kill) }
 
-func (h *givenHost) Stop(ctx context.Context) error { return h.end(ctx, hostcmd.Stop) }
+func (h *host) Stop(ctx context.Context) error { return h.end(ctx, hostcmd.Stop) }
 
-func (h *givenHost) Start(ctx context.Context) error {
+func (h *host) Start(ctx context.Context) error {
 	h.began = 0
 	return h.cmd.Do(ctx, hostcmd.Start)
 }
 
-func (h *givenHost) Resume(ctx context.Context) error { return h.cmd.Do(ctx, hostcmd.Resume) }
-func (h *givenHost) Heal(ctx context.Context) error   { return h.cmd.Do(ctx, hostcmd.Heal) }
-func (h *givenHost) Freeze(ctx context.Context) error { return h.cmd.Do(ctx, hostcmd.Freeze) }
-func (h *givenHost) Thaw(ctx context.Context) error   { return h.cmd.Do(ctx, hostcmd.Thaw) }
+func (h *host) Resume(ctx context.Context) error { return h.cmd.Do(ctx, hostcmd.Resume) }
+func (h *host) Heal(ctx context.Context) error   { return h.cmd.Do(ctx, hostcmd.Heal) }
+func (h *host) Freeze(ctx context.Context) error { return h.cmd.Do(ctx, hostcmd.Freeze) }
+func (h *host) Thaw(ctx context.Context) error   { return h.cmd.Do(ctx, hostcmd.Thaw) }
 
 // Pause makes sure that the host does not answer: a pause that is none would look like a
 // cluster which bears it well. A stop takes a moment to reach every thread.
-func (h *givenHost) Pause(ctx context.Context) error {
+func (h *host) Pause(ctx context.Context) error {
 	if err := h.cmd.Do(ctx, hostcmd.Pause); err != nil {
 		return err
 	}
@@ -85,7 +89,7 @@ func (h *givenHost) Pause(ctx context.Context) error {
 }
 
 // Cut drops what comes from the other hosts; how clients reach the host is left as it is.
-func (h *givenHost) Cut(ctx context.Context, c storm.Cut) error {
+func (h *host) Cut(ctx context.Context, c storm.Cut) error {
 	action := hostcmd.Cut
 	switch {
 	case !c.Receives:
@@ -98,7 +102,7 @@ func (h *givenHost) Cut(ctx context.Context, c storm.Cut) error {
 
 // end kills or stops the host, and makes sure that the run which was there has ended; a
 // service manager may have begun the next.
-func (h *givenHost) end(ctx context.Context, a hostcmd.Action) error {
+func (h *host) end(ctx context.Context, a hostcmd.Action) error {
 	before := h.began
 	if before == 0 {
 		var err error
@@ -112,14 +116,14 @@ func (h *givenHost) end(ctx context.Context, a hostcmd.Action) error {
 	}
 	if !h.awaitGone(ctx, before) {
 		return fmt.Errorf("%s host %s: %w: its command has ended without an error, and %s still answers as the process of %s",
-			a, h.ID(), firstError(context.Cause(ctx), vstack.ErrTimeout), h.addr, clock(before))
+			a, h.ID(), cmp.Or(context.Cause(ctx), error(vstack.ErrTimeout)), h.addr, clock(before))
 	}
 	return nil
 }
 
 // awaitGone waits until a run has ended, and tells whether it has. An error alone is not
 // enough at once: what dies has connections that break before its ports are free.
-func (h *givenHost) awaitGone(ctx context.Context, before float64) bool {
+func (h *host) awaitGone(ctx context.Context, before float64) bool {
 	ctx, cancel := context.WithTimeout(ctx, goneTimeout)
 	defer cancel()
 	var silent time.Time // since when
@@ -142,7 +146,7 @@ func (h *givenHost) awaitGone(ctx context.Context, before float64) bool {
 }
 
 // mend takes back what was done to the host, and makes sure that it runs.
-func (h *givenHost) mend(ctx context.Context) error {
+func (h *host) mend(ctx context.Context) error {
 	start := h.cmd.Owes(hostcmd.Start)
 	if start {
 		h.awaitGone(ctx, h.killed) // a command that was broken off may still be at work
@@ -165,7 +169,7 @@ func (h *givenHost) mend(ctx context.Context) error {
 }
 
 // awaitRun waits until the host answers.
-func (h *givenHost) awaitRun(ctx context.Context) bool {
+func (h *host) awaitRun(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
 	for {
@@ -178,7 +182,7 @@ func (h *givenHost) awaitRun(ctx context.Context) bool {
 	}
 }
 
-func (h *givenHost) Ended(ctx context.Context) (string, bool) {
+func (h *host) Ended(ctx context.Context) (string, bool) {
 	at, err := h.run(ctx, askTimeout)
 	before := h.began
 	switch {
@@ -196,12 +200,12 @@ func (h *givenHost) Ended(ctx context.Context) (string, bool) {
 }
 
 // lost tells whether the host has ended, as Ended would, and leaves it to that.
-func (h *givenHost) lost(ctx context.Context) bool {
+func (h *host) lost(ctx context.Context) bool {
 	_, err := h.run(ctx, pollTimeout)
 	return h.began != 0 && refused(err)
 }
 
-func (h *givenHost) AwaitEnd(ctx context.Context) bool {
+func (h *host) AwaitEnd(ctx context.Context) bool {
 	before := h.began
 	h.began = 0 // it may end a little later, and is expected to
 	for {
@@ -216,7 +220,7 @@ func (h *givenHost) AwaitEnd(ctx context.Context) bool {
 }
 
 // run tells when the run that answers began.
-func (h *givenHost) run(ctx context.Context, patience time.Duration) (float64, error) {
+func (h *host) run(ctx context.Context, patience time.Duration) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return h.ask(ctx, h.addr)

@@ -1,4 +1,4 @@
-package drill
+package given
 
 import (
 	"context"
@@ -11,9 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/bench/drill/storm"
-	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/hostcmd"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -23,13 +21,13 @@ import (
 
 // answers makes a host whose endpoint gives some answers one after the other, the last
 // again and again: the start of the run that answers, or 0 when nothing listens.
-func answers(t *testing.T, commands string, starts ...float64) *givenHost {
+func answers(t *testing.T, commands string, starts ...float64) *host {
 	t.Helper()
 	f, err := hostcmd.Parse([]byte("commands: {" + commands + "}\nhosts: [{id: h1}]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &givenHost{cmd: f.Hosts[0], addr: "h1:8080", began: 1000, ask: func(ctx context.Context, _ string) (float64, error) {
+	return &host{cmd: f.Hosts[0], addr: "h1:8080", began: 1000, ask: func(ctx context.Context, _ string) (float64, error) {
 		at := starts[0]
 		if len(starts) > 1 {
 			starts = starts[1:]
@@ -159,26 +157,5 @@ func TestEachKindOfCutHasItsCommand(t *testing.T) {
 		if !h.cmd.Owes(hostcmd.Heal) {
 			t.Errorf("%+v is not healed", c)
 		}
-	}
-}
-
-func TestADrillOfGivenHostsIsRefusedWithoutItsCommands(t *testing.T) {
-	f, err := hostcmd.Parse([]byte("commands: {" + all + "}\nhosts: [{id: h1}]\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	opt := Options{Loads: []report.Load{}, Given: &Given{Hosts: f, Client: &config.Client{}, Confirm: func(string) error { return nil }}}
-	for _, d := range Drills() {
-		_, err := Run(t.Context(), d, opt)
-		if !errors.Is(err, vstack.ErrInvalid) && f.Want(d.commands...) != nil {
-			t.Errorf("%s: %v", d.Name, err)
-		}
-		if d.commands == nil && !strings.Contains(err.Error(), "lab of its own") {
-			t.Errorf("%s: %v", d.Name, err)
-		}
-	}
-	opt.Given.Confirm = nil
-	if _, err := Run(t.Context(), Drills()[0], opt); !errors.Is(err, vstack.ErrInvalid) {
-		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package drill
+package given
 
 import (
 	"context"
@@ -53,7 +53,7 @@ func (e endpoints) names() string {
 
 // health returns the first thing that a healthy cluster would not have: a member that is
 // missing or has no vote, a store that is not up, a role that is not ready.
-func (g *given) health(ctx context.Context) (endpoints, error) {
+func (g *Site) health(ctx context.Context) (endpoints, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var ends endpoints
@@ -82,7 +82,7 @@ func (g *given) health(ctx context.Context) (endpoints, error) {
 	return ends, g.rolesReady(ctx, ends)
 }
 
-func (g *given) membersHealth(ctx context.Context, ends *endpoints) error {
+func (g *Site) membersHealth(ctx context.Context, ends *endpoints) error {
 	st, err := g.cluster.Meta.RaftStatus(ctx)
 	if err != nil {
 		return err
@@ -109,7 +109,7 @@ func (g *given) membersHealth(ctx context.Context, ends *endpoints) error {
 }
 
 // rolesReady asks every store and member, and the uploaders that clients know.
-func (g *given) rolesReady(ctx context.Context, ends endpoints) error {
+func (g *Site) rolesReady(ctx context.Context, ends endpoints) error {
 	var grp errgroup.Group
 	grp.SetLimit(16)
 	ask := func(what, addr string) {
@@ -125,7 +125,7 @@ func (g *given) rolesReady(ctx context.Context, ends endpoints) error {
 			ask("host "+string(e.id), addr)
 		}
 	}
-	for _, addr := range g.Client.Uploaders {
+	for _, addr := range g.of.Client.Uploaders {
 		ask("uploader", addr)
 	}
 	return grp.Wait()
