@@ -14,6 +14,7 @@ import (
 	"github.com/vstack/vstack/internal/sealed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/raftnode/disk"
+	"github.com/vstack/vstack/metastore/raftnode/transport"
 )
 
 // MaxPeers bounds a cluster.
@@ -121,6 +122,15 @@ func (c *Config) self() Peer {
 		}
 	}
 	return Peer{}
+}
+
+// transport is what of it other members are reached with.
+func (c *Config) transport(members transport.Roster, hello func(genesis string) ([]byte, error)) transport.Config {
+	self := c.self()
+	return transport.Config{
+		Network: c.Network, Listen: c.Listen, Advertise: serverAddress(self.Addr, self.API), ServerTLS: c.ServerTLS, ClientTLS: c.ClientTLS, Peer: c.Peer,
+		Roster: members, Hello: hello, MaxPeers: MaxPeers, Timeout: c.RPCTimeout, Stall: c.DiskTimeout, Logger: c.Logger,
+	}
 }
 
 // Validate reports the first field that cannot work.

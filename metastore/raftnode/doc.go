@@ -8,7 +8,8 @@
 //	     ── file snapshots                   (snapshots/)
 //	     ── transport ── streams ── mutual TLS
 //
-// What the wrappers are for (guard, votes and the paced snapshots are package disk):
+// What the wrappers are for (guard, votes and the paced snapshots are package disk; transport
+// and streams are package transport):
 //
 //   - guard: a write that errors or takes longer than DiskTimeout ends the process. A
 //     leader whose disk hangs would otherwise go on sending heartbeats and stall the

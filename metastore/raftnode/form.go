@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/vstack/vstack/metastore/raftnode/transport"
 )
 
 // Standing is what this member is to its cluster.
@@ -62,7 +64,7 @@ func (n *Node) setStanding(is Standing, detail string) {
 }
 
 // Genesis names the cluster; empty before this member is of one.
-func (n *Node) Genesis() string { return n.streams.genesis() }
+func (n *Node) Genesis() string { return n.streams.Genesis() }
 
 // settle makes an empty directory a member, and then watches whether it still is.
 func (n *Node) settle() {
@@ -71,7 +73,7 @@ func (n *Node) settle() {
 	for {
 		wait := joinEvery
 		switch {
-		case n.streams.genesis() != "":
+		case n.streams.Genesis() != "":
 			n.watchRemoval()
 		default:
 			if err := n.form(); err != nil {
@@ -147,13 +149,13 @@ func (n *Node) startOnFirstWrite() { n.guard.OnFirst(n.started) }
 
 func (n *Node) enterCluster(genesis string) {
 	n.setStanding(Belongs, "")
-	n.streams.setGenesis(genesis)
+	n.streams.SetGenesis(genesis)
 	n.cfg.Logger.Info("raft member of cluster", "member", n.cfg.ID, "instance", n.origin.Load().Instance, "cluster", genesis)
 }
 
 // askPeers asks everybody else at once.
 func (n *Node) askPeers(peers []Peer) map[string]hello {
-	ctx, cancel := context.WithTimeout(n.ctx, helloTimeout)
+	ctx, cancel := context.WithTimeout(n.ctx, transport.HelloTimeout)
 	defer cancel()
 	var mu sync.Mutex
 	answers := map[string]hello{}
@@ -163,7 +165,7 @@ func (n *Node) askPeers(peers []Peer) map[string]hello {
 			continue
 		}
 		wg.Go(func() {
-			h, err := n.streams.askHello(ctx, p.ID, p.Addr)
+			h, err := n.askHello(ctx, p.ID, p.Addr)
 			if err != nil {
 				n.cfg.Logger.Debug("raft hello", "of", p.ID, "err", err)
 				return

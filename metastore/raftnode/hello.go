@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
-	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -14,16 +12,11 @@ import (
 )
 
 const (
-	// raftProto is followed by the cluster's genesis: members of two clusters have no
-	// protocol in common.
-	raftProto  = "vstack-raft/1-"
-	helloProto = "vstack-raft-hello/1"
 	// maxHello bounds a hello: MaxPeers members, twice.
-	maxHello     = 64 << 10
-	helloTimeout = time.Second
+	maxHello = 64 << 10
 )
 
-// hello is what a member says of itself to whoever connects by helloProto: how members
+// hello is what a member says of itself to whoever connects by transport.HelloProto: how members
 // of an empty directory find out whether there is a cluster already, and who is in it.
 type hello struct {
 	ID       string    `json:"id"`
@@ -74,52 +67,23 @@ func (n *Node) hello(genesis string) hello {
 }
 
 // askHello asks the member at addr; whatever listens there must answer for id.
-func (s *streams) askHello(ctx context.Context, id, addr string) (hello, error) {
-	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
-	defer cancel()
-	cfg := s.client.Clone()
-	cfg.NextProtos = []string{helloProto}
-	conn, err := s.dialTLS(ctx, addr, cfg)
-	if err != nil {
-		return hello{}, fmt.Errorf("ask raft member %s at %s: %w", id, addr, err)
-	}
-	defer conn.Close()
-	state := conn.ConnectionState()
-	name, err := s.peer(&state)
-	if err == nil && name != id {
-		err = fmt.Errorf("%w: the certificate is of %q", vstack.ErrForbidden, name)
-	}
-	if err != nil {
-		return hello{}, fmt.Errorf("ask raft member %s at %s: %w", id, addr, err)
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return hello{}, fmt.Errorf("ask raft member %s at %s: %w", id, addr, err)
+func (n *Node) askHello(ctx context.Context, id, addr string) (h hello, err error) {
+	err = n.streams.Ask(ctx, id, addr, func(r io.Reader) (err error) {
+		if h, err = parseHello(r); err == nil && h.ID != id {
+			err = fmt.Errorf("%w: %s answers there", vstack.ErrInvalid, h.ID)
 		}
-	}
-	h, err := parseHello(conn)
-	if err != nil {
-		return hello{}, fmt.Errorf("ask raft member %s at %s: %w", id, addr, err)
-	}
-	if h.ID != id {
-		return hello{}, fmt.Errorf("ask raft member %s at %s: %w: %s answers there", id, addr, vstack.ErrInvalid, h.ID)
-	}
-	return h, nil
+		return err
+	})
+	return h, err
 }
 
-// sayHello answers one connection.
-func (s *streams) sayHello(conn net.Conn) error {
-	b, err := json.Marshal(s.hello(s.genesis()))
+// sayHello is this member's hello as it is sent.
+func (n *Node) sayHello(genesis string) ([]byte, error) {
+	b, err := json.Marshal(n.hello(genesis))
 	if err != nil {
-		return fmt.Errorf("encode hello: %w", err)
+		return nil, fmt.Errorf("encode hello: %w", err)
 	}
-	if err := conn.SetDeadline(time.Now().Add(helloTimeout)); err != nil {
-		return fmt.Errorf("say hello: %w", err)
-	}
-	if _, err := conn.Write(b); err != nil {
-		return fmt.Errorf("say hello: %w", err)
-	}
-	return conn.Close()
+	return b, nil
 }
 
 // hasState reports whether Raft ever wrote anything here.

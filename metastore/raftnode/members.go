@@ -222,3 +222,6 @@ func (n *Node) awaitSuccessor(term uint64, to string) error {
 		}
 	}
 }
+
+// JudgePeers ends the connections of those who may not speak Raft any more.
+func (n *Node) JudgePeers() { n.streams.Judge() }

@@ -16,13 +16,13 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/raftnode/disk"
+	"github.com/vstack/vstack/metastore/raftnode/transport"
 )
 
 const (
-	maxInFlight    = 4096 // writes that wait for their commit
-	maxAppend      = 512  // entries of one AppendEntries
-	logCacheSize   = 512
-	connectionPool = 3
+	maxInFlight  = 4096 // writes that wait for their commit
+	maxAppend    = 512  // entries of one AppendEntries
+	logCacheSize = 512
 )
 
 // Node is one running Raft member.
@@ -32,13 +32,12 @@ type Node struct {
 	log       raft.LogStore
 	bolt      *raftboltdb.BoltStore
 	guard     *disk.Guard
-	transport *transport
-	streams   *streams
+	transport *transport.Transport
+	streams   *transport.Streams
 	origin    atomic.Pointer[origin] // of the directory; written by settle and the guard
 	standing  atomic.Pointer[standing]
 	ready     atomic.Bool // raft is set, for connections that come early
 	members   atomic.Pointer[memberList]
-	others    introductions
 
 	slots       chan struct{}
 	notify      chan bool
@@ -119,10 +118,10 @@ func (n *Node) open() error {
 	if !from.Started && len(from.Founders) > 0 {
 		genesis = "" // cut off while it founded: settle goes on
 	}
-	if n.streams, err = listen(n.cfg, genesis, n, n.hello); err != nil {
+	if n.streams, err = transport.Listen(n.cfg.transport(&roster{n: n}, n.sayHello), genesis); err != nil {
 		return err
 	}
-	n.transport = newTransport(n.cfg, n.streams, n)
+	n.transport = transport.New(n.streams, hlog)
 	conf := n.raftConfig()
 	conf.Logger, conf.LocalID = hlog, serverID(from.ID, from.Instance)
 	if n.raft, err = raft.NewRaft(conf, n.cfg.FSM, n.log, stable, snaps, n.transport); err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/vstack/vstack/internal/loopback"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/raftnode/disk"
+	"github.com/vstack/vstack/metastore/raftnode/transport"
 )
 
 // counter is an FSM that counts what it was given.
@@ -117,19 +118,19 @@ func memberConfig(name, dir string, peers []Peer, id *identity.Identity, fsm raf
 // all is a roster of everybody.
 type all struct{}
 
-func (all) knows(string) bool                    { return true }
-func (all) member(string) bool                   { return true }
-func (all) knowsAs(raft.ServerID) bool           { return true }
-func (all) at(raft.ServerAddress) (string, bool) { return "", false }
+func (all) Knows(string) bool                    { return true }
+func (all) Member(string) bool                   { return true }
+func (all) KnowsAs(string, raft.ServerID) bool   { return true }
+func (all) At(raft.ServerAddress) (string, bool) { return "", false }
 
 // transport is one that takes messages from everybody in the cluster "test".
-func (g *group) transport(cfg Config) *transport {
+func (g *group) transport(cfg Config) *transport.Transport {
 	g.t.Helper()
-	s, err := listen(cfg, "test", all{}, func(string) hello { return hello{} })
+	s, err := transport.Listen(cfg.transport(all{}, func(string) ([]byte, error) { return nil, nil }), "test")
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	return newTransport(cfg, s, all{})
+	return transport.New(s, newLogger(cfg.Logger))
 }
 
 func (g *group) start(i int, adjust ...func(*Config)) {
@@ -235,7 +236,7 @@ func TestOnlyHostsSpeakRaft(t *testing.T) {
 	g := newGroup(t, 1)
 	g.start(0)
 	g.leader()
-	proto := raftProto + g.nodes[0].Genesis()
+	proto := transport.RaftProto + g.nodes[0].Genesis()
 	dial := func(cfg *tls.Config, protos ...string) error {
 		cfg.NextProtos = protos
 		c, err := tls.DialWithDialer(&net.Dialer{Timeout: time.Second}, "tcp", g.peers[0].Addr, cfg)

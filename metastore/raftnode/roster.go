@@ -5,39 +5,43 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/vstack/vstack/metastore/raftnode/transport"
 )
 
-// introductions are the members that others told of, for a member whose own configuration
-// does not have them yet: one that joins has none, and one that was away may meet a leader
-// that came meanwhile.
-type introductions struct {
+// roster is who may send to a Node: its own configuration, and the members that others told of,
+// for a member whose configuration does not have them yet. One that joins has none, and one that
+// was away may meet a leader that came meanwhile.
+type roster struct {
+	n *Node
+
 	mu    sync.Mutex
 	asked time.Time
 	heard map[raft.ServerID]bool
 }
 
-// knows implements roster.
-func (n *Node) knows(name string) bool {
-	return n.find(func(id raft.ServerID) bool { return nameOf(id) == name })
+// Knows implements transport.Roster.
+func (r *roster) Knows(name string) bool {
+	return r.find(func(id raft.ServerID) bool { return nameOf(id) == name })
 }
 
-// knowsAs implements roster.
-func (n *Node) knowsAs(id raft.ServerID) bool {
-	return n.find(func(have raft.ServerID) bool { return have == id })
+// KnowsAs implements transport.Roster.
+func (r *roster) KnowsAs(name string, id raft.ServerID) bool {
+	return nameOf(id) == name && r.find(func(have raft.ServerID) bool { return have == id })
 }
 
-// member implements roster.
-func (n *Node) member(name string) bool {
-	_, ok := n.Member(name)
+// Member implements transport.Roster.
+func (r *roster) Member(name string) bool {
+	_, ok := r.n.Member(name)
 	return ok
 }
 
-// at implements roster.
-func (n *Node) at(addr raft.ServerAddress) (name string, ok bool) {
-	if !n.ready.Load() {
+// At implements transport.Roster.
+func (r *roster) At(addr raft.ServerAddress) (name string, ok bool) {
+	if !r.n.ready.Load() {
 		return "", false
 	}
-	for _, s := range n.servers() {
+	for _, s := range r.n.servers() {
 		if s.Address == addr {
 			return nameOf(s.ID), true
 		}
@@ -47,16 +51,16 @@ func (n *Node) at(addr raft.ServerAddress) (name string, ok bool) {
 
 // find looks for a member in this one's own configuration, and among those of whom others
 // told.
-func (n *Node) find(is func(raft.ServerID) bool) bool {
-	if !n.ready.Load() {
+func (r *roster) find(is func(raft.ServerID) bool) bool {
+	if !r.n.ready.Load() {
 		return false // Raft starts; whoever connects does so again
 	}
-	for _, s := range n.servers() {
+	for _, s := range r.n.servers() {
 		if is(s.ID) {
 			return true
 		}
 	}
-	for id := range n.introduced() {
+	for id := range r.introduced() {
 		if is(id) {
 			return true
 		}
@@ -67,21 +71,21 @@ func (n *Node) find(is func(raft.ServerID) bool) bool {
 // introduced asks, once a second at most, the members of this one's configuration for
 // theirs. The list of the operator counts where none of them answers, or where there is no
 // configuration: what a member that was removed says of the others is worth nothing.
-func (n *Node) introduced() map[raft.ServerID]bool {
-	n.others.mu.Lock()
-	defer n.others.mu.Unlock()
-	if time.Since(n.others.asked) < helloTimeout {
-		return n.others.heard
+func (r *roster) introduced() map[raft.ServerID]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.asked) < transport.HelloTimeout {
+		return r.heard
 	}
 	var mine []Peer
-	for _, m := range n.Members() {
+	for _, m := range r.n.Members() {
 		mine = append(mine, Peer{ID: m.ID, Addr: m.Addr, API: m.API})
 	}
-	genesis := n.Genesis()
+	genesis := r.n.Genesis()
 	heard := map[raft.ServerID]bool{}
-	for _, list := range [][]Peer{mine, n.cfg.Peers} {
+	for _, list := range [][]Peer{mine, r.n.cfg.Peers} {
 		var answers []hello
-		for _, h := range n.askPeers(list) {
+		for _, h := range r.n.askPeers(list) {
 			if h.Genesis == genesis && genesis != "" {
 				answers = append(answers, h)
 			}
@@ -93,6 +97,6 @@ func (n *Node) introduced() map[raft.ServerID]bool {
 			break
 		}
 	}
-	n.others.heard, n.others.asked = heard, time.Now()
+	r.heard, r.asked = heard, time.Now()
 	return heard
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/metastore/raftnode/transport"
 )
 
 // dialed is a transport that sends to a member over its own certificate, as whoever has
@@ -26,7 +27,7 @@ type dialed struct {
 
 func (d dialed) Accept() (net.Conn, error) { <-d.closed; return nil, net.ErrClosed }
 func (d dialed) Close() error              { close(d.closed); return nil }
-func (d dialed) Addr() net.Addr            { return advertised("127.0.0.1:1") }
+func (d dialed) Addr() net.Addr            { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 func (d dialed) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	to, _, _ := strings.Cut(string(addr), "|")
 	cfg := d.cfg.Clone()
@@ -58,7 +59,7 @@ func TestNobodySpeaksRaftForAnother(t *testing.T) {
 		{"a host that was never a member", g.identity("x1", identity.RoleHost, "127.0.0.1:1"), serverID("x1", "0123456789abcdef")},
 		{"another member", g.identity(third.ID, identity.RoleHost, g.peers[other].Addr), serverID(third.ID, "0123456789abcdef")},
 	} {
-		tr := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: dialed{who.as.ClientTLS(), raftProto + g.nodes[0].Genesis(), make(chan struct{})}, MaxPool: 1, Timeout: time.Second, Logger: newLogger(slog.New(slog.DiscardHandler))})
+		tr := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: dialed{who.as.ClientTLS(), transport.RaftProto + g.nodes[0].Genesis(), make(chan struct{})}, MaxPool: 1, Timeout: time.Second, Logger: newLogger(slog.New(slog.DiscardHandler))})
 		defer tr.Close()
 		to := raft.ServerAddress(g.peers[victim].Addr)
 		for n, h := range []raft.RPCHeader{asLeader, head(who.id), {ProtocolVersion: 3}} {
@@ -85,7 +86,7 @@ func TestNobodySpeaksRaftForAnother(t *testing.T) {
 		t.Errorf("term %d, it was %d", term, before)
 	}
 	tr := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: dialed{g.identity(third.ID, identity.RoleHost, g.peers[other].Addr).ClientTLS(), raftProto + g.nodes[0].Genesis(), make(chan struct{})}, MaxPool: 1, Timeout: time.Second, Logger: newLogger(slog.New(slog.DiscardHandler))})
+		Stream: dialed{g.identity(third.ID, identity.RoleHost, g.peers[other].Addr).ClientTLS(), transport.RaftProto + g.nodes[0].Genesis(), make(chan struct{})}, MaxPool: 1, Timeout: time.Second, Logger: newLogger(slog.New(slog.DiscardHandler))})
 	defer tr.Close()
 	var pre raft.RequestPreVoteResponse
 	if err := tr.RequestPreVote("", raft.ServerAddress(g.peers[victim].Addr), &raft.RequestPreVoteRequest{RPCHeader: head(serverID(third.ID, third.Instance)), Term: 1}, &pre); err != nil || pre.Granted {
@@ -97,7 +98,7 @@ func TestAMemberIsNotKeptAwayBySilentHandshakes(t *testing.T) {
 	g := newGroup(t, 3)
 	g.start(0)
 	var silent []net.Conn
-	for range 4 * maxHandshakes { // from another address than the members'
+	for range 4 * transport.MaxHandshakes { // from another address than the members'
 		c, err := (&net.Dialer{Timeout: time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}).Dial("tcp", g.peers[0].Addr)
 		if err == nil {
 			silent = append(silent, c)
@@ -110,7 +111,7 @@ func TestAMemberIsNotKeptAwayBySilentHandshakes(t *testing.T) {
 	}()
 	as := g.identity(g.peers[1].ID, identity.RoleHost, g.peers[1].Addr)
 	cfg := as.ClientTLS()
-	cfg.NextProtos = []string{helloProto}
+	cfg.NextProtos = []string{transport.HelloProto}
 	host, _, _ := net.SplitHostPort(g.peers[1].Addr)
 	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(host)}}, Config: cfg}
 	began := time.Now()

@@ -1,34 +1,39 @@
-package raftnode
+package transport
 
 import (
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
 
-// transport sends, and takes from senders what comes: heartbeats go through Raft's main
+// connectionPool is how many connections to one member are kept.
+const connectionPool = 3
+
+// Transport sends, and takes from senders what comes: heartbeats go through Raft's main
 // loop, as they never take the library's fast path. It ends pipelines that are stuck.
-type transport struct {
+type Transport struct {
 	*raft.NetworkTransport
 	senders *senders
 	// stall is how long a follower may take for an answer; its disk has that long.
 	stall time.Duration
 }
 
-func newTransport(cfg Config, s *streams, members roster) *transport {
-	log := newLogger(cfg.Logger)
-	return &transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: s, MaxPool: connectionPool, Timeout: cfg.RPCTimeout, Logger: log}),
-		newSenders(s, members, cfg.RPCTimeout, log), cfg.DiskTimeout}
+// New makes the transport upon streams, which it closes with itself. log takes the library's
+// lines.
+func New(s *Streams, log hclog.Logger) *Transport {
+	return &Transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: s, MaxPool: connectionPool, Timeout: s.cfg.Timeout, Logger: log}),
+		newSenders(s, log), s.cfg.Stall}
 }
 
 // Consumer implements raft.Transport.
-func (t *transport) Consumer() <-chan raft.RPC { return t.senders.out }
+func (t *Transport) Consumer() <-chan raft.RPC { return t.senders.out }
 
 // SetHeartbeatHandler implements raft.Transport.
-func (*transport) SetHeartbeatHandler(func(raft.RPC)) {}
+func (*Transport) SetHeartbeatHandler(func(raft.RPC)) {}
 
 // Close ends everything; the streams, too.
-func (t *transport) Close() error {
+func (t *Transport) Close() error {
 	t.CloseStreams()
 	err := t.NetworkTransport.Close() // closes the streams; their listener has nobody left
 	t.senders.Close()
@@ -36,7 +41,7 @@ func (t *transport) Close() error {
 }
 
 // AppendEntriesPipeline implements raft.Transport.
-func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
+func (t *Transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
 	p, err := t.NetworkTransport.AppendEntriesPipeline(id, target)
 	if err != nil {
 		return nil, err

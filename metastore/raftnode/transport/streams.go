@@ -1,4 +1,4 @@
-package raftnode
+package transport
 
 import (
 	"context"
@@ -19,29 +19,61 @@ import (
 
 	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/metastore/raftnode/refusals"
+	"github.com/vstack/vstack/metastore/raftnode/transport/refusals"
 )
 
 const (
 	handshakeTimeout = 3 * time.Second
-	maxHandshakes    = 64
-	maxStreams       = 256 // accepted connections at a time
+	// MaxHandshakes are under way at a time.
+	MaxHandshakes = 64
+	maxStreams    = 256 // accepted connections at a time
 )
 
-// streams is a raft.StreamLayer over mutual TLS. It owns the accept loop, the
+// Config configures Streams, and the Transport upon them. All but Network's default is required.
+type Config struct {
+	// Network opens the sockets.
+	Network network.Network
+	// Listen is where other members connect, Advertise what the configuration of Raft has of
+	// this one.
+	Listen    string
+	Advertise raft.ServerAddress
+	// ServerTLS makes the listener's configuration for ALPN protocols, and requires client
+	// certificates; ClientTLS dials other members.
+	ServerTLS func(protos ...string) *tls.Config
+	ClientTLS *tls.Config
+	// Peer names the verified other end of a connection, or refuses it.
+	Peer func(*tls.ConnectionState) (id string, err error)
+	// Roster is who may send.
+	Roster Roster
+	// Hello is what is said to whoever connects by HelloProto; genesis is "" before this member
+	// is of a cluster.
+	Hello func(genesis string) ([]byte, error)
+	// MaxPeers bounds a cluster.
+	MaxPeers int
+	// Timeout bounds one exchange, Stall how long a follower may take for an answer.
+	Timeout, Stall time.Duration
+	Logger         *slog.Logger
+}
+
+// Roster is who may send.
+type Roster interface {
+	// Knows reports whether a member has the name.
+	Knows(name string) bool
+	// KnowsAs reports whether a member of that name, this very instance of it, has the id.
+	KnowsAs(name string, id raft.ServerID) bool
+	// Member is Knows without asking anybody.
+	Member(name string) bool
+	// At is whom the configuration has at an address.
+	At(raft.ServerAddress) (name string, ok bool)
+}
+
+// Streams is a raft.StreamLayer over mutual TLS. It owns the accept loop, the
 // handshakes and every accepted connection.
-type streams struct {
-	listener  net.Listener
-	advertise raft.ServerAddress
-	serverTLS func(protos ...string) *tls.Config
-	client    *tls.Config
-	peer      func(*tls.ConnectionState) (string, error)
-	roster    roster
-	hello     func(genesis string) hello
-	refused   *refusals.Log
-	log       *slog.Logger
-	network   network.Network
-	of        atomic.Pointer[membership]
+type Streams struct {
+	cfg      Config
+	listener net.Listener
+	refused  *refusals.Log
+	of       atomic.Pointer[membership]
 
 	ready  chan greeted
 	ctx    context.Context
@@ -66,49 +98,50 @@ type membership struct {
 	server  *tls.Config
 }
 
-func (m *membership) proto() string { return raftProto + m.genesis }
+func (m *membership) proto() string { return RaftProto + m.genesis }
 
-// listen starts to say hello; a genesis lets members in as well, to speak Raft.
-func listen(cfg Config, genesis string, members roster, say func(genesis string) hello) (*streams, error) {
+// Listen starts to say hello; a genesis lets members in as well, to speak Raft.
+func Listen(cfg Config, genesis string) (*Streams, error) {
 	l, err := cfg.Network.Listen(context.Background(), "tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for raft: %w", err)
 	}
-	self := cfg.self()
-	s := &streams{
-		listener: l, advertise: serverAddress(self.Addr, self.API), serverTLS: cfg.ServerTLS, client: cfg.ClientTLS.Clone(),
-		peer: cfg.Peer, roster: members, hello: say, refused: refusals.New(cfg.Logger), log: cfg.Logger, network: cfg.Network,
+	cfg.ClientTLS = cfg.ClientTLS.Clone()
+	s := &Streams{
+		cfg: cfg, listener: l, refused: refusals.New(cfg.Logger),
 		ready: make(chan greeted), open: map[*stream]struct{}{}, greetings: map[netip.Addr]int{},
 	}
-	s.setGenesis(genesis)
+	s.SetGenesis(genesis)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.wg.Add(1)
 	go s.acceptLoop()
 	return s, nil
 }
 
-func (s *streams) genesis() string { return s.of.Load().genesis }
+// Genesis names the cluster; "" before this member is of one.
+func (s *Streams) Genesis() string { return s.of.Load().genesis }
 
-func (s *streams) setGenesis(genesis string) {
+// SetGenesis lets members of that cluster in.
+func (s *Streams) SetGenesis(genesis string) {
 	m := &membership{genesis: genesis}
 	if genesis == "" {
-		m.server = s.serverTLS(helloProto)
+		m.server = s.cfg.ServerTLS(HelloProto)
 	} else {
-		m.server = s.serverTLS(m.proto(), helloProto)
+		m.server = s.cfg.ServerTLS(m.proto(), HelloProto)
 	}
 	s.of.Store(m)
 }
 
-func (s *streams) acceptLoop() {
+func (s *Streams) acceptLoop() {
 	defer s.wg.Done()
-	slots := make(chan struct{}, maxHandshakes)
+	slots := make(chan struct{}, MaxHandshakes)
 	for {
 		conn, err := s.listener.Accept()
 		if err != nil {
 			if s.ctx.Err() != nil {
 				return
 			}
-			s.log.Warn("raft accept", "err", err)
+			s.cfg.Logger.Warn("raft accept", "err", err)
 			select { // out of descriptors, say: let some close
 			case <-time.After(50 * time.Millisecond):
 			case <-s.ctx.Done():
@@ -150,17 +183,17 @@ func addrOf(c net.Conn) netip.Addr {
 
 // begin counts a handshake; one address has at most an eighth of them, so that one that says
 // nothing does not keep members away.
-func (s *streams) begin(from netip.Addr) bool {
+func (s *Streams) begin(from netip.Addr) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.greetings[from] >= maxHandshakes/8 {
+	if s.greetings[from] >= MaxHandshakes/8 {
 		return false
 	}
 	s.greetings[from]++
 	return true
 }
 
-func (s *streams) end(from netip.Addr) {
+func (s *Streams) end(from netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.greetings[from]--; s.greetings[from] == 0 {
@@ -169,7 +202,7 @@ func (s *streams) end(from netip.Addr) {
 }
 
 // greet completes the handshake, and says hello or hands the connection to Accept.
-func (s *streams) greet(raw net.Conn) error {
+func (s *Streams) greet(raw net.Conn) error {
 	ctx, cancel := context.WithTimeout(s.ctx, handshakeTimeout)
 	defer cancel()
 	of := s.of.Load()
@@ -178,8 +211,8 @@ func (s *streams) greet(raw net.Conn) error {
 		return fmt.Errorf("handshake: %w", err)
 	}
 	state := conn.ConnectionState()
-	if state.NegotiatedProtocol == helloProto {
-		if _, err := s.peer(&state); err != nil {
+	if state.NegotiatedProtocol == HelloProto {
+		if _, err := s.cfg.Peer(&state); err != nil {
 			return err
 		}
 		return s.sayHello(conn)
@@ -188,7 +221,7 @@ func (s *streams) greet(raw net.Conn) error {
 	if err != nil {
 		return err
 	}
-	if !s.roster.knows(name) {
+	if !s.cfg.Roster.Knows(name) {
 		return fmt.Errorf("%w: %q is no member", vstack.ErrForbidden, name)
 	}
 	tracked := &stream{Conn: conn, owner: s}
@@ -210,29 +243,29 @@ func (s *streams) greet(raw net.Conn) error {
 
 // check wants the cluster's protocol, and names who is behind the certificate. A client
 // that offers no protocol at all completes the handshake, so it is asked for here.
-func (s *streams) check(state *tls.ConnectionState, of *membership) (string, error) {
+func (s *Streams) check(state *tls.ConnectionState, of *membership) (string, error) {
 	if of.genesis == "" || state.NegotiatedProtocol != of.proto() {
 		return "", fmt.Errorf("%w: protocol %q, want that of cluster %q", vstack.ErrForbidden, state.NegotiatedProtocol, of.genesis)
 	}
-	return s.peer(state)
+	return s.cfg.Peer(state)
 }
 
 // Accept implements net.Listener for the transport that sends, to which nobody connects:
-// senders has what comes.
-func (s *streams) Accept() (net.Conn, error) {
+// the Transport has what comes.
+func (s *Streams) Accept() (net.Conn, error) {
 	<-s.ctx.Done()
 	return nil, net.ErrClosed
 }
 
 // Dial implements raft.StreamLayer.
-func (s *streams) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+func (s *Streams) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	of := s.of.Load()
 	if of.genesis == "" {
 		return nil, fmt.Errorf("dial raft member at %s: %w: this one is of no cluster yet", addr, vstack.ErrUnavailable)
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, min(timeout, handshakeTimeout))
 	defer cancel()
-	cfg := s.client.Clone()
+	cfg := s.cfg.ClientTLS.Clone()
 	cfg.NextProtos = []string{of.proto()}
 	to, _, _ := strings.Cut(string(addr), "|")
 	conn, err := s.dialTLS(ctx, to, cfg)
@@ -241,7 +274,7 @@ func (s *streams) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn
 	}
 	state := conn.ConnectionState()
 	name, err := s.check(&state, of)
-	if want, known := s.roster.at(addr); err == nil && known && name != want {
+	if want, known := s.cfg.Roster.At(addr); err == nil && known && name != want {
 		err = fmt.Errorf("%w: want %q, %q answers there", vstack.ErrForbidden, want, name)
 	}
 	if err != nil {
@@ -252,8 +285,8 @@ func (s *streams) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn
 }
 
 // dialTLS connects and shakes hands; whoever listens there proves itself for its address.
-func (s *streams) dialTLS(ctx context.Context, addr string, cfg *tls.Config) (*tls.Conn, error) {
-	raw, err := s.network.Dial(ctx, "tcp", addr)
+func (s *Streams) dialTLS(ctx context.Context, addr string, cfg *tls.Config) (*tls.Conn, error) {
+	raw, err := s.cfg.Network.Dial(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
@@ -272,7 +305,7 @@ func (s *streams) dialTLS(ctx context.Context, addr string, cfg *tls.Config) (*t
 }
 
 // Addr is what the configuration has of this member, which is how Raft compares them.
-func (s *streams) Addr() net.Addr { return advertised(s.advertise) }
+func (s *Streams) Addr() net.Addr { return advertised(s.cfg.Advertise) }
 
 type advertised raft.ServerAddress
 
@@ -280,7 +313,7 @@ func (advertised) Network() string  { return "tcp" }
 func (a advertised) String() string { return string(a) }
 
 // Close stops accepting, closes every accepted connection and waits.
-func (s *streams) Close() error {
+func (s *Streams) Close() error {
 	s.cancel()
 	err := s.listener.Close()
 	s.mu.Lock()
@@ -299,18 +332,18 @@ func (s *streams) Close() error {
 // stream is an accepted connection that its owner can close.
 type stream struct {
 	net.Conn
-	owner *streams
+	owner *Streams
 }
 
-// JudgePeers ends the connections of those who may not speak Raft any more.
-func (n *Node) JudgePeers() {
-	n.streams.mu.Lock()
-	open := slices.Collect(maps.Keys(n.streams.open))
-	n.streams.mu.Unlock()
+// Judge ends the connections of those who may not speak Raft any more.
+func (s *Streams) Judge() {
+	s.mu.Lock()
+	open := slices.Collect(maps.Keys(s.open))
+	s.mu.Unlock()
 	for _, c := range open {
 		state := c.Conn.(*tls.Conn).ConnectionState() // greet made it
-		if _, err := n.cfg.Peer(&state); err != nil {
-			n.streams.refused.Warn("raft connection ended", "from", c.RemoteAddr(), "err", err)
+		if _, err := s.cfg.Peer(&state); err != nil {
+			s.refused.Warn("raft connection ended", "from", c.RemoteAddr(), "err", err)
 			_ = c.Close()
 		}
 	}

@@ -1,4 +1,4 @@
-package raftnode
+package transport
 
 import (
 	"errors"
@@ -17,9 +17,7 @@ import (
 // connection a message came, so each sender has a transport of its own, and what comes out
 // of that is held to the name in the sender's certificate: nobody speaks for another.
 type senders struct {
-	streams *streams
-	roster  roster
-	timeout time.Duration
+	streams *Streams
 	log     hclog.Logger
 	out     chan raft.RPC // Raft's main loop reads it
 
@@ -30,20 +28,8 @@ type senders struct {
 	wg     sync.WaitGroup
 }
 
-// roster is who may send.
-type roster interface {
-	// knows reports whether a member has the name.
-	knows(name string) bool
-	// knowsAs reports whether a member, this very instance of it, has the id.
-	knowsAs(id raft.ServerID) bool
-	// member is knows without asking anybody.
-	member(name string) bool
-	// at is whom the configuration has at an address.
-	at(raft.ServerAddress) (name string, ok bool)
-}
-
-func newSenders(s *streams, r roster, timeout time.Duration, log hclog.Logger) *senders {
-	all := &senders{streams: s, roster: r, timeout: timeout, log: log, out: make(chan raft.RPC), of: map[string]*sender{}, done: make(chan struct{})}
+func newSenders(s *Streams, log hclog.Logger) *senders {
+	all := &senders{streams: s, log: log, out: make(chan raft.RPC), of: map[string]*sender{}, done: make(chan struct{})}
 	all.wg.Go(all.accept)
 	return all
 }
@@ -72,16 +58,16 @@ func (s *senders) sender(name string) *sender {
 	if have := s.of[name]; have != nil {
 		return have
 	}
-	if len(s.of) >= 2*MaxPeers { // most of them were removed since
+	if len(s.of) >= 2*s.streams.cfg.MaxPeers { // most of them were removed since
 		for other, have := range s.of {
-			if !s.roster.member(other) {
+			if !s.streams.cfg.Roster.Member(other) {
 				delete(s.of, other)
 				have.close()
 			}
 		}
 	}
 	of := &sender{name: name, all: s, conns: make(chan net.Conn), gone: make(chan struct{})}
-	of.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: of, MaxPool: 1, Timeout: s.timeout, Logger: s.log})
+	of.transport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: of, MaxPool: 1, Timeout: s.streams.cfg.Timeout, Logger: s.log})
 	s.of[name] = of
 	s.wg.Go(of.pump)
 	return of
@@ -96,7 +82,7 @@ func (s *senders) judge(name string, rpc raft.RPC) error {
 		return fmt.Errorf("%w: %T does not say who sends it", vstack.ErrForbidden, rpc.Command)
 	}
 	id := raft.ServerID(m.GetRPCHeader().ID)
-	if nameOf(id) != name || !s.roster.knowsAs(id) {
+	if !s.streams.cfg.Roster.KnowsAs(name, id) {
 		return fmt.Errorf("%w: %T in the name of %.80q came under the certificate of %q", vstack.ErrForbidden, rpc.Command, id, name)
 	}
 	return nil
