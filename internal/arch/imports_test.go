@@ -39,6 +39,9 @@ var allowed = map[string][]string{
 	"internal/cluster/tell":  {"internal/vstack", "quicclient", "quicclient/gateway/sessions"},
 	// show is for people what cluster did or found.
 	"internal/cluster/show": {"internal/vstack", "internal/wire", "internal/console", "internal/cluster", "quicclient"},
+	// deliver brings one file to an uploader; pace is how fast that goes.
+	"internal/cluster/deliver": {"internal/vstack", "internal/wire", "internal/httpclient", "internal/console", "internal/cluster/pace"},
+	"internal/cluster/pace":    {"internal/console"},
 	// verify asks stores for what they should hold, and joins it.
 	// What all stores hold, beside what the catalog names.
 	"internal/cluster/inventory": {"internal/vstack", "internal/wire", "internal/metaclient", "internal/httpclient", "internal/console"},

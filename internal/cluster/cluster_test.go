@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/vstack/vstack/deploy/config"
+	"github.com/vstack/vstack/internal/cluster/deliver"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -33,7 +35,7 @@ func against(t *testing.T, h http.HandlerFunc) (c *Cluster, addr string) {
 	srv := httptest.NewTLSServer(h)
 	t.Cleanup(srv.Close)
 	conf := srv.Client().Transport.(*http.Transport).TLSClientConfig
-	c = &Cluster{web: newWeb(conf), films: newFilms(conf)}
+	c = &Cluster{cfg: &config.Client{}, web: newWeb(conf), films: newFilms(conf)}
 	t.Cleanup(c.web.Close)
 	t.Cleanup(c.films.Close)
 	return c, strings.TrimPrefix(srv.URL, "https://")
@@ -76,7 +78,7 @@ func TestSendIsAFormWithItsLengthAndTheFileLast(t *testing.T) {
 	defer f.Close()
 	opt := UploadOptions{Renditions: []string{"source", "480p"}, KeepOriginal: true, Class: "auto"}
 	prog := console.NewProgress(console.ProgressNone, io.Discard)
-	acc, err := c.sendForm(t.Context(), prog, addr, f, 17, (&sending{file: file, opt: opt}).fields()[1:], "")
+	acc, err := (&deliver.Delivery{To: c.uploaders(), Prog: prog, Addr: addr, File: f, Size: 17, Fields: (&sending{file: file, opt: opt}).fields()}).SendForm(t.Context())
 	if err != nil || acc.Upload.IsZero() {
 		t.Fatalf("got %+v, %v", acc, err)
 	}
@@ -98,7 +100,7 @@ func TestSendGivesTheRefusalOfTheUploader(t *testing.T) {
 	defer f.Close()
 	c, addr := against(t, func(w http.ResponseWriter, _ *http.Request) { wire.WriteError(w, vstack.ErrTooLarge) })
 	prog := console.NewProgress(console.ProgressNone, io.Discard)
-	if _, err := c.sendForm(t.Context(), prog, addr, f, 1<<20, nil, ""); !errors.Is(err, vstack.ErrTooLarge) {
+	if _, err := (&deliver.Delivery{To: c.uploaders(), Prog: prog, Addr: addr, File: f, Size: 1 << 20, Fields: [][2]string{{"filename", "x"}}}).SendForm(t.Context()); !errors.Is(err, vstack.ErrTooLarge) {
 		t.Errorf("got %v", err)
 	}
 }

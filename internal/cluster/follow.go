@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/vstack/vstack/internal/cluster/pace"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
 
 const (
+	// hostPatience is how long the host that has a part of a file, or its job, is asked
+	// before another one gets the file from its first byte.
+	hostPatience = 2 * time.Minute
 	// pollJob is how often a job's progress is asked for.
 	pollJob = 150 * time.Millisecond
 	// heldPatience is how long a job may wait for the cluster before a person is told
@@ -42,7 +46,7 @@ func (c *Cluster) follow(ctx context.Context, prog *console.Progress, addr strin
 	heard := time.Now()
 	var last wire.Job
 	var held hold
-	var rate pace
+	var rate pace.Pace
 	away := false
 	for {
 		job, err := c.Job(ctx, addr, id)
@@ -56,7 +60,7 @@ func (c *Cluster) follow(ctx context.Context, prog *console.Progress, addr strin
 		case err == nil:
 			heard, last, away = time.Now(), job, false
 			text := jobText(job)
-			if _, rest, ok := rate.left(heard, job.Position, job.Duration); ok && job.State == wire.JobRunning && job.Error == nil {
+			if _, rest, ok := rate.Left(heard, job.Position, job.Duration); ok && job.State == wire.JobRunning && job.Error == nil {
 				text += ", " + console.Clock(rest.Seconds()) + " left"
 			}
 			task.Set(int64(1000*job.Position), int64(1000*job.Duration), text)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/vstack/vstack/internal/cluster/deliver"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -22,7 +23,7 @@ type HostJob struct {
 // not answer.
 func (c *Cluster) Jobs(ctx context.Context) (jobs []HostJob, silent error) {
 	for _, addr := range c.cfg.Uploaders {
-		ask, cancel := context.WithTimeout(ctx, askPatience[len(askPatience)-1])
+		ask, cancel := context.WithTimeout(ctx, deliver.AskPatience[len(deliver.AskPatience)-1])
 		var list wire.List[wire.Job]
 		err := c.Get(ask, addr, "/v1/jobs", &list)
 		cancel()

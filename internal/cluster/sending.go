@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vstack/vstack/internal/cluster/deliver"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
@@ -94,7 +95,7 @@ func (u *sending) advised(err error) error {
 		}
 		return console.Left(err, goes, "vstack video upload --resume "+u.file)
 	}
-	if !mayPass(err) {
+	if !deliver.MayPass(err) {
 		return err
 	}
 	return console.Hint(err, "vstack video upload --resume %s", u.file)
@@ -114,27 +115,27 @@ func (u *sending) atWork(ctx context.Context) bool {
 		return false
 	}
 	job, err := u.c.Job(ctx, u.begun.Addr, u.begun.Upload)
-	return mayPass(err) || err == nil && job.State != wire.JobFailed && job.State != wire.JobCanceled
+	return deliver.MayPass(err) || err == nil && job.State != wire.JobFailed && job.State != wire.JobCanceled
 }
 
 // deliver has the file received by an uploader.
 func (u *sending) deliver(ctx context.Context) (wire.Accepted, error) {
 	fields := u.fields()
-	d := &delivery{c: u.c, prog: u.prog, f: u.f, size: u.st.Size(), fields: fields, only: u.opt.Uploader, ticket: u.opt.Ticket, patience: u.opt.Patience,
-		addr: u.begun.Addr, part: u.begun.Part, subtitles: u.opt.Subtitles,
-		begun: func(addr, part string) {
+	d := &deliver.Delivery{To: u.c.uploaders(), Prog: u.prog, File: u.f, Size: u.st.Size(), Fields: fields, Only: u.opt.Uploader, Ticket: u.opt.Ticket, Patience: u.opt.Patience,
+		Addr: u.begun.Addr, Part: u.begun.Part, Subtitles: u.opt.Subtitles,
+		Begun: func(addr, part string) {
 			u.note(func(r *remembered) {
 				*r = remembered{Size: u.st.Size(), Modified: u.st.ModTime(), Addr: addr, Part: part, Upload: r.Upload,
 					Title: u.opt.Title, Renditions: u.opt.Renditions, Class: cmp.Or(u.opt.Class, string(vstack.PolicyAuto)), KeepOriginal: u.opt.KeepOriginal, Visibility: u.opt.Visibility}
 			})
 		}}
-	acc, err := d.run(ctx)
-	if errors.Is(err, errNoTus) && len(u.opt.Subtitles) == 0 { // an uploader of the version before
+	acc, err := d.Run(ctx)
+	if errors.Is(err, deliver.ErrNoTus) && len(u.opt.Subtitles) == 0 { // an uploader of the version before
 		if _, err := u.f.Seek(0, io.SeekStart); err != nil {
 			return acc, err
 		}
-		u.note(func(r *remembered) { r.Addr, r.Part = d.addr, "" })
-		return u.c.sendForm(ctx, u.prog, d.addr, u.f, u.st.Size(), fields[1:], u.opt.Ticket)
+		u.note(func(r *remembered) { r.Addr, r.Part = d.Addr, "" })
+		return d.SendForm(ctx)
 	}
 	return acc, err
 }
@@ -180,7 +181,7 @@ func (u *sending) recall(ctx context.Context) error {
 	}
 	u.begun.Upload = id
 	for _, addr := range u.c.cfg.Uploaders {
-		ask, cancel := context.WithTimeout(ctx, askPatience[0])
+		ask, cancel := context.WithTimeout(ctx, deliver.AskPatience[0])
 		job, err := u.c.Job(ask, addr, id)
 		cancel()
 		if err != nil || job.State.Done() {

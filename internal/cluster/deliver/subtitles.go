@@ -1,4 +1,4 @@
-package cluster
+package deliver
 
 import (
 	"bytes"
@@ -29,11 +29,11 @@ func subtitlesOf(arg string) (file, language string) {
 	return arg, ""
 }
 
-// sendSubtitles has the uploader at d.addr keep the subtitles and returns the value of
+// sendSubtitles has the uploader at d.Addr keep the subtitles and returns the value of
 // the field that names them.
-func (d *delivery) sendSubtitles(ctx context.Context) (string, error) {
+func (d *Delivery) sendSubtitles(ctx context.Context) (string, error) {
 	var ids []string
-	for _, arg := range d.subtitles {
+	for _, arg := range d.Subtitles {
 		file, language := subtitlesOf(arg)
 		info, err := os.Stat(file)
 		if err != nil {
@@ -58,8 +58,8 @@ func (d *delivery) sendSubtitles(ctx context.Context) (string, error) {
 	return strings.Join(ids, ","), nil
 }
 
-func (d *delivery) sendText(ctx context.Context, b []byte) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+d.addr+"/v1/subtitles", bytes.NewReader(b))
+func (d *Delivery) sendText(ctx context.Context, b []byte) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+d.Addr+"/v1/subtitles", bytes.NewReader(b))
 	if err != nil {
 		return "", err
 	}
@@ -68,7 +68,7 @@ func (d *delivery) sendText(ctx context.Context, b []byte) (string, error) {
 	case errors.Is(err, vstack.ErrUnavailable) || errors.Is(err, vstack.ErrTooManyUploads) || errors.Is(err, vstack.ErrTimeout):
 		return "", fmt.Errorf("%w: %w", errPassedOn, err)
 	case errors.Is(err, vstack.ErrNotFound) || errors.Is(err, vstack.ErrMethod):
-		return "", fmt.Errorf("%w: the uploader at %s is of a version that takes none", vstack.ErrInvalid, d.addr)
+		return "", fmt.Errorf("%w: the uploader at %s is of a version that takes none", vstack.ErrInvalid, d.Addr)
 	case err != nil:
 		return "", err
 	}
