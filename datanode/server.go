@@ -21,7 +21,7 @@ import (
 	"github.com/vstack/vstack/datanode/superblock/keyfile"
 	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
-	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/internal/wire/openapi"
 	"github.com/vstack/vstack/quicclient"
 )
 
@@ -64,7 +64,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		cfg: cfg, started: time.Now().UTC(),
 		reads: serve.NewBuffers(cfg.ReadMemory), writes: serve.NewBuffers(cfg.WriteMemory),
 		repair:  converge.NewBudget(cfg.RepairRate),
-		openAPI: wire.OpenAPI("V-Stack datanode", cfg.Version.Version, Routes()),
+		openAPI: openapi.Document("V-Stack datanode", cfg.Version.Version, Routes()),
 	}
 	var err error
 	if s.cache, err = serve.NewCache(cfg.CacheMemory); err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/vstack/vstack/internal/ops"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/internal/wire/openapi"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/callers"
 	"github.com/vstack/vstack/metastore/catalog"
@@ -37,7 +38,7 @@ func (s *Server) handler() http.Handler {
 	all := append(Routes(), ops.Routes()...)
 	common := ops.Handler(ops.Config{
 		Version: s.cfg.Version, Registry: s.cfg.Registry, Ready: s.ready,
-		OpenAPI: wire.OpenAPI("V-Stack metastore", s.cfg.Version.Version, all),
+		OpenAPI: openapi.Document("V-Stack metastore", s.cfg.Version.Version, all),
 	})
 	for _, r := range ops.Routes() {
 		e.Add(r.Method, echoPath(r.Path), echo.WrapHandler(common))

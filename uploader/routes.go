@@ -14,6 +14,7 @@ import (
 	"github.com/vstack/vstack/internal/ops"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/internal/wire/openapi"
 	"github.com/vstack/vstack/uploader/intake"
 	"github.com/vstack/vstack/uploader/order"
 	"github.com/vstack/vstack/uploader/resumable"
@@ -46,7 +47,7 @@ func (s *Server) routes() *echo.Echo {
 	}
 	shared := echo.WrapHandler(ops.Handler(ops.Config{
 		Version: s.cfg.Version, Registry: s.cfg.Registry, Ready: s.ready,
-		OpenAPI: wire.OpenAPI("V-Stack uploader", s.cfg.Version.Version, Routes()),
+		OpenAPI: openapi.Document("V-Stack uploader", s.cfg.Version.Version, Routes()),
 	}))
 	for _, r := range ops.Routes() {
 		e.Add(r.Method, r.Path, shared)

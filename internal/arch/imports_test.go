@@ -58,6 +58,8 @@ var allowed = map[string][]string{
 	"chunkpaxos/sim": {"internal/vstack", "chunkpaxos", "chunkpaxos/message"},
 	// wire is both HTTP contracts; the vote's codec speaks the protocol's messages.
 	"internal/wire": {"internal/vstack", "chunkpaxos/message"},
+	// openapi describes routes; each role that has some serves its document.
+	"internal/wire/openapi": {"internal/vstack", "internal/wire"},
 	// feed is the catalog as datanodes read it; the JSON form of hosts of the first release is wire's.
 	"internal/feed":      {"internal/vstack", "internal/wire"},
 	"internal/admission": {"internal/vstack", "internal/identity"},
@@ -66,10 +68,10 @@ var allowed = map[string][]string{
 	"internal/metaclient": {"internal/tracing", "internal/watch", "internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/feed"},
 
 	"datanode/superblock": {"internal/vstack", "internal/vfs", "datanode/superblock/…"},
-	"datanode": {"internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/wire", "internal/feed", "internal/identity", "internal/metaclient", "internal/erasure", "internal/ops", "internal/vfs", "internal/network",
+	"datanode": {"internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/wire", "internal/wire/openapi", "internal/feed", "internal/identity", "internal/metaclient", "internal/erasure", "internal/ops", "internal/vfs", "internal/network",
 		"chunkpaxos/…", "datanode/…", "quicclient"},
 	"quicclient":         {"internal/tracing", "internal/watch", "internal/vstack", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "chunkpaxos/…", "quicclient/…"},
-	"quicclient/gateway": {"internal/tracing", "internal/watch", "internal/vstack", "chunkpaxos/sim", "internal/admission", "internal/wire", "internal/metaclient", "internal/network", "internal/ops", "quicclient", "quicclient/gateway/…", "web"},
+	"quicclient/gateway": {"internal/tracing", "internal/watch", "internal/vstack", "chunkpaxos/sim", "internal/admission", "internal/wire", "internal/wire/openapi", "internal/metaclient", "internal/network", "internal/ops", "quicclient", "quicclient/gateway/…", "web"},
 	// body brings chunks to viewers; files says of which chunks a virtual file is made.
 	"quicclient/gateway/body":  {"internal/vstack", "quicclient"},
 	"quicclient/gateway/files": {"internal/vstack", "quicclient/gateway/body", "quicclient/gateway/mp4", "quicclient/gateway/playlist"},
@@ -86,7 +88,7 @@ var allowed = map[string][]string{
 	"quicclient/gateway/doors":    {"internal/vstack", "internal/wire"},
 	"quicclient/gateway/holdings": {"internal/vstack", "internal/wire"},
 	"quicclient/gateway/sessions": {"internal/vstack"},
-	"metastore":                   {"internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/feed", "internal/identity", "internal/ops", "metastore/…"},
+	"metastore":                   {"internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/wire/openapi", "internal/feed", "internal/identity", "internal/ops", "metastore/…"},
 	"metastore/placement":         {"internal/vstack"},
 	"metastore/redundancy":        {"internal/vstack", "internal/wire", "metastore/catalog", "metastore/placement", "metastore/reconfigure"},
 	// liveness is the leader's memory of what stores reported.
@@ -95,7 +97,7 @@ var allowed = map[string][]string{
 	"metastore/reconfigure": {"internal/vstack", "metastore/placement"},
 	// standin serves in the place of a member whose log is damaged.
 	"metastore/standin": {"internal/sealed", "metastore/raftnode/disk", "internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/ops"},
-	"uploader":          {"internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
+	"uploader":          {"internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/wire/openapi", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
 	// jail is how FFmpeg is confined; the doctor asks it what this machine has for that.
 	"uploader/jail": {"internal/vstack"},
 	"web":           {},

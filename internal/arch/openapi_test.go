@@ -7,6 +7,7 @@ import (
 
 	"github.com/vstack/vstack/datanode"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/internal/wire/openapi"
 	"github.com/vstack/vstack/metastore"
 	"github.com/vstack/vstack/quicclient/gateway"
 	"github.com/vstack/vstack/uploader"
@@ -30,7 +31,7 @@ func TestOpenAPIIsClean(t *testing.T) {
 				SecuritySchemes map[string]any
 			}
 		}
-		raw := wire.OpenAPI(role, "v1", routes)
+		raw := openapi.Document(role, "v1", routes)
 		if err := json.Unmarshal(raw, &doc); err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vstack/vstack/internal/ops"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/internal/wire/openapi"
 )
 
 func get(t *testing.T, h http.Handler, method, target string) *httptest.ResponseRecorder {
@@ -33,7 +34,7 @@ func TestHandler(t *testing.T) {
 		Version:  wire.Version{Version: "v1.2.3", Host: "h1"},
 		Registry: reg,
 		Ready:    func(context.Context) []ops.Check { return checks },
-		OpenAPI:  wire.OpenAPI("t", "1", ops.Routes()),
+		OpenAPI:  openapi.Document("t", "1", ops.Routes()),
 	})
 
 	t.Run("livez answers ok", func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/internal/wire/openapi"
 	"github.com/vstack/vstack/quicclient/gateway/body"
 	"github.com/vstack/vstack/quicclient/gateway/cmcd"
 	"github.com/vstack/vstack/quicclient/gateway/doors"
@@ -211,7 +212,7 @@ func (g *Gateway) routes() *echo.Echo {
 	g.addPages(e)
 	shared := echo.WrapHandler(ops.Handler(ops.Config{
 		Version: g.cfg.Version, Registry: g.cfg.Registry, Ready: g.ready,
-		OpenAPI: wire.OpenAPI("V-Stack gateway", g.cfg.Version.Version, Routes()),
+		OpenAPI: openapi.Document("V-Stack gateway", g.cfg.Version.Version, Routes()),
 	}))
 	for _, r := range ops.Routes() {
 		e.Add(r.Method, r.Path, shared)

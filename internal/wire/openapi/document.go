@@ -1,4 +1,4 @@
-package wire
+package openapi
 
 import (
 	"encoding"
@@ -12,69 +12,27 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 )
 
-// Param is one parameter of a route.
-type Param struct {
-	Name     string
-	In       string // "path", "query" or "header"
-	Doc      string
-	Required bool // path parameters always are
-}
-
-// Route describes one endpoint. A role's Routes() is the one list that its server,
-// its OpenAPI document and its tests share.
-type Route struct {
-	Method  string
-	Path    string // "/v1/videos/{id}"
-	Summary string
-	Params  []Param // path parameters that are not listed are added
-	// Request and Response are values of the JSON bodies' types; nil for none, []byte
-	// for raw bytes, string for text.
-	Request, Response any
-	// Errors are the problems that the route answers with, beyond INTERNAL.
-	Errors []*vstack.Sentinel
-	// Roles are those that may, each alone; none: anybody, without a certificate.
-	Roles vstack.Roles
-	// Heeds says how the route keeps private videos; required where there are no Roles.
-	Heeds Heed
-}
-
-// Heed is how a route that anybody may ask keeps private videos from who may not watch them.
-type Heed int
-
-const (
-	_ Heed = iota
-	// HeedsNothing says that no answer depends on any video.
-	HeedsNothing
-	// HeedsToken answers about a private video with a token for it, and else as if there was none.
-	HeedsToken
-	// HeedsListing leaves out what is not public.
-	HeedsListing
-	// HeedsCertificate answers hosts and administrators alone while a video may be private.
-	HeedsCertificate
-	// HeedsKnowing answers who has a random name that only whoever uploads was told: of a job, or of a part.
-	HeedsKnowing
-)
-
-// OpenAPI describes routes as an OpenAPI 3.1 document. Schemas come from the JSON
+// Document describes routes as an OpenAPI 3.1 document. Schemas come from the JSON
 // tags of the bodies' types; types with a text form (ids, slots, ballots) are strings.
-func OpenAPI(title, version string, routes []Route) []byte {
+func Document(title, version string, routes []wire.Route) []byte {
 	b := &schemaBook{schemas: map[string]any{}, types: map[string]reflect.Type{}}
-	b.of(reflect.TypeFor[Problem]())
+	b.of(reflect.TypeFor[wire.Problem]())
 	paths := map[string]map[string]any{}
 	for _, r := range routes {
 		if paths[r.Path] == nil {
 			paths[r.Path] = map[string]any{}
 		}
 		op := b.operation(r)
-		if slices.ContainsFunc(routes, func(o Route) bool { return o.Method == r.Method && o.Path == "/v1"+r.Path }) {
+		if slices.ContainsFunc(routes, func(o wire.Route) bool { return o.Method == r.Method && o.Path == "/v1"+r.Path }) {
 			op["operationId"] = operationID(r) + "Unversioned" // an older name of the same
 		}
 		paths[r.Path][strings.ToLower(r.Method)] = op
 	}
 	components := map[string]any{"schemas": b.schemas}
-	if slices.ContainsFunc(routes, func(r Route) bool { return r.Roles != 0 }) {
+	if slices.ContainsFunc(routes, func(r wire.Route) bool { return r.Roles != 0 }) {
 		components["securitySchemes"] = map[string]any{"mutual": map[string]any{"type": "mutualTLS", "description": "certificate of the cluster's CA, with the role that is named"}}
 	}
 	doc := map[string]any{
@@ -87,7 +45,7 @@ func OpenAPI(title, version string, routes []Route) []byte {
 	// Maps of strings and schemas always marshal; their keys come out sorted.
 	out, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
-		panic("wire: OpenAPI document does not marshal: " + err.Error())
+		panic("openapi: document does not marshal: " + err.Error())
 	}
 	return append(out, '\n')
 }
@@ -98,7 +56,7 @@ type schemaBook struct {
 	types   map[string]reflect.Type // by the schema's name
 }
 
-func (b *schemaBook) operation(r Route) map[string]any {
+func (b *schemaBook) operation(r wire.Route) map[string]any {
 	op := map[string]any{"summary": r.Summary, "operationId": operationID(r)}
 	if params := b.params(r); len(params) > 0 {
 		op["parameters"] = params
@@ -113,20 +71,20 @@ func (b *schemaBook) operation(r Route) map[string]any {
 	responses := map[string]any{"2XX": ok}
 	codes := map[string][]string{}
 	for _, s := range append(slices.Clone(r.Errors), vstack.ErrInternal) {
-		status := strconv.Itoa(statuses[s])
+		status := strconv.Itoa(wire.ProblemOf(s).Status)
 		codes[status] = append(codes[status], string(s.Code()))
 	}
 	for status, list := range codes {
 		slices.Sort(list)
 		responses[status] = map[string]any{
 			"description": strings.Join(slices.Compact(list), ", "),
-			"content":     map[string]any{ProblemType: map[string]any{"schema": ref("Problem")}},
+			"content":     map[string]any{wire.ProblemType: map[string]any{"schema": ref("Problem")}},
 		}
 	}
 	if !slices.ContainsFunc(slices.Collect(maps.Keys(codes)), func(s string) bool { return s[0] == '4' }) {
 		responses["4XX"] = map[string]any{
 			"description": "what is wrong with the request itself, or with who asks",
-			"content":     map[string]any{ProblemType: map[string]any{"schema": ref("Problem")}},
+			"content":     map[string]any{wire.ProblemType: map[string]any{"schema": ref("Problem")}},
 		}
 	}
 	op["responses"] = responses
@@ -142,7 +100,7 @@ func (b *schemaBook) operation(r Route) map[string]any {
 }
 
 // params lists r's parameters, path parameters that r.Params leaves out included.
-func (b *schemaBook) params(r Route) []any {
+func (b *schemaBook) params(r wire.Route) []any {
 	list := slices.Clone(r.Params)
 	for _, part := range strings.Split(r.Path, "/") {
 		name, isParam := strings.CutPrefix(part, "{")
@@ -150,8 +108,8 @@ func (b *schemaBook) params(r Route) []any {
 			continue
 		}
 		name = strings.TrimSuffix(strings.TrimSuffix(name, "}"), "...")
-		if !slices.ContainsFunc(list, func(p Param) bool { return p.In == "path" && p.Name == name }) {
-			list = append(list, Param{Name: name, In: "path"})
+		if !slices.ContainsFunc(list, func(p wire.Param) bool { return p.In == "path" && p.Name == name }) {
+			list = append(list, wire.Param{Name: name, In: "path"})
 		}
 	}
 	var out []any
@@ -286,7 +244,7 @@ func schemaName(t reflect.Type) string {
 }
 
 // operationID makes a name such as getVideosIdManifest out of method and path.
-func operationID(r Route) string {
+func operationID(r wire.Route) string {
 	id := strings.ToLower(r.Method)
 	for _, part := range strings.FieldsFunc(strings.TrimPrefix(r.Path, "/v1"), func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9')
@@ -298,14 +256,4 @@ func operationID(r Route) string {
 
 func ref(name string) map[string]any {
 	return map[string]any{"$ref": "#/components/schemas/" + name}
-}
-
-// Methods returns "METHOD /path" of every route, sorted: what a role's test compares
-// with what its server answers.
-func Methods(routes []Route) []string {
-	set := map[string]bool{}
-	for _, r := range routes {
-		set[r.Method+" "+r.Path] = true
-	}
-	return slices.Sorted(maps.Keys(set))
 }

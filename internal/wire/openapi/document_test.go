@@ -1,4 +1,4 @@
-package wire_test
+package openapi_test
 
 import (
 	"encoding/json"
@@ -8,10 +8,11 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/internal/wire/openapi"
 )
 
-func TestOpenAPI(t *testing.T) {
-	raw := wire.OpenAPI("metastore", "v1", []wire.Route{
+func TestDocument(t *testing.T) {
+	raw := openapi.Document("metastore", "v1", []wire.Route{
 		{Method: "GET", Path: "/v1/videos", Summary: "List", Params: []wire.Param{{Name: "cursor", In: "query"}},
 			Response: wire.List[vstack.Video]{}},
 		{Method: "POST", Path: "/v1/uploads", Request: wire.OpenUploadRequest{}, Response: vstack.Upload{}, Roles: vstack.RoleIngest | vstack.RoleAdmin,
