@@ -57,7 +57,7 @@ func (s *Server) receive(r *http.Request, g *intake.Guard) (acc wire.Accepted, e
 		return acc, err
 	}
 	defer s.discard(part) // gone already when a job has adopted it
-	if err := s.store(part, form); err != nil {
+	if err := s.store(part, form, r.ContentLength); err != nil {
 		return acc, err
 	}
 	if err := form.End(); err != nil {
@@ -78,8 +78,10 @@ func (s *Server) discard(part *spool.Part) {
 	}
 }
 
-// store writes the file to its end.
-func (s *Server) store(part *spool.Part, form *order.Form) error {
+// store writes the file to its end; length is the request's.
+func (s *Server) store(part *spool.Part, form *order.Form, length int64) error {
+	body := s.bodies.begin(part.ID, form.Order, length)
+	defer s.bodies.end(part.ID)
 	buf := make([]byte, 256<<10) // package multipart hands out 4 KiB at a time
 	for ended := false; !ended; {
 		n := 0
@@ -96,6 +98,7 @@ func (s *Server) store(part *spool.Part, form *order.Form) error {
 		if _, err := part.Write(buf[:n]); err != nil {
 			return err
 		}
+		body.grew(part.Size())
 		s.arrives(part, form.Order)
 	}
 	return nil

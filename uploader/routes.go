@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,7 +109,14 @@ func (s *Server) getJobs(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if !all {
+	if all {
+		arriving, err := s.arriving()
+		if err != nil {
+			return err
+		}
+		jobs = append(jobs, arriving...)
+		slices.SortStableFunc(jobs, func(a, b wire.Job) int { return b.Started.Compare(a.Started) })
+	} else {
 		if jobs, err = s.strangers.Jobs(c.Request().Context(), s.cfg.Catalog, jobs); err != nil {
 			return err
 		}

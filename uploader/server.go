@@ -55,6 +55,7 @@ type Server struct {
 	sending   send.Config   // of every attempt
 	tools     *toolcheck.Check
 	tus       *resumable.Handler
+	bodies    bodies
 	early     *early.Cuts[*job]
 	gate      *access.Gate
 	strangers strangers.Filter

@@ -169,7 +169,9 @@ func jobIDs(ctx context.Context, c *cluster.Cluster) (out []string, err error) {
 		err = nil // not every uploader answers
 	}
 	for _, j := range jobs {
-		out = append(out, j.Upload.String()+"\t"+string(j.State))
+		if !j.Upload.IsZero() { // else its file arrives
+			out = append(out, j.Upload.String()+"\t"+string(j.State))
+		}
 	}
 	return out, err
 }

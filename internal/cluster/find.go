@@ -66,7 +66,9 @@ func (c *Cluster) FindJob(ctx context.Context, text string) (vstack.UploadID, er
 	}
 	jobs, silent := c.Jobs(ctx)
 	for _, j := range jobs {
-		find.Look(j.Upload) // a resumed upload has a job at several uploaders
+		if !j.Upload.IsZero() { // else its file arrives
+			find.Look(j.Upload) // a resumed upload has a job at several uploaders
+		}
 	}
 	id, err := find.Only()
 	if err != nil && silent != nil {

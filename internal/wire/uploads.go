@@ -10,10 +10,9 @@ import (
 type JobState string
 
 const (
-	JobReceiving   JobState = "receiving"
-	JobProbing     JobState = "probing"
-	JobQueued      JobState = "queued"  // received and accepted, waits for its turn
-	JobRunning     JobState = "running" // ffmpeg runs, chunks are committed
+	JobReceiving   JobState = "receiving" // its file arrives; nothing is promised yet
+	JobQueued      JobState = "queued"    // received and accepted, waits for its turn
+	JobRunning     JobState = "running"   // ffmpeg runs, chunks are committed
 	JobPublishing  JobState = "publishing"
 	JobPublished   JobState = "published"
 	JobInterrupted JobState = "interrupted" // the process died; it can be resumed
@@ -28,7 +27,7 @@ func (s JobState) Done() bool {
 
 // Job is the progress of one upload; GET /v1/jobs/{id}.
 type Job struct {
-	ID       string         `json:"id"` // the UploadID
+	ID       string         `json:"id"` // the UploadID; while its file arrives a name of no use elsewhere
 	Video    vstack.VideoID `json:"video_id"`
 	Title    string         `json:"title"`
 	State    JobState       `json:"state"`
@@ -36,13 +35,14 @@ type Job struct {
 	Source   vstack.Source  `json:"source"`
 	Started  time.Time      `json:"started"`
 	Updated  time.Time      `json:"updated"`
-	Position float64        `json:"position"` // seconds of media cut so far, slowest track
-	Duration float64        `json:"duration"` // seconds of media, as probed
-	Speed    float64        `json:"speed"`    // media seconds a second
-	Chunks   int            `json:"chunks"`   // chosen so far, those found chosen included
-	Reused   int            `json:"reused"`   // found chosen on resume, not sent again
-	Bytes    int64          `json:"bytes"`    // of chunks sent, once each
-	Skipped  int64          `json:"skipped"`  // bytes of reused chunks
+	Received int64          `json:"received,omitzero"` // bytes of the file that are here, while it arrives
+	Position float64        `json:"position"`          // seconds of media cut so far, slowest track
+	Duration float64        `json:"duration"`          // seconds of media, as probed
+	Speed    float64        `json:"speed"`             // media seconds a second
+	Chunks   int            `json:"chunks"`            // chosen so far, those found chosen included
+	Reused   int            `json:"reused"`            // found chosen on resume, not sent again
+	Bytes    int64          `json:"bytes"`             // of chunks sent, once each
+	Skipped  int64          `json:"skipped"`           // bytes of reused chunks
 	// Renditions, Class, KeepOriginal and Visibility are what the client asked for.
 	Renditions   []string           `json:"renditions,omitempty"`
 	Class        vstack.ClassPolicy `json:"class,omitempty"`

@@ -138,6 +138,17 @@ func (s *Cuts[J]) Owned(ctx context.Context, id string) (j J) {
 	return j
 }
 
+// Job is what the part's cut leaves behind so far; false where that is nothing yet.
+func (s *Cuts[J]) Job(id string) (j J, ok bool) {
+	s.mu.Lock()
+	c := s.cuts[id]
+	s.mu.Unlock()
+	if c == nil {
+		return j, false
+	}
+	return c.Job()
+}
+
 // Take gives the cut of a part to who finishes or drops it; nil where there is none.
 func (s *Cuts[J]) Take(id string) *Cut[J] {
 	s.mu.Lock()

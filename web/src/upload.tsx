@@ -8,7 +8,7 @@ import { act, Action, Badge, Cmd, Empty, Failure, Loading, Tone, useConfirm } fr
 
 interface Sending { key: number; name: string; size: number; sent: number; began: number; from: number; state: "sending" | "paused" | "received" | "failed"; error?: string; upload?: Tus; }
 interface Job {
-  upload_id: string; video_id: string; title: string; state: string; started: string; updated: string; position: number; duration: number; speed: number;
+  id: string; received?: number; source: { size: number }; upload_id: string; video_id: string; title: string; state: string; started: string; updated: string; position: number; duration: number; speed: number;
   chunks: number; reused: number; bytes: number; warnings?: string[]; error?: { detail?: string; code?: string; hint?: string };
 }
 
@@ -82,7 +82,7 @@ export function UploadPage() {
       </ul>
       {(jobs.value.items?.length ?? 0) > 0 && <h2>Jobs</h2>}
       <ul class="jobs">
-        {(jobs.value.items ?? []).slice(0, 50).map((j) => <JobRow key={j.upload_id} j={j} cancel={() => ask(cancel(j))} />)}
+        {(jobs.value.items ?? []).slice(0, 50).map((j) => <JobRow key={j.id} j={j} cancel={() => ask(cancel(j))} />)}
       </ul>
       {dialog}
     </>
@@ -109,15 +109,16 @@ function Sent({ s, change }: { s: Sending; change: (by: Partial<Sending>) => voi
 }
 
 function JobRow({ j, cancel }: { j: Job; cancel: () => void }) {
-  const done = ended.includes(j.state);
+  const done = ended.includes(j.state), arrives = j.state === "receiving", here = j.received ?? 0;
   return (
     <li class={j.state === "failed" ? "card error" : "card"}>
       <div class="row between">
         <span>{j.state === "published" ? <a href={"/watch/" + j.video_id}><b>{j.title || j.video_id}</b></a> : <b>{j.title || j.video_id}</b>}{" "}
-          <span class="soft">{count(j.chunks)} chunks{j.reused ? `, ${count(j.reused)} of them found` : ""}, {bytes(j.bytes)}{!done && j.speed > 0 ? `, ${j.speed.toFixed(1)} × its own time` : ""} · {ago(j.updated)}</span></span>
-        <span><Badge tone={tones[j.state] ?? ""}>{j.state}</Badge>{!done && <button class="small" onClick={cancel}>Cancel</button>}</span>
+          <span class="soft">{arrives && <>{bytes(here)} of {j.source.size ? bytes(j.source.size) : "who knows how much"} here, </>}{count(j.chunks)} chunks{j.reused ? `, ${count(j.reused)} of them found` : ""}, {bytes(j.bytes)}{!done && j.speed > 0 ? `, ${j.speed.toFixed(1)} × its own time` : ""} · {ago(j.updated)}</span></span>
+        <span><Badge tone={tones[j.state] ?? ""}>{j.state}</Badge>{!done && !arrives && <button class="small" onClick={cancel}>Cancel</button>}</span>
       </div>
-      {!done && <progress max={j.duration || 1} value={j.position} aria-label={`Cut of ${j.title}: ${clock(j.position)} of ${clock(j.duration)}`} />}
+      {arrives ? j.source.size > 0 && <progress max={j.source.size} value={here} aria-label={`Arrived of ${j.title}: ${bytes(here)} of ${bytes(j.source.size)}`} />
+        : !done && <progress max={j.duration || 1} value={j.position} aria-label={`Cut of ${j.title}: ${clock(j.position)} of ${clock(j.duration)}`} />}
       {j.warnings?.map((w) => <p class="soft" key={w}>{w}</p>)}
       {j.error?.detail && <p class="bad" role="alert">{j.error.detail}{j.error.hint ? ` – ${j.error.hint}` : ""}</p>}
     </li>

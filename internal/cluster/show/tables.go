@@ -24,12 +24,15 @@ func Uploaded(jobs []wire.Job) console.Table {
 	return t
 }
 
+// silent is how long nothing has come of a file before it is said to wait for its client.
+const silent = 10 * time.Second
+
 // Jobs shows what the uploaders work on.
 func Jobs(jobs []cluster.HostJob, now time.Time) console.Table {
 	t := console.Table{Head: []string{"job", "title", "state", "done", "left", "chunks", "uploader", "started", "waits for"}, Right: []int{3, 4, 5}, Flex: "title", Yield: []string{"chunks", "started", "uploader", "left", "done"},
 		Empty: "no jobs; vstack video jobs --all shows the ended ones"}
 	for _, j := range jobs {
-		done, left, waits := "", "", ""
+		done, left, waits, id := "", "", "", any(j.Upload)
 		if j.Duration > 0 {
 			done = fmt.Sprintf("%.0f %%", 100*min(j.Position/j.Duration, 1))
 		}
@@ -39,7 +42,21 @@ func Jobs(jobs []cluster.HostJob, now time.Time) console.Table {
 		if j.Error != nil {
 			waits = string(j.Error.Code)
 		}
-		t.Rows = append(t.Rows, []any{j.Upload, j.Title, j.State, done, left, j.Chunks, j.Uploader, console.Ago(j.Started, now), waits})
+		if j.State == wire.JobReceiving {
+			id, left = "–", ""
+			done = console.Bytes(j.Received)
+			if j.Source.Size > 0 {
+				done = fmt.Sprintf("%.0f %%", 100*min(float64(j.Received)/float64(j.Source.Size), 1))
+			}
+			took := j.Updated.Sub(j.Started).Seconds()
+			switch {
+			case now.Sub(j.Updated) > silent:
+				waits = "its client"
+			case took > 0 && j.Received > 0 && j.Source.Size > j.Received:
+				left = console.Clock(took * float64(j.Source.Size-j.Received) / float64(j.Received))
+			}
+		}
+		t.Rows = append(t.Rows, []any{id, j.Title, j.State, done, left, j.Chunks, j.Uploader, console.Ago(j.Started, now), waits})
 	}
 	return t
 }
