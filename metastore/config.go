@@ -58,7 +58,9 @@ type Config struct {
 	// Fatal is told what the process must not survive. Default: log and exit(1).
 	Fatal func(error)
 
-	// HeartbeatTimeout, ElectionTimeout and LeaseTimeout are Raft's: 250, 250 and 200 ms.
+	// RoundTrip is the longest between two members, 0 for that of one place. HeartbeatTimeout,
+	// ElectionTimeout and LeaseTimeout are Raft's: 250, 250 and 200 ms, or 5, 5 and 4 of it.
+	RoundTrip                                       time.Duration
 	HeartbeatTimeout, ElectionTimeout, LeaseTimeout time.Duration
 	// JoinTimeout is how long a new member may take to catch up before it is removed
 	// again. Default 10 min.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -47,14 +48,27 @@ func (s *Server) levels(ctx context.Context) wire.LevelReport {
 	return levels.Report(view.Level(), s.members.Peers(ctx), view.Stores(), s.monitor.Level)
 }
 
+// levelPatience is how long a fresh cluster waits for those who have not said yet which level
+// they know: a store is in the catalog a moment before its first heartbeat counts, and a member
+// of a busy machine may be late.
+const levelPatience = 10 * time.Second
+
 // startLevel brings a catalog that has no placement yet to the highest level that all
 // members and stores know: a fresh cluster has no past that older programs would have to
-// read. Where one of them does not answer, an operator raises it later.
+// read. An error means that it is not the time for a placement yet. Where one of them does not
+// answer for levelPatience, an operator raises the level later.
 func (s *Server) startLevel(ctx context.Context, view *catalog.View) error {
 	if !view.Cluster().IsZero() || !view.Empty() || view.Level() >= vstack.NewestLevel {
 		return nil
 	}
 	now := s.levels(ctx)
+	if s.freshSince.IsZero() {
+		s.freshSince = time.Now()
+	}
+	silent := func(r wire.ReportedLevel) bool { return r.Silent && !r.Lost }
+	if (slices.ContainsFunc(now.Members, silent) || slices.ContainsFunc(now.Stores, silent)) && time.Since(s.freshSince) < levelPatience {
+		return fmt.Errorf("%w: %s", vstack.ErrNotReady, levels.HoldUp(now, vstack.NewestLevel))
+	}
 	lost := func(r wire.ReportedLevel) bool { return r.Lost }
 	if now.Allowed <= now.Level || slices.ContainsFunc(now.Stores, lost) {
 		return nil

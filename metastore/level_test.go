@@ -11,6 +11,7 @@ import (
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/duties"
 )
 
@@ -60,6 +61,32 @@ func TestAFreshClusterStartsAtTheNewestLevel(t *testing.T) {
 		if err != nil || got.Tracks[0].DisplayWidth != 640 || len(got.Tracks[0].Chunks) != 2 {
 			t.Errorf("member %d answers %+v, %v", i, got, err)
 		}
+	}
+}
+
+// TestAFreshClusterWaitsForWhoHasNotSaidItsLevel registers stores, as a first heartbeat does
+// before it counts. A placement then would leave the cluster at its first level for ever.
+func TestAFreshClusterWaitsForWhoHasNotSaidItsLevel(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1, calm)
+	lead := c.members[0]
+	for h := range 3 {
+		hb, reg := heartbeatOf(h, 1), command.RegisterStoresPayload{}
+		for _, r := range hb.Stores {
+			reg.Stores = append(reg.Stores, command.StoreRegistration{ID: r.ID, Addr: r.Addr, Capacity: r.Capacity})
+		}
+		reg.Host = hb.Host
+		c.eventually("stores are registered", func() bool {
+			_, err := lead.propose(t.Context(), command.RegisterStores, reg, "")
+			return err == nil
+		})
+	}
+	if err := lead.startLevel(t.Context(), lead.catalog.View()); !errors.Is(err, vstack.ErrNotReady) || !strings.Contains(err.Error(), "has not reported to this leader") {
+		t.Errorf("no store has said its level: %v", err)
+	}
+	c.levelBeats(vstack.NewestLevel)
+	if r, err := c.client().Levels(t.Context()); err != nil || r.Level != vstack.NewestLevel {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

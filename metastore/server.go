@@ -58,6 +58,9 @@ type Server struct {
 	fresh   conns.Fresh
 	backups *outlook.Backups
 	held    held.Watch
+	// freshSince is when this leader first looked for a fresh catalog's level; only duties.Assign
+	// asks for that.
+	freshSince time.Time
 	// watching keeps private videos from who may not watch them.
 	watching watching.Guard
 	callers  callers.Callers
@@ -118,7 +121,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	s.members, err = membership.New(membership.Config{ID: cfg.ID, Node: s.node, Self: s.self, Ask: s.peers.Ask,
 		Applied: func() uint64 { return s.catalog.View().Applied() },
 		Level:   func() vstack.Level { return s.catalog.View().Level() }, Logger: cfg.Logger, Registry: cfg.Registry,
-		Tick: cfg.Tick, JoinTimeout: cfg.JoinTimeout, RemoveAfter: cfg.RemoveAfter})
+		RoundTrip: cfg.RoundTrip, Tick: cfg.Tick, JoinTimeout: cfg.JoinTimeout, RemoveAfter: cfg.RemoveAfter})
 	if err != nil {
 		return nil, errors.Join(err, s.api.Close(), s.node.Close())
 	}
@@ -164,7 +167,7 @@ func (s *Server) raftConfig() raftnode.Config {
 		ClientTLS: c.Identity.ClientTLS(),
 		Peer:      s.raftPeer,
 		FSM:       s.catalog, Fatal: c.Fatal, Logger: c.Logger, Registry: c.Registry,
-		Heartbeat: c.HeartbeatTimeout, Election: c.ElectionTimeout, Lease: c.LeaseTimeout,
+		RoundTrip: c.RoundTrip, Heartbeat: c.HeartbeatTimeout, Election: c.ElectionTimeout, Lease: c.LeaseTimeout,
 		DiskTimeout: c.DiskTimeout, SnapshotEntries: c.SnapshotEntries, SnapshotEvery: c.SnapshotEvery,
 		WrapLog: c.WrapLog,
 	}

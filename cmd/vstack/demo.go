@@ -42,7 +42,7 @@ With --link each host has a network namespace of its own behind an emulated link
 						return err
 					}
 				}
-				cfg.Links = kind.open
+				cfg.Links, cfg.Lab.RoundTrip = kind.open, kind.roundTrip()
 			}
 			cfg.Drills = func(l *lab.Lab, file string) (pages.Drills, error) {
 				client, err := config.LoadClient(l.Client, nil, nil)

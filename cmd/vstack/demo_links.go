@@ -24,6 +24,21 @@ type demoLink struct {
 	plan      shape.Plan
 }
 
+// near is a round trip that members of a cluster need not be told of.
+const near = 50 * time.Millisecond
+
+// roundTrip is the longest between two hosts behind such links each, 0 where that is near.
+func (l demoLink) roundTrip() time.Duration {
+	var oneWay time.Duration
+	for _, p := range l.plan.Phases {
+		oneWay = max(oneWay, p.Shape.Delay+p.Shape.Jitter)
+	}
+	if far := 4 * oneWay; far > near {
+		return far
+	}
+	return 0
+}
+
 // demoLinks are those that a person may want to see, before the profiles of vstack link.
 func demoLinks() []demoLink {
 	links := []demoLink{

@@ -88,7 +88,13 @@ type Meta struct {
 	Peers []Peer `yaml:"peers"`
 	// Join has an empty directory wait to be added to a cluster; it founds none.
 	Join bool `yaml:"join"`
+	// RoundTrip is the longest between two members, where they are far apart: Raft waits longer
+	// then. A file leaves it out unless it says one: earlier programs know no such key.
+	RoundTrip time.Duration `yaml:"round_trip,omitempty"`
 }
+
+// maxRoundTrip bounds Meta.RoundTrip: five of them pass before an election.
+const maxRoundTrip = 2 * time.Second
 
 // Peer is one member of the metadata cluster; the one whose ID is the host's is this one.
 type Peer struct {
@@ -292,6 +298,9 @@ func (s *Server) validatePeers(bad func(key, format string, args ...any)) {
 	}
 	if _, ok := s.Self(); s.Has(RoleMeta) && !ok {
 		bad("meta.peers", "host %q has the role meta and is not in the list", s.Host)
+	}
+	if rt := s.Meta.RoundTrip; rt < 0 || rt > maxRoundTrip {
+		bad("meta.round_trip", "%s is not from 0s to %s", rt, maxRoundTrip)
 	}
 }
 

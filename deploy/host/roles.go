@@ -19,7 +19,7 @@ import (
 
 func (h *host) addMeta(ctx context.Context) error {
 	cfg := metastore.Config{
-		ID: h.cfg.Host, Dir: h.cfg.Meta.Dir, Join: h.cfg.Meta.Join, Identity: h.id,
+		ID: h.cfg.Host, Dir: h.cfg.Meta.Dir, Join: h.cfg.Meta.Join, RoundTrip: h.cfg.Meta.RoundTrip, Identity: h.id,
 		Version: h.version, Registry: h.registry(config.RoleMeta), Tracer: h.tracer, Logger: h.log.With("role", config.RoleMeta), DeadAfter: h.cfg.DeadAfter, RemoveAfter: h.cfg.RemoveAfter,
 	}
 	for _, p := range h.cfg.Meta.Peers {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vstack/vstack/deploy/config"
@@ -20,8 +21,8 @@ import (
 const (
 	// pollEvery is how often readiness is asked for.
 	pollEvery = 50 * time.Millisecond
-	// askTimeout bounds one question.
-	askTimeout = 2 * time.Second
+	// askTimeout bounds one round of questions.
+	askTimeout = 5 * time.Second
 )
 
 // Ready waits until every running host's roles are ready (the metastore's not of one that
@@ -79,11 +80,13 @@ func (w *waiter) run(ctx context.Context) error {
 	}
 }
 
-// missing returns the first thing that is not ready.
+// missing returns the first thing that is not ready. All are asked at once: behind a long link
+// each answer takes a while.
 func (w *waiter) missing(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	var want []string
+	var want, listeners []string
+	var hosts []*Host
 	for _, h := range w.lab.Hosts {
 		if err := h.crashed(); err != nil {
 			return err
@@ -92,12 +95,21 @@ func (w *waiter) missing(ctx context.Context) error {
 			continue
 		}
 		for _, addr := range h.listeners() {
-			if err := w.ask(ctx, addr); err != nil {
-				return fmt.Errorf("host %s: %w", h.ID, err)
-			}
+			hosts, listeners = append(hosts, h), append(listeners, addr)
 		}
 		for _, s := range h.Config.Data.Stores {
 			want = append(want, s.Addr)
+		}
+	}
+	errs := make([]error, len(listeners))
+	var all sync.WaitGroup
+	for i, addr := range listeners {
+		all.Go(func() { errs[i] = w.ask(ctx, addr) })
+	}
+	all.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return fmt.Errorf("host %s: %w", hosts[i].ID, err)
 		}
 	}
 	return w.registered(ctx, want)

@@ -42,6 +42,8 @@ type Spec struct {
 	// CertLife is how long hosts' certificates are good, which renew themselves after two
 	// thirds of it; at most the default, identity.HostValidFor.
 	CertLife time.Duration
+	// RoundTrip is the longest between two hosts, 0 for that of one place.
+	RoundTrip time.Duration
 	// LogLevel of the hosts. Default info.
 	LogLevel string
 	// DeadAfter is a store's silence before its roles move. Default that of config.
@@ -204,6 +206,7 @@ func (s Spec) server(i int) config.Server {
 	c.Ingest.Addr = hostPort(h.Addr, s.Ports.Ingest)
 	c.Gateway.Addr, c.Gateway.Consensus = hostPort(h.Addr, s.Ports.Gateway), hostPort(h.Addr, s.Ports.Consensus)
 	c.WriteTransport = s.WriteTransport
+	c.Meta.RoundTrip = s.RoundTrip
 	c.Log.Level = s.LogLevel
 	c.DeadAfter = s.DeadAfter
 	c.Data.DropGrace = s.DropGrace

@@ -52,7 +52,7 @@ type joiner struct {
 
 // join looks at one member without a vote.
 func (m *Manager) join(ctx context.Context, of raftnode.Member, j joiner) {
-	actx, cancel := context.WithTimeout(ctx, askTimeout)
+	actx, cancel := context.WithTimeout(ctx, m.patience())
 	defer cancel()
 	p := m.ask(actx, of)
 	if m.caughtUp(p, j.last) {

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// askTimeout bounds asking the other members.
+	// askTimeout bounds asking the other members, where they are not far apart.
 	askTimeout = time.Second
 	// selfPath is where a member tells of itself.
 	selfPath = "/v1/raft/self"
@@ -44,6 +44,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Registry takes the metrics; nil for none.
 	Registry prometheus.Registerer
+	// RoundTrip is the longest between two members, 0 for that of one place.
+	RoundTrip time.Duration
 	// Tick is how often the leader looks at members that join, and at its disk. Default
 	// 250 ms.
 	Tick time.Duration
@@ -170,9 +172,12 @@ func follows(p wire.RaftPeer) bool {
 // Reached.
 func (m *Manager) Peers(ctx context.Context) []wire.RaftPeer { return m.askAll(ctx) }
 
+// patience bounds asking the other members: to connect takes two round trips, to ask one.
+func (m *Manager) patience() time.Duration { return max(askTimeout, 5*m.cfg.RoundTrip) }
+
 // askAll asks every member; those that do not answer in time are not Reached.
 func (m *Manager) askAll(ctx context.Context) []wire.RaftPeer {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, m.patience())
 	defer cancel()
 	members := m.cfg.Node.Members()
 	out := make([]wire.RaftPeer, len(members))

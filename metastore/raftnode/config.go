@@ -62,11 +62,14 @@ type Config struct {
 	// Registry takes the metrics; nil for none.
 	Registry prometheus.Registerer
 
+	// RoundTrip is the longest between two members; the defaults of what follows depend on it.
+	RoundTrip time.Duration
 	// Heartbeat and Election are how long a follower goes without a leader, and a
-	// candidate without a majority. Default 250 ms.
+	// candidate without a majority, for which it may have to connect and ask twice.
+	// Default 250 ms, or five round trips.
 	Heartbeat, Election time.Duration
 	// Lease is how long a leader goes without a majority; it must exceed the worst
-	// fsync of the followers and not exceed Heartbeat. Default 200 ms.
+	// fsync of the followers and not exceed Heartbeat. Default 200 ms, or four round trips.
 	Lease time.Duration
 	// Commit is how long followers may wait, with no other traffic, to hear that an
 	// entry is committed. Default 25 ms.
@@ -100,9 +103,9 @@ func orDefault[T comparable](v *T, d T) {
 func (c *Config) withDefaults() {
 	orDefault(&c.Logger, slog.Default())
 	c.Network = network.Or(c.Network, network.OS{})
-	orDefault(&c.Heartbeat, 250*time.Millisecond)
-	orDefault(&c.Election, 250*time.Millisecond)
-	orDefault(&c.Lease, min(200*time.Millisecond, c.Heartbeat))
+	orDefault(&c.Heartbeat, max(250*time.Millisecond, 5*c.RoundTrip))
+	orDefault(&c.Election, max(250*time.Millisecond, 5*c.RoundTrip))
+	orDefault(&c.Lease, min(max(200*time.Millisecond, 4*c.RoundTrip), c.Heartbeat))
 	orDefault(&c.Commit, 25*time.Millisecond)
 	orDefault(&c.DiskTimeout, 3*time.Second)
 	orDefault(&c.ApplyTimeout, 5*time.Second)
@@ -113,6 +116,9 @@ func (c *Config) withDefaults() {
 	orDefault(&c.ProbeEvery, time.Second)
 	orDefault(&c.Listen, c.self().Addr)
 }
+
+// hello bounds the question who a member is: to connect takes two round trips, to ask one.
+func (c *Config) hello() time.Duration { return max(transport.HelloTimeout, 5*c.RoundTrip) }
 
 // self is this member's entry of the list.
 func (c *Config) self() Peer {
@@ -129,7 +135,7 @@ func (c *Config) transport(members transport.Roster, hello func(genesis string) 
 	self := c.self()
 	return transport.Config{
 		Network: c.Network, Listen: c.Listen, Advertise: serverAddress(self.Addr, self.API), ServerTLS: c.ServerTLS, ClientTLS: c.ClientTLS, Peer: c.Peer,
-		Roster: members, Hello: hello, MaxPeers: MaxPeers, Timeout: c.RPCTimeout, Stall: c.DiskTimeout, Logger: c.Logger,
+		Roster: members, Hello: hello, MaxPeers: MaxPeers, Patience: c.hello(), Timeout: c.RPCTimeout, Stall: c.DiskTimeout, Logger: c.Logger,
 	}
 }
 

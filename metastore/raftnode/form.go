@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-
-	"github.com/vstack/vstack/metastore/raftnode/transport"
 )
 
 // Standing is what this member is to its cluster.
@@ -155,7 +153,7 @@ func (n *Node) enterCluster(genesis string) {
 
 // askPeers asks everybody else at once.
 func (n *Node) askPeers(peers []Peer) map[string]hello {
-	ctx, cancel := context.WithTimeout(n.ctx, transport.HelloTimeout)
+	ctx, cancel := context.WithTimeout(n.ctx, n.cfg.hello())
 	defer cancel()
 	var mu sync.Mutex
 	answers := map[string]hello{}

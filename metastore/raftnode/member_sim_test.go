@@ -265,6 +265,8 @@ type simOptions struct {
 	adjust    func(*raft.Config) // of each member, by its LocalID
 	bare      bool               // neither guard nor votes: the library's own use of the disk
 	fast      bool               // heartbeats on the library's fast path
+	apart     time.Duration      // the round trip between two members
+	told      bool               // and they are told
 	undrained bool               // nobody reads NotifyCh, and it has no buffer
 	founders  func(id string) []Peer
 	forked    bool // the log need not be one
@@ -279,7 +281,7 @@ func newSimCluster(t *testing.T, opt simOptions) *simCluster {
 	cfg := Config{}
 	cfg.withDefaults()
 	c.net = newSimNet(cfg.RPCTimeout)
-	c.net.spoke = c.log.spoke
+	c.net.spoke, c.net.oneWay = c.log.spoke, opt.apart/2
 	c.log.forked = opt.forked
 	for _, p := range c.peers {
 		c.members = append(c.members, &simMember{peer: p, store: raft.NewInmemStore()})
@@ -294,6 +296,9 @@ func newSimCluster(t *testing.T, opt simOptions) *simCluster {
 func (c *simCluster) start(m *simMember) {
 	n := &Node{cfg: Config{ID: m.peer.ID, Peers: c.peers, Logger: slog.New(slog.DiscardHandler)},
 		slots: make(chan struct{}, maxInFlight), notify: make(chan bool, 64), changed: make(chan struct{})}
+	if c.opt.told {
+		n.cfg.RoundTrip = c.opt.apart
+	}
 	n.cfg.withDefaults()
 	n.cfg.Fatal = func(err error) {
 		if c.fatal == nil {

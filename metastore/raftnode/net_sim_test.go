@@ -18,6 +18,7 @@ import (
 // sender's timeout; a killed member refuses at once.
 type simNet struct {
 	timeout time.Duration
+	oneWay  time.Duration // that every message takes more
 	// spoke is told of every AppendEntries that is sent: its sender leads its term.
 	spoke func(from raft.ServerID, term uint64)
 
@@ -79,7 +80,7 @@ func (n *simNet) addresses() map[raft.ServerAddress]bool {
 
 // travel takes a message from one address to the other.
 func (n *simNet) travel(ctx context.Context, from, to raft.ServerAddress) error {
-	time.Sleep(50*time.Microsecond + time.Duration(rand.Int64N(int64(450*time.Microsecond))))
+	time.Sleep(n.oneWay + 50*time.Microsecond + time.Duration(rand.Int64N(int64(450*time.Microsecond))))
 	for {
 		n.mu.Lock()
 		shut, changed := n.closed[[2]raft.ServerAddress{from, to}], n.changed

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-
-	"github.com/vstack/vstack/metastore/raftnode/transport"
 )
 
 // roster is who may send to a Node: its own configuration, and the members that others told of,
@@ -74,7 +72,7 @@ func (r *roster) find(is func(raft.ServerID) bool) bool {
 func (r *roster) introduced() map[raft.ServerID]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if time.Since(r.asked) < transport.HelloTimeout {
+	if time.Since(r.asked) < r.n.cfg.hello() {
 		return r.heard
 	}
 	var mine []Peer

@@ -15,7 +15,7 @@ const (
 	// protocol in common.
 	RaftProto  = "vstack-raft/1-"
 	HelloProto = "vstack-raft-hello/1"
-	// HelloTimeout bounds one hello.
+	// HelloTimeout bounds one hello between members that are not far apart.
 	HelloTimeout = time.Second
 )
 
@@ -29,7 +29,7 @@ func (s *Streams) Ask(ctx context.Context, id, addr string, read func(io.Reader)
 }
 
 func (s *Streams) ask(ctx context.Context, id, addr string, read func(io.Reader) error) error {
-	ctx, cancel := context.WithTimeout(ctx, HelloTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Patience)
 	defer cancel()
 	cfg := s.cfg.ClientTLS.Clone()
 	cfg.NextProtos = []string{HelloProto}
@@ -60,7 +60,7 @@ func (s *Streams) sayHello(conn net.Conn) error {
 	if err != nil {
 		return err
 	}
-	if err := conn.SetDeadline(time.Now().Add(HelloTimeout)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(s.cfg.Patience)); err != nil {
 		return fmt.Errorf("say hello: %w", err)
 	}
 	if _, err := conn.Write(b); err != nil {

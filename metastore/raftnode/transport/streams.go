@@ -50,6 +50,8 @@ type Config struct {
 	Hello func(genesis string) ([]byte, error)
 	// MaxPeers bounds a cluster.
 	MaxPeers int
+	// Patience bounds one hello, HelloTimeout or more.
+	Patience time.Duration
 	// Timeout bounds one exchange, Stall how long a follower may take for an answer.
 	Timeout, Stall time.Duration
 	Logger         *slog.Logger
