@@ -29,6 +29,7 @@ type Facts struct {
 	Levels    wire.LevelReport
 	LevelsErr error
 	Balance   wire.BalanceReport
+	Uploading []vstack.Video // whose upload is open; none where that could not be had
 	Listeners []Listener
 	Doors     []Door
 	Places    []Place
@@ -63,6 +64,7 @@ func Gather(ctx context.Context, c *cluster.Cluster) (Facts, error) {
 	if f.OrdersErr == nil {
 		f.Balance, f.OrdersErr = c.Meta.Balance(ctx)
 	}
+	f.Uploading, _ = c.Uploading(ctx)
 	for _, p := range f.Raft.Peers {
 		f.Listeners = append(f.Listeners, Listener{Host: p.ID, Addr: p.API})
 	}

@@ -25,7 +25,7 @@ const (
 // Judge says of each thing whether it is well, and what mends it.
 func Judge(f Facts) []doctor.Finding {
 	var out []doctor.Finding
-	for _, check := range []func(*Facts) []doctor.Finding{metadata, hosts, groups, stores, space, orders, level, certificates, clocks, datagrams} {
+	for _, check := range []func(*Facts) []doctor.Finding{metadata, hosts, groups, stores, space, orders, level, uploads, certificates, clocks, datagrams} {
 		out = append(out, check(&f)...)
 	}
 	return out

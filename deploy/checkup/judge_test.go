@@ -134,3 +134,35 @@ func TestWhatIsNotWellIsSaidWithWhatMendsIt(t *testing.T) {
 		})
 	}
 }
+
+// TestUploadsThatNobodyFinishesAreSaid: a host that never comes back leaves them open.
+func TestUploadsThatNobodyFinishesAreSaid(t *testing.T) {
+	said := func(f Facts) (out []string) {
+		for _, got := range Judge(f) {
+			if got.Check == "uploads" {
+				out = append(out, got.Detail)
+				if got.State != doctor.Warn || !strings.Contains(got.Fix, "vstack video") {
+					t.Errorf("%+v", got)
+				}
+			}
+		}
+		return out
+	}
+	f := well()
+	f.Uploading = []vstack.Video{{ID: vstack.VideoID{1}, Created: f.Now.Add(-7 * 24 * time.Hour)}, {ID: vstack.VideoID{2}, Created: f.Now.Add(-time.Minute)}}
+	if got := said(f); len(got) != 0 {
+		t.Errorf("what may still end: %q", got)
+	}
+	f.Uploading = append(f.Uploading, vstack.Video{ID: vstack.VideoID{3}, Created: f.Now.Add(-9 * 24 * time.Hour)}, vstack.Video{ID: vstack.VideoID{4}, Created: f.Now.Add(-30 * 24 * time.Hour)})
+	if got := said(f); len(got) != 1 || !strings.HasPrefix(got[0], "2 open for longer than 8 days") || !strings.Contains(got[0], "video 04000000") || !strings.HasSuffix(got[0], "opened 2026-10-28") {
+		t.Errorf("%q", got)
+	}
+	f = well()
+	f.Uploading = make([]vstack.Video, 769)
+	for i := range f.Uploading {
+		f.Uploading[i].Created = f.Now
+	}
+	if got := said(f); len(got) != 1 || got[0] != "769 are open; above 1024 none is taken" {
+		t.Errorf("%q", got)
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/vstack/vstack/internal/cluster/deliver"
 	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -59,4 +60,19 @@ func (c *Cluster) CancelJob(ctx context.Context, id vstack.UploadID) (wire.Job, 
 	var job wire.Job
 	err := c.Call(ctx, http.MethodDelete, found[at].Uploader, "/v1/jobs/"+id.String(), nil, &job)
 	return job, err
+}
+
+// Uploading lists the videos whose upload has not ended.
+func (c *Cluster) Uploading(ctx context.Context) (all []vstack.Video, err error) {
+	opt := metaclient.ListOptions{State: vstack.VideoUploading}
+	for {
+		page, err := c.Meta.Videos(ctx, opt)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Items...)
+		if opt.Cursor = page.Next; opt.Cursor == "" {
+			return all, nil
+		}
+	}
 }
