@@ -8,6 +8,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/answers"
 	"github.com/vstack/vstack/metastore/catalog"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/issuing"
@@ -33,7 +34,7 @@ func accessRoutes() []route {
 type desk struct{ s *Server }
 
 func (d desk) View() *catalog.View                { return d.s.catalog.View() }
-func (d desk) Answer(c echo.Context, v any) error { return answer(c, v) }
+func (d desk) Answer(c echo.Context, v any) error { return answers.JSON(c, v) }
 func (d desk) Commit(c echo.Context, t command.Type, payload any) error {
 	_, err := d.s.commit(c, t, payload)
 	return err
@@ -42,7 +43,7 @@ func (d desk) Commit(c echo.Context, t command.Type, payload any) error {
 func (s *Server) renewCertificate(c echo.Context) error {
 	out, err := issuing.Renew(c.Request(), s.cfg.Identity, time.Now())
 	if err == nil {
-		err = answer(c, out)
+		err = answers.JSON(c, out)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/answers"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog"
 	"github.com/vstack/vstack/metastore/catalog/command"
@@ -104,5 +105,5 @@ func (s *Server) getVideoPlacement(c echo.Context) error {
 		held := s.classes.Judge(l, view).Video(video, manifest)
 		out.Held = &held
 	}
-	return answer(c, out)
+	return answers.JSON(c, out)
 }

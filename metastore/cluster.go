@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/answers"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/liveness"
@@ -26,7 +27,7 @@ func (s *Server) getPlacement(c echo.Context) error {
 	if asked.Known(c.Response(), c.Request(), `"`+strconv.FormatUint(view.PlacementVersion(), 10)+`"`) {
 		return nil
 	}
-	return answer(c, view.Placement())
+	return answers.JSON(c, view.Placement())
 }
 
 // getFeed answers once something changed after since: by groups to who accepts that, with
@@ -43,7 +44,7 @@ func (s *Server) getFeed(c echo.Context) error {
 			return err
 		}
 		s.sign(c, applied)
-		return answer(c, page)
+		return answers.JSON(c, page)
 	}
 	if err := s.catchUp(c); err != nil {
 		return err
@@ -57,7 +58,7 @@ func (s *Server) getFeed(c echo.Context) error {
 }
 
 func (s *Server) listNodes(c echo.Context) error {
-	return answer(c, wire.List[wire.Node]{Items: s.monitor.Nodes(s.catalog.View().Stores(), time.Now())})
+	return answers.JSON(c, wire.List[wire.Node]{Items: s.monitor.Nodes(s.catalog.View().Stores(), time.Now())})
 }
 
 func (s *Server) getNode(c echo.Context) error {
@@ -67,7 +68,7 @@ func (s *Server) getNode(c echo.Context) error {
 	}
 	for _, n := range s.monitor.Nodes(s.catalog.View().Stores(), time.Now()) {
 		if n.Host == host {
-			return answer(c, n)
+			return answers.JSON(c, n)
 		}
 	}
 	return fmt.Errorf("host %s: %w", host, vstack.ErrNotFound)
@@ -82,7 +83,7 @@ func (s *Server) getStats(c echo.Context) error {
 	lie := s.classes.Status(l, view)
 	out := wire.Stats{Cluster: view.Cluster(), Leader: s.node.Leader(), Term: st.Term, Level: view.Level(), Videos: lie.Classes, Moving: lie.Moving, Bears: lie.Bears}
 	out.Count(s.monitor.Nodes(view.Stores(), time.Now()))
-	return answer(c, out)
+	return answers.JSON(c, out)
 }
 
 // heartbeat takes a host's report. It registers stores that are new or have moved, and
@@ -131,7 +132,7 @@ func (s *Server) heartbeat(c echo.Context) error {
 		st, _ := view.Store(r.ID)
 		reply.Echo[r.ID] = s.monitor.Echo(r.ID, st.Echo)
 	}
-	return answer(c, reply)
+	return answers.JSON(c, reply)
 }
 
 // registered reports whether the catalog already says all that a registration would. A

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/answers"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/forward"
@@ -49,7 +50,7 @@ func (s *Server) replaceStore(c echo.Context) error {
 		return err
 	}
 	s.cfg.Logger.Info("store is to be replaced", "store", id, "with", req.With, "roles", roles, "movable", groups)
-	return answer(c, wire.ReplaceStoreReply{Groups: groups, Index: res.Index})
+	return answers.JSON(c, wire.ReplaceStoreReply{Groups: groups, Index: res.Index})
 }
 
 // hasStore reports whether the caller's host has a store in this cluster, and so may speak
@@ -88,5 +89,5 @@ func (s *Server) activateEpochs(c echo.Context) error {
 	if reply.Activated == nil {
 		reply.Activated = []wire.EpochChange{}
 	}
-	return answer(c, reply)
+	return answers.JSON(c, reply)
 }

@@ -532,7 +532,7 @@ func TestALostHostOfThreeKeepsItsVotesUntilItReturns(t *testing.T) {
 }
 
 func readiness(s *member) (all string) {
-	for _, c := range s.ready(context.Background()) {
+	for _, c := range s.status().Ready(context.Background()) {
 		all += fmt.Sprintf("%s: %s %v\n", c.Name, c.Detail, c.Err)
 	}
 	return all

@@ -1,11 +1,8 @@
 package metastore
 
 import (
-	"encoding/json"
-	"errors"
+	"context"
 	"fmt"
-	"log"
-	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -20,9 +17,11 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/internal/wire/openapi"
+	"github.com/vstack/vstack/metastore/answers"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/callers"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/forward"
 	"github.com/vstack/vstack/metastore/watching"
 )
@@ -31,13 +30,13 @@ import (
 func (s *Server) handler() http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	e.HTTPErrorHandler = s.writeError
+	e.HTTPErrorHandler = answers.Errors(s.cfg.Logger)
 	for _, r := range routes() {
 		e.Add(r.Method, echoPath(r.Path), s.guard(r))
 	}
 	all := append(Routes(), ops.Routes()...)
 	common := ops.Handler(ops.Config{
-		Version: s.cfg.Version, Registry: s.cfg.Registry, Ready: s.ready,
+		Version: s.cfg.Version, Registry: s.cfg.Registry, Ready: func(ctx context.Context) []ops.Check { return s.status().Ready(ctx) },
 		OpenAPI: openapi.Document("V-Stack metastore", s.cfg.Version.Version, all),
 	})
 	for _, r := range ops.Routes() {
@@ -152,43 +151,6 @@ func (s *Server) sign(c echo.Context, index uint64) {
 	}
 }
 
-// writeError is the only place that answers with an error.
-func (s *Server) writeError(err error, c echo.Context) {
-	if c.Response().Committed {
-		return // the answer is under way; the client sees it end short
-	}
-	var he *echo.HTTPError
-	if errors.As(err, &he) && vstack.SentinelOf(err) == vstack.ErrInternal {
-		what := c.Request().Method + " " + c.Request().URL.Path
-		switch he.Code {
-		case http.StatusMethodNotAllowed: // echo has set Allow
-			err = fmt.Errorf("%.200s: %w", what, vstack.ErrMethod)
-		case http.StatusNotFound:
-			err = fmt.Errorf("%.200s: no such route: %w", what, vstack.ErrNotFound)
-		default:
-			err = fmt.Errorf("%.200s: %w: %v", what, vstack.ErrInvalid, he.Message)
-		}
-	}
-	if vstack.SentinelOf(err) == vstack.ErrInternal {
-		s.cfg.Logger.Error("request", "method", c.Request().Method, "path", c.Request().URL.Path, "err", err)
-	}
-	wire.WriteError(c.Response(), err)
-}
-
-// answer sends JSON.
-func answer(c echo.Context, v any) error { return answerWith(c, http.StatusOK, v) }
-
-func answerWith(c echo.Context, status int, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("encode answer: %w", err)
-	}
-	if c.Response().Header().Get(echo.HeaderCacheControl) == "" {
-		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
-	}
-	return c.Blob(status, echo.MIMEApplicationJSON, b)
-}
-
 func videoID(c echo.Context) (vstack.VideoID, error) { return vstack.ParseVideoID(c.Param("id")) }
 
 // hidden is what is answered of a video that the caller may not know of, and of none; nil where
@@ -202,7 +164,13 @@ func (s *Server) hidden(c echo.Context, view *catalog.View, id vstack.VideoID, w
 
 func uploadID(c echo.Context) (vstack.UploadID, error) { return vstack.ParseUploadID(c.Param("id")) }
 
-// quietLog takes the lines that net/http writes about broken clients.
-func quietLog(l *slog.Logger) *log.Logger {
-	return slog.NewLogLogger(l.Handler(), slog.LevelDebug)
+// commit proposes for a request: it takes its request id and signs the answer with
+// the index at which the write is visible.
+func (s *Server) commit(c echo.Context, t command.Type, payload any) (*command.Result, error) {
+	res, err := s.proposals.Propose(c.Request().Context(), t, payload, c.Request().Header.Get(wire.HeaderRequestID), callerOf(c).Name())
+	if err != nil {
+		return nil, err
+	}
+	s.sign(c, max(res.Index, s.catalog.View().Applied()))
+	return res, nil
 }

@@ -202,7 +202,7 @@ func (l *large) stalls(c *cluster, snapshot bool) time.Duration {
 		load.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
 				title := fmt.Sprintf("Title %d by %d", n, i)
-				if _, err := s.propose(context.WithoutCancel(ctx), command.PatchVideo, command.PatchVideoPayload{Video: v.ID, Title: &title}, ""); err != nil {
+				if _, err := s.proposals.Propose(context.WithoutCancel(ctx), command.PatchVideo, command.PatchVideoPayload{Video: v.ID, Title: &title}, "", ""); err != nil {
 					l.t.Error(err)
 					return
 				}

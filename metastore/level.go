@@ -10,6 +10,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/answers"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog"
 	"github.com/vstack/vstack/metastore/catalog/command"
@@ -17,7 +18,7 @@ import (
 )
 
 func (s *Server) getLevel(c echo.Context) error {
-	return answer(c, s.levels(c.Request().Context()))
+	return answers.JSON(c, s.levels(c.Request().Context()))
 }
 
 // raiseLevel raises the feature level once everybody who takes part reports it.
@@ -31,7 +32,7 @@ func (s *Server) raiseLevel(c echo.Context) error {
 	case req.Level < vstack.LevelFirst || req.Level > now.Newest:
 		return fmt.Errorf("raise the feature level to %d: %w: the leader's program knows 1 to %d", req.Level, vstack.ErrInvalid, now.Newest)
 	case req.Level <= now.Level: // a repeat
-		return answer(c, now)
+		return answers.JSON(c, now)
 	case req.Level > now.Allowed:
 		return fmt.Errorf("raise the feature level to %d: %w: %s", req.Level, vstack.ErrLevelTooOld, levels.HoldUp(now, req.Level))
 	}
@@ -39,7 +40,7 @@ func (s *Server) raiseLevel(c echo.Context) error {
 		return err
 	}
 	s.cfg.Logger.Warn("feature level raised: older programs cannot take part any more", "from", now.Level, "to", req.Level)
-	return answer(c, s.levels(c.Request().Context()))
+	return answers.JSON(c, s.levels(c.Request().Context()))
 }
 
 // levels asks all members, and tells what stores reported to this leader.
@@ -73,7 +74,7 @@ func (s *Server) startLevel(ctx context.Context, view *catalog.View) error {
 	if now.Allowed <= now.Level || slices.ContainsFunc(now.Stores, lost) {
 		return nil
 	}
-	if _, err := s.propose(ctx, command.RaiseLevel, command.RaiseLevelPayload{Level: now.Allowed}, ""); err != nil {
+	if _, err := s.proposals.Propose(ctx, command.RaiseLevel, command.RaiseLevelPayload{Level: now.Allowed}, "", ""); err != nil {
 		return err
 	}
 	s.cfg.Logger.Info("fresh cluster starts at feature level", "level", now.Allowed)

@@ -77,7 +77,7 @@ func TestAFreshClusterWaitsForWhoHasNotSaidItsLevel(t *testing.T) {
 		}
 		reg.Host = hb.Host
 		c.eventually("stores are registered", func() bool {
-			_, err := lead.propose(t.Context(), command.RegisterStores, reg, "")
+			_, err := lead.proposals.Propose(t.Context(), command.RegisterStores, reg, "", "")
 			return err == nil
 		})
 	}

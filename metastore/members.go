@@ -10,9 +10,11 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/answers"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/duties"
 	"github.com/vstack/vstack/metastore/raftnode"
+	"github.com/vstack/vstack/metastore/status"
 )
 
 // apiOf is where a member serves, as the configuration of Raft says.
@@ -29,14 +31,14 @@ func (s *Server) hosts() (ids []string) {
 	return ids
 }
 
-func (s *Server) listMembers(c echo.Context) error { return answer(c, s.members.List()) }
+func (s *Server) listMembers(c echo.Context) error { return answers.JSON(c, s.members.List()) }
 
 func (s *Server) raftStatus(c echo.Context) error {
 	st, err := s.members.Status(c.Request().Context())
 	if err != nil {
 		return err
 	}
-	return answer(c, st)
+	return answers.JSON(c, st)
 }
 
 // checkStanding refuses requests to a process that is of no cluster: what it has is
@@ -68,7 +70,7 @@ func (s *Server) addPeer(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return answerWith(c, http.StatusAccepted, p)
+	return answers.JSONAs(c, http.StatusAccepted, p)
 }
 
 // removePeer takes a member out. A leader that is to go hands over first, and its
@@ -98,4 +100,30 @@ func (s *Server) handOver(c echo.Context) error {
 		return err
 	}
 	return s.peers.Forward(c.Response(), c.Request(), callerOf(c))
+}
+
+// status is how this member is.
+func (s *Server) status() status.Member {
+	me, _ := s.cfg.peer(s.cfg.ID)
+	return status.Member{ID: s.cfg.ID, Raft: me.Raft, API: me.API, Node: s.node, Catalog: s.catalog,
+		Losses: func() int { return len(s.epochs.Losses()) }, Closed: func() bool { return s.ctx.Err() != nil }}
+}
+
+func (s *Server) raftSelf(c echo.Context) error {
+	p, err := s.status().Self()
+	if err != nil {
+		return err
+	}
+	return answers.JSON(c, p)
+}
+
+func (s *Server) transfer(c echo.Context) error {
+	var req wire.TransferRequest
+	if err := asked.Body(c.Request(), &req, false); err != nil {
+		return err
+	}
+	if err := s.node.Transfer(req.To); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
 }

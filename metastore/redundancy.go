@@ -8,6 +8,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/answers"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/params"
@@ -39,7 +40,7 @@ func (s *Server) getRedundancy(c echo.Context) error {
 	view := s.catalog.View()
 	out := s.classes.Status(l, view)
 	out.Waiting = watching.Waiting(view, callerOf(c), out.Waiting)
-	return answer(c, out)
+	return answers.JSON(c, out)
 }
 
 // setRedundancy refuses a policy that the cluster as it is placed cannot keep.
@@ -72,5 +73,5 @@ func (s *Server) planRedundancy(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, plan)
+	return answers.JSON(c, plan)
 }

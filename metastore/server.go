@@ -16,6 +16,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/watch"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/answers"
 	"github.com/vstack/vstack/metastore/bounds"
 	"github.com/vstack/vstack/metastore/callers"
 	"github.com/vstack/vstack/metastore/catalog"
@@ -28,6 +29,7 @@ import (
 	"github.com/vstack/vstack/metastore/liveness"
 	"github.com/vstack/vstack/metastore/membership"
 	"github.com/vstack/vstack/metastore/outlook"
+	"github.com/vstack/vstack/metastore/proposals"
 	"github.com/vstack/vstack/metastore/raftnode"
 	"github.com/vstack/vstack/metastore/views"
 	"github.com/vstack/vstack/metastore/watching"
@@ -68,7 +70,7 @@ type Server struct {
 	bounds    *bounds.Bounds
 	publishes chan struct{}
 	restores  chan struct{} // holds a token while a backup is read
-	proposing sync.RWMutex  // held for writing while one takes the place of the catalog
+	proposals *proposals.Proposals
 	readIndex *raftnode.Rounds
 
 	ctx      context.Context // ends with Close; request handlers that wait end with it
@@ -113,12 +115,13 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	if s.node, err = raftnode.Open(s.raftConfig()); err != nil {
 		return nil, errors.Join(err, s.api.Close())
 	}
+	s.proposals = proposals.New(s.catalog, s.node)
 	s.held = held.Watch{Own: func() (int, bool) { return len(s.epochs.Losses()), s.Leading() }, Ask: s.peers.AskLeader}
 	if err := s.held.Register(cfg.Registry); err != nil {
 		return nil, errors.Join(err, s.api.Close(), s.node.Close())
 	}
 	cfg.Identity.OnRevoke(s.node.JudgePeers)
-	s.members, err = membership.New(membership.Config{ID: cfg.ID, Node: s.node, Self: s.self, Ask: s.peers.Ask,
+	s.members, err = membership.New(membership.Config{ID: cfg.ID, Node: s.node, Self: s.status().Self, Ask: s.peers.Ask,
 		Applied: func() uint64 { return s.catalog.View().Applied() },
 		Level:   func() vstack.Level { return s.catalog.View().Level() }, Logger: cfg.Logger, Registry: cfg.Registry,
 		RoundTrip: cfg.RoundTrip, Tick: cfg.Tick, JoinTimeout: cfg.JoinTimeout, RemoveAfter: cfg.RemoveAfter})
@@ -133,7 +136,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		WriteTimeout:      2 * time.Minute, // the longest: a feed that is held, then sent
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          quietLog(cfg.Logger),
+		ErrorLog:          answers.QuietLog(cfg.Logger),
 		ConnState:         s.fresh.Track,
 	}
 	return s, nil
@@ -146,7 +149,7 @@ func (s *Server) takeDuties() (err error) {
 		Catalog: s.catalog, Monitor: s.monitor, Logger: c.Logger, Tick: c.Tick, SuspectAfter: c.SuspectAfter,
 		Leading: func() (raftnode.Leadership, bool) { return s.node.Leading() },
 		Propose: func(ctx context.Context, t command.Type, payload any) (*command.Result, error) {
-			return s.propose(ctx, t, payload, "")
+			return s.proposals.Propose(ctx, t, payload, "", "")
 		},
 	}
 	s.epochs, err = duties.NewEpochs(s.duty, duties.EpochsConfig{Window: c.EpochWindow, AttemptTime: c.AttemptTime, DeadAfter: c.DeadAfter, BalanceAfter: c.BalanceAfter}, c.Registry)

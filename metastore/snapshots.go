@@ -1,21 +1,17 @@
 package metastore
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/vstack/vstack/internal/sealed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/answers"
 	"github.com/vstack/vstack/metastore/backup"
-	"github.com/vstack/vstack/metastore/catalog"
 	"github.com/vstack/vstack/metastore/conns"
 )
 
@@ -81,7 +77,7 @@ func (s *Server) restoreSnapshot(c echo.Context) error {
 	if err := ctl.SetWriteDeadline(time.Time{}); err != nil {
 		return fmt.Errorf("restore a backup: %w", err)
 	}
-	if err := s.restore(c.Request().Context(), lead.Term, info, view); err != nil {
+	if err := s.proposals.Restore(c.Request().Context(), s.cfg.Dir, lead.Term, info, view); err != nil {
 		return err
 	}
 	n := view.Counts()
@@ -92,40 +88,6 @@ func (s *Server) restoreSnapshot(c echo.Context) error {
 	s.cfg.Logger.Warn("catalog restored from a backup", "cluster", info.Cluster, "from", info.Index, "saved", info.Time, "goes_on_at", view.Applied(),
 		"published", n.Published, "aborted_uploads", info.Counts.Open)
 	s.sign(c, view.Applied())
-	return answer(c, wire.RestoreReply{Cluster: info.Cluster, From: info.Index, Index: view.Applied(), Checksum: sum,
+	return answers.JSON(c, wire.RestoreReply{Cluster: info.Cluster, From: info.Index, Index: view.Applied(), Checksum: sum,
 		Videos: n.Videos, Published: n.Published, Chunks: n.Chunks, Aborted: info.Counts.Open, Stores: n.Stores})
-}
-
-// restore hands the catalog to Raft, with no other write under way.
-func (s *Server) restore(ctx context.Context, term uint64, info backup.Info, view *catalog.View) (err error) {
-	f, err := os.CreateTemp(s.cfg.Dir, "restore-*")
-	if err != nil {
-		return fmt.Errorf("restore a backup: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
-	key := sealed.Passing() // on the disk it is encrypted, whatever the directory is
-	out, err := sealed.NewWriter(f, key)
-	if err == nil {
-		err = errors.Join(view.Write(out), out.Close())
-	}
-	if err != nil {
-		return fmt.Errorf("restore a backup: %w", err)
-	}
-	size, err := f.Seek(0, io.SeekCurrent)
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return fmt.Errorf("restore a backup: %w", err)
-	}
-	in, err := sealed.NewReader(f, key)
-	if err != nil {
-		return fmt.Errorf("restore a backup: %w", err)
-	}
-	s.proposing.Lock() // those under way have been answered; new ones are refused
-	defer s.proposing.Unlock()
-	if err := backup.May(s.catalog.View(), info.Cluster); err != nil {
-		return err
-	}
-	return s.node.Restore(ctx, term, view.Applied(), sealed.PlainSize(size), in)
 }

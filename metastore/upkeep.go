@@ -8,6 +8,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/answers"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/held"
@@ -55,7 +56,7 @@ func (s *Server) orderStores(c echo.Context) error {
 	}
 	s.cfg.Logger.Info("order for stores", "order", req.Order, "stores", req.Stores, "roles", reply.Roles)
 	reply.Index = res.Index
-	return answer(c, reply)
+	return answers.JSON(c, reply)
 }
 
 func (s *Server) listOrders(c echo.Context) error {
@@ -67,11 +68,11 @@ func (s *Server) listOrders(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, wire.List[wire.StandingOrder]{Items: orders})
+	return answers.JSON(c, wire.List[wire.StandingOrder]{Items: orders})
 }
 
 func (s *Server) listHeld(c echo.Context) error {
-	return answer(c, held.List(s.epochs.Losses(), s.catalog.View().Placement()))
+	return answers.JSON(c, held.List(s.epochs.Losses(), s.catalog.View().Placement()))
 }
 
 // acceptLoss takes an operator's word that votes are gone for good.
@@ -89,7 +90,7 @@ func (s *Server) acceptLoss(c echo.Context) error {
 		return err
 	}
 	s.cfg.Logger.Warn("votes of groups are given up", "groups", req.Groups)
-	return answer(c, held.Reply(p, res.Index))
+	return answers.JSON(c, held.Reply(p, res.Index))
 }
 
 // okToStop answers whether a host may be stopped: what it stores, and its vote in Raft.
@@ -116,7 +117,7 @@ func (s *Server) okToStop(c echo.Context) error {
 		}
 	}
 	out.OK = len(out.Reasons) == 0
-	return answer(c, out)
+	return answers.JSON(c, out)
 }
 
 func (s *Server) getBalance(c echo.Context) error {
@@ -136,7 +137,7 @@ func (s *Server) getBalance(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, report)
+	return answers.JSON(c, report)
 }
 
 func (s *Server) setBalance(c echo.Context) error {
@@ -167,5 +168,5 @@ func (s *Server) listEvents(c echo.Context) error {
 	if items == nil {
 		items = []vstack.Event{}
 	}
-	return answer(c, wire.EventPage{Items: items, Next: next, More: more})
+	return answers.JSON(c, wire.EventPage{Items: items, Next: next, More: more})
 }

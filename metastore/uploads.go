@@ -12,6 +12,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/answers"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/forward"
@@ -33,7 +34,7 @@ func (s *Server) listUploads(c echo.Context) error {
 	if items == nil {
 		items = []vstack.Upload{}
 	}
-	return answer(c, wire.List[vstack.Upload]{Items: watching.Uploads(view, callerOf(c), items), Next: asked.Cursor(next)})
+	return answers.JSON(c, wire.List[vstack.Upload]{Items: watching.Uploads(view, callerOf(c), items), Next: asked.Cursor(next)})
 }
 
 func (s *Server) getUpload(c echo.Context) error {
@@ -49,7 +50,7 @@ func (s *Server) getUpload(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return answer(c, u)
+	return answers.JSON(c, u)
 }
 
 func (s *Server) openUpload(c echo.Context) error {
@@ -136,7 +137,7 @@ func (s *Server) answerUpload(c echo.Context, t command.Type, payload any) error
 	if err != nil {
 		return err
 	}
-	return answer(c, res.Upload)
+	return answers.JSON(c, res.Upload)
 }
 
 // publish checks the manifest before it costs a log entry; the catalog checks it again.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
+	"github.com/vstack/vstack/metastore/answers"
 	"github.com/vstack/vstack/metastore/asked"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/watching"
@@ -26,7 +27,7 @@ func (s *Server) listVideos(c echo.Context) error {
 	if items == nil {
 		items = []vstack.Video{}
 	}
-	return answer(c, wire.List[vstack.Video]{Items: watching.Listed(callerOf(c), items), Next: asked.Cursor(next)})
+	return answers.JSON(c, wire.List[vstack.Video]{Items: watching.Listed(callerOf(c), items), Next: asked.Cursor(next)})
 }
 
 func (s *Server) getVideo(c echo.Context) error {
@@ -40,7 +41,7 @@ func (s *Server) getVideo(c echo.Context) error {
 	if err := cmp.Or(err, hidden); err != nil {
 		return err
 	}
-	return answer(c, v)
+	return answers.JSON(c, v)
 }
 
 // getManifest answers from any member, because a manifest never changes; one that this
@@ -75,7 +76,7 @@ func (s *Server) getManifest(c echo.Context) error {
 	if asked.Known(c.Response(), c.Request(), `"`+digest.String()+`"`) {
 		return nil
 	}
-	return answer(c, m)
+	return answers.JSON(c, m)
 }
 
 func (s *Server) patchVideo(c echo.Context) error {
@@ -107,5 +108,5 @@ func (s *Server) answerVideo(c echo.Context, t command.Type, payload any) error 
 	if err != nil {
 		return err
 	}
-	return answer(c, res.Video)
+	return answers.JSON(c, res.Video)
 }

@@ -38,7 +38,7 @@ func (s *Server) runViews(ctx context.Context) {
 func (s *Server) flushViews(ctx context.Context) {
 	err := s.views.Flush(s.catalog.View().Level(), func(batch wire.ViewsBatch, id string) error {
 		if _, leads := s.node.Leading(); leads {
-			_, err := s.propose(ctx, command.AddViews, command.ViewsOf(batch), id)
+			_, err := s.proposals.Propose(ctx, command.AddViews, command.ViewsOf(batch), id, "")
 			return err
 		}
 		return s.peers.Post(ctx, "/v1/views", id, batch)
