@@ -20,10 +20,7 @@ func (b *superblock) rebuildEntries() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var entries []byte
-	for i := range sc.Records {
-		entries = format.AppendEntry(entries, sc.Records[i].Entry[:], sc.Records[i].Off, b.version)
-	}
+	entries := sc.Entries(b.version)
 	if len(sc.Records) != b.count {
 		return entries, fmt.Errorf("%s has %d readable records and no readable footer, want %d records: %w", b.path, len(sc.Records), b.count, vstack.ErrCorrupt)
 	}

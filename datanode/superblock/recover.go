@@ -1,7 +1,6 @@
 package superblock
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/vstack/vstack/datanode/superblock/ahead"
-	"github.com/vstack/vstack/datanode/superblock/chunk"
 	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/datanode/superblock/meter"
 	"github.com/vstack/vstack/datanode/superblock/scan"
@@ -284,7 +282,7 @@ func (s *Store) recoverTail(b *superblock, later bool) error {
 	}
 	sealing := later || b.rewrite // a seal had begun: all records were durable
 	if sealing && sc.Dirty {
-		if sc.Dirty, err = b.footerMissing(sc); err != nil {
+		if sc.Dirty, err = sc.FooterMissing(b.f, b.path, b.version, b.size, b.rewrite); err != nil {
 			return err
 		}
 		if !sc.Dirty {
@@ -322,28 +320,6 @@ func (s *Store) recoverTail(b *superblock, later bool) error {
 		s.ix.Apply(&h, b.id, rec.Off)
 	}
 	return nil
-}
-
-// footerMissing reports whether what lies behind the records is anything but the
-// footer that they should have.
-func (b *superblock) footerMissing(sc *scan.Result) (bool, error) {
-	var want []byte
-	end := int64(format.FileHeaderLen)
-	for i := range sc.Records {
-		want = format.AppendEntry(want, sc.Records[i].Entry[:], sc.Records[i].Off, b.version)
-		end = sc.Records[i].Off + sc.Records[i].Len
-	}
-	end = format.Align(end, format.GroupAlign)
-	if end+b.version.FooterLen(len(sc.Records)) != b.size {
-		return true, nil
-	}
-	got := make([]byte, len(want))
-	if err := chunk.ReadFull(b.f, got, end); err != nil {
-		return true, fmt.Errorf("read footer of %s: %w", b.path, err)
-	}
-	// Rot in the entries or in the trailer, but in a footer of the right length for
-	// records that are all there.
-	return !b.rewrite && !bytes.Equal(got, want), nil
 }
 
 // cutTail removes a torn tail durably, before anything is written in its place.

@@ -7,9 +7,9 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/vstack/vstack/datanode/superblock/chunk"
 	"github.com/vstack/vstack/datanode/superblock/format"
 	"github.com/vstack/vstack/datanode/superblock/index"
+	"github.com/vstack/vstack/datanode/superblock/scan"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -98,22 +98,7 @@ func (s *Store) entriesOf(b *superblock) ([]byte, error) {
 	if !sealed {
 		return entries, nil
 	}
-	var buf [format.TrailerLen]byte
-	if err := chunk.ReadFull(b.f, buf[:], size-format.TrailerLen); err != nil {
-		return nil, fmt.Errorf("read trailer of %s: %w", b.path, err)
-	}
-	var t format.Trailer
-	if err := t.Decode(buf[:], b.version, size); err != nil {
-		return nil, fmt.Errorf("%s: %w", b.path, err)
-	}
-	entries = make([]byte, int(t.Count)*b.version.EntryLen())
-	if err := chunk.ReadFull(b.f, entries, t.Footer); err != nil {
-		return nil, fmt.Errorf("read footer of %s: %w", b.path, err)
-	}
-	if format.CRC(entries) != t.EntriesCRC || t.Salt != b.salt {
-		return nil, fmt.Errorf("footer of %s: %w: CRC or salt", b.path, format.ErrMalformed)
-	}
-	return entries, nil
+	return scan.Footer(b.f, b.path, b.version, b.salt, size)
 }
 
 // Inventory lists chunks in order of their ids, bad ones included, beginning behind
