@@ -1,11 +1,9 @@
 package quicclient
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/vstack/vstack/quicclient/stores"
 	"github.com/vstack/vstack/quicclient/transfer"
@@ -69,16 +67,4 @@ func (c *Client) Stores() []StoreSignals { return c.pool.Signals() }
 func (c *Client) Spent() (useful, extra int64) {
 	s := c.engine.Spent()
 	return s.Useful, s.Extra
-}
-
-// sleep waits, or returns ctx's error.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

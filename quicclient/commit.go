@@ -11,6 +11,7 @@ import (
 
 	"github.com/vstack/vstack/chunkpaxos"
 	"github.com/vstack/vstack/chunkpaxos/message"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient/stores"
@@ -177,8 +178,8 @@ func (c *Client) follow(ctx context.Context, m *vstack.PlacementMap, slot vstack
 			return nil, err
 		}
 		pause := min(max(time.Since(began)/epochPausePart, epochPauseMin), epochPauseMax)
-		if err := sleep(ctx, pause/2+rand.N(pause)); err != nil {
-			return nil, err
+		if !sleep.For(ctx, pause/2+rand.N(pause)) {
+			return nil, ctx.Err()
 		}
 	}
 }

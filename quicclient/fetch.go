@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/watch"
@@ -130,7 +131,7 @@ func (c *Client) fetch(ctx context.Context, req transfer.Request, scheme vstack.
 		if round >= c.cfg.FetchRounds || ctx.Err() != nil || errors.Is(err, vstack.ErrClosed) {
 			return Fetched{}, err
 		}
-		if sleep(ctx, pause/2+rand.N(pause)) != nil {
+		if !sleep.For(ctx, pause/2+rand.N(pause)) {
 			return Fetched{}, err
 		}
 		pause *= 2

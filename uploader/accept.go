@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/uploader/container"
@@ -200,7 +201,7 @@ func (s *Server) patiently(ctx context.Context, passes func(error) bool, call fu
 	defer cancel()
 	for pause := s.cfg.RetryWait / 8; ; pause = min(2*pause, 5*time.Second) {
 		err := call()
-		if err == nil || !passes(err) || errors.Is(err, vstack.ErrOutcomeUnknown) || !sleep(ctx, pause) {
+		if err == nil || !passes(err) || errors.Is(err, vstack.ErrOutcomeUnknown) || !sleep.For(ctx, pause) {
 			return err
 		}
 	}

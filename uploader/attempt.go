@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -148,7 +149,7 @@ func (s *Server) publish(ctx context.Context, j *job, m vstack.Manifest) error {
 			return err
 		}
 		j.Held(err)
-		if !sleep(ctx, pause) {
+		if !sleep.For(ctx, pause) {
 			return err
 		}
 	}

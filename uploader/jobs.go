@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/uploader/progress"
@@ -94,7 +95,7 @@ func (s *Server) readRecord(id vstack.UploadID) (progress.Record, error) {
 // canceled meanwhile ends; of one that is replaced, or that the server stops, everything
 // is left as it is.
 func (s *Server) mend(ctx context.Context, j *job) bool {
-	for sleep(ctx, mendEvery) {
+	for sleep.For(ctx, mendEvery) {
 		rec, err := s.readRecord(j.id)
 		if err != nil {
 			continue
@@ -233,16 +234,4 @@ func (s *Server) load() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.jobs)
-}
-
-// sleep returns false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

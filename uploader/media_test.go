@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vstack/vstack/internal/sleep"
 	"go.uber.org/goleak"
 )
 
@@ -124,7 +125,7 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	for !ok() {
-		if !sleep(ctx, 5*time.Millisecond) {
+		if !sleep.For(ctx, 5*time.Millisecond) {
 			t.Fatalf("timed out waiting until %s", what)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/vstack/vstack/internal/ops"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/internal/wire/openapi"
@@ -213,7 +214,7 @@ func (s *Server) streamJob(c echo.Context, j *job, ended wire.Job) error {
 		if err := send(snap); err != nil || snap.State.Done() {
 			return err
 		}
-		if !sleep(ctx, eventGap) {
+		if !sleep.For(ctx, eventGap) {
 			return nil
 		}
 		beat := time.NewTimer(eventBeat)

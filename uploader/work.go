@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/tracing"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
@@ -56,7 +57,7 @@ func (s *Server) work(ctx context.Context, j *job, resume bool) {
 		case (send.Transient(err) || superseded(err)) && time.Since(j.Record().Job.Started) < s.cfg.RetryFor:
 			log.Warn("job interrupted, will try again", "err", err, "in", pause)
 			s.interrupt(j, err)
-			if !sleep(ctx, pause) {
+			if !sleep.For(ctx, pause) {
 				continue // the next turn ends at once, for the context's cause
 			}
 		default:
@@ -207,7 +208,7 @@ func (s *Server) abort(j *job) {
 		if err == nil || superseded(err) {
 			return
 		}
-		if try == maxAborts || !send.Transient(err) || !sleep(ctx, pause) {
+		if try == maxAborts || !send.Transient(err) || !sleep.For(ctx, pause) {
 			s.log.Warn("abort upload", "upload", j.id.String(), "err", err)
 			j.Warn("the catalog could not be told that the upload was aborted: " + err.Error())
 			return

@@ -10,6 +10,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+	"github.com/vstack/vstack/internal/sleep"
 )
 
 // closedH3 asks for chunks and takes nothing but what quic-go's smallest windows take.
@@ -29,7 +30,7 @@ func closedH3(ctx context.Context, c *crew) error {
 			wg.Go(func() {
 				for ctx.Err() == nil {
 					c.hold(ctx, tr)
-					pause(ctx, again)
+					sleep.For(ctx, again)
 				}
 			})
 		}
@@ -53,7 +54,7 @@ func (c *crew) hold(ctx context.Context, tr http.RoundTripper) {
 	defer resp.Body.Close()
 	var one [1]byte
 	for err == nil { // it ends when the server gives up
-		pause(ctx, 5*time.Second)
+		sleep.For(ctx, 5*time.Second)
 		_, err = resp.Body.Read(one[:])
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/sleep"
 )
 
 // Part is the name of the attackers' process: EXE bench part strangers.
@@ -99,21 +100,12 @@ func (c *crew) keep(ctx context.Context, n int, hold func(ctx context.Context, f
 				if err := hold(ctx, c.Keys[i%len(c.Keys)]); err != nil && ctx.Err() == nil {
 					c.did.refused.Add(1)
 				}
-				pause(ctx, again)
+				sleep.For(ctx, again)
 			}
 		})
 	}
 	wg.Wait()
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }
 
 // path is one after the other of what there is to ask for.

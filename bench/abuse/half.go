@@ -8,6 +8,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+	"github.com/vstack/vstack/internal/sleep"
 	"golang.org/x/net/http2"
 )
 
@@ -25,7 +26,7 @@ func halfH1(ctx context.Context, c *crew) error {
 		c.did.requests.Add(1)
 		_, err = conn.Write([]byte("GET / HTTP/1.1\r\nHost: " + c.Target + "\r\nX-Long: "))
 		for err == nil && ctx.Err() == nil {
-			pause(ctx, byteEvery)
+			sleep.For(ctx, byteEvery)
 			_, err = conn.Write([]byte("x"))
 		}
 		return err
@@ -85,7 +86,7 @@ func halfH3(ctx context.Context, c *crew) error {
 			if resp, err := good.RoundTrip(req); err == nil {
 				_ = resp.Body.Close() // that it was asked for counts
 			}
-			pause(ctx, byteEvery)
+			sleep.For(ctx, byteEvery)
 		}
 		return context.Cause(conn.Context())
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -102,7 +103,7 @@ type ask func(ctx context.Context, rt http.RoundTripper) error
 
 // reads is one client.
 func (h *honest) reads(ctx context.Context, s *seen, what string, from netip.Addr, h3 bool, one ask) {
-	pause(ctx, rand.N(readEvery)) // or all ask in the same moment
+	sleep.For(ctx, rand.N(readEvery)) // or all ask in the same moment
 	for ctx.Err() == nil {
 		rt, end := h.client(from, h3)
 		for range renewAfter {
@@ -117,7 +118,7 @@ func (h *honest) reads(ctx context.Context, s *seen, what string, from netip.Add
 			default:
 				s.took(what, time.Since(began))
 			}
-			pause(ctx, readEvery-time.Since(began))
+			sleep.For(ctx, readEvery-time.Since(began))
 		}
 		end()
 	}
@@ -133,7 +134,7 @@ func (h *honest) probes(ctx context.Context, s *seen, url string, from netip.Add
 			s.add(&s.dead, err)
 		}
 		end()
-		pause(ctx, probeEvery)
+		sleep.For(ctx, probeEvery)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/bench/lab/owner"
+	"github.com/vstack/vstack/internal/sleep"
 )
 
 const (
@@ -47,9 +48,9 @@ func holdToAQuarter(pid int) *quarter {
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			_ = syscall.Kill(pid, syscall.SIGSTOP) // it may have ended
-			pause(ctx, period-share)
+			sleep.For(ctx, period-share)
 			_ = syscall.Kill(pid, syscall.SIGCONT)
-			pause(ctx, share)
+			sleep.For(ctx, share)
 		}
 	})
 	q.stop = func() { cancel(); wg.Wait() }

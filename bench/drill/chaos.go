@@ -6,11 +6,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/drill/storm"
 	"github.com/vstack/vstack/bench/link/shape"
+	"github.com/vstack/vstack/internal/sleep"
 )
 
 // runChaos is one storm: its faults depend on the seed and the repetition alone, not on
@@ -31,7 +31,7 @@ func runChaos(ctx context.Context, s *session, n int) (_ *report.Timeline, err e
 	for i, g := range st.Links {
 		bad.Go(func() { errs[i] = s.blowOver(ctx, t, g) })
 	}
-	if load.Wait(ctx, st.After) {
+	if sleep.For(ctx, st.After) {
 		errs[len(st.Links)] = s.strike(ctx, t, victim, st)
 	}
 	bad.Wait()
@@ -52,7 +52,7 @@ func (s *session) blowOver(ctx context.Context, t *report.Timeline, g storm.Gust
 		return err
 	}
 	s.took(t, "the link of %s is bad: %v", h.ID(), g)
-	load.Wait(ctx, g.For)
+	sleep.For(ctx, g.For)
 	if err := h.place.lab.Net.SetLink(h.index, fine, fine); err != nil {
 		return err
 	}
@@ -69,14 +69,14 @@ func (s *session) strike(ctx context.Context, t *report.Timeline, h site.Host, s
 			return err
 		}
 		s.took(t, "%s killed", h.ID())
-		load.Wait(ctx, st.For)
+		sleep.For(ctx, st.For)
 		return s.revive(whole, t, h)
 	case storm.Still:
 		if err := h.Pause(ctx); err != nil {
 			return err
 		}
 		s.took(t, "%s stopped", h.ID())
-		load.Wait(ctx, st.For)
+		sleep.For(ctx, st.For)
 		t.Event(report.EventMend, "%s goes on", h.ID())
 		return h.Resume(whole)
 	case storm.CutOff:
@@ -84,7 +84,7 @@ func (s *session) strike(ctx context.Context, t *report.Timeline, h site.Host, s
 			return err
 		}
 		s.took(t, "%s cut off, %s", h.ID(), st.Cut)
-		load.Wait(ctx, st.For)
+		sleep.For(ctx, st.For)
 		t.Event(report.EventMend, "%s is reached again", h.ID())
 		return h.Heal(whole)
 	case storm.SlowDisk:

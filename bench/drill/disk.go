@@ -10,10 +10,10 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/lab/loopdisk"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/raftnode/disk"
@@ -160,7 +160,7 @@ func (s *session) slowVictim(ctx context.Context, want site.Host) (h site.Host, 
 			// What does not succeed is tried again.
 			err = s.cluster.Meta.TransferLeader(ctx, string(want.ID()))
 		}
-		if !load.Wait(ctx, 2*slowThaw) {
+		if !sleep.For(ctx, 2*slowThaw) {
 			return nil, 0, fmt.Errorf("have %s lead, with quick disks: %w", want.ID(), errors.Join(err, context.Cause(ctx)))
 		}
 	}
@@ -181,11 +181,11 @@ func pulse(ctx context.Context, h site.Host) error {
 	if err := h.Freeze(ctx); err != nil {
 		return err
 	}
-	alive := load.Wait(ctx, slowPulse)
+	alive := sleep.For(ctx, slowPulse)
 	if err := h.Thaw(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	if !alive || !load.Wait(ctx, slowThaw) {
+	if !alive || !sleep.For(ctx, slowThaw) {
 		return context.Cause(ctx)
 	}
 	return nil

@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/bench/abuse"
-	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/lab"
 	"github.com/vstack/vstack/internal/hostcmd"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -130,7 +130,7 @@ func runPauseLeader(ctx context.Context, s *session, n int) (*report.Timeline, e
 		return t, err
 	}
 	took := s.took(t, "%s, leader of term %d, stopped for %s", h.ID(), term, report.Seconds(pause.Seconds()))
-	alive := load.Wait(ctx, time.Until(took.Add(pause)))
+	alive := sleep.For(ctx, time.Until(took.Add(pause)))
 	// A host must not stay stopped, however the drill ends.
 	if err := h.Resume(context.WithoutCancel(ctx)); err != nil || !alive {
 		return t, fmt.Errorf("resume host %s: %w", h.ID(), firstError(err, context.Cause(ctx)))
@@ -177,7 +177,7 @@ func runKillHost(ctx context.Context, s *session, n int) (*report.Timeline, erro
 	if err := s.awaitWrite(ctx, took); err != nil {
 		return t, err
 	}
-	if !load.Wait(ctx, time.Until(t.Fault.Add(away))) {
+	if !sleep.For(ctx, time.Until(t.Fault.Add(away))) {
 		return t, context.Cause(ctx)
 	}
 	return t, s.revive(ctx, t, h)

@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/drill/storm"
+	"github.com/vstack/vstack/internal/sleep"
 )
 
 const (
@@ -51,7 +51,7 @@ func (s *session) cut(ctx context.Context, n int, c storm.Cut) (*report.Timeline
 		whom = "everybody"
 	}
 	took := s.took(t, "%s, leader of term %d, cut off from %s for %s, %s", h.ID(), term, whom, report.Seconds(pause.Seconds()), c)
-	alive := load.Wait(ctx, time.Until(took.Add(pause)))
+	alive := sleep.For(ctx, time.Until(took.Add(pause)))
 	if err := h.Heal(context.WithoutCancel(ctx)); err != nil || !alive {
 		return t, fmt.Errorf("heal the network of host %s: %w", h.ID(), firstError(err, context.Cause(ctx)))
 	}
@@ -96,7 +96,7 @@ func (s *session) whileHung(ctx context.Context, t *report.Timeline, watch *watc
 	if err := s.awaitWrite(ctx, took); err != nil {
 		return err
 	}
-	if !load.Wait(ctx, time.Until(t.Fault.Add(hang))) {
+	if !sleep.For(ctx, time.Until(t.Fault.Add(hang))) {
 		return context.Cause(ctx)
 	}
 	return nil

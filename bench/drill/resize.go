@@ -7,10 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/deploy/lab"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/raftnode"
 )
@@ -151,7 +151,7 @@ func (s *session) awaitStanding(ctx context.Context, h *labHost, want raftnode.S
 		if err == nil {
 			last = "it is " + p.Standing + ": " + p.Detail
 		}
-		if !load.Wait(ctx, pollEvery) {
+		if !sleep.For(ctx, pollEvery) {
 			return fmt.Errorf("wait for host %s to be %s: %w: %s", h.ID(), want, context.Cause(ctx), last)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/bench/lab/program"
+	"github.com/vstack/vstack/internal/sleep"
 )
 
 // Run repeats a drill on a lab of its own, or on given hosts, and reports. A missed assertion is no error:
@@ -88,7 +89,7 @@ func progress(n int, opt Options) string {
 
 // repeat is one fault and the way back.
 func (s *session) repeat(ctx context.Context, d Drill, n int) (report.Repetition, error) {
-	if !load.Wait(ctx, s.opt.Settle) {
+	if !sleep.For(ctx, s.opt.Settle) {
 		return report.Repetition{}, context.Cause(ctx)
 	}
 	// The fault must find a cluster that serves.

@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/lab/program"
 	"github.com/vstack/vstack/internal/cluster"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -136,7 +137,7 @@ func (s *session) leader(ctx context.Context) (site.Host, uint64, error) {
 				return h, p.Term, nil
 			}
 		}
-		if !load.Wait(ctx, pollEvery) {
+		if !sleep.For(ctx, pollEvery) {
 			return nil, 0, fmt.Errorf("find the leader: %w: %w", vstack.ErrNoLeader, context.Cause(ctx))
 		}
 	}
@@ -184,7 +185,7 @@ func (s *session) watch(ctx context.Context, t *report.Timeline, since time.Time
 					})
 					return
 				}
-				load.Wait(ctx, pollEvery)
+				sleep.For(ctx, pollEvery)
 			}
 		})
 	}
@@ -216,7 +217,7 @@ func (s *session) awaitWrite(ctx context.Context, after time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, resumeTimeout)
 	defer cancel()
 	for !s.loads.Meta.WroteSince(after) {
-		if !load.Wait(ctx, pollEvery) {
+		if !sleep.For(ctx, pollEvery) {
 			return fmt.Errorf("wait for an acknowledged write: %w: %w", vstack.ErrTimeout, context.Cause(ctx))
 		}
 	}

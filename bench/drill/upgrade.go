@@ -8,12 +8,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/bench/drill/site"
 	"github.com/vstack/vstack/bench/drill/sums"
 	"github.com/vstack/vstack/bench/lab/program"
 	"github.com/vstack/vstack/datanode/superblock/format"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -91,7 +91,7 @@ func (s *session) raise(ctx context.Context, t *report.Timeline) error {
 		if err == nil && r.Allowed >= vstack.NewestLevel {
 			break
 		}
-		if !load.Wait(ctx, pollEvery) {
+		if !sleep.For(ctx, pollEvery) {
 			return fmt.Errorf("wait for all to know level %d: %w: %+v: %w", vstack.NewestLevel, context.Cause(ctx), r, err)
 		}
 	}
@@ -121,7 +121,7 @@ func awaitFormat(ctx context.Context, dir string) error {
 		if err == nil && v >= format.NewestPlain {
 			return nil
 		}
-		if !load.Wait(ctx, pollEvery) {
+		if !sleep.For(ctx, pollEvery) {
 			return fmt.Errorf("wait for format version %d, it has %d: %w: %w", format.NewestPlain, v, context.Cause(ctx), err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient"
@@ -198,7 +199,7 @@ func (c *client) run(ctx context.Context, j job) error {
 		seq, pause := uint32(i), time.Duration(rng.Int64N(2*int64(j.Pause)+1))
 		propose, read := rng.Float64() < j.Share, rng.IntN(2) == 0
 		g.Go(func() error {
-			wait(ctx, pause)
+			sleep.For(ctx, pause)
 			if propose {
 				if err := p.propose(ctx, seq); err != nil {
 					return err
@@ -224,7 +225,7 @@ func (c *client) resume(ctx context.Context, id vstack.UploadID) (vstack.Upload,
 		if err == nil || ctx.Err() != nil {
 			return up, err
 		}
-		wait(ctx, 50*time.Millisecond)
+		sleep.For(ctx, 50*time.Millisecond)
 	}
 }
 
@@ -279,14 +280,4 @@ func now() int64 {
 		panic(err) // EFAULT and EINVAL only, by the arguments above
 	}
 	return ts.Nano()
-}
-
-// wait sleeps, or returns when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/bench/lab"
 	"github.com/vstack/vstack/bench/link"
 	deploy "github.com/vstack/vstack/deploy/lab"
+	"github.com/vstack/vstack/internal/sleep"
 )
 
 // The kinds of faults, as the report counts them.
@@ -74,7 +75,7 @@ func (f *faults) run(ctx context.Context, rng *rand.Rand, d time.Duration) error
 // cutHost drops the packets of one host, both ways or one way, for a while: those of
 // everybody, of another host, or of the clients.
 func (f *faults) cutHost(ctx context.Context, rng *rand.Rand) error {
-	wait(ctx, draw(rng, 50*time.Millisecond, 500*time.Millisecond))
+	sleep.For(ctx, draw(rng, 50*time.Millisecond, 500*time.Millisecond))
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -100,7 +101,7 @@ func (f *faults) cutHost(ctx context.Context, rng *rand.Rand) error {
 	if err := f.lab.Net.Cut(context.WithoutCancel(ctx), victim, sends, receives, from...); err != nil {
 		return fmt.Errorf("cut host %d off: %w", victim+1, err)
 	}
-	wait(ctx, draw(rng, 100*time.Millisecond, 1500*time.Millisecond))
+	sleep.For(ctx, draw(rng, 100*time.Millisecond, 1500*time.Millisecond))
 	if err := f.lab.Net.Heal(context.WithoutCancel(ctx), victim); err != nil {
 		return fmt.Errorf("heal the cut of host %d: %w", victim+1, err)
 	}
@@ -114,7 +115,7 @@ func draw(rng *rand.Rand, min, max time.Duration) time.Duration {
 
 // breakHosts kills or stops one host, or two, or all, for a while.
 func (f *faults) breakHosts(ctx context.Context, rng *rand.Rand) error {
-	wait(ctx, draw(rng, 100*time.Millisecond, 800*time.Millisecond))
+	sleep.For(ctx, draw(rng, 100*time.Millisecond, 800*time.Millisecond))
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -135,7 +136,7 @@ func (f *faults) breakHosts(ctx context.Context, rng *rand.Rand) error {
 		for _, h := range victims {
 			errs = append(errs, h.Pause())
 		}
-		wait(ctx, draw(rng, 100*time.Millisecond, 1500*time.Millisecond))
+		sleep.For(ctx, draw(rng, 100*time.Millisecond, 1500*time.Millisecond))
 		for _, h := range victims {
 			errs = append(errs, h.Resume())
 		}
@@ -147,7 +148,7 @@ func (f *faults) breakHosts(ctx context.Context, rng *rand.Rand) error {
 			return fmt.Errorf("kill host: %w", err)
 		}
 	}
-	wait(ctx, draw(rng, 50*time.Millisecond, 1000*time.Millisecond))
+	sleep.For(ctx, draw(rng, 50*time.Millisecond, 1000*time.Millisecond))
 	for _, h := range victims {
 		if err := h.Start(); err != nil {
 			return err
@@ -158,7 +159,7 @@ func (f *faults) breakHosts(ctx context.Context, rng *rand.Rand) error {
 
 // breakLinks cuts some clients off from a host, both ways or one way, for a while.
 func (f *faults) breakLinks(ctx context.Context, rng *rand.Rand) error {
-	wait(ctx, draw(rng, 50*time.Millisecond, 500*time.Millisecond))
+	sleep.For(ctx, draw(rng, 50*time.Millisecond, 500*time.Millisecond))
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -192,7 +193,7 @@ func (f *faults) breakLinks(ctx context.Context, rng *rand.Rand) error {
 	for _, l := range chosen {
 		errs = append(errs, cut(l, up, down))
 	}
-	wait(ctx, draw(rng, 50*time.Millisecond, 1200*time.Millisecond))
+	sleep.For(ctx, draw(rng, 50*time.Millisecond, 1200*time.Millisecond))
 	reset := rng.IntN(2) == 0
 	if reset {
 		f.count(faultReset, len(chosen))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"github.com/vstack/vstack/internal/sleep"
 	"net"
 	"net/http"
 	"os"
@@ -81,7 +82,7 @@ func startNginx(ctx context.Context, dir, root, addr, certs string) (*nginx, err
 		if conn, err := net.DialTimeout("tcp", n.addr, time.Second); err == nil {
 			return n, conn.Close()
 		}
-		sleep(ctx, 20*time.Millisecond)
+		sleep.For(ctx, 20*time.Millisecond)
 	}
 	return nil, n.close()
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/vstack/vstack/deploy/config"
 	deploy "github.com/vstack/vstack/deploy/lab"
 	"github.com/vstack/vstack/internal/identity"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -303,7 +304,7 @@ func startGateway(ctx context.Context, l *lab.Lab, exe string) (*gateway, error)
 		if conn, err := net.DialTimeout("tcp", g.addr, time.Second); err == nil {
 			return g, conn.Close()
 		}
-		sleep(ctx, 20*time.Millisecond)
+		sleep.For(ctx, 20*time.Millisecond)
 	}
 	return nil, errors.Join(ctx.Err(), g.close())
 }

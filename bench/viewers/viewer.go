@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -66,7 +67,7 @@ func (c *crowd) watch(ctx context.Context, n int, filmOf func(i int) film) (time
 					}
 					c.failed(fmt.Errorf("viewer %d: %w", i, err))
 				}
-				if c.pace > 0 && !sleep(ctx, c.pace) {
+				if c.pace > 0 && !sleep.For(ctx, c.pace) {
 					return context.Cause(ctx)
 				}
 			}
@@ -165,18 +166,6 @@ func open(ctx context.Context, client *http.Client, base string) (film, error) {
 		return f, fmt.Errorf("%s: %w: no segments", base, vstack.ErrNotFound)
 	}
 	return f, nil
-}
-
-// sleep returns false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
 
 var errNoNginx = errors.New("nginx is not installed")

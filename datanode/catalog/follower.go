@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vstack/vstack/internal/feed"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -76,11 +77,11 @@ func (f *Follower) Run(ctx context.Context) error {
 		case err != nil:
 			f.fails.Inc()
 			f.cfg.Logger.Warn("catalog feed is not reachable; reads go on, writes wait", "since", f.Index(), "error", err, "retry_in", pause)
-			sleep(ctx, jitter(pause))
+			sleep.For(ctx, jitter(pause))
 			pause = min(2*pause, f.cfg.RetryMax)
 		default: // answers without news that did not wait for any: members that lag, or go away
 			pause = f.cfg.RetryMin
-			sleep(ctx, jitter(pause))
+			sleep.For(ctx, jitter(pause))
 		}
 	}
 	return nil
@@ -264,13 +265,6 @@ func (f *Follower) register() error {
 		}
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }
 
 // jitter spreads retries of many datanodes over ±25 %.

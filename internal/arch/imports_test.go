@@ -13,6 +13,8 @@ var allowed = map[string][]string{
 	"internal/vstack":  {},
 	"internal/vfs":     {},
 	"internal/network": {},
+	// sleep waits for a time that a context may cut short.
+	"internal/sleep": {},
 	// sealed encrypts what a role keeps beside chunks.
 	"internal/sealed":           {"internal/vstack", "internal/vfs"},
 	"internal/arch":             {},
@@ -40,7 +42,7 @@ var allowed = map[string][]string{
 	// show is for people what cluster did or found.
 	"internal/cluster/show": {"internal/vstack", "internal/wire", "internal/console", "internal/cluster", "quicclient"},
 	// deliver brings one file to an uploader; pace is how fast that goes.
-	"internal/cluster/deliver": {"internal/vstack", "internal/wire", "internal/httpclient", "internal/console", "internal/cluster/pace"},
+	"internal/cluster/deliver": {"internal/sleep", "internal/vstack", "internal/wire", "internal/httpclient", "internal/console", "internal/cluster/pace"},
 	"internal/cluster/pace":    {"internal/console"},
 	// verify asks stores for what they should hold, and joins it.
 	// What all stores hold, beside what the catalog names.
@@ -68,9 +70,9 @@ var allowed = map[string][]string{
 	"internal/metaclient": {"internal/tracing", "internal/watch", "internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/feed"},
 
 	"datanode/superblock": {"internal/vstack", "internal/vfs", "datanode/superblock/…"},
-	"datanode": {"internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/wire", "internal/wire/openapi", "internal/feed", "internal/identity", "internal/metaclient", "internal/erasure", "internal/ops", "internal/vfs", "internal/network",
+	"datanode": {"internal/sleep", "internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/wire", "internal/wire/openapi", "internal/feed", "internal/identity", "internal/metaclient", "internal/erasure", "internal/ops", "internal/vfs", "internal/network",
 		"chunkpaxos/…", "datanode/…", "quicclient"},
-	"quicclient":         {"internal/tracing", "internal/watch", "internal/vstack", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "chunkpaxos/…", "quicclient/…"},
+	"quicclient":         {"internal/sleep", "internal/tracing", "internal/watch", "internal/vstack", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "chunkpaxos/…", "quicclient/…"},
 	"quicclient/gateway": {"internal/tracing", "internal/watch", "internal/vstack", "chunkpaxos/sim", "internal/admission", "internal/wire", "internal/wire/openapi", "internal/metaclient", "internal/network", "internal/ops", "quicclient", "quicclient/gateway/…", "web"},
 	// body brings chunks to viewers; files says of which chunks a virtual file is made.
 	"quicclient/gateway/body":  {"internal/vstack", "quicclient"},
@@ -97,7 +99,7 @@ var allowed = map[string][]string{
 	"metastore/reconfigure": {"internal/vstack", "metastore/placement"},
 	// standin serves in the place of a member whose log is damaged.
 	"metastore/standin": {"internal/sealed", "metastore/raftnode/disk", "internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/ops"},
-	"uploader":          {"internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/wire/openapi", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
+	"uploader":          {"internal/sleep", "internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/wire/openapi", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
 	// jail is how FFmpeg is confined; the doctor asks it what this machine has for that.
 	"uploader/jail": {"internal/vstack"},
 	"web":           {},

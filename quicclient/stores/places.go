@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -69,8 +70,8 @@ func (p *places) newer(ctx context.Context, version uint64) (*vstack.PlacementMa
 	}
 	if pause := p.asked + placementPause - p.c.Now(); p.asking == nil && p.asked > 0 && pause > 0 {
 		p.mu.Unlock()
-		if err := sleep(ctx, pause); err != nil {
-			return nil, err
+		if !sleep.For(ctx, pause) {
+			return nil, ctx.Err()
 		}
 		p.mu.Lock()
 	}
@@ -131,17 +132,5 @@ func (p *places) ask(ctx context.Context, done chan struct{}) {
 	if p.m == nil || m.Version >= p.m.Version {
 		p.m, p.fetched = m, p.c.Now()
 		p.c.forget(m)
-	}
-}
-
-// sleep waits, or returns ctx's error.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

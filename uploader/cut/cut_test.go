@@ -17,7 +17,6 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/manifest"
-	"github.com/vstack/vstack/uploader/ffmpeg"
 )
 
 // memory is a Sender and a Job that keep what they are given.
@@ -50,14 +49,7 @@ func (m *memory) Warn(text string) {
 // cutFile cuts a file as a cluster of a level would.
 func cutFile(t *testing.T, file string, level vstack.Level, given ...Subtitles) (vstack.Manifest, *memory) {
 	t.Helper()
-	media, err := ffmpeg.Probe(t.Context(), file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := ffmpeg.NewPlan(media, nil, ffmpeg.Limits{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	plan := planned(t, file)
 	kept := &memory{chunks: map[vstack.Slot][]byte{}}
 	video := vstack.VideoID{7}
 	m, err := Run(t.Context(), Order{Video: video, Source: file, Plan: plan, Subtitles: given, Level: level}, kept,

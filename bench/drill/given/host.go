@@ -10,9 +10,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/storm"
 	"github.com/vstack/vstack/internal/hostcmd"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -82,7 +82,7 @@ func (h *host) Pause(ctx context.Context) error {
 			return nil
 		case time.Since(began) > stopTimeout:
 			return fmt.Errorf("pause host %s: %w: its command has ended without an error, and %s still answers as the process of %s", h.ID(), vstack.ErrInvalid, h.addr, clock(at))
-		case !load.Wait(ctx, pollEvery):
+		case !sleep.For(ctx, pollEvery):
 			return context.Cause(ctx)
 		}
 	}
@@ -139,7 +139,7 @@ func (h *host) awaitGone(ctx context.Context, before float64) bool {
 		case time.Since(silent) > silentFor && ctx.Err() == nil:
 			return true
 		}
-		if !load.Wait(ctx, pollEvery) {
+		if !sleep.For(ctx, pollEvery) {
 			return false
 		}
 	}
@@ -176,7 +176,7 @@ func (h *host) awaitRun(ctx context.Context) bool {
 		if _, err := h.run(ctx, pollTimeout); err == nil {
 			return true
 		}
-		if !load.Wait(ctx, pollEvery) {
+		if !sleep.For(ctx, pollEvery) {
 			return false
 		}
 	}
@@ -213,7 +213,7 @@ func (h *host) AwaitEnd(ctx context.Context) bool {
 		if refused(err) || err == nil && before != 0 && another(before, at) {
 			return true
 		}
-		if !load.Wait(ctx, pollEvery) {
+		if !sleep.For(ctx, pollEvery) {
 			return false
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/hostcmd"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -161,7 +162,7 @@ func (g *Site) Ready(ctx context.Context, wait func(string)) error {
 				return fmt.Errorf("host %s: %w: it has ended", h.ID(), vstack.ErrUnavailable)
 			}
 		}
-		if !load.Wait(ctx, readyEvery) {
+		if !sleep.For(ctx, readyEvery) {
 			return fmt.Errorf("wait for the cluster: %w: %w; waiting for %s", vstack.ErrTimeout, context.Cause(ctx), last)
 		}
 	}

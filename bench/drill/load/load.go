@@ -119,15 +119,3 @@ func Await(ctx context.Context, upload <-chan struct{}) error {
 		return context.Cause(ctx)
 	}
 }
-
-// Wait sleeps, and reports whether ctx was alive to the end of it.
-func Wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
-}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -119,7 +120,7 @@ func (m *Made) findSent(ctx context.Context, c *cluster.Cluster) error {
 		if left == 0 || look == lateLooks {
 			return nil
 		}
-		if !Wait(ctx, retryPause) {
+		if !sleep.For(ctx, retryPause) {
 			return context.Cause(ctx)
 		}
 	}

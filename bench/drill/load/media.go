@@ -20,6 +20,7 @@ import (
 	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/console"
 	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -245,7 +246,7 @@ func (m *Media) uploadOne(ctx context.Context, file, title string) (vstack.Video
 			}
 			return job.Video, nil
 		}
-		if !Wait(ctx, retryPause) {
+		if !sleep.For(ctx, retryPause) {
 			return vstack.VideoID{}, err
 		}
 		m.env.Note("%s: %v", title, err)

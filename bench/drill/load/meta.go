@@ -16,6 +16,7 @@ import (
 	"github.com/vstack/vstack/bench/drill/linear"
 	"github.com/vstack/vstack/bench/drill/report"
 	"github.com/vstack/vstack/internal/cluster"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -327,7 +328,7 @@ func (m *Meta) list(ctx context.Context) (map[vstack.VideoID]uint64, error) {
 		cancel()
 		if err != nil {
 			last = err
-			if !Wait(ctx, writeEvery) {
+			if !sleep.For(ctx, writeEvery) {
 				break
 			}
 			continue

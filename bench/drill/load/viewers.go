@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/quicclient"
 )
 
@@ -78,7 +79,7 @@ func (m *Media) watch(ctx context.Context, chunks *quicclient.Client, viewer int
 		m.env.Add(report.Plays, 1)
 	default:
 		m.env.Fail(report.PlayFailed, "viewer %d at %.1f s of the film: %v", viewer, r.Played, err)
-		Wait(ctx, playPause)
+		sleep.For(ctx, playPause)
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vstack/vstack/bench/drill/load"
 	"github.com/vstack/vstack/bench/drill/report"
+	"github.com/vstack/vstack/internal/sleep"
 )
 
 const (
@@ -43,7 +43,7 @@ func Compare(ctx context.Context, rec *report.Recorder, members []string, ask As
 	for _, addr := range members {
 		c.agreed[addr] = time.Time{}
 		c.wg.Go(func() {
-			for load.Wait(ctx, every) {
+			for sleep.For(ctx, every) {
 				// What does not answer is no member now, or has no catalog yet.
 				if index, checksum, err := ask(ctx, addr); err == nil && checksum != "" {
 					c.add(addr, index, checksum)
@@ -86,7 +86,7 @@ func (c *Sums) Await(ctx context.Context, after time.Time) error {
 		if late == "" {
 			return nil
 		}
-		if !load.Wait(ctx, every) {
+		if !sleep.For(ctx, every) {
 			return fmt.Errorf("wait for the catalog of %s to be compared: %w", late, context.Cause(ctx))
 		}
 	}

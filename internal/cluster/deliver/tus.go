@@ -16,6 +16,7 @@ import (
 
 	"github.com/vstack/vstack/internal/cluster/pace"
 	"github.com/vstack/vstack/internal/console"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 )
@@ -126,7 +127,7 @@ func (d *Delivery) toOne(ctx context.Context) (acc wire.Accepted, err error) {
 			return acc, err
 		}
 		d.task.Note(fmt.Sprintf("%s: %v; going on there", d.Addr, err))
-		if !wait(ctx, pause) {
+		if !sleep.For(ctx, pause) {
 			return acc, fmt.Errorf("send to %s: %w", d.Addr, context.Cause(ctx))
 		}
 		pause = min(2*pause, askPauseMax)
@@ -263,16 +264,4 @@ func (d *Delivery) do(req *http.Request) (*http.Response, error) {
 		return nil, wire.ReadError(resp)
 	}
 	return resp, nil
-}
-
-// wait returns false when ctx ended first.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }
