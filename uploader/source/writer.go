@@ -56,7 +56,7 @@ func (v Vault) Append(path string, size int64) (*Writer, error) {
 		err = f.Truncate(length)
 	}
 	if err == nil && s != nil {
-		err = w.pad()
+		err = w.repad()
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -72,8 +72,8 @@ func (v Vault) OnDisk(size int64) int64 {
 	return size/block*block + block
 }
 
-// pad has the padding end the file durably, where bytes beyond the end may have taken its place.
-func (w *Writer) pad() error {
+// repad has the padding end the file durably, where bytes beyond the end may have taken its place.
+func (w *Writer) repad() error {
 	var have [block]byte
 	if _, err := w.f.ReadAt(have[:], w.at); err != nil {
 		return err
@@ -155,14 +155,24 @@ func (w *Writer) put(b []byte) error {
 
 // Sync makes all that was written durable, with the padding behind it.
 func (w *Writer) Sync() error {
-	if w.block != nil {
-		b := w.padding()
-		if _, err := w.f.WriteAt(b[:], w.at); err != nil {
-			return err
-		}
+	if err := w.Pad(); err != nil {
+		return err
 	}
-	return w.f.Sync()
+	return w.Flush()
 }
+
+// Pad writes the padding behind all that was written.
+func (w *Writer) Pad() error {
+	if w.block == nil {
+		return nil
+	}
+	b := w.padding()
+	_, err := w.f.WriteAt(b[:], w.at)
+	return err
+}
+
+// Flush makes durable what is written and padded when it is called. It may run beside Write.
+func (w *Writer) Flush() error { return w.f.Sync() }
 
 // Close closes the file, which may lack what came since the last Sync.
 func (w *Writer) Close() error { return w.f.Close() }

@@ -27,8 +27,9 @@ const (
 	stateSize = 108 // of crypto/sha256
 	markSum   = markSize - 4
 
-	// markEvery and markAfter say when bytes of a part are made durable while more arrive.
-	// What a host's crash loses of a part, and has to be sent again, is at most this.
+	// markEvery and markAfter say when bytes of a part are made durable while more arrive, which
+	// takes one at a time. What a host's crash loses of a part, and has to be sent again, is at
+	// most twice this.
 	markEvery = 8 << 20
 	markAfter = 2 * time.Second
 	// roomEvery is how many bytes are written between two looks at the disk's free space.
@@ -62,8 +63,10 @@ type Part struct {
 	hash   hash.Hash
 	size   int64
 	synced int64     // bytes on disk
-	at     time.Time // of the last mark
+	marked int64     // bytes of the last mark that was begun
+	at     time.Time // when that was
 	turn   int64     // which of the two marks is written next
+	aside  *flush    // a mark on its way to the disk, nil for none
 	looked int64     // size at the last look at the disk's room
 }
 
@@ -274,36 +277,77 @@ func (p *Part) Write(b []byte) (int, error) {
 	if err != nil {
 		return n, diskError(fmt.Errorf("spool: %w", err))
 	}
-	if p.marks != nil && (p.size-p.synced >= markEvery || time.Since(p.at) >= markAfter) {
-		return n, p.Sync()
+	if p.marks != nil && (p.size-p.marked >= markEvery || time.Since(p.at) >= markAfter) {
+		return n, p.begin()
 	}
 	return n, nil
 }
 
+// flush makes the first size bytes of a part durable, and the mark that says so, while more
+// arrive: on a disk that takes its time for that a client would wait half of its own.
+type flush struct {
+	size int64
+	done chan error
+}
+
+// begin starts a flush of what is there, once the one before has ended.
+func (p *Part) begin() error {
+	if err := p.settle(); err != nil {
+		return err
+	}
+	mark, err := p.mark()
+	if err == nil {
+		err = p.f.Pad()
+	}
+	if err != nil {
+		return diskError(fmt.Errorf("spool: %w", err))
+	}
+	p.aside = &flush{size: p.size, done: make(chan error, 1)}
+	go func(done chan<- error, f *source.Writer, marks *os.File, at int64) {
+		err := p.s.durable(f)
+		if err == nil {
+			if _, err = marks.WriteAt(mark, at); err == nil {
+				err = marks.Sync()
+			}
+		}
+		done <- err
+	}(p.aside.done, p.f, p.marks, p.turn*int64(len(mark)))
+	p.turn, p.marked, p.at = 1-p.turn, p.size, time.Now()
+	return nil
+}
+
+// settle waits for the flush that is under way.
+func (p *Part) settle() error {
+	a := p.aside
+	if a == nil {
+		return nil
+	}
+	p.aside = nil
+	if err := <-a.done; err != nil {
+		return diskError(fmt.Errorf("spool: %w", err))
+	}
+	p.synced = a.size
+	return nil
+}
+
 // Sync makes every byte durable, and the mark that says so.
 func (p *Part) Sync() error {
+	if p.marks != nil {
+		if err := p.begin(); err != nil {
+			return err
+		}
+		return p.settle()
+	}
 	if err := p.f.Sync(); err != nil {
 		return diskError(fmt.Errorf("spool: %w", err))
 	}
-	if p.marks != nil {
-		mark, err := p.mark()
-		if err == nil {
-			_, err = p.marks.WriteAt(mark, p.turn*int64(len(mark)))
-		}
-		if err == nil {
-			err = p.marks.Sync()
-		}
-		if err != nil {
-			return diskError(fmt.Errorf("spool: mark: %w", err))
-		}
-		p.turn = 1 - p.turn
-	}
-	p.synced, p.at = p.size, time.Now()
+	p.synced = p.size
 	return nil
 }
 
 // Close leaves the part where it is. Idempotent.
 func (p *Part) Close() error {
+	_ = p.settle() // what is not synced may be lost
 	var err error
 	if p.f != nil {
 		err = p.f.Close()
@@ -363,7 +407,7 @@ func (p *Part) readMarks() error {
 		if err := h.(encoding.BinaryUnmarshaler).UnmarshalBinary(m[markHash : markHash+stateSize]); err != nil {
 			continue // of another program; as good as torn
 		}
-		p.size, p.synced, p.hash, p.turn = size, size, h, 1-i
+		p.size, p.synced, p.marked, p.hash, p.turn = size, size, size, h, 1-i
 	}
 	return nil
 }

@@ -37,13 +37,14 @@ type Spool struct {
 	lock    *os.File
 	vault   source.Vault
 	box     *sealed.Box // nil: the spool is not encrypted
+	durable func(*source.Writer) error
 }
 
 // Open makes the directories, takes the lock, and throws away the parts that cannot be
 // resumed: nobody was told that they had arrived. reserve is what stays free on the
 // disk, in bytes. With a key all of it is encrypted.
 func Open(dir string, reserve int64, key *sealed.Key) (*Spool, error) {
-	s := &Spool{dir: dir, reserve: reserve, vault: source.Vault{Key: key}}
+	s := &Spool{dir: dir, reserve: reserve, vault: source.Vault{Key: key}, durable: (*source.Writer).Flush}
 	if key != nil {
 		var err error
 		if s.box, err = sealed.NewBox(key); err != nil {
