@@ -1,6 +1,7 @@
 package uploader
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func (s *Server) accept(ctx context.Context, part *spool.Part, o order.Order) (a
 		if j, resumed, err = s.open(ctx, o, src, media.Duration); err != nil {
 			return acc, fmt.Errorf("upload: %w", err)
 		}
-		j.Update(func(r *progress.Record) { r.Cut = s.cut })
+		j.Update(func(r *progress.Record) { r.Cut = cmp.Or(r.Cut, s.cut) }) // of one that a former program has cut it stays
 	}
 	if resumed && j.ctx != nil { // this process has it, and it goes on by itself
 		return accepted(j.Record().Upload, nil), nil
