@@ -74,7 +74,7 @@ func vacant(f *Facts, n wire.Node) (out []doctor.Finding, all bool) {
 		of, known := f.store(by)
 		switch {
 		case by == st.ID || by.IsZero() || !known: // it is just coming, or nothing is there
-			out = append(out, found("store "+st.Addr, doctor.Warn, "on "+string(n.Host)+": journalctl -u vstack, vstack doctor; if its disk is gone: docs/runbook.md, A disk died", "does not answer, its host does"))
+			out = append(out, found("store "+st.Addr, doctor.Warn, "on "+string(n.Host)+": journalctl -u vstack, vstack doctor; if its disk is gone: docs/runbook.md, A disk died", "does not answer, its host does: left out at the start, for its disk or its key"))
 		case of.Host != n.Host:
 			all = false
 			out = append(out, found("store "+st.Addr, doctor.Warn, "on "+string(n.Host)+": stop the host, move the directory aside, start it: an empty one becomes a new store",
