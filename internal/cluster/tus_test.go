@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -35,6 +36,7 @@ type taker struct {
 	lose   bool          // the answer to the last byte
 	refuse []error       // creations, one after the other
 	old    bool          // it knows POST /v1/upload only
+	coming int           // looks at /readyz until it is ready
 }
 
 func (u *taker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -42,6 +44,10 @@ func (u *taker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer u.mu.Unlock()
 	switch {
 	case r.URL.Path == "/readyz":
+		if u.coming > 0 {
+			u.coming--
+			http.Error(w, "[-]catalog: no leader", http.StatusServiceUnavailable)
+		}
 		return
 	case strings.HasPrefix(r.URL.Path, "/v1/jobs/"):
 		_, _ = io.WriteString(w, `{"state":"published"}`)
@@ -240,6 +246,20 @@ func TestAnUploaderThatDoesNotTakeAFileIsPassedOver(t *testing.T) {
 				t.Errorf("asked %d times, want %d; %v, want %v", creations, tc.sent, err, tc.want)
 			}
 		})
+	}
+}
+
+// TestAnElectionIsWaitedFor: while members elect a leader no uploader is ready, for a moment.
+func TestAnElectionIsWaitedFor(t *testing.T) {
+	c, file, data := sent(t, 10, &taker{coming: 4})
+	if _, err := c.Upload(t.Context(), quiet(), file, UploadOptions{}); err != nil {
+		t.Fatalf("%d bytes, ready at the fifth look: %v", len(data), err)
+	}
+	c, file, _ = sent(t, 10, &taker{coming: 1 << 30})
+	ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+	defer cancel()
+	if _, err := c.Upload(ctx, quiet(), file, UploadOptions{}); err == nil || !strings.Contains(err.Error(), "no leader") {
+		t.Errorf("never ready: %v", err)
 	}
 }
 

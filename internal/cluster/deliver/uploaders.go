@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/vstack/vstack/internal/httpclient"
+	"github.com/vstack/vstack/internal/sleep"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 )
 
 // Uploaders are where files may go.
@@ -28,6 +30,13 @@ func (u Uploaders) get(ctx context.Context, addr, path string, out any) error {
 // little, and one that is only busy is not given up.
 var AskPatience = [...]time.Duration{2 * time.Second, 15 * time.Second}
 
+const (
+	// comingPatience is how long uploaders are asked that answer, and are not ready: for the
+	// moment that members take to elect a leader none of them is.
+	comingPatience = 10 * time.Second
+	comingPause    = 250 * time.Millisecond
+)
+
 // ready picks one that answers /readyz, starting anywhere so that many people
 // do not all pick the first. One that was lost comes last: it may be ready and yet lose
 // every file.
@@ -39,9 +48,13 @@ func (u Uploaders) ready(ctx context.Context, only, lost string) (string, error)
 	if len(list) == 0 {
 		return "", fmt.Errorf("client bundle: uploaders: %w: none listed", vstack.ErrInvalid)
 	}
-	start := rand.IntN(len(list))
+	start, began := rand.IntN(len(list)), time.Now()
 	var errs []error
-	for _, patience := range AskPatience {
+	for round := 0; round < len(AskPatience) || coming(errs) && time.Since(began) < comingPatience; round++ {
+		if round > 0 && coming(errs) && !sleep.For(ctx, comingPause) {
+			break
+		}
+		patience := AskPatience[min(round, len(AskPatience)-1)]
 		errs = nil
 		for _, addr := range inTurn(list, start, lost) {
 			ask, cancel := context.WithTimeout(ctx, patience)
@@ -54,6 +67,11 @@ func (u Uploaders) ready(ctx context.Context, only, lost string) (string, error)
 		}
 	}
 	return "", fmt.Errorf("find an uploader that is ready: %w", errors.Join(errs...))
+}
+
+// coming says that one of them answered that it is not ready.
+func coming(errs []error) bool {
+	return slices.ContainsFunc(errs, func(err error) bool { return wire.IsStatus(err, http.StatusServiceUnavailable) })
 }
 
 // inTurn is the list from start on, with last at its end.
