@@ -7,8 +7,8 @@ LDFLAGS   := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 # Inputs that `make test` gives each fuzz target; `make fuzz` gives the time FUZZLONG.
 FUZZTIME  ?= 1000x
 FUZZLONG  ?= 60s
-# One package's tests may take this long, with -race on two slow cores.
-TESTTIME  ?= 20m
+# One package's tests may take this long, with -race on two slow cores that have other work, too.
+TESTTIME  ?= 40m
 # Packages whose tests run at once. They wait more than they work: twice as many as there are
 # processors keep those busy.
 TESTPACKAGES ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))

@@ -206,7 +206,7 @@ func (c *cluster) leader() int {
 // eventually polls a condition, because what changes is behind a network.
 func (c *cluster) eventually(what string, done func() bool) {
 	c.t.Helper()
-	deadline := time.Now().Add(4 * time.Minute) // a busy machine; it costs nothing when all is well
+	deadline := time.Now().Add(8 * time.Minute) // a busy machine; it costs nothing when all is well
 	for !done() {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("waited too long for %s", what)

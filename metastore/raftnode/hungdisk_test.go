@@ -65,11 +65,14 @@ func runChild(spec string) int {
 		case "hang":
 			slow.hang()
 		case "eio":
-			time.AfterFunc(100*time.Millisecond, func() { slow.err.Store(&errIO) })
-			writeOn(n)
+			writeOn(n, func(acked int) {
+				if acked == 5 {
+					slow.err.Store(&errIO)
+				}
+			})
 			continue
 		case "fill":
-			writeOn(n)
+			writeOn(n, func(int) {})
 			continue
 		}
 		err := error(vstack.ErrNoLeader)
@@ -82,15 +85,17 @@ func runChild(spec string) int {
 }
 
 // writeOn writes 64 KiB at a time until that errs, and prints a line for each entry that
-// was acknowledged.
-func writeOn(n *Node) {
+// was acknowledged, of which it tells how many there are.
+func writeOn(n *Node, tell func(acked int)) {
 	entry := make([]byte, 64<<10)
-	for {
+	for acked := 0; ; {
 		changed := n.Changed()
 		_, err := n.Apply(context.Background(), entry)
 		switch {
 		case err == nil:
 			fmt.Println("acked")
+			acked++
+			tell(acked)
 		case errors.Is(err, vstack.ErrNoLeader):
 			<-changed
 		default:
