@@ -78,6 +78,7 @@ func (s *Server) postUpload(c echo.Context) error {
 		return err
 	}
 	g := intake.New(c.Response(), c.Request().Body, s.cfg.MaxUpload+order.MaxOverhead, s.cfg.MinRate, s.cfg.RateWindow)
+	defer g.Over()
 	acc, err := s.receive(c.Request(), g)
 	s.counted(c.Request().RemoteAddr, acc, err)
 	switch {

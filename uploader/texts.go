@@ -34,6 +34,7 @@ func (s *Server) postSubtitles(c echo.Context) error {
 		return err
 	}
 	g := intake.New(c.Response(), c.Request().Body, subtitle.MaxBytes, s.cfg.MinRate, s.cfg.RateWindow)
+	defer g.Over()
 	kept, err := func() (wire.Subtitles, error) {
 		release, err := s.admit(c.Request())
 		if err != nil {

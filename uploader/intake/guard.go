@@ -27,6 +27,7 @@ type Guard struct {
 
 	mu      sync.Mutex
 	stopped bool
+	over    bool          // the handler returns: its connection is another request's
 	until   time.Time     // the connection's read deadline
 	waited  time.Duration // for the client, since the last judgement
 	got     int64         // bytes in that time
@@ -46,25 +47,35 @@ func (g *Guard) Begun() bool { return !g.until.IsZero() }
 func (g *Guard) Ended() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.stopped {
+	if !g.stopped && !g.over {
 		_ = g.ctl.SetReadDeadline(time.Time{})
 	}
 }
 
 // Stop ends a Read that waits, and lets no other wait. It may be called from another
-// goroutine than Read.
+// goroutine than Read, and after Over.
 func (g *Guard) Stop() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.stopped = true
-	_ = g.ctl.SetReadDeadline(time.Now())
+	if !g.over {
+		_ = g.ctl.SetReadDeadline(time.Now())
+	}
+}
+
+// Over says that the handler returns: nothing touches its connection after that. In HTTP/2 the
+// writer of a request that is over has nothing behind it any more, and who uses it panics.
+func (g *Guard) Over() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.over = true
 }
 
 // extend gives a read at least a whole window; a deadline is not moved for every 4 KiB.
 func (g *Guard) extend(now time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.stopped {
+	if g.stopped || g.over {
 		return fmt.Errorf("receive: %w: ended here", vstack.ErrCanceled)
 	}
 	if g.until.Sub(now) >= g.window {

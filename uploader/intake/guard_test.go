@@ -75,3 +75,29 @@ func TestGuardBoundsABodyOfUnknownLength(t *testing.T) {
 		t.Errorf("100 bytes of 100: %d, %v", len(b), err)
 	}
 }
+
+// TestStopAfterItsRequestTouchesNothing: tusd ends a body from a goroutine that outlives its
+// request, whose writer has nothing behind it any more in HTTP/2.
+func TestStopAfterItsRequestTouchesNothing(t *testing.T) {
+	var g *Guard
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g = New(w, r.Body, 1<<20, 1, time.Second)
+		defer g.Over()
+		if _, err := io.Copy(io.Discard, g); err != nil {
+			t.Error(err)
+		}
+	}))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	resp, err := srv.Client().Post(srv.URL, "text/plain", bytes.NewReader(make([]byte, 1000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.ProtoMajor != 2 {
+		t.Fatalf("asked over %s", resp.Proto)
+	}
+	srv.Close() // waits for the handler
+	g.Stop()
+	g.Ended()
+}

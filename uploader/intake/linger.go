@@ -30,7 +30,12 @@ func Refuse(ctx context.Context, w http.ResponseWriter, r *http.Request, g *Guar
 	if ctl.Flush() != nil || ctl.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
 		return
 	}
-	stop := context.AfterFunc(ctx, func() { _ = ctl.SetReadDeadline(time.Now()) })
-	defer stop()
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { defer close(ended); _ = ctl.SetReadDeadline(time.Now()) })
+	defer func() {
+		if !stop() {
+			<-ended // it may touch the connection, which is another request's soon
+		}
+	}()
 	_, _ = io.CopyN(io.Discard, r.Body, lingerBytes)
 }

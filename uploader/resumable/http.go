@@ -68,6 +68,7 @@ func (o *opened) close() {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := part(r.URL.Path)
 	g := intake.New(w, r.Body, h.cfg.MaxSize, h.cfg.MinRate, h.cfg.Window)
+	defer g.Over() // tusd has a goroutine that outlives the request
 	if err := h.serve(w, r, id, g); err != nil {
 		intake.Refuse(r.Context(), w, r, g, func() { writeProblem(w, r, err) })
 	}
