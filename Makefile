@@ -9,9 +9,9 @@ FUZZTIME  ?= 1000x
 FUZZLONG  ?= 60s
 # One package's tests may take this long, with -race on two slow cores that have other work, too.
 TESTTIME  ?= 40m
-# Packages whose tests run at once. They wait more than they work: twice as many as there are
+# Packages whose tests run at once. They wait more than they work: more of them than there are
 # processors keep those busy.
-TESTPACKAGES ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+TESTPACKAGES ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN) / 2)))
 # Random schedules of the ChunkPaxos simulator that `make soak` plays, and how many
 # times as many crash points of the superblock as a plain test.
 export SCHEDULES ?= 1000000

@@ -3,6 +3,7 @@ package browser
 import (
 	"crypto/tls"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,9 +11,20 @@ import (
 )
 
 // clock is one that a test sets.
-type clock struct{ at time.Time }
+type clock struct{ at atomic.Pointer[time.Time] }
 
-func (c *clock) now() time.Time { return c.at }
+func newClock(at time.Time) *clock {
+	c := &clock{}
+	c.at.Store(&at)
+	return c
+}
+
+func (c *clock) now() time.Time { return *c.at.Load() }
+
+func (c *clock) pass(d time.Duration) {
+	at := c.now().Add(d)
+	c.at.Store(&at)
+}
 
 func hashes(t *testing.T, c *Certs) []string {
 	t.Helper()
@@ -25,7 +37,7 @@ func hashes(t *testing.T, c *Certs) []string {
 
 func TestCertificatesRotate(t *testing.T) {
 	const day = 24 * time.Hour
-	at := &clock{time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)}
+	at := newClock(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC))
 	fsys := vfs.NewCrash()
 	c, err := OpenCerts(fsys, "/host", at.now)
 	if err != nil {
@@ -45,13 +57,13 @@ func TestCertificatesRotate(t *testing.T) {
 		if life := leaf.NotAfter.Sub(leaf.NotBefore); life > 14*day {
 			t.Errorf("life of %v: browsers refuse it", life)
 		}
-		if at.at.Before(leaf.NotBefore) || !at.at.Before(leaf.NotAfter) {
-			t.Errorf("at %v one is shown that holds from %v to %v", at.at, leaf.NotBefore, leaf.NotAfter)
+		if at.now().Before(leaf.NotBefore) || !at.now().Before(leaf.NotAfter) {
+			t.Errorf("at %v one is shown that holds from %v to %v", at.now(), leaf.NotBefore, leaf.NotAfter)
 		}
 		return cert
 	}
 	before := shown()
-	at.at = at.at.Add(6*day + time.Minute)
+	at.pass(6*day + time.Minute)
 	both := hashes(t, c)
 	if len(both) != 2 || both[0] != first[0] {
 		t.Fatalf("after six days the hashes are %v, were %v", both, first)
@@ -66,23 +78,23 @@ func TestCertificatesRotate(t *testing.T) {
 	if again := hashes(t, c); !slices.Equal(again, both) {
 		t.Errorf("after a restart the hashes are %v, were %v", again, both)
 	}
-	at.at = at.at.Add(day)
+	at.pass(day)
 	if now := hashes(t, c); !slices.Equal(now, both[1:]) {
 		t.Errorf("after seven days the hashes are %v, want %v", now, both[1:])
 	}
 	// Two years, a look every few hours: whoever asked a day ago knows what is shown.
 	known := hashes(t, c)
 	for range 2 * 365 * 4 {
-		at.at = at.at.Add(6 * time.Hour)
+		at.pass(6 * time.Hour)
 		now := hashes(t, c)
 		if !slices.Contains(known, now[0]) {
-			t.Fatalf("at %v one is shown that nobody knew 6 hours ago", at.at)
+			t.Fatalf("at %v one is shown that nobody knew 6 hours ago", at.now())
 		}
 		shown()
 		known = now
 	}
 	// A host that slept for a month does not show what has ended.
-	at.at = at.at.Add(30 * day)
+	at.pass(30 * day)
 	if now := hashes(t, c); slices.Contains(known, now[0]) {
 		t.Error("after a month the old one is shown")
 	}

@@ -85,7 +85,7 @@ type rig struct {
 
 func open(t *testing.T, adjust func(*Config)) *rig {
 	t.Helper()
-	r := &rig{memory: &memory{chunks: map[vstack.ChunkID][]byte{}, damaged: map[vstack.ChunkID]bool{}}, t: t, gate: serve.NewGate(8), clock: &clock{time.Now()}}
+	r := &rig{memory: &memory{chunks: map[vstack.ChunkID][]byte{}, damaged: map[vstack.ChunkID]bool{}}, t: t, gate: serve.NewGate(8), clock: newClock(time.Now())}
 	var err error
 	if r.certs, err = OpenCerts(vfs.NewCrash(), "", r.clock.now); err != nil {
 		t.Fatal(err)
@@ -248,9 +248,9 @@ func TestACertificateRotatesUnderASession(t *testing.T) {
 	r := open(t, nil)
 	id, want := r.put(10_000)
 	p := r.page()
-	r.clock.at = r.clock.at.Add(nextAfter)
+	r.clock.pass(nextAfter)
 	known := hashes(t, r.certs)
-	r.clock.at = r.clock.at.Add(shownAfter)
+	r.clock.pass(shownAfter)
 	if now := hashes(t, r.certs); len(known) != 2 || now[0] != known[1] {
 		t.Fatalf("known %v, now %v", known, now)
 	}

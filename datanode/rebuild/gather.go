@@ -90,7 +90,11 @@ func (g *gathering) until(ctx context.Context, want int) {
 	defer func() {
 		cancel()
 		for ; running > 0; running-- {
-			<-replies
+			if r := <-replies; r.err == nil {
+				g.take(r)
+			} else { // it was given no time, and may be wanted yet: what is here may be rotten
+				g.next = append(g.next, r.from)
+			}
 		}
 	}()
 	hedge := time.NewTicker(g.r.cfg.HedgeAfter)

@@ -224,6 +224,23 @@ func TestASlowPeerIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+// TestRotIsFoundThoughEveryPeerIsSlow: the questions that a slow peer caused are given up when
+// enough has come. What came is no chunk, for the fragment here is rotten, and they are asked again.
+func TestRotIsFoundThoughEveryPeerIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.held[0][piece(0)][1000] ^= 1
+		for i := 1; i < 5; i++ {
+			w.slow[i] = 3 * w.r.cfg.HedgeAfter
+		}
+		w.wantChunk()
+		if !w.bad[piece(0)] {
+			t.Error("the rotten fragment is not condemned")
+		}
+		w.shared.Close()
+	})
+}
+
 func TestAGroupThatMovedIsFoundByWhatStoresSayTheyHold(t *testing.T) {
 	w := newWorld(t)
 	w.moved, w.held[0] = true, nil
