@@ -54,20 +54,28 @@ func (s *Server) levels(ctx context.Context) wire.LevelReport {
 // of a busy machine may be late.
 const levelPatience = 10 * time.Second
 
-// startLevel brings a catalog that has no placement yet to the highest level that all
+// startLevel makes what brings a catalog that has no placement yet to the highest level that all
 // members and stores know: a fresh cluster has no past that older programs would have to
 // read. An error means that it is not the time for a placement yet. Where one of them does not
 // answer for levelPatience, an operator raises the level later.
-func (s *Server) startLevel(ctx context.Context, view *catalog.View) error {
+func (s *Server) startLevel() func(context.Context, *catalog.View) error {
+	var since time.Time // it looked first
+	return func(ctx context.Context, view *catalog.View) error {
+		if since.IsZero() {
+			since = time.Now()
+		}
+		return s.raiseFresh(ctx, view, time.Since(since) < levelPatience)
+	}
+}
+
+// raiseFresh raises the level; a patient one waits for those who have said nothing.
+func (s *Server) raiseFresh(ctx context.Context, view *catalog.View, patient bool) error {
 	if !view.Cluster().IsZero() || !view.Empty() || view.Level() >= vstack.NewestLevel {
 		return nil
 	}
 	now := s.levels(ctx)
-	if s.freshSince.IsZero() {
-		s.freshSince = time.Now()
-	}
 	silent := func(r wire.ReportedLevel) bool { return r.Silent && !r.Lost }
-	if (slices.ContainsFunc(now.Members, silent) || slices.ContainsFunc(now.Stores, silent)) && time.Since(s.freshSince) < levelPatience {
+	if (slices.ContainsFunc(now.Members, silent) || slices.ContainsFunc(now.Stores, silent)) && patient {
 		return fmt.Errorf("%w: %s", vstack.ErrNotReady, levels.HoldUp(now, vstack.NewestLevel))
 	}
 	lost := func(r wire.ReportedLevel) bool { return r.Lost }

@@ -81,7 +81,7 @@ func TestAFreshClusterWaitsForWhoHasNotSaidItsLevel(t *testing.T) {
 			return err == nil
 		})
 	}
-	if err := lead.startLevel(t.Context(), lead.catalog.View()); !errors.Is(err, vstack.ErrNotReady) || !strings.Contains(err.Error(), "has not reported to this leader") {
+	if err := lead.raiseFresh(t.Context(), lead.catalog.View(), true); !errors.Is(err, vstack.ErrNotReady) || !strings.Contains(err.Error(), "has not reported to this leader") {
 		t.Errorf("no store has said its level: %v", err)
 	}
 	c.levelBeats(vstack.NewestLevel)

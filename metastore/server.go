@@ -60,9 +60,6 @@ type Server struct {
 	fresh   conns.Fresh
 	backups *outlook.Backups
 	held    held.Watch
-	// freshSince is when this leader first looked for a fresh catalog's level; only duties.Assign
-	// asks for that.
-	freshSince time.Time
 	// watching keeps private videos from who may not watch them.
 	watching watching.Guard
 	callers  callers.Callers
@@ -192,7 +189,7 @@ func (s *Server) raftPeer(cs *tls.ConnectionState) (string, error) {
 
 // Run serves until ctx ends and then closes the member.
 func (s *Server) Run(ctx context.Context) error {
-	assign := duties.Assign{Member: s.duty, SettleAfter: s.cfg.SettleAfter, Start: s.startLevel, Members: s.hosts}
+	assign := duties.Assign{Member: s.duty, SettleAfter: s.cfg.SettleAfter, Start: s.startLevel(), Members: s.hosts}
 	ghosts := duties.Ghosts{Member: s.duty, After: s.cfg.RemoveAfter, Standing: s.standing}
 	for _, duty := range []func(context.Context){s.duty.Judge, assign.Run, s.epochs.Run, s.classes.Run, ghosts.Run, s.runViews,
 		s.members.RunJoins, s.members.RunDead, s.members.RunDisk, s.held.Run} {

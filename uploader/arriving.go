@@ -11,8 +11,8 @@ import (
 	"github.com/vstack/vstack/uploader/order"
 )
 
-// incoming is a file that arrives in one request.
-type incoming struct {
+// inBody is a file that arrives in one request.
+type inBody struct {
 	order    order.Order
 	length   int64 // of the request, -1 if it does not say
 	began    time.Time
@@ -23,17 +23,17 @@ type incoming struct {
 // bodies are those that arrive now, by the names of their parts. The zero value is ready.
 type bodies struct {
 	mu sync.Mutex
-	by map[string]*incoming
+	by map[string]*inBody
 }
 
-func (b *bodies) begin(part string, o order.Order, length int64) *incoming {
+func (b *bodies) begin(part string, o order.Order, length int64) *inBody {
 	o.Close()
-	one := &incoming{order: o, length: length, began: time.Now()}
+	one := &inBody{order: o, length: length, began: time.Now()}
 	one.grew(0)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.by == nil {
-		b.by = map[string]*incoming{}
+		b.by = map[string]*inBody{}
 	}
 	b.by[part] = one
 	return one
@@ -45,7 +45,7 @@ func (b *bodies) end(part string) {
 	delete(b.by, part)
 }
 
-func (b *incoming) grew(size int64) {
+func (b *inBody) grew(size int64) {
 	b.received.Store(size)
 	b.got.Store(time.Now().UnixMilli())
 }

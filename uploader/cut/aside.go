@@ -42,7 +42,7 @@ func (c *cut) startAside(ctx context.Context) *aside {
 	ctx, a.cancel = context.WithCancel(ctx)
 	go func() {
 		defer close(a.done)
-		a.made, a.err = c.make(ctx, a.wanted, seconds, file)
+		a.made, a.err = c.runBeside(ctx, a.wanted, seconds, file)
 	}()
 	return a
 }

@@ -50,7 +50,7 @@ func (c *cut) beside(ctx context.Context) error {
 	b := c.wanted(of, seconds)
 	made, err := c.aside.take(b)
 	if made == nil || err != nil {
-		made, err = c.make(ctx, b, seconds, c.Source)
+		made, err = c.runBeside(ctx, b, seconds, c.Source)
 	}
 	switch {
 	case err == nil:
@@ -106,9 +106,9 @@ func join(parts [][]byte) []byte {
 	return parts[0]
 }
 
-// make runs the process and reads its outputs to their ends: documents or pictures, by
+// runBeside runs the process and reads its outputs to their ends: documents or pictures, by
 // output. What was made before an error is returned with it.
-func (c *cut) make(ctx context.Context, b ffmpeg.Beside, seconds float64, file string) ([][][]byte, error) {
+func (c *cut) runBeside(ctx context.Context, b ffmpeg.Beside, seconds float64, file string) ([][][]byte, error) {
 	made := make([][][]byte, b.Outputs())
 	if len(made) == 0 {
 		return made, nil

@@ -35,7 +35,7 @@ func (p *Part) begin() error {
 	if err != nil {
 		return diskError(fmt.Errorf("spool: %w", err))
 	}
-	p.aside = &flush{size: p.size, done: make(chan error, 1)}
+	p.flushing = &flush{size: p.size, done: make(chan error, 1)}
 	go func(done chan<- error, f *source.Writer, marks *os.File, at int64) {
 		err := p.s.durable(f)
 		if err == nil {
@@ -44,18 +44,18 @@ func (p *Part) begin() error {
 			}
 		}
 		done <- err
-	}(p.aside.done, p.f, p.marks, p.turn*int64(len(mark)))
+	}(p.flushing.done, p.f, p.marks, p.turn*int64(len(mark)))
 	p.turn, p.marked, p.at = 1-p.turn, p.size, time.Now()
 	return nil
 }
 
 // settle waits for the flush that is under way.
 func (p *Part) settle() error {
-	a := p.aside
+	a := p.flushing
 	if a == nil {
 		return nil
 	}
-	p.aside = nil
+	p.flushing = nil
 	if err := <-a.done; err != nil {
 		return diskError(fmt.Errorf("spool: %w", err))
 	}

@@ -52,18 +52,18 @@ func ValidID(id string) bool {
 type Part struct {
 	ID string
 
-	s      *Spool
-	dir    string
-	f      *source.Writer // nil where it is only looked at
-	marks  *os.File       // nil: the part cannot be resumed
-	hash   hash.Hash
-	size   int64
-	synced int64     // bytes on disk
-	marked int64     // bytes of the last mark that was begun
-	at     time.Time // when that was
-	turn   int64     // which of the two marks is written next
-	aside  *flush    // a mark on its way to the disk, nil for none
-	looked int64     // size at the last look at the disk's room
+	s        *Spool
+	dir      string
+	f        *source.Writer // nil where it is only looked at
+	marks    *os.File       // nil: the part cannot be resumed
+	hash     hash.Hash
+	size     int64
+	synced   int64     // bytes on disk
+	marked   int64     // bytes of the last mark that was begun
+	at       time.Time // when that was
+	turn     int64     // which of the two marks is written next
+	flushing *flush    // a mark on its way to the disk, nil for none
+	looked   int64     // size at the last look at the disk's room
 }
 
 // NewPart makes a part. about is kept beside a part that can be resumed; with nil it is

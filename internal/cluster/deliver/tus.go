@@ -92,7 +92,7 @@ func (d *Delivery) Run(ctx context.Context) (acc wire.Accepted, err error) {
 func (d *Delivery) toOne(ctx context.Context) (acc wire.Accepted, err error) {
 	known := d.Part != "" // a part from before: ask how far it is
 	if !known {
-		if d.Addr, err = d.To.ready(ctx, d.Only, d.lost); err != nil {
+		if d.Addr, err = d.To.ready(ctx, d.Only, d.lost, d.task.Note); err != nil {
 			return acc, err
 		}
 		if err := d.create(ctx); err != nil {

@@ -39,8 +39,8 @@ const (
 
 // ready picks one that answers /readyz, starting anywhere so that many people
 // do not all pick the first. One that was lost comes last: it may be ready and yet lose
-// every file.
-func (u Uploaders) ready(ctx context.Context, only, lost string) (string, error) {
+// every file. note is told what it waits for.
+func (u Uploaders) ready(ctx context.Context, only, lost string, note func(string)) (string, error) {
 	list := u.Addrs
 	if only != "" {
 		list = []string{only}
@@ -51,6 +51,9 @@ func (u Uploaders) ready(ctx context.Context, only, lost string) (string, error)
 	start, began := rand.IntN(len(list)), time.Now()
 	var errs []error
 	for round := 0; round < len(AskPatience) || coming(errs) && time.Since(began) < comingPatience; round++ {
+		if round == len(AskPatience) {
+			note(fmt.Sprintf("no uploader is ready yet, asking for %s", comingPatience))
+		}
 		if round > 0 && coming(errs) && !sleep.For(ctx, comingPause) {
 			break
 		}
