@@ -83,6 +83,10 @@ func TestADiskThatFailsAsideIsSaid(t *testing.T) {
 	if err := p.Sync(); !errors.Is(err, vstack.ErrDiskFull) {
 		t.Errorf("a full disk: %v", err)
 	}
+	s.durable = (*source.Writer).Flush // what it forgot is not there because it says so now
+	if err := p.Sync(); !errors.Is(err, vstack.ErrDiskFull) {
+		t.Errorf("once it has failed: %v", err)
+	}
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding"
 	"encoding/binary"
@@ -25,7 +26,7 @@ type flush struct {
 
 // begin starts a flush of what is there, once the one before has ended.
 func (p *Part) begin() error {
-	if err := p.settle(); err != nil {
+	if err := cmp.Or(p.settle(), p.failed); err != nil {
 		return err
 	}
 	mark, err := p.mark()
@@ -57,7 +58,8 @@ func (p *Part) settle() error {
 	}
 	p.flushing = nil
 	if err := <-a.done; err != nil {
-		return diskError(fmt.Errorf("spool: %w", err))
+		p.failed = diskError(fmt.Errorf("spool: %w", err))
+		return p.failed
 	}
 	p.synced = a.size
 	return nil

@@ -63,6 +63,7 @@ type Part struct {
 	at       time.Time // when that was
 	turn     int64     // which of the two marks is written next
 	flushing *flush    // a mark on its way to the disk, nil for none
+	failed   error     // a disk that failed to make something durable may forget it, and say of it later that it is
 	looked   int64     // size at the last look at the disk's room
 }
 
