@@ -34,7 +34,7 @@ func (s *Server) getPlacement(c echo.Context) error {
 // manifests to hosts of the first release.
 func (s *Server) getFeed(c echo.Context) error {
 	c.Response().Header().Set("Vary", "Accept")
-	r := news.Reader{Catalog: s.catalog, Hold: s.cfg.FeedHold, Closed: s.ctx}
+	r := news.Reader{Catalog: s.catalog, Hold: s.cfg.FeedHold, Closed: s.ctx, Maps: &s.maps}
 	if err := r.Level(c.Request().Header); err != nil {
 		return err
 	}

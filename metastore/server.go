@@ -28,6 +28,7 @@ import (
 	"github.com/vstack/vstack/metastore/held"
 	"github.com/vstack/vstack/metastore/liveness"
 	"github.com/vstack/vstack/metastore/membership"
+	"github.com/vstack/vstack/metastore/news"
 	"github.com/vstack/vstack/metastore/outlook"
 	"github.com/vstack/vstack/metastore/proposals"
 	"github.com/vstack/vstack/metastore/raftnode"
@@ -60,6 +61,7 @@ type Server struct {
 	fresh   conns.Fresh
 	backups *outlook.Backups
 	held    held.Watch
+	maps    news.Maps
 	// watching keeps private videos from who may not watch them.
 	watching watching.Guard
 	callers  callers.Callers

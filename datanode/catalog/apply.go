@@ -108,6 +108,7 @@ func (c *change) place(m *vstack.PlacementMap) error {
 		return fmt.Errorf("write the catalog view: %w", err)
 	}
 	c.placement = m
+	c.f.decoded.last.Store(&decodedMap{row: b, m: m})
 	if !m.Ready() {
 		return nil
 	}

@@ -1,12 +1,14 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -136,15 +138,29 @@ func getVideo(r reader, id vstack.VideoID) (v videoRow, known bool, err error) {
 	return v, true, err
 }
 
-func getPlacement(r reader) (*vstack.PlacementMap, error) {
+// decoded is the placement map that was read last, with the row that it was read from: every
+// look at the view asks for it, and it changes seldom.
+type decoded struct{ last atomic.Pointer[decodedMap] }
+
+type decodedMap struct {
+	row []byte
+	m   *vstack.PlacementMap
+}
+
+// get is the map of a view, nil before the first; the caller must not change it.
+func (d *decoded) get(r reader) (*vstack.PlacementMap, error) {
 	b, err := get(r, []byte{rowPlacement})
 	if err != nil || b == nil {
 		return nil, err
+	}
+	if last := d.last.Load(); last != nil && bytes.Equal(last.row, b) {
+		return last.m, nil
 	}
 	m := &vstack.PlacementMap{}
 	if err := json.Unmarshal(b, m); err != nil {
 		return nil, rotten("placement map: %v", err)
 	}
+	d.last.Store(&decodedMap{row: b, m: m})
 	return m, nil
 }
 

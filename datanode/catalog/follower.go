@@ -38,6 +38,8 @@ type Follower struct {
 	alive context.Context
 	end   context.CancelFunc
 
+	decoded decoded
+
 	mu        sync.RWMutex // guards all below, which change with writing held; never over I/O
 	state     state
 	placement *vstack.PlacementMap

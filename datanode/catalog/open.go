@@ -71,7 +71,7 @@ func (f *Follower) recover() error {
 	if err := f.judge(); err != nil {
 		return err
 	}
-	if f.placement, err = getPlacement(f.db); err != nil {
+	if f.placement, err = f.decoded.get(f.db); err != nil {
 		return err
 	}
 	for pg := range f.state.Known.All {

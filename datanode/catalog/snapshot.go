@@ -61,7 +61,7 @@ func (s *Snapshot) read() error {
 	if s.state, err = decodeState(b); err != nil {
 		return err
 	}
-	s.placement, err = getPlacement(s.rows)
+	s.placement, err = s.f.decoded.get(s.rows)
 	return err
 }
 

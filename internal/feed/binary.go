@@ -55,7 +55,12 @@ func (p *Page) Append(b []byte) ([]byte, error) {
 		more = 1
 	}
 	b = append(b, more)
-	b, err := appendJSON(b, p.Placement)
+	var err error
+	if p.Placement != nil && p.Map != nil {
+		b = append(le.AppendUint32(b, uint32(len(p.Map))), p.Map...)
+	} else {
+		b, err = appendJSON(b, p.Placement)
+	}
 	if err == nil && f.access {
 		b, err = appendJSON(b, p.Keys)
 	}

@@ -2,10 +2,12 @@ package news
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/vstack/vstack/internal/feed"
@@ -24,6 +26,31 @@ type Reader struct {
 	Hold time.Duration
 	// Closed ends all waiting: a member that closes lets its readers go.
 	Closed context.Context
+	// Maps, where it is set, keeps the encoded placement map from one request to the next.
+	Maps *Maps
+}
+
+// Maps is the JSON of the placement map that was asked for last: each change of it goes to every
+// host. The zero value is ready.
+type Maps struct{ last atomic.Pointer[encodedMap] }
+
+type encodedMap struct {
+	cluster vstack.ClusterID
+	version uint64
+	json    []byte
+}
+
+// of is a map's JSON; the caller must not change it.
+func (c *Maps) of(cluster vstack.ClusterID, m *vstack.PlacementMap) ([]byte, error) {
+	if last := c.last.Load(); last != nil && last.cluster == cluster && last.version == m.Version {
+		return last.json, nil
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encode placement map %d: %w", m.Version, err)
+	}
+	c.last.Store(&encodedMap{cluster, m.Version, b})
+	return b, nil
 }
 
 // Manifests answers the form of the first release, and the index of the catalog.
@@ -64,6 +91,11 @@ func (r *Reader) ByGroups(ctx context.Context, q url.Values) ([]byte, uint64, er
 		return nil, 0, fmt.Errorf("feed after %d: %w: at %d", req.Since, vstack.ErrCatalogLagging, view.FeedIndex())
 	}
 	page := Page(view, req, feed.MemberBounds())
+	if page.Placement != nil && r.Maps != nil {
+		if page.Map, err = r.Maps.of(page.Cluster, page.Placement); err != nil {
+			return nil, 0, err
+		}
+	}
 	body, err := page.Append(nil)
 	return body, view.Applied(), err
 }
