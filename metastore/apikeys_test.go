@@ -33,7 +33,7 @@ func (c *cluster) key(req wire.APIKeyRequest) string {
 // with asks a member with an API key, without a certificate.
 func (c *cluster) with(t *testing.T, key string, i int, method, path, body string) (*http.Response, wire.Problem) {
 	t.Helper()
-	resp, b := c.request(t, c.reader(t), i, method, path, body, map[string]string{"Authorization": "Bearer " + key})
+	resp, b := c.ask(t, c.reader(t), i, method, path, body, map[string]string{"Authorization": "Bearer " + key})
 	var p wire.Problem
 	_ = json.Unmarshal(b, &p) // of an answer that is none it stays empty
 	return resp, p
@@ -111,7 +111,7 @@ func TestAKeyIsGoodAtEveryMemberUntilItIsRemoved(t *testing.T) {
 		c.eventually("the key to be known", func() bool { resp, _ := patch(i); return resp.StatusCode == http.StatusOK })
 	}
 	// Whoever is no member speaks for no key.
-	resp, body := c.request(t, c.reader(t), 0, "PATCH", "/v1/videos/"+up.Video.String(), `{"title":"x"}`, map[string]string{wire.HeaderForwarded: "h1", wire.HeaderCaller: "apikey:editor"})
+	resp, body := c.ask(t, c.reader(t), 0, "PATCH", "/v1/videos/"+up.Video.String(), `{"title":"x"}`, map[string]string{wire.HeaderForwarded: "h1", wire.HeaderCaller: "apikey:editor"})
 	wantProblem(t, "who claims to pass on", resp, body, vstack.ErrForbidden)
 	for i := range c.members {
 		if resp, p := c.with(t, key, i, "GET", "/v1/apikeys", ""); resp.StatusCode != http.StatusForbidden {

@@ -311,7 +311,7 @@ func TestARequestToCountViewsCountsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"a", "a", "b", "", "", "a"} {
-		resp, body := c.request(t, c.admin, 0, "POST", "/v1/videos/"+v.ID.String()+"/views", `{"count":10}`, map[string]string{wire.HeaderRequestID: id})
+		resp, body := c.ask(t, c.admin, 0, "POST", "/v1/videos/"+v.ID.String()+"/views", `{"count":10}`, map[string]string{wire.HeaderRequestID: id})
 		if resp.StatusCode != http.StatusAccepted {
 			t.Fatalf("%d %s", resp.StatusCode, body)
 		}
@@ -342,12 +342,12 @@ func TestAStrangerCountsOnceAnHour(t *testing.T) {
 	})
 	lead := c.leader()
 	for i := range 30 {
-		resp, body := c.request(t, c.reader(t), i%3, "POST", path, `{"count":1}`, nil)
+		resp, body := c.ask(t, c.reader(t), i%3, "POST", path, `{"count":1}`, nil)
 		if resp.StatusCode != http.StatusAccepted {
 			t.Fatalf("%d %s", resp.StatusCode, body)
 		}
 	}
-	resp, body := c.request(t, c.reader(t), 0, "POST", path, `{"count":2}`, nil)
+	resp, body := c.ask(t, c.reader(t), 0, "POST", path, `{"count":2}`, nil)
 	wantProblem(t, "two at once", resp, body, vstack.ErrForbidden)
 	if err := c.client((lead+1)%3).AddViews(t.Context(), v.ID, 1000); err != nil {
 		t.Fatal(err)
@@ -419,7 +419,7 @@ func TestLinearizableReadsSeeEveryAcknowledgedWrite(t *testing.T) {
 		var resp *http.Response
 		var body []byte
 		c.eventually("an answer of the leader", func() bool {
-			resp, body = c.request(t, c.reader(t), i%3, "GET", "/v1/videos/"+v.ID.String()+"?consistency=linearizable", "", nil)
+			resp, body = c.ask(t, c.reader(t), i%3, "GET", "/v1/videos/"+v.ID.String()+"?consistency=linearizable", "", nil)
 			return resp.StatusCode != http.StatusServiceUnavailable // an election on a busy machine
 		})
 		if resp.StatusCode != 200 || !containsTitle(body, title) {

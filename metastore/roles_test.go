@@ -94,11 +94,11 @@ func TestAHostSpeaksForItselfOnly(t *testing.T) {
 			{"pass on as a member", "DELETE", path, "", map[string]string{wire.HeaderForwarded: "h2", wire.HeaderCaller: "host h1"}},
 			{"speak for another without passing on", "DELETE", path, "", map[string]string{wire.HeaderCaller: "host h1"}},
 		} {
-			resp, answer := c.request(t, stranger, i, q.method, q.path, q.body, q.header)
+			resp, answer := c.ask(t, stranger, i, q.method, q.path, q.body, q.header)
 			wantProblem(t, fmt.Sprintf("%s, at member %d (leader %d)", q.what, i, lead), resp, answer, vstack.ErrForbidden)
 		}
 		// A member with all roles may pass on, and nothing else of another host's.
-		resp, answer := c.request(t, c.ids[1], i, "DELETE", path, "", nil)
+		resp, answer := c.ask(t, c.ids[1], i, "DELETE", path, "", nil)
 		wantProblem(t, "a member aborts another's upload", resp, answer, vstack.ErrForbidden)
 	}
 	if err := c.clientAs(c.ids[0]).AbortUpload(t.Context(), up.ID, up.Incarnation); err != nil {
@@ -113,7 +113,7 @@ func TestARenewedMemberGoesOnOnceItsOldCertificateIsRevoked(t *testing.T) {
 	c := newCluster(t, 3, nil)
 	i := (c.leader() + 1) % 3
 	ask := func() int {
-		resp, _ := c.request(t, c.reader(t), i, "GET", "/v1/nodes", "", nil)
+		resp, _ := c.ask(t, c.reader(t), i, "GET", "/v1/nodes", "", nil)
 		return resp.StatusCode
 	}
 	c.eventually("an answer by way of the follower", func() bool { return ask() == http.StatusOK })
