@@ -27,7 +27,7 @@ func (s *Server) getPlacement(c echo.Context) error {
 	if asked.Known(c.Response(), c.Request(), `"`+strconv.FormatUint(view.PlacementVersion(), 10)+`"`) {
 		return nil
 	}
-	return answers.JSON(c, view.Placement())
+	return answers.Packed(c, view.Placement())
 }
 
 // getFeed answers once something changed after since: by groups to who accepts that, with

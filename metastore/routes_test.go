@@ -2,6 +2,7 @@ package metastore
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -281,6 +282,22 @@ func TestManifestsAndPlacementAreTagged(t *testing.T) {
 		if resp.StatusCode != http.StatusNotModified || len(body) != 0 {
 			t.Errorf("%s with its tag: %d, %d bytes", path, resp.StatusCode, len(body))
 		}
+	}
+	// The map is what every reader far away waits for first.
+	_, whole := c.request(t, c.reader(t), 0, "GET", "/v1/placement", "", nil)
+	resp, packed := c.request(t, c.reader(t), 0, "GET", "/v1/placement", "", map[string]string{"Accept-Encoding": "gzip"})
+	if tag := resp.Header.Get("ETag"); resp.Header.Get("Content-Encoding") != "gzip" || len(packed) > len(whole)/5 || !strings.HasPrefix(tag, "W/") {
+		t.Errorf("compressed: %v, %d bytes of %d, tag %s", resp.Header, len(packed), len(whole), tag)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := io.ReadAll(z); err != nil || !bytes.Equal(back, whole) {
+		t.Errorf("%d bytes unpacked, want the %d of who takes no compression; %v", len(back), len(whole), err)
+	}
+	if resp, _ = c.request(t, c.reader(t), 0, "GET", "/v1/placement", "", map[string]string{"If-None-Match": resp.Header.Get("ETag")}); resp.StatusCode != http.StatusNotModified {
+		t.Errorf("the map with its weak tag: %d", resp.StatusCode)
 	}
 	p, err := c.client().VideoPlacement(t.Context(), v.ID)
 	if err != nil || len(p.Slots) != 4 || len(p.Slots[0].Holders) != 3 || p.HostsCanFail != 2 || p.StoresCanFail != 2 {

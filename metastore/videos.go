@@ -76,7 +76,7 @@ func (s *Server) getManifest(c echo.Context) error {
 	if asked.Known(c.Response(), c.Request(), `"`+digest.String()+`"`) {
 		return nil
 	}
-	return answers.JSON(c, m)
+	return answers.Packed(c, m)
 }
 
 func (s *Server) patchVideo(c echo.Context) error {

@@ -34,6 +34,8 @@ var (
 	bitrates  = flag.String("bitrates", "8", "of the film, in Mbit/s")
 	buffers   = flag.String("buffers", "30", "in seconds")
 	sound     = flag.Bool("sound", false, "films have a second track, and chunks that start the decoders, as uploads do")
+	typed     = flag.Bool("typed", false, "the catalog is asked first, as the command does")
+	again     = flag.Bool("again", false, "clients have sessions from before")
 	length    = flag.Duration("length", 40*time.Second, "of the film")
 	traceDir  = flag.String("traces", "", "folder with ghent-4g and fcc-hd; scenarios that want traces are skipped without")
 	outFile   = flag.String("out", "", "write outcomes to this file, one JSON line each")
@@ -118,6 +120,17 @@ func TestAVanishedHostStopsNothing(t *testing.T) {
 	}
 }
 
+func TestTheCatalogCostsACommandLittle(t *testing.T) {
+	run := Run{Scenario: named(t, "thin"), Policy: "smart", Film: filmOf(1, 0.8e6, 10*time.Second), Buffer: 6 * time.Second, Seed: 1}
+	known := play(t, run)
+	run.Typed = true
+	typed := play(t, run)
+	t.Logf("first picture after %.3f s from the manifest on, %.3f s from the command on", known.First, typed.First)
+	if known.First > 0.23 || typed.First-known.First > 0.2 || typed.First <= known.First {
+		t.Errorf("first picture after %.3f s from the manifest on, want 0.23; %.3f s from the command on, want 0.2 more", known.First, typed.First)
+	}
+}
+
 func list(s string, all []string) []string {
 	if s == "all" {
 		return all
@@ -178,7 +191,7 @@ func TestContest(t *testing.T) {
 					for i := range *seeds {
 						seed := *firstSeed + uint64(i)
 						plays.Go(func() error {
-							run := Run{Scenario: sc, Policy: pol, Film: filmOf(seed, k.Bitrate, *length), Buffer: k.Buffer, Seed: seed, Traces: traces}
+							run := Run{Scenario: sc, Policy: pol, Film: filmOf(seed, k.Bitrate, *length), Buffer: k.Buffer, Seed: seed, Traces: traces, Typed: *typed, Again: *again}
 							var o viewing.Outcome
 							if pol == verdict.OracleName {
 								o = oracle(run)

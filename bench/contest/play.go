@@ -7,10 +7,13 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/vstack/vstack/bench/viewing"
 	"github.com/vstack/vstack/bench/viewing/scenario"
 	"github.com/vstack/vstack/bench/virtual"
 	"github.com/vstack/vstack/bench/virtual/site"
+	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
@@ -24,6 +27,11 @@ type Run struct {
 	Seed     uint64
 	Traces   []scenario.Trace
 	Dir      string // for certificates
+	// Typed asks the catalog first, as a command does that knows nothing but its address; what
+	// that takes is a part of the time to the first picture.
+	Typed bool
+	// Again has a client read the film's beginning before, whose sessions the one that plays has.
+	Again bool
 }
 
 // Play runs a film in the bubble that it is called in.
@@ -36,6 +44,11 @@ func Play(ctx context.Context, run Run) (viewing.Outcome, error) {
 	}
 	defer s.Close()
 	s.PutFilm(run.Film.Manifest, run.Film)
+	if run.Typed {
+		if err := s.Catalog(ctx, run.Film.Manifest); err != nil {
+			return viewing.Outcome{}, err
+		}
+	}
 	var outs []viewing.Outcome
 	var errs []error
 	var mu sync.Mutex
@@ -80,7 +93,28 @@ func watch(ctx context.Context, s *site.Site, at *virtual.Host, run Run, n scena
 	if err != nil {
 		return viewing.Outcome{}, err
 	}
-	c, err := s.Client(func(cfg *quicclient.Config) { cfg.Policy, cfg.Network = p, at })
+	sessions := quicclient.NewSessions()
+	if run.Again {
+		if err := leaveSessions(ctx, s, at, run, sessions); err != nil {
+			return viewing.Outcome{}, err
+		}
+	}
+	began, film, places := time.Now(), run.Film.Manifest, s.Placement
+	if run.Typed {
+		meta, err := metaclient.New(metaclient.Config{Endpoints: []string{s.CatalogAddr}, TLS: s.TLS(), Network: at})
+		if err != nil {
+			return viewing.Outcome{}, err
+		}
+		defer meta.Close()
+		if film, err = ask(ctx, meta, film.Video); err != nil {
+			return viewing.Outcome{}, err
+		}
+		places = meta.Placement
+	}
+	asked := time.Since(began)
+	c, err := s.Client(func(cfg *quicclient.Config) {
+		cfg.Policy, cfg.Network, cfg.Sessions, cfg.Placement = p, at, sessions, places
+	})
 	if err != nil {
 		return viewing.Outcome{}, err
 	}
@@ -95,12 +129,43 @@ func watch(ctx context.Context, s *site.Site, at *virtual.Host, run Run, n scena
 			slow[st.ID] = slow[st.ID] || st.Host == h
 		}
 	}
-	o, err := viewing.Watch(ctx, c, run.Film.Manifest, viewing.Session{Options: opt, Slow: slow, Vanishes: run.Scenario.Vanishes, Returns: run.Scenario.Returns})
+	o, err := viewing.Watch(ctx, c, film, viewing.Session{Options: opt, Slow: slow, Vanishes: run.Scenario.Vanishes, Returns: run.Scenario.Returns})
 	if err != nil {
 		return viewing.Outcome{}, fmt.Errorf("%s under %s, seed %d: %w", run.Scenario.Name, run.Policy, run.Seed, err)
 	}
+	o.First += asked.Seconds()
 	return o, nil
 }
+
+// ask asks the catalog for all that a playback begins with, at once, as the command does.
+func ask(ctx context.Context, meta *metaclient.Client, id vstack.VideoID) (m *vstack.Manifest, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { _, err := meta.Placement(ctx); return err })
+	g.Go(func() error { _, err := meta.Video(ctx, id); return err })
+	g.Go(func() (err error) { m, err = meta.Manifest(ctx, id); return err })
+	return m, g.Wait()
+}
+
+// leaveSessions reads the film's first chunks, so that every store that holds one of them has
+// given what the next connection needs.
+func leaveSessions(ctx context.Context, s *site.Site, at *virtual.Host, run Run, sessions *quicclient.Sessions) error {
+	c, err := s.Client(func(cfg *quicclient.Config) { cfg.Network, cfg.Sessions = at, sessions })
+	if err != nil {
+		return err
+	}
+	for slot, ref := range run.Film.Manifest.Slots {
+		if slot.Seq > sessionChunks {
+			continue
+		}
+		if _, err := c.Fetch(ctx, slot, ref); err != nil {
+			return errors.Join(err, c.Close())
+		}
+	}
+	return c.Close()
+}
+
+// sessionChunks is how many of a track's chunks leaveSessions reads.
+const sessionChunks = 6
 
 // check wants the film's own bytes, of each track in order.
 type check struct {

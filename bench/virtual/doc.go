@@ -14,5 +14,6 @@
 // each flow from a generator of its own, made of the Net's seed and the flow's name, so
 // that what one flow sends changes nothing about the losses of another; every goroutine
 // ends with Close. Connections (Listen, Dial) pass the same links as segments that are
-// sent again when they are lost.
+// sent again when they are lost, in a window that begins with ten packets and grows by what is
+// taken; a loss does not shrink it.
 package virtual

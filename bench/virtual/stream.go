@@ -15,9 +15,12 @@ import (
 
 const (
 	backlog = 128
-	// segment and window are those of a connection: a write waits for room in the window.
-	segment = 8 << 10
-	window  = 1 << 20
+	// segment and window are those of a connection: a write waits for room in the window, which
+	// begins with what TCP sends before the first acknowledgement, ten packets, and grows by all
+	// that is taken.
+	segment     = 8 << 10
+	window      = 1 << 20
+	firstWindow = 10 * 1460
 	// resend is how long a segment that was lost is missed, doubled with each loss.
 	resend    = 200 * time.Millisecond
 	resendMax = 5 * time.Second
@@ -148,6 +151,7 @@ type stream struct {
 	eof      bool
 	sent     uint64 // segments
 	inFlight int    // bytes that the other end has not taken
+	open     int    // the window
 	closed   bool
 	closing  atomic.Bool // closed, for the other end, which must not wait for mu
 	readBy   time.Time
@@ -156,7 +160,7 @@ type stream struct {
 }
 
 func newStream(h *Host, local, remote netip.AddrPort) *stream {
-	s := &stream{host: h, local: local, remote: remote, early: map[uint64][]byte{}}
+	s := &stream{host: h, local: local, remote: remote, early: map[uint64][]byte{}, open: firstWindow}
 	s.changed.L = &s.mu
 	return s
 }
@@ -188,6 +192,7 @@ func (s *stream) taken(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inFlight -= n
+	s.open = min(s.open+n, window)
 	s.changed.Broadcast()
 }
 
@@ -204,11 +209,11 @@ func (s *stream) Write(p []byte) (int, error) {
 			return done, syscall.EPIPE
 		case !s.writeBy.IsZero() && !time.Now().Before(s.writeBy):
 			return done, os.ErrDeadlineExceeded
-		case s.inFlight >= window:
+		case s.inFlight >= s.open:
 			s.changed.Wait()
 			continue
 		}
-		part := append([]byte(nil), p[done:min(len(p), done+segment)]...)
+		part := append([]byte(nil), p[done:min(len(p), done+min(segment, s.open-s.inFlight))]...)
 		done += len(part)
 		s.inFlight += len(part)
 		s.put(part)

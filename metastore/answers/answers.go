@@ -17,12 +17,22 @@ import (
 // JSON sends v.
 func JSON(c echo.Context, v any) error { return JSONAs(c, http.StatusOK, v) }
 
+// Packed is JSON for what is long and waited for: compressed where the one who asks takes that.
+func Packed(c echo.Context, v any) error {
+	return send(c, http.StatusOK, v, func(b []byte) []byte { return wire.Packed(c.Response().Header(), c.Request(), b) })
+}
+
 // JSONAs is JSON with a status.
 func JSONAs(c echo.Context, status int, v any) error {
+	return send(c, status, v, func(b []byte) []byte { return b })
+}
+
+func send(c echo.Context, status int, v any, form func([]byte) []byte) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode answer: %w", err)
 	}
+	b = form(b)
 	if c.Response().Header().Get(echo.HeaderCacheControl) == "" {
 		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	}

@@ -46,6 +46,8 @@ type Site struct {
 	Hosts  []*virtual.Host // those with stores
 	Viewer *virtual.Host   // where clients run
 	Stores []*Store
+	// CatalogAddr is HOST:PORT of the catalog, once there is one.
+	CatalogAddr string
 
 	up, down virtual.LinkConfig // of further viewers
 	viewers  int
@@ -53,6 +55,7 @@ type Site struct {
 	reader   *identity.Identity
 	places   *vstack.PlacementMap
 	chunks   *shelf
+	catalog  *http.Server // nil without one
 
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -259,6 +262,9 @@ func (s *Site) Close() {
 	var errs []error
 	for _, st := range s.Stores {
 		errs = append(errs, st.endpoint.Close())
+	}
+	if s.catalog != nil {
+		errs = append(errs, s.catalog.Close())
 	}
 	s.Net.Close()
 	s.done.Wait()
