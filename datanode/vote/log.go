@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"go.opentelemetry.io/otel/attribute"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/vstack/vstack/chunkpaxos"
 	"github.com/vstack/vstack/datanode/superblock"
@@ -107,28 +108,53 @@ func (v *Voter) fetch(ctx context.Context, c *call, e chunkpaxos.FetchBytes) (st
 	defer cancel()
 	for _, value := range e.Values {
 		v.pin(c, value.Chunk)
-		if e.Store && v.vouched(value) {
-			continue
-		}
-		here, err := v.find(ctx, c, e.Slot, value)
-		if err != nil {
-			return false, err
-		}
-		if here {
-			continue
-		}
-		if !e.Store {
-			return false, nil // an Accept has one value; its bytes go into the vote's append
-		}
-		rec := superblock.Record{Kind: superblock.KindChunk, Value: value, Data: c.data, Leaves: vstack.LeavesOf(c.data)}
-		if err := v.bar.wait(context.WithoutCancel(ctx), v.halted); err != nil {
-			return false, err
-		}
-		if _, err := v.cfg.Log.Append(context.WithoutCancel(ctx), rec); err != nil {
-			return false, fmt.Errorf("keep chunk %s: %w", value.Chunk.Short(), err)
-		}
 	}
-	return true, nil
+	if e.Store {
+		if err := v.keep(ctx, e); err != nil {
+			return false, err
+		}
+		return true, nil
+	}
+	// An Accept has one value; what a peer has of it goes into the vote's append.
+	return v.find(ctx, c, e.Slot, e.Values[0])
+}
+
+// fetchWidth is how many chunks of an install are brought at once. Each waits for a peer and for
+// the disk, and a page may name hundreds of a few KB; of large ones more would take the memory
+// and the links of those who write.
+const fetchWidth = 4
+
+// keep stores the chunks that an install votes for and that are not here. They are pinned.
+func (v *Voter) keep(ctx context.Context, e chunkpaxos.FetchBytes) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(fetchWidth)
+	seen := make(map[vstack.ChunkID]struct{}, len(e.Values))
+	for _, value := range e.Values {
+		_, again := seen[value.Chunk]
+		seen[value.Chunk] = struct{}{}
+		if again || v.vouched(value) {
+			continue
+		}
+		g.Go(func() error { return v.keepOne(ctx, e.Slot, value) })
+	}
+	return g.Wait()
+}
+
+func (v *Voter) keepOne(ctx context.Context, slot vstack.Slot, value vstack.Value) error {
+	var c call // holds the bytes
+	defer c.release()
+	here, err := v.find(ctx, &c, slot, value)
+	if err != nil || here {
+		return err
+	}
+	if err := v.bar.wait(context.WithoutCancel(ctx), v.halted); err != nil {
+		return err
+	}
+	rec := superblock.Record{Kind: superblock.KindChunk, Value: value, Data: c.data, Leaves: vstack.LeavesOf(c.data)}
+	if _, err := v.cfg.Log.Append(context.WithoutCancel(ctx), rec); err != nil {
+		return fmt.Errorf("keep chunk %s: %w", value.Chunk.Short(), err)
+	}
+	return nil
 }
 
 // vouched reports whether this store votes for the chunk already, in any epoch: a staged

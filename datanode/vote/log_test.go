@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vstack/vstack/chunkpaxos"
 	"github.com/vstack/vstack/chunkpaxos/message"
@@ -110,11 +113,11 @@ func TestVotedChunksAreForgottenWithTheirUpload(t *testing.T) {
 // countingLog counts the reads of chunks.
 type countingLog struct {
 	*superblock.Store
-	reads int
+	reads atomic.Int64
 }
 
 func (l *countingLog) ReadAt(ctx context.Context, id vstack.ChunkID, p []byte, off int64) (int, error) {
-	l.reads++
+	l.reads.Add(1)
 	return l.Store.ReadAt(ctx, id, p, off)
 }
 
@@ -122,8 +125,8 @@ func (l *countingLog) ReadAt(ctx context.Context, id vstack.ChunkID, p []byte, o
 // for, one that it merely holds, and one that it lacks.
 func TestInstallReadsOnlyWhatItDoesNotVouchFor(t *testing.T) {
 	voted, held, lacking := []byte("voted for"), []byte("merely held"), []byte("at a peer")
-	fetched := 0
-	v, disk, u := voter(t, func(context.Context, vstack.Slot, vstack.Value) ([]byte, error) { fetched++; return lacking, nil })
+	var fetched atomic.Int64
+	v, disk, u := voter(t, func(context.Context, vstack.Slot, vstack.Value) ([]byte, error) { fetched.Add(1); return lacking, nil })
 	log := &countingLog{Store: disk}
 	v.cfg.Log = log
 	slots := map[string]vstack.Slot{}
@@ -144,7 +147,7 @@ func TestInstallReadsOnlyWhatItDoesNotVouchFor(t *testing.T) {
 	if _, err := disk.Append(t.Context(), superblock.Record{Kind: superblock.KindChunk, Value: value(held), Data: held}); err != nil {
 		t.Fatal(err)
 	}
-	log.reads = 0
+	log.reads.Store(0)
 	install := message.Install{PG: pg, Epoch: 2, Attempt: 1, First: true, Final: true, Votes: []message.Vote{
 		{Slot: slots["voted"], Upload: u.ID, Value: value(voted)},
 		{Slot: slots["held"], Upload: u.ID, Value: value(held)},
@@ -155,11 +158,57 @@ func TestInstallReadsOnlyWhatItDoesNotVouchFor(t *testing.T) {
 	} else if r, ok := r.(message.Installed); !ok || !r.Final {
 		t.Fatalf("%+v", r)
 	}
-	if log.reads != 1 || fetched != 1 {
-		t.Errorf("%d chunks read and %d fetched, want one each", log.reads, fetched)
+	if log.reads.Load() != 1 || fetched.Load() != 1 {
+		t.Errorf("%d chunks read and %d fetched, want one each", log.reads.Load(), fetched.Load())
 	}
 	if _, ok := disk.Lookup(vstack.ChunkIDOf(lacking)); !ok {
 		t.Error("the chunk from the peer was not stored")
+	}
+}
+
+// TestAnInstallBringsSeveralChunksAtOnce has every question to a peer wait for a second one: a
+// newcomer of a group with many open uploads would wait for them one by one.
+func TestAnInstallBringsSeveralChunksAtOnce(t *testing.T) {
+	const chunks = 10
+	chunk := map[vstack.ChunkID][]byte{}
+	var asked atomic.Int64
+	two := make(chan struct{})
+	v, disk, u := voter(t, func(ctx context.Context, _ vstack.Slot, value vstack.Value) ([]byte, error) {
+		if asked.Add(1) == 2 {
+			close(two)
+		}
+		select {
+		case <-two:
+			return chunk[value.Chunk], nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	})
+	v.cfg.FetchTimeout = 10 * time.Second
+	pg := vstack.Slot{Video: u.Video, Seq: 1}.PG()
+	install := message.Install{PG: pg, Epoch: 2, Attempt: 1, First: true, Final: true}
+	for seq := uint32(1); len(install.Votes) < chunks+1; seq++ {
+		s := vstack.Slot{Video: u.Video, Seq: seq}
+		if s.PG() != pg {
+			continue
+		}
+		data := fmt.Appendf(nil, "chunk %d", len(install.Votes)%chunks) // the last is the first once more
+		value := vstack.Value{Chunk: vstack.ChunkIDOf(data), Size: uint32(len(data))}
+		chunk[value.Chunk] = data
+		install.Votes = append(install.Votes, message.Vote{Slot: s, Upload: u.ID, Value: value})
+	}
+	if r, err := v.Do(t.Context(), install, nil, 0); err != nil {
+		t.Fatal(err)
+	} else if r, ok := r.(message.Installed); !ok || !r.Final {
+		t.Fatalf("%+v", r)
+	}
+	if asked.Load() != chunks {
+		t.Errorf("peers were asked %d times for %d chunks", asked.Load(), chunks)
+	}
+	for id := range chunk {
+		if _, ok := disk.Lookup(id); !ok {
+			t.Errorf("chunk %s was not stored", id.Short())
+		}
 	}
 }
 
