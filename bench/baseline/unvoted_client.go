@@ -119,10 +119,11 @@ func (u *Unvoted) send(ctx context.Context, p *stores.Peer, id vstack.ChunkID, d
 	return err
 }
 
-// unvotedPort is added to the port of a store for its unvoted twin.
-const unvotedPort = 1000
+// twinPort is added to the port of a store for what stands beside it. A store's door for
+// browsers has the one at 1000.
+const twinPort = 1500
 
-// twin is the address of the unvoted store beside a real one.
+// twin is the address of what stands beside a store.
 func twin(addr string) (string, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -132,5 +133,5 @@ func twin(addr string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("store address %q: %w: %v", addr, vstack.ErrInvalid, err)
 	}
-	return net.JoinHostPort(host, strconv.Itoa(n+unvotedPort)), nil
+	return net.JoinHostPort(host, strconv.Itoa(n+twinPort)), nil
 }
