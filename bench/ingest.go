@@ -131,11 +131,7 @@ func timedWork(c *rig.Cluster, work func() error) (wall, cpu float64, err error)
 }
 
 func used(c *rig.Cluster) (float64, error) {
-	pids := make([]int, len(c.Lab.Hosts))
-	for i, h := range c.Lab.Hosts {
-		pids[i] = h.Pid()
-	}
-	return readers.Used(pids...)
+	return readers.Used(c.Pids()...)
 }
 
 // afterLast uploads over a link of linkRate and returns how long the video is awaited once the

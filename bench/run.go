@@ -32,6 +32,8 @@ type Options struct {
 	Traces string
 	// Length is that of the film of "playback". Default 40 s.
 	Length time.Duration
+	// WorkingSet is how many MiB "bare-get" reads in turn. Default 64.
+	WorkingSet int
 	// Commit is that of the build, for the report. Default what the build says of itself.
 	Commit string
 	// Progress, when set, is told what is being measured.
@@ -60,6 +62,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Length < minPlayback {
 		return o, fmt.Errorf("bench options: %w: a film of %v, at least %v", vstack.ErrInvalid, o.Length, minPlayback)
+	}
+	if o.WorkingSet == 0 {
+		o.WorkingSet = bareSet
+	}
+	if o.WorkingSet < 2 || o.WorkingSet > maxBareSet {
+		return o, fmt.Errorf("bench options: %w: a working set of %d MiB, 2 to %d", vstack.ErrInvalid, o.WorkingSet, maxBareSet)
 	}
 	if o.Rounds == 0 {
 		o.Rounds = 15
@@ -91,6 +99,8 @@ func Scenarios() []Scenario {
 		{"http3-get", "HTTP/3 GET of 2 MiB chunks from one store, beside a bare quic-go server that serves from memory", runHTTP3Get},
 		{"tcp-get", "the same over TLS on TCP, beside a bare net/http server", runTCPGet},
 		{"put", "durable three-copy PUT of 2 MiB, beside three files by plain write + fdatasync in parallel", runPut},
+		{"bare-put", "the same beside net/http and os.File alone, which do what a durable, hashed and encrypted copy needs: rate, time, processor", runBarePut},
+		{"bare-get", "reads over TLS and HTTP/3 beside the same: pread and decryption; --working-set", runBareGet},
 		{"ingest", "a film of 200 MB uploaded, beside its bytes committed as chunks of 2 MiB: wall, processor; the index at both ends", runIngest},
 		{"leaves", "what leaf tables cost a hash and a PUT, and what the smart policy costs a client", runLeaves},
 		{"write-transport", "chunk PUTs over TCP beside QUIC", runWriteTransport},

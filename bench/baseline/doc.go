@@ -3,6 +3,7 @@
 //
 //	Bare       chunk-sized bodies from memory, quic-go and net/http and nothing else
 //	PlainDisk  three files, write and fdatasync in parallel
+//	Copies     three copies or one read, net/http and os.File and what cannot be left out
 //	Unvoted    the datanode's own listeners and log without ChunkPaxos
 //	Raft       three members of the metastore's make, values instead of a catalog
 //	Etcd       three members of etcd, where it is installed

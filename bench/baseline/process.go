@@ -19,6 +19,7 @@ const (
 	partBare    = "bare"
 	partUnvoted = "unvoted"
 	partRaft    = "raft"
+	partCopies  = "copies"
 )
 
 // Serve plays a part.
@@ -40,6 +41,8 @@ func Serve(ctx context.Context, name string, in io.Reader, out io.Writer) error 
 		return play(ctx, lines, ready, serveUnvoted)
 	case partRaft:
 		return play(ctx, lines, ready, serveRaft)
+	case partCopies:
+		return play(ctx, lines, ready, serveCopies)
 	}
 	return fmt.Errorf("part %.40q: %w", name, vstack.ErrNotFound)
 }

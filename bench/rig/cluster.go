@@ -89,6 +89,15 @@ func (c *Cluster) Site() baseline.Site {
 	return baseline.Site{Exe: c.Config.Exe, Dir: c.Config.Dir, Lab: c.Lab.Lab, TLS: c.ID.ClientTLS()}
 }
 
+// Pids are the hosts' processes.
+func (c *Cluster) Pids() []int {
+	pids := make([]int, len(c.Lab.Hosts))
+	for i, h := range c.Lab.Hosts {
+		pids[i] = h.Pid()
+	}
+	return pids
+}
+
 // PidOf is the process of the host that has a store.
 func (c *Cluster) PidOf(store string) int {
 	for _, h := range c.Lab.Hosts {

@@ -81,6 +81,7 @@ of the baseline come from alternating rounds; the median ratio is judged. Exit c
 	f := cmd.Flags()
 	f.StringVar(&opt.Dir, "dir", ".", "directory on the disk to measure; needs 4 GiB for a while")
 	f.IntVar(&opt.Rounds, "rounds", 0, "pairs of each comparison (0: 15)")
+	f.IntVar(&opt.WorkingSet, "working-set", 0, "of bare-get: MiB that are read in turn (default 64)")
 	f.StringVar(&opt.FirstIP, "first-ip", "", "first of the lab's three loopback addresses (default 127.0.9.1)")
 	f.StringVar(&file, "out", "", "also write the report here, as JSON")
 	f.StringVar(&page, "html", "", "also write the report here, as one page with drawings")
