@@ -108,6 +108,12 @@ func (f *osFile) wrap(op string, err error) error {
 func (f *osFile) WritevAt(bufs [][]byte, off int64) (int64, error) {
 	var done int64
 	bufs = append([][]byte(nil), bufs...) // advanced below; the caller keeps its own
+	if fitsDirect(bufs, off) {
+		n, err := f.writeDirect(append([][]byte(nil), bufs...), off)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return n, err
+		}
+	}
 	for len(bufs) > 0 {
 		n, err := unix.Pwritev(f.fd, bufs[:min(len(bufs), maxIOV)], off+done)
 		if errors.Is(err, unix.EINTR) {

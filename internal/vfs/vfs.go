@@ -43,7 +43,8 @@ type File interface {
 	io.ReaderAt
 	io.WriterAt
 	io.Closer
-	// WritevAt writes bufs one after the other from off on, in as few calls as can be.
+	// WritevAt writes bufs one after the other from off on, in as few calls as can be. Large
+	// writes of whole pages may go past the page cache: then the next read is of the disk.
 	WritevAt(bufs [][]byte, off int64) (int64, error)
 	// Datasync makes the content durable, and the size if it grew (fdatasync).
 	Datasync() error
