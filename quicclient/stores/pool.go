@@ -76,15 +76,13 @@ func NewPool(cfg Config) *Pool {
 func newTCP(cfg Config, conf *tls.Config) *http.Transport {
 	conf.NextProtos = []string{"http/1.1"}
 	return &http.Transport{
-		DialContext:            network.DialWithin(cfg.Network, cfg.HandshakeTimeout),
-		TLSClientConfig:        conf,
-		TLSHandshakeTimeout:    cfg.HandshakeTimeout,
+		DialTLSContext:         network.DialBulkTLS(cfg.Network, conf, cfg.HandshakeTimeout),
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // no HTTP/2
 		DisableCompression:     true,
 		MaxConnsPerHost:        cfg.TCPConns,
 		MaxIdleConnsPerHost:    cfg.TCPConns,
 		IdleConnTimeout:        30 * time.Second,
-		WriteBufferSize:        256 << 10,
+		WriteBufferSize:        32 << 10, // the header and the beginning of a body
 		ReadBufferSize:         64 << 10,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
