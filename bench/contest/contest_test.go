@@ -36,6 +36,7 @@ var (
 	sound     = flag.Bool("sound", false, "films have a second track, and chunks that start the decoders, as uploads do")
 	typed     = flag.Bool("typed", false, "the catalog is asked first, as the command does")
 	again     = flag.Bool("again", false, "clients have sessions from before")
+	share     = flag.String("share", "", "numbers of plain downloads beside which TestShare plays, such as 1,2,4")
 	length    = flag.Duration("length", 40*time.Second, "of the film")
 	traceDir  = flag.String("traces", "", "folder with ghent-4g and fcc-hd; scenarios that want traces are skipped without")
 	outFile   = flag.String("out", "", "write outcomes to this file, one JSON line each")
