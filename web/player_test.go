@@ -104,6 +104,7 @@ type (
 		Conns    int     `json:"conns"`
 		Measured bool    `json:"measured"`
 		RTT      int64   `json:"rtt"`
+		MinRTT   int64   `json:"minRtt"`
 		RTTVar   int64   `json:"rttVar"`
 		Loss     float64 `json:"loss"`
 		Silence  int64   `json:"silence"`
@@ -159,7 +160,7 @@ func shown(v policy.View) viewJSON {
 		s := &v.Stores[i]
 		out.Stores = append(out.Stores, signalsJSON{
 			ID: s.Store.String(), Up: s.Up(), Ejected: s.Ejected, Link: string(s.Link), Down: s.State == vstack.StoreDown, Conns: s.Conns, Measured: s.Measured,
-			RTT: int64(s.RTT), RTTVar: int64(s.RTTVar), Loss: s.Loss, Silence: int64(s.Silence), TTFB: int64(s.TTFB), Fast: s.Fast, Slow: s.Slow, Recent: s.Recent,
+			RTT: int64(s.RTT), MinRTT: int64(s.MinRTT), RTTVar: int64(s.RTTVar), Loss: s.Loss, Silence: int64(s.Silence), TTFB: int64(s.TTFB), Fast: s.Fast, Slow: s.Slow, Recent: s.Recent,
 			Busied: int64(s.Busied), Sampled: s.Sampled, Pending: s.Pending, InFlight: s.InFlight, Bytes: s.Bytes,
 		})
 	}
@@ -188,6 +189,9 @@ func someView(r *rand.Rand) policy.View {
 			Pending: int64(r.IntN(2)) * r.Int64N(500_000), InFlight: r.IntN(4), Bytes: r.Int64N(4 << 20), Ejected: r.IntN(10) == 0,
 		}
 		s.RTTVar = s.RTT / 4
+		if r.IntN(4) > 0 { // of some nothing is known
+			s.MinRTT = s.RTT - min(s.RTT, between(0, 60*time.Millisecond))
+		}
 		if r.IntN(6) > 0 {
 			rate := 1e4 * float64(1+r.IntN(4000))
 			s.Sampled, s.Fast, s.Slow, s.Recent = true, rate*(0.5+r.Float64()), rate*(0.5+r.Float64()), rate*r.Float64()*1.5
@@ -207,6 +211,9 @@ func someView(r *rand.Rand) policy.View {
 		v.Stores = append(v.Stores, s)
 	}
 	id, due := uint64(1), now+between(-2*time.Second, 6*time.Second)
+	if r.IntN(20) == 0 {
+		due += time.Hour // without a clock
+	}
 	for c := range 1 + r.IntN(4) {
 		size, at := int64(300_000+r.IntN(2<<20)), int64(0)
 		fragment := (size / 3) / 65536 * 65536

@@ -2,8 +2,6 @@ package contest
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,7 +40,6 @@ func TestShare(t *testing.T) {
 	if *share == "" {
 		t.Skip("SKIPPED: shares take long: give it -share 1,2,4")
 	}
-	var b strings.Builder
 	for _, name := range list(*scenarios, []string{"shared", "shared-download"}) {
 		sc := named(t, name)
 		for _, pol := range list(*policies, policy.Names()) {
@@ -63,10 +60,9 @@ func TestShare(t *testing.T) {
 					stalls += s.Stalls
 				}
 				mean := func(v []float64) float64 { return paired.Bootstrap(v).Mean / 1e6 }
-				fmt.Fprintf(&b, "%-16s %-12s beside %.0f: %5.1f Mbit/s, the others %5.1f in all, the least %5.1f; %d stalls in %d\n",
+				t.Logf("%-16s %-12s beside %.0f: %5.1f Mbit/s, the others %5.1f in all, the least %5.1f; %d stalls in %d",
 					name, pol, k, mean(ours), mean(others), mean(least), stalls, len(ours))
 			}
 		}
 	}
-	t.Log("\n" + b.String())
 }

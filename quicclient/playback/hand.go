@@ -132,6 +132,7 @@ func (p *Player) obey(c Command) {
 		l.from(p.manifest.Video, c.To, i)
 	}
 	p.model.seek(now, c.To)
+	p.from = c.To
 	p.seen = playWaiting
 	p.emit(Event{Kind: EventSeek}, now)
 }

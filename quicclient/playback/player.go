@@ -25,6 +25,7 @@ type Player struct {
 	inFlight int // asked for and not handed to the sink in full
 	seen     playState
 	ticked   time.Duration // when the position was last told of
+	from     time.Duration // the position at the start, or at the last seek
 
 	fetches sync.WaitGroup
 	grown   chan struct{} // a fetch brought something; capacity 1
@@ -33,6 +34,13 @@ type Player struct {
 
 // tickEvery is how often the position is told of.
 const tickEvery = 250 * time.Millisecond
+
+const (
+	// earlyBuffer is how far ahead of its first picture a playback asks at once; fillSpeed how much
+	// media it asks for, per second that it plays, until all of the buffer is full.
+	earlyBuffer = 6 * time.Second
+	fillSpeed   = 1.5
+)
 
 // New checks the options and lays the chunks of the tracks out in playing order. now is
 // the time since the playback began; Run and it are the only ones to use fetch.
@@ -55,7 +63,7 @@ func New(m *vstack.Manifest, opt Options, fetch Fetch, now func() time.Duration)
 		start, media = min(start, l.plan[0].start), max(media, l.plan[len(l.plan)-1].end)
 		total += len(l.plan)
 	}
-	p.model = newModel(opt.Speed, start, media)
+	p.model, p.from = newModel(opt.Speed, start, media), start
 	for _, l := range p.lanes {
 		p.model.expect(l.number)
 	}
@@ -142,7 +150,7 @@ func (p *Player) ask(ctx context.Context, now time.Duration) {
 				return
 			}
 		}
-		if p.opt.Speed != 0 && l.plan[0].start >= p.model.position(now)+p.opt.Buffer {
+		if p.opt.Speed != 0 && p.model.position(now) <= p.opens(l.plan[0].start) {
 			return
 		}
 		if l.begun {
@@ -150,6 +158,15 @@ func (p *Player) ask(ctx context.Context, now time.Duration) {
 		}
 		p.begin(ctx, l, now)
 	}
+}
+
+// opens is the position from which on what starts at a media time may be asked for: once it lies
+// within Buffer, and within what has been filled of that so far. A playback that has just begun
+// fills earlyBuffer at once and half a second a second from then on: viewers who begin at the same
+// time on the same links leave each other the first pictures.
+func (p *Player) opens(start time.Duration) time.Duration {
+	filling := start - min(start, p.from) - earlyBuffer
+	return max(start-p.opt.Buffer, p.from+time.Duration(float64(filling)/fillSpeed))
 }
 
 // waiting are the lanes whose first media chunk has not been asked for.
@@ -226,7 +243,7 @@ func (p *Player) sleepUntilNeeded(timer *time.Timer, now time.Duration) {
 	}
 	at := p.model.exhausted()
 	if l := nextOf(p.lanes); l != nil && p.inFlight < p.opt.InFlight {
-		at = min(at, p.model.dueAt(now, l.plan[0].start-p.opt.Buffer))
+		at = min(at, p.model.dueAt(now, p.opens(l.plan[0].start)))
 	}
 	if p.opt.OnEvent != nil {
 		at = min(at, p.ticked+tickEvery)

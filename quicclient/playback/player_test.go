@@ -171,6 +171,41 @@ func TestPlayerAsksNoFurtherAheadThanTheBuffer(t *testing.T) {
 	})
 }
 
+func TestPlayerFillsItsBufferBitByBit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{takes: always(time.Millisecond)}
+		commands, sought := make(chan Command, 1), time.Duration(-1)
+		most := map[int]time.Duration{} // by seconds played since the start, or the seek
+		if _, err := play(t, film(90), Options{Speed: 1, Buffer: 30 * time.Second, Commands: commands, OnEvent: func(e Event) {
+			since := e.Position
+			if sought >= 0 {
+				since -= sought
+			}
+			if sec := int(since / time.Second); since >= 0 {
+				most[sec] = max(most[sec], e.Buffered)
+			}
+			if e.Kind == EventPosition && sought < 0 && e.Position > 70*time.Second {
+				if n := most[60]; n < 29*time.Second || n > 32*time.Second {
+					t.Errorf("%v buffered after a minute, want 30s and the chunk that crosses it", n)
+				}
+				clear(most)
+				sought = 20 * time.Second
+				commands <- Command{Seek: true, To: sought}
+			}
+		}}, s); err != nil {
+			t.Fatal(err)
+		}
+		for sec, most := range most {
+			if limit := 6*time.Second + time.Duration(sec+1)*time.Second/2 + 2*time.Second; most > limit && sec < 60 {
+				t.Errorf("%v buffered in second %d behind the seek, want %v at most", most, sec, limit)
+			}
+		}
+		if n := most[10]; n < 9*time.Second {
+			t.Errorf("%v buffered in second 10, want 11s", n)
+		}
+	})
+}
+
 func TestNothingElseTravelsBeforeTheFirstPicture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &source{takes: func(slot vstack.Slot) (time.Duration, error) {

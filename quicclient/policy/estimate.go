@@ -26,12 +26,14 @@ type estimate struct {
 	seed    uint64
 	rates   []float64 // bytes a second, by store
 	unasked int64     // bytes that nobody is asked for
+	running int       // requests
 }
 
 func newEstimate(v *View, seed uint64) estimate {
 	e := estimate{v: v, seed: seed, rates: make([]float64, len(v.Stores))}
 	for i := range v.Stores {
 		e.rates[i] = rateOf(&v.Stores[i])
+		e.running += v.Stores[i].InFlight
 	}
 	for i := range v.Pieces {
 		if p := &v.Pieces[i]; len(p.Running) == 0 {
@@ -65,11 +67,24 @@ func (e *estimate) room(store int) bool {
 	if !s.Sampled {
 		return s.InFlight < max(s.Conns, 1)
 	}
-	if s.Loss > lossy && s.InFlight < s.Conns {
+	if s.Loss > lossy && !s.queues() && s.InFlight < s.Conns {
 		return true
 	}
 	return float64(s.Pending) < e.rates[store]*(s.RTT+roomTime).Seconds()
 }
+
+// roomFor is room for a piece. What is due only after ahead waits where packets of a store
+// queue: somebody else may need the link now. One request runs all the same. What has no clock
+// (due after unhurried) is waited for, too.
+func (e *estimate) roomFor(p *Piece, store int) bool {
+	wait := p.Due - e.v.Now
+	makesWay := e.running > 0 && wait > ahead && wait < unhurried && e.v.Stores[store].queues()
+	return !makesWay && e.room(store)
+}
+
+// queues reports whether packets wait on the way to or from a store, by how much its round trip
+// has grown.
+func (s *Signals) queues() bool { return s.MinRTT > 0 && s.RTT-s.MinRTT > queueing }
 
 // latency is how long a store takes to begin an answer.
 func (e *estimate) latency(store int) time.Duration {
@@ -154,7 +169,7 @@ func (e *estimate) mark(store int) uint64 {
 func (e *estimate) leastUsed(p *Piece, best int, within time.Duration) int {
 	used := func(h int) int64 { return e.v.Stores[h].Bytes + e.v.Stores[h].Pending }
 	for _, h := range p.Holders {
-		if e.v.Stores[h].Up() && e.room(h) && used(h) < used(best) && e.takes(h, e.size(p, h)) <= within {
+		if e.v.Stores[h].Up() && e.roomFor(p, h) && used(h) < used(best) && e.takes(h, e.size(p, h)) <= within {
 			best = h
 		}
 	}

@@ -17,6 +17,10 @@ const (
 	soon = 2 * time.Second
 	// near is how soon a fragment is due that nothing behind it may delay.
 	near = time.Second
+	// ahead is how long before it is due a piece makes way where a store's round trip has grown by
+	// queueing; from unhurried on it is a download's.
+	ahead, unhurried = 7 * time.Second, 30 * time.Minute
+	queueing         = 20 * time.Millisecond
 	// pullMin and pullMax bound one request; pullTime is what it should take.
 	pullMin, pullMax = 64 << 10, 512 << 10
 	pullTime         = 250 * time.Millisecond
@@ -52,6 +56,9 @@ const (
 //	        first: a quarter of a second of the store's rate, 64 to 512 KiB, near its end
 //	        half of the store's part of what is left. A slow store is passed over if the
 //	        others would be through with everything before it is.
+//	YIELD   while anything runs, what is due after more than seven seconds is asked of no store whose
+//	        round trip has grown by 20 ms: packets wait on its link, and perhaps for somebody who
+//	        needs them sooner.
 //	BALANCE where there is time, of the holders that would take no more than half as long again
 //	        the one that has brought the least.
 //	STEAL   a store with room and nothing to pull takes over a tail so that both ends meet;
@@ -125,6 +132,7 @@ func (t *turn) act(p *Piece, a Action) {
 	t.acted[p.ID] = true
 	t.v.Stores[a.Store].Pending += a.Length
 	t.v.Stores[a.Store].InFlight++
+	t.running++
 }
 
 // silent replaces attempts whose stores have all fallen silent.
@@ -179,7 +187,7 @@ func (t *turn) pull(p *Piece) {
 			continue
 		}
 		anyUp = true
-		if n := t.size(p, h); t.room(h) && t.before(h, t.takes(h, n), best, bestT) {
+		if n := t.size(p, h); t.roomFor(p, h) && t.before(h, t.takes(h, n), best, bestT) {
 			best, bestN, bestT = h, n, t.takes(h, n)
 		}
 	}
@@ -278,7 +286,7 @@ func (t *turn) move(p *Piece, rest time.Duration, late bool) bool {
 	}
 	thief, cut, end := -1, int64(0), time.Duration(math.MaxInt64)
 	for _, h := range untried(p) {
-		if !t.v.Stores[h].Up() || !t.room(h) || !t.v.Stores[h].Sampled && rest < unknownGain {
+		if !t.v.Stores[h].Up() || !t.roomFor(p, h) || !t.v.Stores[h].Sampled && rest < unknownGain {
 			continue
 		}
 		if c, e := t.meet(p, h); e < end {

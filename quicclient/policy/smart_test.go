@@ -161,6 +161,54 @@ func TestSmartHoldsBackWhatComesLater(t *testing.T) {
 	}
 }
 
+// TestSmartYieldsALinkOnWhichPacketsWait has two stores, one of which answers in its own round trip
+// and one behind a queue.
+func TestSmartYieldsALinkOnWhichPacketsWait(t *testing.T) {
+	asked := func(due time.Duration, busy bool) map[int]int64 {
+		first, next := whole2MiB(10*time.Second+due), whole2MiB(10*time.Second+due)
+		next.ID, next.Chunk = 2, 2
+		tb := newTable(2, first, next).measured(50*mbit, 8*mbit)
+		for i := range tb.v.Stores {
+			s := &tb.v.Stores[i]
+			s.MinRTT, s.RTT = 20*time.Millisecond, 60*time.Millisecond
+			if busy {
+				s.InFlight = 1
+			}
+		}
+		tb.v.Stores[1].RTT = 30 * time.Millisecond
+		if !busy {
+			tb.v.Stores[1].RTT = 60 * time.Millisecond
+		}
+		return byStore(tb.settle(t, NewSmart(1)))
+	}
+	if n := asked(10*time.Second, true); n[0] != 0 || n[1] == 0 {
+		t.Errorf("bytes by store: %v: what has time goes over the link that has", n)
+	}
+	if n := asked(3*time.Second, true); n[0] == 0 {
+		t.Errorf("bytes by store: %v: what is due soon yields to nobody", n)
+	}
+	if n := asked(time.Hour, true); n[0] == 0 {
+		t.Errorf("bytes by store: %v: a download yields to nobody", n)
+	}
+	if n := asked(10*time.Second, false); n[0]+n[1] == 0 || n[0]+n[1] > pullMax {
+		t.Errorf("bytes by store: %v: want one request where nothing runs and all links queue", n)
+	}
+}
+
+// TestSmartKeepsLossyLinksBusyUnlessItIsTheQueue: packets that a full queue drops are no reason to send
+// more.
+func TestSmartKeepsLossyLinksBusyUnlessItIsTheQueue(t *testing.T) {
+	asks := func(grown time.Duration) bool {
+		tb := newTable(1, whole2MiB(13*time.Second)).measured(8 * mbit)
+		s := &tb.v.Stores[0]
+		s.Loss, s.MinRTT, s.RTT, s.InFlight, s.Pending = 0.05, 20*time.Millisecond, 20*time.Millisecond+grown, 1, 1<<20
+		return len(tb.settle(t, NewSmart(1))) > 0
+	}
+	if !asks(0) || asks(60*time.Millisecond) {
+		t.Errorf("second connection used: %v without a queue, %v with one", asks(0), asks(60*time.Millisecond))
+	}
+}
+
 func TestSmartWaitsForAConnectionAWhile(t *testing.T) {
 	tb := newTable(2, whole2MiB(0))
 	for i := range tb.v.Stores {

@@ -5,7 +5,7 @@ import { Coming, Lane } from "./media";
 import { Chunk, Data, fragmentsOf, groupOf, readManifest, Track } from "./manifest";
 import { Door, now, Store } from "./store";
 
-const bufferGoal = 30, inFlight = 4, acceptors = 3, tick = 200, doorsEvery = 2000, dialPatience = 700, sessionsAhead = 12;
+const bufferGoal = 30, earlyBuffer = 6, fillSpeed = 1.5, inFlight = 4, acceptors = 3, tick = 200, doorsEvery = 2000, dialPatience = 700, sessionsAhead = 12;
 const tokenLife = 300_000; // of those that a gateway signs for its pages, ms
 
 // under is what stands before the paths of a private film.
@@ -50,6 +50,7 @@ export class Player {
   private timer = 0;
   private renewal = 0;
   private began = performance.now();
+  private filling = performance.now(); // since when the buffer is
   private stalledAt = 0;
   private askedDoors = performance.now();
   private gone = new AbortController();
@@ -154,6 +155,8 @@ export class Player {
   // fill begins chunks: the earliest one of any track first.
   private fill() {
     const at = this.video.currentTime;
+    // The buffer is filled bit by bit, so that others who begin on the same links get their first pictures.
+    const goal = Math.min(bufferGoal, earlyBuffer + (fillSpeed - 1) * (performance.now() - this.filling) / 1000);
     for (;;) {
       let first: Lane | undefined;
       let under = 0;
@@ -162,7 +165,7 @@ export class Player {
         // Chunks that are buffered already are not fetched again.
         while (l.next < l.track.chunks.length && l.has(l.at(l.track.chunks[l.next]!), l.after(l.track.chunks[l.next]!)) && l.coming.length === 0) l.next++;
         const c = l.track.chunks[l.next];
-        if (c && l.at(c) < at + bufferGoal && l.coming.length < inFlight && (!first || l.at(c) < first.at(first.track.chunks[first.next]!))) first = l;
+        if (c && l.at(c) < at + goal && l.coming.length < inFlight && (!first || l.at(c) < first.at(first.track.chunks[first.next]!))) first = l;
       }
       if (!first || under >= inFlight) return;
       void this.fetch(first, first.begin());
@@ -289,6 +292,7 @@ export class Player {
   private seek() {
     const t = this.video.currentTime;
     this.state.seeks++;
+    this.filling = performance.now();
     for (const l of this.lanes) {
       const end = l.ahead(t);
       if (end > t + 0.2 && l.coming[0] && l.at(l.coming[0].chunk) <= end + 0.1) continue; // it goes on from there anyway

@@ -5,7 +5,7 @@
 export interface Signals {
   id: string; up: boolean; // connected and not ejected
   ejected: boolean; link: "idle" | "dialing" | "quic" | "down"; down: boolean; // the catalog's opinion
-  conns: number; measured: boolean; rtt: number; rttVar: number; loss: number;
+  conns: number; measured: boolean; rtt: number; minRtt: number; rttVar: number; loss: number;
   silence: number; ttfb: number; fast: number; slow: number; recent: number; busied: number; sampled: boolean;
   pending: number; inFlight: number; bytes: number; // received in all
 }
@@ -21,6 +21,7 @@ export interface Decision { actions: Action[]; wake: number; }
 
 const ms = 1e6, second = 1e9;
 const lateMargin = 750 * ms, near = second, soon = 2 * second, pullMin = 65536, pullMax = 524288, pullTime = 0.25, roomTime = 50 * ms;
+const ahead = 7 * second, unhurried = 1800 * second, queueing = 20 * ms;
 const minGain = 30 * ms, gainPart = 0.2, extraPart = 0.03, unknownGain = 300 * ms, sliver = 16384, lookAgain = 50 * ms, dialPatience = 350 * ms;
 const firstWindow = 32 * 1252, ttfbMax = 500 * ms, busyEnough = 300 * ms, coarse = 4 * ms, gone = 10 * second, lossy = 0.003;
 const minPatience = 200 * ms, maxAckDelay = 25 * ms, granularity = 1 * ms, stuckFactor = 5;
@@ -39,6 +40,9 @@ function silentAt(s: Signals, a: Attempt, now: number): number {
   return Math.min(alive + p, a.progress + stuckFactor * p);
 }
 
+// queues reports whether packets wait on the way to or from a store.
+function queues(s: Signals): boolean { return s.minRtt > 0 && s.rtt - s.minRtt > queueing; }
+
 export function rateOf(s: Signals): number {
   if (!s.sampled) return firstWindow * Math.max(s.conns, 1) / secs(Math.max(s.rtt, 5 * ms));
   let r = s.fast === 0 || s.slow === 0 ? Math.max(s.fast, s.slow) : Math.min(s.fast, s.slow);
@@ -54,12 +58,14 @@ export function decide(view: View, seed: bigint): Decision {
 class Turn {
   private rates: number[];
   private unasked = 0;
+  private running = 0; // requests
   private actions: Action[] = [];
   private wake = 0;
   private acted = new Set<number>();
 
   constructor(private v: View, private seed: bigint) {
     this.rates = v.stores.map(rateOf);
+    for (const s of v.stores) this.running += s.inFlight;
     for (const p of v.pieces) if (p.running.length === 0) this.unasked += left(p);
   }
 
@@ -90,6 +96,7 @@ class Turn {
     const s = this.v.stores[store]!;
     s.pending += length;
     s.inFlight++;
+    this.running++;
   }
 
   private silent(p: Piece) {
@@ -128,7 +135,7 @@ class Turn {
       if (!this.v.stores[h]!.up) continue;
       anyUp = true;
       const n = this.size(p, h);
-      if (this.room(h) && this.before(h, this.takes(h, n), best, bestT)) [best, bestN, bestT] = [h, n, this.takes(h, n)];
+      if (this.roomFor(p, h) && this.before(h, this.takes(h, n), best, bestT)) [best, bestN, bestT] = [h, n, this.takes(h, n)];
     }
     if (best >= 0 && p.due - this.v.now >= soon) {
       best = this.leastUsed(p, best, bestT + Math.trunc(bestT / 2));
@@ -187,7 +194,7 @@ class Turn {
     let thief = -1, cut = 0, end = Infinity;
     for (const h of untried(p)) {
       const s = this.v.stores[h]!;
-      if (!s.up || !this.room(h) || (!s.sampled && rest < unknownGain)) continue;
+      if (!s.up || !this.roomFor(p, h) || (!s.sampled && rest < unknownGain)) continue;
       const [c, e] = this.meet(p, h);
       if (e < end) [thief, cut, end] = [h, c, e];
     }
@@ -201,8 +208,14 @@ class Turn {
   private room(h: number): boolean {
     const s = this.v.stores[h]!;
     if (!s.sampled) return s.inFlight < Math.max(s.conns, 1);
-    if (s.loss > lossy && s.inFlight < s.conns) return true;
+    if (s.loss > lossy && !queues(s) && s.inFlight < s.conns) return true;
     return s.pending < this.rates[h]! * secs(s.rtt + roomTime);
+  }
+
+  // roomFor is room for a piece: what is due much later waits where packets of a store queue.
+  private roomFor(p: Piece, h: number): boolean {
+    const wait = p.due - this.v.now, makesWay = this.running > 0 && wait > ahead && wait < unhurried && queues(this.v.stores[h]!);
+    return !makesWay && this.room(h);
   }
 
   private latency(h: number): number {
@@ -260,7 +273,7 @@ class Turn {
   private leastUsed(p: Piece, best: number, within: number): number {
     const used = (h: number) => this.v.stores[h]!.bytes + this.v.stores[h]!.pending;
     for (const h of p.holders) {
-      if (this.v.stores[h]!.up && this.room(h) && used(h) < used(best) && this.takes(h, this.size(p, h)) <= within) best = h;
+      if (this.v.stores[h]!.up && this.roomFor(p, h) && used(h) < used(best) && this.takes(h, this.size(p, h)) <= within) best = h;
     }
     return best;
   }

@@ -29,6 +29,7 @@ export class Store {
   link: Signals["link"] = "idle";
   down = false; // the catalog's opinion
   bytes = 0; chunks = 0; errors = 0; lies = 0;
+  private least = Infinity; // path, ns
   told: Told = { rtt: 0, cwnd: 0, sent: 0, lost: 0, busy: 0, disk: 0, decode: 0 };
   error = "";
   onchange: () => void = () => undefined;
@@ -176,6 +177,7 @@ export class Store {
       this.loss += t.sent / (t.sent + lossWeight) * (Math.min(1, t.lost / t.sent) - this.loss);
     }
     if (t.rtt > 0) this.told = t;
+    if (this.ttfbs.length && this.path > 0) this.least = Math.min(this.least, this.path);
   }
 
   // What attempts tell, in the words of quicclient/stores.
@@ -266,7 +268,7 @@ export class Store {
     const ejected = this.silentSince > 0 ? this.heard <= this.silentSince : at < this.ejectUntil;
     return {
       id: this.id, up: this.link === "quic" && !ejected, ejected, link: this.link, down: this.down, conns: this.link === "quic" ? 1 : 0,
-      measured: this.told.rtt > 0, rtt, rttVar: Math.round(rtt / 4), loss: this.loss,
+      measured: this.told.rtt > 0, rtt, minRtt: Number.isFinite(this.least) ? this.least : 0, rttVar: Math.round(rtt / 4), loss: this.loss,
       silence: at - this.lastByte, ttfb: this.ttfb, fast, slow, recent, busied: this.pending > 0 ? at - this.busy : 0, sampled: this.fast > 0,
       pending: this.pending + Math.round(this.ghostsNow(at)), inFlight: this.inFlight, bytes: this.bytes,
     };
