@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/quicclient/stores"
@@ -51,7 +52,7 @@ func (s Site) StartUnvoted(placement func(context.Context) (*vstack.PlacementMap
 		u.hosts = append(u.hosts, p)
 	}
 	u.pool = stores.NewPool(stores.Config{ // quicclient's defaults
-		TLS: s.TLS, PlacementMaxAge: 10 * time.Second, TCPConns: 16, NoQUIC: true,
+		TLS: s.TLS, Network: network.OS{}, PlacementMaxAge: 10 * time.Second, TCPConns: 16, NoQUIC: true,
 		HandshakeTimeout: 3 * time.Second, IdleTimeout: 5 * time.Second, FallbackAfter: 400 * time.Millisecond,
 		Placement: func(ctx context.Context) (*vstack.PlacementMap, error) {
 			m, err := placement(ctx)
