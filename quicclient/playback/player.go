@@ -39,7 +39,7 @@ const (
 	// earlyBuffer is how far ahead of its first picture a playback asks at once; fillSpeed how much
 	// media it asks for, per second that it plays, until all of the buffer is full.
 	earlyBuffer = 6 * time.Second
-	fillSpeed   = 1.5
+	fillSpeed   = 3
 )
 
 // New checks the options and lays the chunks of the tracks out in playing order. now is
@@ -162,7 +162,7 @@ func (p *Player) ask(ctx context.Context, now time.Duration) {
 
 // opens is the position from which on what starts at a media time may be asked for: once it lies
 // within Buffer, and within what has been filled of that so far. A playback that has just begun
-// fills earlyBuffer at once and half a second a second from then on: viewers who begin at the same
+// fills earlyBuffer at once and two seconds a second from then on: viewers who begin at the same
 // time on the same links leave each other the first pictures.
 func (p *Player) opens(start time.Duration) time.Duration {
 	filling := start - min(start, p.from) - earlyBuffer

@@ -5,7 +5,7 @@ import { Coming, Lane } from "./media";
 import { Chunk, Data, fragmentsOf, groupOf, readManifest, Track } from "./manifest";
 import { Door, now, Store } from "./store";
 
-const bufferGoal = 30, earlyBuffer = 6, fillSpeed = 1.5, inFlight = 4, acceptors = 3, tick = 200, doorsEvery = 2000, dialPatience = 700, sessionsAhead = 12;
+const bufferGoal = 30, earlyBuffer = 6, fillSpeed = 3, inFlight = 4, acceptors = 3, tick = 200, doorsEvery = 2000, dialPatience = 700, sessionsAhead = 12;
 const tokenLife = 300_000; // of those that a gateway signs for its pages, ms
 
 // under is what stands before the paths of a private film.
