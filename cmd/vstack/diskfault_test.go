@@ -37,10 +37,11 @@ func TestFailingDiskOfARealProcess(t *testing.T) {
 	s := newScenarioOf(t, lab.Spec{Stores: 1, Superblock: 16 << 20})
 	d := newDirect(s, s.lab.Hosts[1])
 	for _, inject := range []string{
-		"fdatasync:error=EIO", "pwritev:error=EIO",
-		"ftruncate:error=EIO", "fsync:error=EIO", "pwrite64:error=EIO", "fallocate:error=EIO", // when a file is full and the next is made
-		// Space was reserved by fallocate: a write or a sync that finds none is no full disk.
-		"pwritev:error=ENOSPC", "fdatasync:error=ENOSPC",
+		"fdatasync:error=EIO",
+		// Large groups are written by the one, small ones and footers by the other. Space was
+		// reserved by fallocate: a write or a sync that finds none is no full disk.
+		"pwrite64:error=EIO", "pwrite64:error=ENOSPC", "pwritev:error=EIO", "pwritev:error=ENOSPC", "fdatasync:error=ENOSPC",
+		"ftruncate:error=EIO", "fsync:error=EIO", "fallocate:error=EIO", // when a file is full and the next is made
 	} {
 		t.Run(inject+" ends the process", func(t *testing.T) { d.endsBy(t, inject) })
 	}

@@ -134,7 +134,7 @@ func TestBulkBodyIsNoLongerThanItsRequestSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const less = 100 << 10 // more than handshakes and ends differ by
+	const less = 100 << 10       // more than handshakes and ends differ by
 	cut, _ := wire(1<<20 - less) // the server may answer before the client has seen what is wrong
 	if cut > whole-less/2 {
 		t.Errorf("%d bytes were sent of a body that is %d longer than its request says, %d of one that is as long", cut, less, whole)
