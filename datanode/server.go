@@ -13,12 +13,12 @@ import (
 
 	"github.com/vstack/vstack/datanode/browser"
 	"github.com/vstack/vstack/datanode/catalog"
-	"github.com/vstack/vstack/datanode/catalog/cipherfs"
 	"github.com/vstack/vstack/datanode/converge"
 	"github.com/vstack/vstack/datanode/rebuild"
 	"github.com/vstack/vstack/datanode/reconfigure"
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/datanode/superblock/keyfile"
+	"github.com/vstack/vstack/internal/cipherfs"
 	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire/openapi"

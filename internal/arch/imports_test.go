@@ -16,7 +16,9 @@ var allowed = map[string][]string{
 	// sleep waits for a time that a context may cut short.
 	"internal/sleep": {},
 	// sealed encrypts what a role keeps beside chunks.
-	"internal/sealed":           {"internal/vstack", "internal/vfs"},
+	"internal/sealed": {"internal/vstack", "internal/vfs"},
+	// cipherfs encrypts the files of pebble, for what hosts and members keep in it.
+	"internal/cipherfs":         {"internal/vstack", "internal/sealed"},
 	"internal/arch":             {},
 	"internal/soak":             {},
 	"internal/loopback":         {},
@@ -70,7 +72,7 @@ var allowed = map[string][]string{
 	"internal/metaclient": {"internal/tracing", "internal/watch", "internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/feed"},
 
 	"datanode/superblock": {"internal/vstack", "internal/vfs", "datanode/superblock/…"},
-	"datanode": {"internal/sleep", "internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/wire", "internal/wire/openapi", "internal/feed", "internal/identity", "internal/metaclient", "internal/erasure", "internal/ops", "internal/vfs", "internal/network",
+	"datanode": {"internal/sleep", "internal/sealed", "internal/cipherfs", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/wire", "internal/wire/openapi", "internal/feed", "internal/identity", "internal/metaclient", "internal/erasure", "internal/ops", "internal/vfs", "internal/network",
 		"chunkpaxos/…", "datanode/…", "quicclient"},
 	"quicclient":         {"internal/sleep", "internal/tracing", "internal/watch", "internal/vstack", "internal/network", "internal/wire", "internal/identity", "internal/metaclient", "internal/erasure", "chunkpaxos/…", "quicclient/…"},
 	"quicclient/gateway": {"internal/tracing", "internal/watch", "internal/vstack", "chunkpaxos/sim", "internal/admission", "internal/wire", "internal/wire/openapi", "internal/metaclient", "internal/network", "internal/ops", "quicclient", "quicclient/gateway/…", "web"},
@@ -90,7 +92,7 @@ var allowed = map[string][]string{
 	"quicclient/gateway/doors":    {"internal/vstack", "internal/wire"},
 	"quicclient/gateway/holdings": {"internal/vstack", "internal/wire"},
 	"quicclient/gateway/sessions": {"internal/vstack"},
-	"metastore":                   {"internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/wire/openapi", "internal/feed", "internal/identity", "internal/ops", "metastore/…"},
+	"metastore":                   {"internal/sealed", "internal/cipherfs", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/wire/openapi", "internal/feed", "internal/identity", "internal/ops", "metastore/…"},
 	"metastore/placement":         {"internal/vstack"},
 	"metastore/redundancy":        {"internal/vstack", "internal/wire", "metastore/catalog", "metastore/placement", "metastore/reconfigure"},
 	// liveness is the leader's memory of what stores reported.
@@ -98,7 +100,7 @@ var allowed = map[string][]string{
 	// reconfigure decides upon epoch changes; the metastore commits what it decides.
 	"metastore/reconfigure": {"internal/vstack", "metastore/placement"},
 	// standin serves in the place of a member whose log is damaged.
-	"metastore/standin": {"internal/sealed", "metastore/raftnode/disk", "internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/ops"},
+	"metastore/standin": {"internal/sealed", "metastore/raftnode/disk", "metastore/catalog/blobs", "metastore/catalog/form", "internal/vstack", "internal/wire", "internal/identity", "internal/network", "internal/ops"},
 	"uploader":          {"internal/sleep", "internal/sealed", "internal/tracing", "internal/watch", "internal/vstack", "internal/admission", "internal/vfs", "internal/network", "internal/wire", "internal/wire/openapi", "internal/identity", "internal/metaclient", "internal/ops", "quicclient", "uploader/…"},
 	// jail is how FFmpeg is confined; the doctor asks it what this machine has for that.
 	"uploader/jail": {"internal/vstack"},
