@@ -56,6 +56,7 @@ var (
 	ErrClassStale      = sentinel("CLASS_STALE", "class of the video is another one")
 	ErrNoTaker         = sentinel("NO_TAKER", "no other store can take these roles")
 	ErrStoreInUse      = sentinel("STORE_IN_USE", "store has roles or may hold the only copies")
+	ErrManifestsLost   = sentinel("MANIFESTS_LOST", "manifests that the catalog names are not on the disk")
 	ErrViewStale       = sentinel("VIEW_STALE", "what is known of the catalog is too old for private films")
 	ErrTooFewTargets   = sentinel("TOO_FEW_TARGETS", "too few stores or hosts for the scheme")
 

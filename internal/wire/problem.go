@@ -53,6 +53,7 @@ var statuses = map[*vstack.Sentinel]int{
 	vstack.ErrNoTaker:         http.StatusConflict,
 	vstack.ErrStoreInUse:      http.StatusConflict,
 	vstack.ErrViewStale:       http.StatusServiceUnavailable,
+	vstack.ErrManifestsLost:   http.StatusInternalServerError,
 	vstack.ErrTooFewTargets:   http.StatusConflict,
 	vstack.ErrBackupInvalid:   http.StatusUnprocessableEntity,
 	vstack.ErrUploadNotLive:   http.StatusConflict,
