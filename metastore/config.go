@@ -67,9 +67,10 @@ type Config struct {
 	JoinTimeout time.Duration
 	// DiskTimeout ends a member whose log write hangs. Default 3 s.
 	DiskTimeout time.Duration
-	// SnapshotEntries and SnapshotEvery: see raftnode.Config.
+	// SnapshotEntries, SnapshotEvery and TrailingLogs: see raftnode.Config.
 	SnapshotEntries uint64
 	SnapshotEvery   time.Duration
+	TrailingLogs    uint64
 
 	// SuspectAfter and DownAfter are a store's silence before it is suspect and down.
 	// Default 3 s and 10 s.

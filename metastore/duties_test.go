@@ -372,7 +372,10 @@ func TestFeedHoldsUntilSomethingChanges(t *testing.T) {
 	cl := c.client(follower)
 	var since uint64
 	c.eventually("the feed to come to rest", func() bool {
-		p := c.members[follower].catalog.View().Feed(since)
+		p, err := c.members[follower].catalog.View().Feed(since)
+		if err != nil {
+			t.Fatal(err)
+		}
 		since = p.Index
 		return !p.More && p.Index >= c.members[c.leader()].catalog.View().FeedIndex()
 	})

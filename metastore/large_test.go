@@ -3,7 +3,11 @@ package metastore
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,7 +22,9 @@ import (
 	"github.com/vstack/vstack/internal/metaclient"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/catalog/blobs"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 )
 
 const (
@@ -69,7 +75,15 @@ func (l *large) took(what string, start time.Time) {
 func (l *large) fill(path string) (file string, index uint64) {
 	l.t.Helper()
 	before := heap()
-	c, err := catalog.New(catalog.Config{Fatal: func(err error) { l.t.Error(err) }})
+	store, err := blobs.New(blobs.Config{Dir: path + ".manifests", Fatal: func(err error) { l.t.Error(err) }, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := store.Open(); err != nil {
+		l.t.Fatal(err)
+	}
+	defer store.Close()
+	c, err := catalog.New(catalog.Config{Fatal: func(err error) { l.t.Error(err) }, Blobs: store})
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -86,6 +100,7 @@ func (l *large) fill(path string) (file string, index uint64) {
 		return res
 	}
 	start := time.Now()
+	apply(command.RaiseLevel, command.RaiseLevelPayload{Level: vstack.NewestLevel})
 	reg := command.RegisterStoresPayload{Host: "h1"}
 	groups := make([][]vstack.StoreID, vstack.PlacementGroups)
 	for n := range vstack.Acceptors {
@@ -107,6 +122,12 @@ func (l *large) fill(path string) (file string, index uint64) {
 	l.took(fmt.Sprintf("apply %d commands of %d videos", index, l.videos), start)
 	l.t.Logf("%-44s %d MiB", "memory of the catalog", (heap()-before)>>20)
 	start = time.Now()
+	if err := store.Sync(); err != nil {
+		l.t.Fatal(err)
+	}
+	l.took("bring the last manifests to the disk", start)
+	l.t.Logf("%-44s %d MiB", "manifests on the disk", l.size(path+".manifests")>>20)
+	start = time.Now()
 	f, err := os.Create(path)
 	if err != nil {
 		l.t.Fatal(err)
@@ -118,8 +139,28 @@ func (l *large) fill(path string) (file string, index uint64) {
 	if err := f.Sync(); err != nil {
 		l.t.Fatal(err)
 	}
-	l.took("write and sync a snapshot", start)
+	l.took("write and sync a whole snapshot", start)
 	return path, index
+}
+
+// size sums up a file, or the files below a directory.
+func (l *large) size(path string) (n int64) {
+	l.t.Helper()
+	err := filepath.WalkDir(path, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) { // compacted meanwhile
+			return nil
+		}
+		n += info.Size()
+		return err
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return n
 }
 
 // heap is what is live.
@@ -142,7 +183,7 @@ func (l *large) restore(c *cluster, path string, index uint64) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.t.Logf("%-44s %d MiB", "size of a snapshot", st.Size()>>20)
+	l.t.Logf("%-44s %d MiB", "size of a whole snapshot", st.Size()>>20)
 	lead, _ := c.members[0].node.Leading()
 	start := time.Now()
 	if err := c.members[0].node.Restore(l.t.Context(), lead.Term, index, st.Size(), f); err != nil {
@@ -229,6 +270,16 @@ func (l *large) stalls(c *cluster, snapshot bool) time.Duration {
 			l.t.Error(err)
 		}
 		l.took("take a snapshot while commands are applied", start)
+		raft := filepath.Join(s.cfg.Dir, disk.Raft)
+		names, err := filepath.Glob(filepath.Join(raft, "snapshots", "*", "state.bin"))
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		smallest := int64(math.MaxInt64) // the one before it came as a whole
+		for _, name := range names {
+			smallest = min(smallest, l.size(name))
+		}
+		l.t.Logf("%-44s %.1f MiB", "size of a snapshot", float64(smallest)/(1<<20))
 	} else {
 		select {
 		case <-time.After(min(time.Duration(l.videos)*time.Millisecond, 20*time.Second)):

@@ -27,7 +27,7 @@ func TestAnUploadIsPrivateFromItsOpening(t *testing.T) {
 		t.Fatalf("opened %+v, %v", v, err)
 	}
 	view := c.members[0].catalog.View()
-	page := news.Page(view, feed.Request{Since: up.Index - 1, Map: view.PlacementVersion()}, feed.MemberBounds())
+	page, err := news.Page(view, feed.Request{Since: up.Index - 1, Map: view.PlacementVersion()}, feed.MemberBounds())
 	if len(page.Videos) != 1 || len(page.Uploads) != 1 || page.Videos[0].ID != up.Video || !page.Videos[0].Access.Private() || len(page.Videos[0].References) != 0 {
 		t.Errorf("stores hear %+v", page)
 	}
@@ -39,7 +39,7 @@ func TestAnUploadIsPrivateFromItsOpening(t *testing.T) {
 		t.Fatal(err)
 	}
 	view = c.members[0].catalog.View()
-	if page = news.Page(view, feed.Request{Since: up.Index - 1, Map: view.PlacementVersion()}, feed.MemberBounds()); len(page.Videos) != 0 {
+	if page, err = news.Page(view, feed.Request{Since: up.Index - 1, Map: view.PlacementVersion()}, feed.MemberBounds()); err != nil || len(page.Videos) != 0 {
 		t.Errorf("of a public one stores hear %+v", page.Videos)
 	}
 	open.Visibility = "secret"

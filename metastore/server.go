@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vstack/vstack/internal/admission"
@@ -20,7 +22,9 @@ import (
 	"github.com/vstack/vstack/metastore/bounds"
 	"github.com/vstack/vstack/metastore/callers"
 	"github.com/vstack/vstack/metastore/catalog"
+	"github.com/vstack/vstack/metastore/catalog/blobs"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/form"
 	"github.com/vstack/vstack/metastore/classes"
 	"github.com/vstack/vstack/metastore/conns"
 	"github.com/vstack/vstack/metastore/duties"
@@ -32,6 +36,7 @@ import (
 	"github.com/vstack/vstack/metastore/outlook"
 	"github.com/vstack/vstack/metastore/proposals"
 	"github.com/vstack/vstack/metastore/raftnode"
+	"github.com/vstack/vstack/metastore/raftnode/disk"
 	"github.com/vstack/vstack/metastore/views"
 	"github.com/vstack/vstack/metastore/watching"
 )
@@ -47,7 +52,9 @@ const (
 type Server struct {
 	cfg     Config
 	catalog *catalog.Catalog
+	blobs   *blobs.Store // of the catalog
 	node    *raftnode.Node
+	running atomic.Pointer[raftnode.Node] // node, for whom Raft asks while it is being opened
 	monitor *liveness.Monitor
 	views   *views.Counter
 	hour    *views.Hour
@@ -92,10 +99,10 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, bounds: bounds.New(), publishes: make(chan struct{}, maxPublishes), restores: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.readIndex = raftnode.NewRounds()
-	var err error
-	if s.catalog, err = catalog.New(catalog.Config{Fatal: cfg.Fatal, Logger: cfg.Logger, Registry: cfg.Registry}); err != nil {
+	if err := s.makeCatalog(); err != nil {
 		return nil, err
 	}
+	var err error
 	s.monitor = liveness.New(liveness.Config{SuspectAfter: cfg.SuspectAfter, DownAfter: cfg.DownAfter, EchoEvery: cfg.EchoEvery, Tick: cfg.Tick})
 	s.views, s.hour = views.New(), views.NewHour()
 	if err := s.takeDuties(); err != nil {
@@ -111,13 +118,13 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("listen for the metastore API: %w", err)
 	}
 	s.api = admission.NewConns(maxConnections, maxConnections/8).Listen(listener)
-	if s.node, err = raftnode.Open(s.raftConfig()); err != nil {
-		return nil, errors.Join(err, s.api.Close())
+	if err := s.openRaft(); err != nil {
+		return nil, errors.Join(err, s.api.Close(), s.blobs.Close())
 	}
 	s.proposals = proposals.New(s.catalog, s.node)
 	s.held = held.Watch{Own: func() (int, bool) { return len(s.epochs.Losses()), s.Leading() }, Ask: s.peers.AskLeader}
 	if err := s.held.Register(cfg.Registry); err != nil {
-		return nil, errors.Join(err, s.api.Close(), s.node.Close())
+		return nil, errors.Join(err, s.api.Close(), s.node.Close(), s.blobs.Close())
 	}
 	cfg.Identity.OnRevoke(s.node.JudgePeers)
 	s.members, err = membership.New(membership.Config{ID: cfg.ID, Node: s.node, Self: s.status().Self, Ask: s.peers.Ask,
@@ -125,7 +132,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		Level:   func() vstack.Level { return s.catalog.View().Level() }, Logger: cfg.Logger, Registry: cfg.Registry,
 		RoundTrip: cfg.RoundTrip, Tick: cfg.Tick, JoinTimeout: cfg.JoinTimeout, RemoveAfter: cfg.RemoveAfter})
 	if err != nil {
-		return nil, errors.Join(err, s.api.Close(), s.node.Close())
+		return nil, errors.Join(err, s.api.Close(), s.node.Close(), s.blobs.Close())
 	}
 	s.http = &http.Server{
 		Handler:           watch.Carry(cfg.Tracer.Handler(cfg.Logger, cfg.Identity.Guard(s.handler(), wire.Refuse))),
@@ -139,6 +146,35 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		ConnState:         s.fresh.Track,
 	}
 	return s, nil
+}
+
+// makeCatalog makes the catalog and what it keeps manifests in, which Raft has opened.
+func (s *Server) makeCatalog() (err error) {
+	c := s.cfg
+	s.blobs, err = blobs.New(blobs.Config{Dir: filepath.Join(c.Dir, disk.Raft, disk.Manifests), Key: c.Key, Fatal: c.Fatal, Logger: c.Logger})
+	if err != nil {
+		return err
+	}
+	s.catalog, err = catalog.New(catalog.Config{Fatal: c.Fatal, Logger: c.Logger, Registry: c.Registry, Blobs: s.blobs, Oldest: func() uint64 {
+		if node := s.running.Load(); node != nil {
+			return node.OldestSnapshot()
+		}
+		return 0
+	}})
+	return err
+}
+
+// openRaft begins Raft, and goes no further with a snapshot that the catalog has refused: the
+// library begins with an older one then, from which the log may not reach.
+func (s *Server) openRaft() (err error) {
+	if s.node, err = raftnode.Open(s.raftConfig()); err != nil {
+		return errors.Join(s.catalog.Refused(), err)
+	}
+	if err := s.catalog.Refused(); err != nil {
+		return errors.Join(err, s.node.Close())
+	}
+	s.running.Store(s.node)
+	return nil
 }
 
 // takeDuties makes what the member does while it leads.
@@ -162,7 +198,7 @@ func (s *Server) takeDuties() (err error) {
 func (s *Server) raftConfig() raftnode.Config {
 	c := s.cfg
 	rc := raftnode.Config{
-		ID: c.ID, Dir: filepath.Join(c.Dir, "raft"), Key: c.Key,
+		ID: c.ID, Dir: filepath.Join(c.Dir, disk.Raft), Key: c.Key,
 		Join:      c.Join,
 		Network:   c.Network,
 		ServerTLS: c.Identity.MutualTLS,
@@ -170,8 +206,11 @@ func (s *Server) raftConfig() raftnode.Config {
 		Peer:      s.raftPeer,
 		FSM:       s.catalog, Fatal: c.Fatal, Logger: c.Logger, Registry: c.Registry,
 		RoundTrip: c.RoundTrip, Heartbeat: c.HeartbeatTimeout, Election: c.ElectionTimeout, Lease: c.LeaseTimeout,
-		DiskTimeout: c.DiskTimeout, SnapshotEntries: c.SnapshotEntries, SnapshotEvery: c.SnapshotEvery,
-		WrapLog: c.WrapLog,
+		DiskTimeout: c.DiskTimeout, SnapshotEntries: c.SnapshotEntries, SnapshotEvery: c.SnapshotEvery, TrailingLogs: c.TrailingLogs,
+		WrapLog: c.WrapLog, Prepare: s.blobs.Open,
+		Whole: func(open func() (io.ReadCloser, error)) (io.ReadCloser, int64, error) {
+			return form.Whole(s.blobs, open)
+		},
 	}
 	for _, p := range c.Peers {
 		rc.Peers = append(rc.Peers, raftnode.Peer{ID: p.ID, Addr: p.Raft, API: p.API})
@@ -236,7 +275,7 @@ func (s *Server) Close() error {
 		}
 		_ = s.api.Close() // when Run never served it
 		s.wg.Wait()
-		s.closeErr = errors.Join(s.closeErr, s.node.Close())
+		s.closeErr = errors.Join(s.closeErr, s.node.Close(), s.blobs.Close())
 		s.peers.Close()
 	})
 	return s.closeErr

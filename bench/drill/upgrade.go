@@ -20,7 +20,7 @@ import (
 // LastOfLevel are the last commits of each feature level before this program's. A drill of
 // an upgrade begins with each in turn. Levels 2 and 3 have none: they were published
 // together with level 4.
-var LastOfLevel = map[vstack.Level]string{vstack.LevelFirst: "cc9200c", vstack.LevelPolicy: "e4d095a", vstack.LevelAccess: "61ca293"}
+var LastOfLevel = map[vstack.Level]string{vstack.LevelFirst: "cc9200c", vstack.LevelPolicy: "e4d095a", vstack.LevelAccess: "61ca293", vstack.LevelKeys: "047f54c"}
 
 // refuseTimeout bounds how long a program may take to find that a host is too new for it.
 const refuseTimeout = 30 * time.Second

@@ -158,7 +158,10 @@ func (w *world) change() {
 func (w *world) Follow(_ context.Context, req feed.Request) (feed.Page, error) {
 	v := w.views[len(w.views)-1]
 	if w.old {
-		p := v.Feed(req.Since)
+		p, err := v.Feed(req.Since)
+		if err != nil {
+			return feed.Page{}, err
+		}
 		if req.Map == 0 && !req.References {
 			return feed.Page{Index: req.Since, More: true, Cluster: p.Cluster, Placement: v.Placement()}, nil
 		}
@@ -170,7 +173,10 @@ func (w *world) Follow(_ context.Context, req feed.Request) (feed.Page, error) {
 	if v.FeedIndex() < req.Since || v.Applied() < req.Seen {
 		return feed.Page{}, vstack.ErrCatalogLagging
 	}
-	page := news.Page(v, req, feed.Bounds{Objects: 1 + w.rng.IntN(4), References: 1 + w.rng.IntN(30), Slots: 1 + w.rng.IntN(100)})
+	page, err := news.Page(v, req, feed.Bounds{Objects: 1 + w.rng.IntN(4), References: 1 + w.rng.IntN(30), Slots: 1 + w.rng.IntN(100)})
+	if err != nil {
+		return feed.Page{}, err
+	}
 	b, err := page.Append(nil)
 	if err != nil {
 		w.t.Fatal(err)

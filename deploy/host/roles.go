@@ -32,7 +32,7 @@ func (h *host) addMeta(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := standin.Check(cfg.Dir, cfg.Key); errors.Is(err, vstack.ErrCorrupt) || errors.Is(err, syscall.EIO) {
+	if err := standin.Check(cfg.Dir, cfg.Key); errors.Is(err, vstack.ErrCorrupt) || errors.Is(err, vstack.ErrManifestsLost) || errors.Is(err, syscall.EIO) {
 		return h.standIn(ctx, cfg, err)
 	}
 	srv, err := metastore.Open(ctx, cfg)

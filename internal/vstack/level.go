@@ -27,8 +27,11 @@ const (
 	LevelAccess Level = 5
 	// LevelKeys adds API keys of programs.
 	LevelKeys Level = 6
+	// LevelManifests keeps manifests apart from a member's snapshots: these name them, and the
+	// database beside the snapshots has them.
+	LevelManifests Level = 7
 	// NewestLevel is the highest level that this program knows. A fresh cluster starts at it.
-	NewestLevel = LevelKeys
+	NewestLevel = LevelManifests
 )
 
 // OrFirst is the level, and LevelFirst where none was said.

@@ -61,7 +61,7 @@ func TestWhoMayWatch(t *testing.T) {
 	if checksum(t, d.c) == sum {
 		t.Error("it is not in the checksum")
 	}
-	if page := d.c.View().Feed(before.FeedIndex()); len(page.Videos) != 1 || !page.Videos[0].Video.Access.Private() {
+	if page := feedOf(t, d.c.View(), before.FeedIndex()); len(page.Videos) != 1 || !page.Videos[0].Video.Access.Private() {
 		t.Errorf("the feed tells %+v", page.Videos)
 	}
 	at := d.c.View().FeedIndex()
@@ -102,10 +102,10 @@ func TestKeysOfTokens(t *testing.T) {
 	}
 	change(command.ChangeTokenKeysPayload{Add: tokenKey("k1")})
 	old := d.c.View()
-	if keys := old.Feed(old.FeedIndex() - 1).Keys; keys == nil || len(keys.Items) != 1 {
+	if keys := feedOf(t, old, old.FeedIndex()-1).Keys; keys == nil || len(keys.Items) != 1 {
 		t.Errorf("the feed tells of %+v", keys)
 	}
-	if keys := old.Feed(old.FeedIndex()).Keys; keys != nil {
+	if keys := feedOf(t, old, old.FeedIndex()).Keys; keys != nil {
 		t.Errorf("the feed tells again of %+v", keys)
 	}
 	change(command.ChangeTokenKeysPayload{Add: tokenKey("k1")}) // a repeat

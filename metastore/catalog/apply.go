@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-memdb"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/blobs"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/catalog/rows"
 )
@@ -14,9 +15,12 @@ import (
 // application is one write transaction over a batch of commands.
 type application struct {
 	txn      *memdb.Txn
+	blobs    keeper // of manifests
 	meta     rows.Meta
 	requests map[string]*rows.Request // those of meta.Answers
-	err      error                    // the first error of the tables, which is fatal
+	orphan   func(d blobs.Digest, index uint64)
+	read     func(d blobs.Digest) (*vstack.Manifest, error)
+	err      error // the first error of the tables, which is fatal
 
 	// Of the command at hand.
 	index uint64
@@ -25,12 +29,17 @@ type application struct {
 	noted int    // events
 }
 
-func begin(txn *memdb.Txn, requests map[string]*rows.Request) (*application, error) {
+// keeper keeps manifests: the catalog's store, or one that a snapshot is being restored to.
+type keeper interface {
+	Put(d blobs.Digest, blob []byte) error
+}
+
+func (c *Catalog) begin(txn *memdb.Txn) (*application, error) {
 	m := rows.Get[*rows.Meta](txn, rows.TableMeta, []byte{1})
 	if m == nil {
 		return nil, fmt.Errorf("catalog has no meta row: %w", vstack.ErrInternal)
 	}
-	return &application{txn: txn, meta: *m, requests: requests}, nil
+	return &application{txn: txn, blobs: c.blobs, orphan: c.blobs.Orphan, read: c.manifest, meta: *m, requests: c.requests}, nil
 }
 
 func (a *application) finish() error {
@@ -142,7 +151,7 @@ func (a *application) put(r rows.Row) {
 	if a.err != nil {
 		return
 	}
-	r, err := rows.Seal(r)
+	r, err := a.seal(r)
 	if err != nil {
 		a.err = err
 		return
@@ -159,6 +168,20 @@ func (a *application) put(r rows.Row) {
 	if err := a.txn.Insert(r.Table(), r); err != nil {
 		a.err = fmt.Errorf("write %s: %w", r.Table(), err)
 	}
+}
+
+// seal computes a row's checksum, once a video that has a manifest has parted with it.
+func (a *application) seal(r rows.Row) (rows.Row, error) {
+	if v, ok := r.(*rows.Video); ok && v.Manifest != nil {
+		blob, err := v.Part()
+		if err != nil {
+			return nil, err
+		}
+		if err := a.blobs.Put(v.ManifestDigest(), blob); err != nil {
+			return nil, err
+		}
+	}
+	return rows.Seal(r)
 }
 
 // putVideo and putUpload mark the row as changed here, for the feed.

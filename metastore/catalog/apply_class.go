@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/vstack/vstack/internal/vstack"
@@ -67,7 +68,12 @@ func (a *application) stepClass(p command.StepClassPayload, res *command.Result)
 		if next.Video.Layout.IsZero() {
 			next.Video.Layout = p.Layout
 		}
-		err := placement.Bears(placementOf(a.txn, a.meta.Placement), manifest.Groups(v.Manifest), next.Video.Layout.Scheme, p.HostsCanFail)
+		m, err := a.read(v.ManifestDigest())
+		if err != nil { // to refuse would be another answer than that of the other members
+			a.err = fmt.Errorf("step video %s: %w", p.Video, err)
+			return nil
+		}
+		err = placement.Bears(placementOf(a.txn, a.meta.Placement), manifest.Groups(m), next.Video.Layout.Scheme, p.HostsCanFail)
 		if err != nil {
 			return fmt.Errorf("step video %s: %w", p.Video, err)
 		}
@@ -91,15 +97,24 @@ func (v *View) Fragmented() *[vstack.PlacementGroups]bool {
 }
 
 // groupsOf are the placement groups in which some published videos have chunks. It reads no
-// more manifests once it found all groups, which takes a film or two.
+// more manifests once it found all groups, which takes a film or two. Where one cannot be read
+// all groups count: the process is about to end.
 func (v *View) groupsOf(counts func(vstack.Video) bool) *[vstack.PlacementGroups]bool {
 	var out [vstack.PlacementGroups]bool
 	left := len(out)
 	rows.Each(v.txn, rows.TableVideos, rows.ByID, func(r *rows.Video) {
-		if left == 0 || r.Manifest == nil || !counts(r.Video) {
+		if left == 0 || !r.Published() || !counts(r.Video) {
 			return
 		}
-		for pg, yes := range manifest.Groups(r.Manifest) {
+		m, err := v.manifest(r)
+		if errors.Is(err, vstack.ErrNotFound) {
+			return // deleted since
+		}
+		groups := manifest.Groups(m)
+		for pg := range groups {
+			groups[pg] = groups[pg] || err != nil
+		}
+		for pg, yes := range groups {
 			if yes && !out[pg] {
 				out[pg] = true
 				left--

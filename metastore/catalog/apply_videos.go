@@ -26,7 +26,10 @@ func (a *application) deleteVideo(p command.DeleteVideoPayload, res *command.Res
 	}
 	next := *v
 	next.Video.State = vstack.VideoDeleted
-	next.Manifest = nil
+	if v.Published() {
+		next.Forget()
+		a.orphan(v.ManifestDigest(), a.index)
+	}
 	a.note(vstack.EventDeleted, "video "+p.Video.String(), next.Video.Title)
 	res.Video = a.answer(a.putVideo(next))
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/blobs"
 	"github.com/vstack/vstack/metastore/catalog/command"
 	"github.com/vstack/vstack/metastore/catalog/meter"
 	"github.com/vstack/vstack/metastore/catalog/rows"
@@ -28,6 +29,11 @@ type Config struct {
 	Logger *slog.Logger
 	// Registry takes the metrics; nil for none.
 	Registry prometheus.Registerer
+	// Blobs keeps the manifests; whoever opened it closes it. Default: in memory.
+	Blobs *blobs.Store
+	// Oldest is the Raft index of the oldest snapshot that is kept, 0 where that is not known:
+	// what was deleted after it is kept, too. Default 0.
+	Oldest func() uint64
 }
 
 // Validate reports the first field that cannot work.
@@ -47,9 +53,12 @@ type Catalog struct {
 	// requests finds the remembered answers; the Raft goroutine's alone.
 	requests map[string]*rows.Request
 	metrics  *meter.Meter
+	blobs    *blobs.Store
+	lost     sync.Once
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced when Applied grows
+	refused error         // of the first snapshot that could not be restored
 }
 
 var _ raft.BatchingFSM = (*Catalog)(nil)
@@ -66,7 +75,10 @@ func New(cfg Config) (*Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Catalog{cfg: cfg, changed: make(chan struct{}), metrics: m, requests: map[string]*rows.Request{}}
+	if cfg.Blobs == nil {
+		cfg.Blobs = blobs.InMemory()
+	}
+	c := &Catalog{cfg: cfg, changed: make(chan struct{}), metrics: m, requests: map[string]*rows.Request{}, blobs: cfg.Blobs}
 	db, err := rows.NewDB()
 	if err != nil {
 		return nil, err
@@ -85,7 +97,7 @@ func (c *Catalog) ApplyBatch(logs []*raft.Log) []any {
 	out := make([]any, len(logs))
 	txn := c.db.Load().Txn(true)
 	defer txn.Abort()
-	a, err := begin(txn, c.requests)
+	a, err := c.begin(txn)
 	for i, l := range logs {
 		if c.halted == nil && err == nil && l.Type == raft.LogCommand {
 			var res *command.Result
@@ -170,7 +182,7 @@ func (c *Catalog) WaitApplied(ctx context.Context, index uint64) error {
 // View takes a consistent snapshot.
 func (c *Catalog) View() *View {
 	txn := c.db.Load().Txn(false)
-	v := &View{txn: txn}
+	v := &View{txn: txn, blobs: c.blobs, of: c}
 	// The row is inserted with the tables and never deleted.
 	v.meta = rows.Get[*rows.Meta](txn, rows.TableMeta, []byte{1})
 	return v

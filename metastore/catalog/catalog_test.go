@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/catalog/command"
 )
 
@@ -120,6 +121,37 @@ func checksum(t testing.TB, c *Catalog) string {
 	}
 	return s
 }
+
+func feedOf(t testing.TB, v *View, since uint64) wire.FeedPage {
+	t.Helper()
+	page, err := v.Feed(since)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page
+}
+
+// partedOf is the snapshot that Raft is given.
+func partedOf(t testing.TB, c *Catalog) []byte {
+	t.Helper()
+	s, err := c.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Release()
+	out := &kept{}
+	if err := s.Persist(out); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// kept is a sink in memory.
+type kept struct{ bytes.Buffer }
+
+func (*kept) ID() string    { return "kept" }
+func (*kept) Cancel() error { return nil }
+func (*kept) Close() error  { return nil }
 
 func snapshotOf(t testing.TB, c *Catalog) []byte {
 	t.Helper()

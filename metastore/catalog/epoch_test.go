@@ -118,7 +118,7 @@ func TestOnlyTheLastAttemptIsActivated(t *testing.T) {
 	if v := d.c.View().PlacementVersion(); v == d.index {
 		t.Error("an activation that was in force already wakes everybody")
 	}
-	if page := d.c.View().Feed(d.index - 2); page.Placement == nil || page.Placement.Groups[7].Epoch != 2 {
+	if page := feedOf(t, d.c.View(), d.index-2); page.Placement == nil || page.Placement.Groups[7].Epoch != 2 {
 		t.Errorf("the feed shows %+v", page.Placement)
 	}
 	// Attempts of the next epoch begin anew.

@@ -18,10 +18,10 @@ const (
 
 // Feed answers what changed after since: whole changes in index order, up to a page.
 // An empty page means that nothing did.
-func (v *View) Feed(since uint64) wire.FeedPage {
+func (v *View) Feed(since uint64) (wire.FeedPage, error) {
 	page := wire.FeedPage{Index: since, Cluster: v.meta.Cluster, End: v.meta.Feed}
 	if since >= v.meta.Feed {
-		return page
+		return page, nil
 	}
 	videos := v.changes(rows.TableVideos, since+1)
 	uploads := v.changes(rows.TableUploads, since+1)
@@ -36,7 +36,11 @@ func (v *View) Feed(since uint64) wire.FeedPage {
 		}
 		for ; video != nil && changedAt(video) == at; video = videos() {
 			r := video.(*rows.Video)
-			page.Videos = append(page.Videos, wire.FeedVideo{Video: rows.WithViews(v.txn, v.meta, r), Manifest: r.Manifest})
+			m, err := v.manifest(r)
+			if err != nil {
+				return page, fmt.Errorf("feed after %d: %w", since, err)
+			}
+			page.Videos = append(page.Videos, wire.FeedVideo{Video: rows.WithViews(v.txn, v.meta, r), Manifest: m})
 			objects++
 			chunks += r.Video.Chunks
 		}
@@ -56,7 +60,7 @@ func (v *View) Feed(since uint64) wire.FeedPage {
 	if v.meta.Placement > since && v.meta.Placement <= page.Index {
 		page.Placement = v.Placement()
 	}
-	return page
+	return page, nil
 }
 
 // Pressing reports whether the feed after since has more than edits of videos: an upload
@@ -89,9 +93,19 @@ func changedAt(o any) uint64 {
 type Change struct {
 	Index     uint64 // of the row's last change
 	Video     vstack.Video
-	Manifest  *vstack.Manifest // of a published video
-	Published uint64           // index at which the video was published
-	Upload    *vstack.Upload   // nil for a video
+	Published uint64         // index at which the video was published
+	Upload    *vstack.Upload // nil for a video
+
+	view *View
+	row  *rows.Video
+}
+
+// Manifest reads that of a published video; nil for another.
+func (c *Change) Manifest() (*vstack.Manifest, error) {
+	if c.row == nil {
+		return nil, nil
+	}
+	return c.view.manifest(c.row)
 }
 
 // Changes are the rows that changed after since, in the order of their last changes. A video's
@@ -111,7 +125,7 @@ func (v *View) Changes(since uint64) iter.Seq[Change] {
 			}
 			r := video.(*rows.Video)
 			video = videos()
-			if !yield(Change{Index: r.Video.Index, Video: r.Video, Manifest: r.Manifest, Published: v.published(r)}) {
+			if !yield(Change{Index: r.Video.Index, Video: r.Video, Published: v.published(r), view: v, row: r}) {
 				return
 			}
 		}

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"maps"
 	"testing"
@@ -9,7 +10,10 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/blobs"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/form"
+	"github.com/vstack/vstack/metastore/catalog/rows"
 )
 
 // FuzzApply feeds log entries: whatever the bytes, the member either applies them the
@@ -69,6 +73,7 @@ func twin(t testing.TB, c *Catalog) *Catalog {
 	t.Helper()
 	out := newCatalog(t)
 	out.db.Store(c.db.Load().Snapshot())
+	out.blobs = c.blobs
 	maps.Copy(out.requests, c.requests)
 	return out
 }
@@ -81,11 +86,23 @@ func FuzzRestore(f *testing.F) {
 	d.must(command.SetLeaving, leave(1, vstack.LeaveOrdered, 0))
 	d.must(command.PrepareEpochs, prepare(preparation(0, 1, 0, 0, 1, 2)))
 	f.Add(snapshotOf(f, d.c))
-	f.Add([]byte(snapshotMagic))
-	f.Add([]byte(snapshotMagic + "\xff\xff\xff\x01....m"))
+	d.raise(vstack.LevelManifests)
+	f.Add(snapshotOf(f, d.c))
+	parted := partedOf(f, d.c)
+	f.Add(parted)
+	f.Add([]byte(form.Magic))
+	f.Add([]byte(form.Magic + "\xff\xff\xff\x01....m"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c := newCatalog(t)
-		if c.Restore(io.NopCloser(bytes.NewReader(b))) == nil {
+		if m, digest, err := d.c.View().Manifest(video(1)); err == nil { // what is beside the snapshot
+			blob, err := rows.AppendBlob(nil, m)
+			if err := errors.Join(err, c.blobs.Put(blobs.Digest(digest), blob)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Restore(io.NopCloser(bytes.NewReader(b))); err != nil && bytes.Equal(b, parted) {
+			t.Fatal(err)
+		} else if err == nil {
 			again := newCatalog(t)
 			if err := again.Restore(io.NopCloser(bytes.NewReader(snapshotOf(t, c)))); err != nil || checksum(t, again) != checksum(t, c) {
 				t.Fatalf("an accepted snapshot does not round-trip: %v", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/form"
 	"github.com/vstack/vstack/metastore/catalog/frame"
 )
 
@@ -56,9 +57,9 @@ func TestALevelThatTheProgramDoesNotKnowHaltsTheMember(t *testing.T) {
 
 // fixMeta makes the CRC of a snapshot's first frame right.
 func fixMeta(b []byte) []byte {
-	at := len(snapshotMagic)
+	at := len(form.Magic)
 	n := int(b[at]) | int(b[at+1])<<8 | int(b[at+2])<<16
-	sum := frame.CRC(frameMeta, b[at+frame.HeaderLen:at+frame.HeaderLen+n])
+	sum := frame.CRC(form.Meta, b[at+frame.HeaderLen:at+frame.HeaderLen+n])
 	for i := range 4 {
 		b[at+4+i] = byte(sum >> (8 * i))
 	}
@@ -245,5 +246,36 @@ func TestVersion2IsPublishedFromItsLevelOn(t *testing.T) {
 	got, _, err := restored.View().Manifest(video(1))
 	if err != nil || len(got.Tracks[0].Chunks[0].Fragments) != 2 || got.Tracks[0].Chunks[0].Leaves[0] != 9 {
 		t.Errorf("restored %+v, %v", got, err)
+	}
+}
+
+// TestASnapshotNamesManifestsFromItsLevelOnOnly: below it an older program reads what this one
+// wrote, and the checksum is the same in both forms.
+func TestASnapshotNamesManifestsFromItsLevelOnOnly(t *testing.T) {
+	d := placed(t)
+	d.raise(vstack.LevelKeys)
+	d.publish(1, 30)
+	if !bytes.Equal(partedOf(t, d.c), snapshotOf(t, d.c)) {
+		t.Error("below the level a member's snapshot is another one than a backup's")
+	}
+	d.raise(vstack.LevelManifests)
+	whole, parted := snapshotOf(t, d.c), partedOf(t, d.c)
+	if len(whole)-len(parted) < 30*57 {
+		t.Errorf("%d bytes with its manifest, %d without", len(whole), len(parted))
+	}
+	restored, beside := newCatalog(t), newCatalog(t)
+	if err := restored.Restore(io.NopCloser(bytes.NewReader(whole))); err != nil || checksum(t, restored) != checksum(t, d.c) {
+		t.Errorf("the whole one comes to another catalog: %v", err)
+	}
+	err := beside.Restore(io.NopCloser(bytes.NewReader(parted)))
+	if !errors.Is(err, vstack.ErrManifestsLost) || !errors.Is(beside.Refused(), vstack.ErrManifestsLost) {
+		t.Errorf("one whose manifests are not there: %v", err)
+	}
+	if err := restored.Restore(io.NopCloser(bytes.NewReader(parted))); err != nil || checksum(t, restored) != checksum(t, d.c) || restored.Refused() != nil {
+		t.Errorf("with them beside it comes to another catalog: %v", err)
+	}
+	below := bytes.Replace(bytes.Clone(parted), []byte(`"level":7`), []byte(`"level":6`), 1)
+	if err := restored.Restore(io.NopCloser(bytes.NewReader(fixMeta(below)))); !errors.Is(err, vstack.ErrCorrupt) {
+		t.Errorf("one that names a manifest below the level: %v", err)
 	}
 }

@@ -5,17 +5,36 @@ import (
 	"io"
 	"time"
 
+	"github.com/hashicorp/go-memdb"
+
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/blobs"
 	"github.com/vstack/vstack/metastore/catalog/rows"
 )
 
 // ReadSnapshot reads a snapshot into a catalog that nobody changes.
 func ReadSnapshot(r io.Reader) (*View, error) {
-	db, app, err := read(r)
+	store := blobs.InMemory()
+	db, app, err := readInto(r, store)
 	if err != nil {
 		return nil, err
 	}
-	return &View{txn: db.Txn(false), meta: &app.meta}, nil
+	return &View{txn: db.Txn(false), meta: &app.meta, blobs: store}, nil
+}
+
+// readInto reads a snapshot that brings all of its manifests.
+func readInto(r io.Reader, store *blobs.Store) (*memdb.MemDB, *application, error) {
+	to, err := store.Restore()
+	if err != nil {
+		return nil, nil, err
+	}
+	db, app, err := read(r, to)
+	if err != nil {
+		to.End(false, 0)
+		return nil, nil, err
+	}
+	to.End(true, app.meta.Applied)
+	return db, app, nil
 }
 
 // Rebase reads a snapshot into a catalog that continues it at the index base, past
@@ -30,7 +49,8 @@ func ReadSnapshot(r io.Reader) (*View, error) {
 //   - it says when that was, since stores keep for long what only the lost history named;
 //   - its feature level is at least floor, that of the cluster: a level never falls.
 func Rebase(r io.Reader, base uint64, floor vstack.Level, now time.Time) (*View, error) {
-	db, app, err := read(r)
+	store := blobs.InMemory()
+	db, app, err := readInto(r, store)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +59,7 @@ func Rebase(r io.Reader, base uint64, floor vstack.Level, now time.Time) (*View,
 	}
 	txn := db.Txn(true)
 	defer txn.Abort()
-	a := &application{txn: txn, meta: app.meta, requests: app.requests, index: base}
+	a := &application{txn: txn, blobs: store, orphan: store.Orphan, meta: app.meta, requests: app.requests, index: base}
 	a.meta.Restored, a.meta.RestoredAt = base, now.UTC()
 	a.meta.Incarnation = max(a.meta.Incarnation, vstack.Incarnation(base))
 	a.rebaseRows()
@@ -60,7 +80,7 @@ func Rebase(r io.Reader, base uint64, floor vstack.Level, now time.Time) (*View,
 		return nil, err
 	}
 	txn.Commit()
-	return &View{txn: db.Txn(false), meta: &a.meta}, nil
+	return &View{txn: db.Txn(false), meta: &a.meta, blobs: store}, nil
 }
 
 // rebaseRows gives each upload and video a change index of its own, since the feed sends

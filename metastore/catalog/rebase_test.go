@@ -69,7 +69,7 @@ func readsAllAgain(t *testing.T, v *View, since uint64) {
 	t.Helper()
 	videos, placement := map[vstack.VideoID]vstack.VideoState{}, uint64(0)
 	for {
-		p := v.Feed(since)
+		p := feedOf(t, v, since)
 		if p.Index <= since {
 			break
 		}

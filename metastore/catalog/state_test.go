@@ -12,6 +12,7 @@ import (
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/metastore/catalog/command"
+	"github.com/vstack/vstack/metastore/catalog/form"
 	"github.com/vstack/vstack/metastore/catalog/frame"
 )
 
@@ -215,7 +216,7 @@ func TestListingsPageNewestFirst(t *testing.T) {
 func follow(t *testing.T, v *View, since uint64) (pages []wire.FeedPage) {
 	t.Helper()
 	for {
-		p := v.Feed(since)
+		p := feedOf(t, v, since)
 		if p.Index < since || (p.More && p.Index == since) {
 			t.Fatalf("page of %d stands still at %d", since, p.Index)
 		}
@@ -265,11 +266,11 @@ func TestFeedPagesCarryEveryChangeOnce(t *testing.T) {
 		}
 	}
 	last := pages[len(pages)-1].Index
-	if p := d.c.View().Feed(last); p.Index != last || p.More || len(p.Videos)+len(p.Uploads) != 0 {
+	if p := feedOf(t, d.c.View(), last); p.Index != last || p.More || len(p.Videos)+len(p.Uploads) != 0 {
 		t.Errorf("at the end: %+v", p)
 	}
 	d.must(command.DeleteVideo, command.DeleteVideoPayload{Video: video(6)})
-	if p := d.c.View().Feed(last); len(p.Videos) != 1 || p.Index != d.index || p.Placement != nil {
+	if p := feedOf(t, d.c.View(), last); len(p.Videos) != 1 || p.Index != d.index || p.Placement != nil {
 		t.Errorf("after one change: %d videos to %d", len(p.Videos), p.Index)
 	}
 }
@@ -331,7 +332,7 @@ func TestSnapshotsRefuseDecay(t *testing.T) {
 // reframe changes a title and repairs the frame's CRC.
 func reframe(b []byte) []byte {
 	b = bytes.Clone(b)
-	for at := len(snapshotMagic); at < len(b); {
+	for at := len(form.Magic); at < len(b); {
 		n := int(binary.LittleEndian.Uint32(b[at:]))
 		payload := b[at+frame.HeaderLen : at+frame.HeaderLen+n]
 		if i := bytes.Index(payload, []byte("video 1")); i >= 0 {

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-memdb"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/blobs"
 	"github.com/vstack/vstack/metastore/catalog/rows"
 	"github.com/vstack/vstack/metastore/catalog/sums"
 )
@@ -14,8 +15,11 @@ import (
 // View is a consistent read of the catalog at one applied index. What it returns is
 // shared and must not be changed.
 type View struct {
-	txn  *memdb.Txn
-	meta *rows.Meta
+	txn   *memdb.Txn
+	meta  *rows.Meta
+	blobs *blobs.Store
+	// of is the catalog that it is a view of, nil for one that nobody changes.
+	of *Catalog
 }
 
 // Applied is the Raft index of the last command in this view.
@@ -74,10 +78,11 @@ func (v *View) Video(id vstack.VideoID) (vstack.Video, error) {
 // Manifest returns a published video's manifest and its digest, which serves as ETag.
 func (v *View) Manifest(id vstack.VideoID) (*vstack.Manifest, vstack.ChunkID, error) {
 	r := rows.Get[*rows.Video](v.txn, rows.TableVideos, id[:])
-	if r == nil || r.Manifest == nil {
+	if r == nil || !r.Published() {
 		return nil, vstack.ChunkID{}, fmt.Errorf("manifest of video %s: %w", id, vstack.ErrNotFound)
 	}
-	return r.Manifest, r.ManifestDigest(), nil
+	m, err := v.manifest(r)
+	return m, r.ManifestDigest(), err
 }
 
 // Videos lists a page, newest first: at most limit videos created before the Raft

@@ -2,6 +2,7 @@ package classes
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -95,8 +96,8 @@ func (p *Planner) Look(v *catalog.View) {
 	}
 	p.policy, p.paused = policy, paused
 	for c := range v.Changes(p.read) {
-		if c.Upload == nil {
-			p.consider(c.Video, c.Manifest)
+		if c.Upload == nil && p.consider(c.Video, c.Manifest) != nil {
+			return // a manifest cannot be read: the next look tries again, if there is one
 		}
 	}
 	p.read = v.FeedIndex()
@@ -115,21 +116,29 @@ func (p *Planner) Wish(v *catalog.View, to map[vstack.VideoID]vstack.StorageClas
 		if p.videos[id] != nil {
 			continue
 		}
-		of, err := v.Video(id)
-		m, _, merr := v.Manifest(id)
-		if err == nil && merr == nil { // else it was deleted since
-			p.consider(of, m)
+		if of, err := v.Video(id); err == nil { // else it was deleted since
+			_ = p.consider(of, func() (*vstack.Manifest, error) {
+				m, _, err := v.Manifest(id)
+				return m, err
+			}) // as above
 		}
 	}
 }
 
-// consider remembers a video, or forgets one that is where it should be.
-func (p *Planner) consider(v vstack.Video, m *vstack.Manifest) {
+// consider remembers a video, or forgets one that is where it should be, or was deleted since.
+func (p *Planner) consider(v vstack.Video, read func() (*vstack.Manifest, error)) error {
+	delete(p.videos, v.ID)
 	if v.State != vstack.VideoPublished || p.target(v) == v.Class {
-		delete(p.videos, v.ID)
-		return
+		return nil
 	}
-	p.videos[v.ID] = &video{Video: v, groups: manifest.Groups(m), shares: shares(m, p.layout(v))}
+	m, err := read()
+	if errors.Is(err, vstack.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		p.videos[v.ID] = &video{Video: v, groups: manifest.Groups(m), shares: shares(m, p.layout(v))}
+	}
+	return err
 }
 
 // Idle reports whether every video is where it should be.

@@ -212,10 +212,17 @@ func (e *Epochs) change(ctx context.Context, l raftnode.Leadership, view *catalo
 }
 
 // note reads on in the feed which groups have chunks of published videos. What is deleted
-// stays noted: that costs a wait.
+// stays noted: that costs a wait, as do all groups where a manifest cannot be read.
 func (e *Epochs) note(view *catalog.View) *[vstack.PlacementGroups]bool {
 	for more := slices.Contains(e.published[:], false); more; {
-		page := view.Feed(e.read)
+		page, err := view.Feed(e.read)
+		if err != nil {
+			all := [vstack.PlacementGroups]bool{}
+			for pg := range all {
+				all[pg] = true
+			}
+			return &all
+		}
 		for _, v := range page.Videos {
 			if v.Manifest != nil {
 				for slot := range v.Manifest.Slots {

@@ -107,12 +107,17 @@ func Digest(m *vstack.Manifest) (d [sha256.Size]byte, err error) {
 	if m == nil {
 		return d, nil
 	}
-	h := sha256.New()
-	b, err := json.Marshal(Bare(m))
+	head, err := json.Marshal(Bare(m))
 	if err != nil {
 		return d, fmt.Errorf("digest a manifest: %w", err)
 	}
-	h.Write(b)
+	return DigestHead(head, m)
+}
+
+// DigestHead is Digest for who has the JSON of the bare manifest.
+func DigestHead(head []byte, m *vstack.Manifest) (d [sha256.Size]byte, err error) {
+	h := sha256.New()
+	h.Write(head)
 	var buf []byte
 	if m.Version == vstack.ManifestTable {
 		if buf, err = vstack.AppendTable(nil, m); err != nil {

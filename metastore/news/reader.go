@@ -69,7 +69,8 @@ func (r *Reader) Manifests(ctx context.Context, q url.Values) (wire.FeedPage, ui
 	defer cancel()
 	r.await(ctx, since)
 	view := r.Catalog.View()
-	return view.Feed(since), view.Applied(), nil
+	page, err := view.Feed(since)
+	return page, view.Applied(), err
 }
 
 // ByGroups answers the form of internal/feed, encoded, and the index of the catalog.
@@ -90,7 +91,10 @@ func (r *Reader) ByGroups(ctx context.Context, q url.Values) ([]byte, uint64, er
 	if view.FeedIndex() < req.Since {
 		return nil, 0, fmt.Errorf("feed after %d: %w: at %d", req.Since, vstack.ErrCatalogLagging, view.FeedIndex())
 	}
-	page := Page(view, req, feed.MemberBounds())
+	page, err := Page(view, req, feed.MemberBounds())
+	if err != nil {
+		return nil, 0, err
+	}
 	if page.Placement != nil && r.Maps != nil {
 		if page.Map, err = r.Maps.of(page.Cluster, page.Placement); err != nil {
 			return nil, 0, err

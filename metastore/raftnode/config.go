@@ -3,6 +3,7 @@ package raftnode
 import (
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"time"
@@ -54,6 +55,12 @@ type Config struct {
 	Peer func(*tls.ConnectionState) (id string, err error)
 	// FSM is the catalog. Required.
 	FSM raft.FSM
+	// Prepare is called once the directory is known to be this member's, before FSM is used.
+	// Default nothing.
+	Prepare func() error
+	// Whole makes of a snapshot on this member's disk, which open opens, one that another member
+	// can begin with, and says how many bytes that is. Default: as it is on the disk.
+	Whole func(open func() (io.ReadCloser, error)) (io.ReadCloser, int64, error)
 	// Fatal is told once of what the process must not survive; it must end the
 	// process soon. Required.
 	Fatal func(error)

@@ -32,6 +32,7 @@ type Node struct {
 	log       raft.LogStore
 	bolt      *raftboltdb.BoltStore
 	guard     *disk.Guard
+	snapshots *disk.Snapshots
 	transport *transport.Transport
 	streams   *transport.Streams
 	origin    atomic.Pointer[origin] // of the directory; written by settle and the guard
@@ -109,10 +110,19 @@ func (n *Node) open() error {
 	if err != nil {
 		return err
 	}
+	if n.cfg.Whole != nil {
+		snaps.Travel(n.cfg.Whole)
+	}
+	n.snapshots = snaps
 	stable := &disk.Votes{StableStore: n.guard}
 	from, err := n.claim(stable, snaps)
 	if err != nil {
 		return err
+	}
+	if n.cfg.Prepare != nil {
+		if err := n.cfg.Prepare(); err != nil {
+			return err
+		}
 	}
 	genesis := from.Genesis
 	if !from.Started && len(from.Founders) > 0 {

@@ -67,6 +67,15 @@ func (n *Node) Snapshot() error {
 	return nil
 }
 
+// OldestSnapshot is the index of the oldest snapshot that is kept; 0 while there is none.
+func (n *Node) OldestSnapshot() uint64 {
+	index, err := n.snapshots.Oldest()
+	if err != nil {
+		n.cfg.Logger.Warn("the snapshots of this member cannot be listed", "err", err)
+	}
+	return index
+}
+
 func (n *Node) register() error {
 	if n.cfg.Registry == nil {
 		return nil

@@ -1,6 +1,7 @@
 package redundancy
 
 import (
+	"errors"
 	"time"
 
 	"github.com/vstack/vstack/internal/vstack"
@@ -78,11 +79,20 @@ func (l *Ledger) Look(v *catalog.View, atMost time.Duration) {
 			l.behind = true
 			return
 		}
-		l.read = c.Index
 		if c.Upload != nil {
+			l.read = c.Index
 			continue
 		}
-		if c.Video.State != vstack.VideoPublished || c.Manifest == nil {
+		m, err := c.Manifest()
+		if errors.Is(err, vstack.ErrNotFound) { // deleted since: there is a later change
+			m, err = nil, nil
+		}
+		if err != nil { // the process is about to end
+			l.behind = true
+			return
+		}
+		l.read = c.Index
+		if m == nil {
 			delete(l.videos, c.Video.ID)
 			continue
 		}
@@ -90,7 +100,7 @@ func (l *Ledger) Look(v *catalog.View, atMost time.Duration) {
 		if layout.IsZero() {
 			layout = l.layout
 		}
-		e := &entry{Video: c.Video, parts: partsOf(c.Manifest, layout)}
+		e := &entry{Video: c.Video, parts: partsOf(m, layout)}
 		e.Layout = layout
 		l.videos[c.Video.ID] = e
 	}

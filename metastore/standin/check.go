@@ -21,7 +21,8 @@ import (
 )
 
 // Check reads the log of the member whose directory is dir. ErrCorrupt says that it is
-// damaged; a log that is not there yet is none. key is that of an encrypted directory.
+// damaged, ErrManifestsLost that what its snapshot names is not beside it; a log that is not
+// there yet is none. key is that of an encrypted directory.
 func Check(dir string, key *sealed.Key) error {
 	path := filepath.Join(dir, "raft", "raft.db")
 	if err := check(path, key); err != nil {
@@ -80,7 +81,10 @@ func entries(path string, key *sealed.Key) (err error) {
 		}
 		open = func(l *raft.Log) error { return disk.OpenEntry(box, l) }
 	}
-	past, err := newestSnapshot(filepath.Join(filepath.Dir(path), "snapshots"))
+	past, newest, err := newestSnapshot(filepath.Join(filepath.Dir(path), "snapshots"))
+	if err == nil {
+		err = manifests(filepath.Dir(path), newest, key)
+	}
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,8 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/form"
+	"github.com/vstack/vstack/metastore/catalog/frame"
 )
 
 // memberLog makes the log of a member: entries that fill several pages, some gone again.
@@ -171,7 +173,7 @@ func snapshot(t *testing.T, log string, index uint64) (dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(sink, "a catalog"); err != nil {
+	if _, err := sink.Write(frame.Append([]byte(form.Magic), form.End, []byte("{}"))); err != nil {
 		t.Fatal(err)
 	}
 	if err := sink.Close(); err != nil {

@@ -21,12 +21,12 @@ type snapshotMeta struct {
 	CRC []byte
 }
 
-// newestSnapshot is the index of the last snapshot that is whole, which is the one that the
-// library begins with; 0 where there is none. ErrCorrupt says that there are some and none is.
-func newestSnapshot(dir string) (index uint64, err error) {
+// newestSnapshot is the index and the directory of the last snapshot that is whole, which is the one
+// that the library begins with; 0 where there is none. ErrCorrupt says that there are some and none is.
+func newestSnapshot(dir string) (index uint64, newest string, err error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*", "meta.json"))
 	if err != nil {
-		return 0, fmt.Errorf("list snapshots in %s: %w", dir, err)
+		return 0, "", fmt.Errorf("list snapshots in %s: %w", dir, err)
 	}
 	var bad error
 	for _, name := range names {
@@ -39,12 +39,14 @@ func newestSnapshot(dir string) (index uint64, err error) {
 			bad = err
 			continue
 		}
-		index = max(index, meta.Index)
+		if meta.Index > index {
+			index, newest = meta.Index, filepath.Dir(name)
+		}
 	}
 	if index == 0 && bad != nil {
-		return 0, fmt.Errorf("%w: no snapshot can be read: %v", vstack.ErrCorrupt, bad)
+		return 0, "", fmt.Errorf("%w: no snapshot can be read: %v", vstack.ErrCorrupt, bad)
 	}
-	return index, nil
+	return index, newest, nil
 }
 
 func whole(path string, want []byte) error {

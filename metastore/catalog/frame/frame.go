@@ -65,14 +65,24 @@ func (f *Writer) Write(kind Kind, payload []byte, err error) {
 		f.err = fmt.Errorf("encode frame %c: %w: %d bytes", kind, vstack.ErrTooLarge, len(payload))
 		return
 	}
-	var h [HeaderLen]byte
-	binary.LittleEndian.PutUint32(h[0:], uint32(len(payload)))
-	binary.LittleEndian.PutUint32(h[4:], CRC(kind, payload))
-	h[8] = byte(kind)
+	h := header(kind, payload)
 	if _, f.err = f.w.Write(h[:]); f.err == nil {
 		_, f.err = f.w.Write(payload)
 	}
 	f.frames++
+}
+
+func header(kind Kind, payload []byte) (h [HeaderLen]byte) {
+	binary.LittleEndian.PutUint32(h[0:], uint32(len(payload)))
+	binary.LittleEndian.PutUint32(h[4:], CRC(kind, payload))
+	h[8] = byte(kind)
+	return h
+}
+
+// Append appends a frame to b.
+func Append(b []byte, kind Kind, payload []byte) []byte {
+	h := header(kind, payload)
+	return append(append(b, h[:]...), payload...)
 }
 
 // CRC is that of a frame.

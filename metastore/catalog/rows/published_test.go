@@ -2,7 +2,9 @@ package rows
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -10,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/metastore/catalog/published"
+	"github.com/vstack/vstack/metastore/manifest"
 )
 
 // publishedRow is a video with two tracks of so many chunks.
@@ -38,6 +42,52 @@ func tableRow(chunks int) *Video {
 		c.Fragments = []vstack.Fragment{{Size: 400, Duration: 4000, Keyframe: true, CutPoint: true, Lead: 99}, {Size: 600, Duration: 5000}}
 	}
 	return r
+}
+
+// AppendPublished is the whole form by both ways: spliced of row and blob, and of a row that has
+// its bare manifest in it, as programs before vstack.LevelManifests made it.
+func AppendPublished(b []byte, r *Video) ([]byte, error) {
+	bare := *r
+	bare.Manifest = manifest.Bare(r.Manifest)
+	want, err := published.Append(b, &bare, r.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	parted := *r
+	blob, err := parted.Part()
+	if err != nil {
+		return nil, err
+	}
+	m, err := DecodeBlob(blob, parted.ManifestDigest())
+	if err != nil {
+		return nil, err
+	}
+	row, err := json.Marshal(&parted)
+	if err != nil {
+		return nil, err
+	}
+	got, err := Splice(b, row, blob)
+	if err != nil || !bytes.Equal(got, want) {
+		return nil, fmt.Errorf("spliced it has %d bytes, want %d, or others: %v", len(got), len(want), err)
+	}
+	frame, err := AppendParted(nil, &parted)
+	if err != nil {
+		return nil, err
+	}
+	p, err := ParseParted(frame)
+	if err != nil {
+		return nil, err
+	}
+	if again, err := p.Decode(); err != nil || !cmp.Equal(again, &parted, cmp.AllowUnexported(Video{}), cmpopts.EquateEmpty()) || p.WholeSize() != int64(len(got)-len(b)) {
+		return nil, fmt.Errorf("parted it is %+v of %d bytes, %v", again, p.WholeSize(), err)
+	}
+	if _, err := DecodeBlob(blob, [32]byte{1}); !errors.Is(err, vstack.ErrCorrupt) {
+		return nil, fmt.Errorf("another manifest's digest: %w", err)
+	}
+	if !cmp.Equal(m, r.Manifest, cmpopts.EquateEmpty()) {
+		return nil, errors.New("the blob is another manifest")
+	}
+	return got, nil
 }
 
 func TestAPublishedVideoSurvivesItsBinaryForm(t *testing.T) {

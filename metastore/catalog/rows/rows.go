@@ -18,14 +18,16 @@ type Row interface {
 	Checksum() sums.Sum
 }
 
-// Video is a video with its manifest, if it is published.
+// Video is a video. A published one's manifest is in it on its way into the table only, and kept
+// apart from there on, by its digest.
 type Video struct {
 	Video    vstack.Video     `json:"video"` // its Views are kept in a row of their own: counting must not wake the feed
 	Upload   vstack.UploadID  `json:"upload"`
-	Created  uint64           `json:"created"` // Raft index
-	Manifest *vstack.Manifest `json:"manifest,omitempty"`
+	Created  uint64           `json:"created"`            // Raft index
+	Manifest *vstack.Manifest `json:"manifest,omitempty"` // the last field, see Splice
 
-	digest [sha256.Size]byte // of Manifest
+	digest [sha256.Size]byte // of the manifest, 0 without one
+	size   uint32            // bytes of its blob
 	sum    sums.Sum
 }
 
@@ -102,22 +104,31 @@ func (r *Groups) Checksum() sums.Sum { return r.sum }
 // ManifestDigest is that of the row's manifest, 0 without one.
 func (r *Video) ManifestDigest() [sha256.Size]byte { return r.digest }
 
+// Published reports whether there is a manifest.
+func (r *Video) Published() bool { return r.digest != [sha256.Size]byte{} }
+
+// Forget takes the manifest away.
+func (r *Video) Forget() { r.Manifest, r.digest, r.size = nil, [sha256.Size]byte{}, 0 }
+
+// Part makes of the manifest a blob, and leaves its digest in the row.
+func (r *Video) Part() ([]byte, error) {
+	b, err := AppendBlob(nil, r.Manifest)
+	if err == nil && r.digest == [sha256.Size]byte{} {
+		r.digest, err = manifest.DigestHead(headOf(b), r.Manifest)
+	}
+	r.Manifest, r.size = nil, uint32(len(b))
+	return b, err
+}
+
 // Seal computes the row's checksum; every row is sealed before it is inserted.
 func Seal(r Row) (Row, error) {
 	var err error
 	switch r := r.(type) {
 	case *Video:
-		switch { // a manifest never changes, so that its digest is that of the row before
-		case r.Manifest == nil:
-			r.digest = [sha256.Size]byte{}
-		case r.digest == [sha256.Size]byte{}:
-			if r.digest, err = manifest.Digest(r.Manifest); err != nil {
-				return nil, err
-			}
+		if r.Manifest != nil {
+			return nil, fmt.Errorf("seal a video with its manifest in it: %w", vstack.ErrInternal)
 		}
-		bare := *r
-		bare.Manifest = nil
-		r.sum, err = sums.Of(r.Table(), bare, r.digest[:])
+		r.sum, err = sums.Of(r.Table(), r, r.digest[:])
 	case *Upload:
 		r.sum, err = sums.Of(r.Table(), r, nil)
 	case *Views:

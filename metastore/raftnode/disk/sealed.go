@@ -105,8 +105,8 @@ func (s *sealedSink) Close() error {
 	return s.SnapshotSink.Close()
 }
 
-// Open is of raft.SnapshotStore: a snapshot as it was before it was encrypted.
-func (p *Snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+// open opens a snapshot as it was before it was encrypted.
+func (p *Snapshots) open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	meta, file, err := p.FileSnapshotStore.Open(id)
 	if err != nil || p.key == nil {
 		return meta, file, err

@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -10,6 +11,12 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/vstack/vstack/internal/sealed"
+)
+
+// Below a member's directory are Raft, and in that its log and snapshots, and Manifests.
+const (
+	Raft      = "raft"
+	Manifests = "manifests"
 )
 
 const (
@@ -25,6 +32,8 @@ type Snapshots struct {
 	*raft.FileSnapshotStore
 	dir string      // of the store
 	key *sealed.Key // nil: they are not encrypted
+	// whole: see Whole; nil for snapshots that travel as they are.
+	whole func(open func() (io.ReadCloser, error)) (io.ReadCloser, int64, error)
 }
 
 // OpenSnapshots opens the snapshots below a member's directory, encrypted if there is a key.
@@ -35,6 +44,49 @@ func OpenSnapshots(dir string, key *sealed.Key, logger hclog.Logger) (*Snapshots
 	}
 	return &Snapshots{FileSnapshotStore: files, dir: dir, key: key}, nil
 }
+
+// Travel has snapshots travel as whole makes them. It is called before Raft begins.
+func (p *Snapshots) Travel(whole func(open func() (io.ReadCloser, error)) (io.ReadCloser, int64, error)) {
+	p.whole = whole
+}
+
+// Oldest is the Raft index of the oldest snapshot that is kept; 0 without one.
+func (p *Snapshots) Oldest() (uint64, error) {
+	all, err := p.List()
+	if err != nil {
+		return 0, fmt.Errorf("list raft snapshots: %w", err)
+	}
+	var oldest uint64
+	for _, s := range all {
+		if oldest == 0 || s.Index < oldest {
+			oldest = s.Index
+		}
+	}
+	return oldest, nil
+}
+
+// Open is of raft.SnapshotStore: a snapshot as it was before it was encrypted.
+func (p *Snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	meta, file, err := p.open(id)
+	if err != nil || p.whole == nil {
+		return meta, file, err
+	}
+	return meta, &travelling{file, func() (io.ReadCloser, int64, error) {
+		return p.whole(func() (io.ReadCloser, error) {
+			_, again, err := p.open(id)
+			return again, err
+		})
+	}}, nil
+}
+
+// travelling is a snapshot as it is on the disk, and as it is sent.
+type travelling struct {
+	io.ReadCloser
+	whole func() (io.ReadCloser, int64, error)
+}
+
+// Whole is the snapshot as another member can begin with it, and its size.
+func (t *travelling) Whole() (io.ReadCloser, int64, error) { return t.whole() }
 
 // Create begins a snapshot. The names are the library's: ID.tmp/state.bin until Close.
 func (p *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, conf raft.Configuration, confIndex uint64, trans raft.Transport) (raft.SnapshotSink, error) {

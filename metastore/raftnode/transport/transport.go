@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -38,6 +40,23 @@ func (t *Transport) Close() error {
 	err := t.NetworkTransport.Close() // closes the streams; their listener has nobody left
 	t.senders.Close()
 	return err
+}
+
+// InstallSnapshot implements raft.Transport: a snapshot that can travel as a whole does.
+func (t *Transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, args *raft.InstallSnapshotRequest, resp *raft.InstallSnapshotResponse, data io.Reader) error {
+	if s, ok := data.(interface {
+		Whole() (io.ReadCloser, int64, error)
+	}); ok {
+		whole, size, err := s.Whole()
+		if err != nil {
+			return fmt.Errorf("send a snapshot to %s: %w", id, err)
+		}
+		defer whole.Close()
+		sized := *args
+		sized.Size = size
+		args, data = &sized, whole
+	}
+	return t.NetworkTransport.InstallSnapshot(id, target, args, resp, data)
 }
 
 // AppendEntriesPipeline implements raft.Transport.
