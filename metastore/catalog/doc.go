@@ -23,7 +23,9 @@
 //   - A command of unknown type or version, or that does not decode, halts the member:
 //     going on without it would fork the catalog.
 //   - Incarnations only grow, over all uploads. VideoIDs and UploadIDs are never reused.
-//   - A manifest never changes once published.
+//   - A manifest never changes once published. It is in the store of package blobs and not in
+//     its row; a snapshot on a member's own disk names it from vstack.LevelManifests on, and
+//     everywhere else holds it (package form).
 //
 // A snapshot is a header, framed rows and a trailer; little-endian:
 //
@@ -31,10 +33,11 @@
 //	8      …  frames:  4  length of the payload
 //	                   4  CRC32C of kind and payload
 //	                   1  kind ('m' meta, 'g' groups, 's' store, 'v' video,
-//	                      'p' published video, 'u' upload, 'w' views, 'r' request,
-//	                      'e' end)
-//	                   …  payload: JSON, and with 'p' binary references behind it
-//	                      (package published)
+//	                      'p' published video, 'd' the same without its manifest,
+//	                      'u' upload, 'w' views, 'n' event, 'r' request, 'e' end)
+//	                   …  payload: JSON; with 'p' binary references behind it (package
+//	                      published); with 'd' before it 32 bytes, the manifest's digest,
+//	                      and a u32, the size of its blob
 //
 // The end frame carries the number of frames before it and the checksum that the
 // restored catalog must have.
