@@ -59,10 +59,11 @@ const levelPatience = 10 * time.Second
 // read. An error means that it is not the time for a placement yet. Where one of them does not
 // answer for levelPatience, an operator raises the level later.
 func (s *Server) startLevel() func(context.Context, *catalog.View) error {
-	var since time.Time // it looked first
+	var term uint64     // in which it leads
+	var since time.Time // it looked first in that: nobody has reported to a new leader
 	return func(ctx context.Context, view *catalog.View) error {
-		if since.IsZero() {
-			since = time.Now()
+		if lead, _ := s.node.Leading(); since.IsZero() || lead.Term != term {
+			term, since = lead.Term, time.Now()
 		}
 		return s.raiseFresh(ctx, view, time.Since(since) < levelPatience)
 	}

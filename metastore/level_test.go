@@ -22,12 +22,14 @@ func (c *cluster) levelBeats(level vstack.Level) (hosts []*metaclient.Client) {
 	for h := range 3 {
 		as := c.issue(identity.Spec{ID: fmt.Sprintf("h%d", h+1), Role: identity.RoleHost, Addrs: []string{"127.0.0.1"}})
 		hosts = append(hosts, c.clientAs(as))
-		hb := heartbeatOf(h, 1)
-		hb.Level = level
-		c.heartbeat(hosts[h], hb)
 	}
 	cl := c.client()
 	c.eventually("placement over six stores", func() bool {
+		for h := range 3 { // again and again, as hosts do: a leader that is elected meanwhile has heard none
+			hb := heartbeatOf(h, 1)
+			hb.Level = level
+			c.heartbeat(hosts[h], hb)
+		}
 		m, err := cl.RefreshPlacement(c.t.Context())
 		return err == nil && m.Ready() && duties.Covers(m) && len(m.Stores) == 6
 	})

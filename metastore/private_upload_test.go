@@ -28,8 +28,8 @@ func TestAnUploadIsPrivateFromItsOpening(t *testing.T) {
 	}
 	view := c.members[0].catalog.View()
 	page, err := news.Page(view, feed.Request{Since: up.Index - 1, Map: view.PlacementVersion()}, feed.MemberBounds())
-	if len(page.Videos) != 1 || len(page.Uploads) != 1 || page.Videos[0].ID != up.Video || !page.Videos[0].Access.Private() || len(page.Videos[0].References) != 0 {
-		t.Errorf("stores hear %+v", page)
+	if err != nil || len(page.Videos) != 1 || len(page.Uploads) != 1 || page.Videos[0].ID != up.Video || !page.Videos[0].Access.Private() || len(page.Videos[0].References) != 0 {
+		t.Errorf("stores hear %+v, %v", page, err)
 	}
 	if _, err := page.Append(nil); err != nil {
 		t.Error(err)
