@@ -21,7 +21,8 @@ const (
 
 // runPut compares a committed chunk with the bare cost of its three durable copies.
 // Ours counts only when all three stores have acknowledged, though two are enough
-// for Commit: the baseline waits for three files too.
+// for Commit: the baseline waits for three files too. It hashes, seals and sends nothing, so that
+// on a fast disk the ratio says what that costs; bare-put has bounds that hold on any disk.
 func runPut(ctx context.Context, opt Options) (_ []report.Row, err error) {
 	c, err := rig.Open(ctx, opt.cluster(), quicclient.WriteTCP)
 	if err != nil {
@@ -49,7 +50,7 @@ func runPut(ctx context.Context, opt Options) (_ []report.Row, err error) {
 		return nil, err
 	}
 	rows = append(rows, report.Row{Scenario: "put", Name: "8 in flight", Unit: "MB/s of chunks", Pairs: ps,
-		Baseline: "three files, write + fdatasync", Bound: report.AtLeast(0.9)})
+		Baseline: "three files, write + fdatasync"})
 	opt.Progress("  1 in flight")
 	ps, err = rig.Pairs(ctx, opt.Rounds,
 		func(ctx context.Context) (float64, error) { return up.PutMedian(ctx, c.Chunks, singlesPerRound) },
@@ -68,7 +69,7 @@ func runPut(ctx context.Context, opt Options) (_ []report.Row, err error) {
 		return nil, err
 	}
 	return append(rows, report.Row{Scenario: "put", Name: "1 in flight, p50", Unit: "ms", Pairs: ps,
-		Baseline: "three files, write + fdatasync", Bound: report.AtMost(1.3)}), nil
+		Baseline: "three files, write + fdatasync"}), nil
 }
 
 // runWriteTransport decides --write-transport: TCP is "ours", QUIC the baseline.
