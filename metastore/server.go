@@ -68,7 +68,7 @@ type Server struct {
 	fresh   conns.Fresh
 	backups *outlook.Backups
 	held    held.Watch
-	maps    news.Maps
+	maps    news.MapCache
 	// watching keeps private videos from who may not watch them.
 	watching watching.Guard
 	callers  callers.Callers
@@ -148,7 +148,8 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// makeCatalog makes the catalog and what it keeps manifests in, which Raft has opened.
+// makeCatalog makes the catalog and the store of its manifests, which raftnode opens (Prepare) once
+// it knows that the directory is this member's.
 func (s *Server) makeCatalog() (err error) {
 	c := s.cfg
 	s.blobs, err = blobs.New(blobs.Config{Dir: filepath.Join(c.Dir, disk.Raft, disk.Manifests), Key: c.Key, Fatal: c.Fatal, Logger: c.Logger})

@@ -26,10 +26,11 @@ const (
 type FS struct {
 	vfs.FS
 	key  *sealed.Key
-	keep string // the name of a file in the directory that RemoveAll leaves
+	keep string // the name of a file in the directory that RemoveAll leaves; "" for none
 }
 
-// New encrypts with a key, of which the file keep, as it is, is kept beside the others.
+// New encrypts with a key, of which the file keep, as it is, is kept beside the others; it is ""
+// where that lies elsewhere.
 func New(inner vfs.FS, key *sealed.Key, keep string) *FS { return &FS{inner, key, keep} }
 
 // Unwrap is vfs.FS.
@@ -109,6 +110,9 @@ func (f *FS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCatego
 
 // RemoveAll leaves the file of the key, and so the directory that has it.
 func (f *FS) RemoveAll(name string) error {
+	if f.keep == "" {
+		return f.FS.RemoveAll(name)
+	}
 	if _, err := f.FS.Stat(f.PathJoin(name, f.keep)); err != nil {
 		return f.FS.RemoveAll(name)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	mathrand "math/rand/v2"
 	"testing"
 
@@ -210,6 +211,12 @@ func TestOtherFiles(t *testing.T) {
 	}
 	if names, err := raw.List("d"); err != nil || len(names) != 1 || string(content(t, raw, "d/key.age")) != "the key" {
 		t.Errorf("left %v, %v", names, err)
+	}
+	if err := New(raw, testKey, "").RemoveAll("d"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := raw.Stat("d"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a key's file among them the directory is %v", err)
 	}
 }
 

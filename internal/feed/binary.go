@@ -56,8 +56,8 @@ func (p *Page) Append(b []byte) ([]byte, error) {
 	}
 	b = append(b, more)
 	var err error
-	if p.Placement != nil && p.Map != nil {
-		b = append(le.AppendUint32(b, uint32(len(p.Map))), p.Map...)
+	if p.Placement != nil && p.PlacementJSON != nil {
+		b = append(le.AppendUint32(b, uint32(len(p.PlacementJSON))), p.PlacementJSON...)
 	} else {
 		b, err = appendJSON(b, p.Placement)
 	}

@@ -17,9 +17,9 @@ type Page struct {
 	// Cluster is the catalog's identity, zero until the first placement.
 	Cluster   vstack.ClusterID
 	Placement *vstack.PlacementMap
-	// Map is Placement's JSON where that is at hand: one map goes to every host. Append writes
-	// it; Decode does not keep it.
-	Map []byte
+	// PlacementJSON is Placement's encoding where that is at hand: one map goes to every host.
+	// Append writes it; Decode does not keep it.
+	PlacementJSON []byte
 	// Uploads carry no Opened and no Source.
 	Uploads []vstack.Upload
 	Videos  []Video

@@ -84,7 +84,7 @@ func TestLargeWritesLeaveNoPages(t *testing.T) {
 	f := create(t, OS{}, filepath.Join(dir, "f"), "")
 	defer f.Close()
 	if _, err := f.(*osFile).writeDirect([][]byte{make([]byte, directMin)}, 0); errors.Is(err, errors.ErrUnsupported) {
-		t.Skipf("the file system of %s has no O_DIRECT", dir)
+		t.Skipf("SKIPPED: the file system of %s has no O_DIRECT; give TMPDIR on one that has", dir)
 	}
 	const size = 2<<20 + 4<<10
 	must(t, f.Preallocate(8*size))

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"compress/gzip"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ func Packed(h http.Header, r *http.Request, body []byte) []byte {
 	}
 	var out bytes.Buffer
 	z := packers.Get().(*gzip.Writer)
-	defer packers.Put(z)
+	defer func() { z.Reset(io.Discard); packers.Put(z) }() // it keeps no answer alive
 	z.Reset(&out)
 	_, err := z.Write(body)
 	if cerr := z.Close(); err != nil || cerr != nil || out.Len() >= len(body) {

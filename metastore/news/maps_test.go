@@ -12,7 +12,7 @@ import (
 // A page with the kept map has the same bytes as one whose map is encoded for it, and the next
 // version is not answered with the last one's.
 func TestAKeptMapIsWrittenAsItIs(t *testing.T) {
-	var maps Maps
+	var maps MapCache
 	cluster := vstack.ClusterID{7}
 	for version := uint64(4); version < 6; version++ {
 		for range 2 {
@@ -21,7 +21,7 @@ func TestAKeptMapIsWrittenAsItIs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if page.Map, err = maps.of(cluster, page.Placement); err != nil {
+			if page.PlacementJSON, err = maps.of(cluster, page.Placement); err != nil {
 				t.Fatal(err)
 			}
 			if got, err := page.Append(nil); err != nil || !bytes.Equal(got, want) {
@@ -38,7 +38,7 @@ func TestAKeptMapIsWrittenAsItIs(t *testing.T) {
 }
 
 func TestAMapIsEncodedOnce(t *testing.T) {
-	var maps Maps
+	var maps MapCache
 	m := &vstack.PlacementMap{Version: 4}
 	first, err := maps.of(vstack.ClusterID{7}, m)
 	if err != nil {

@@ -27,12 +27,12 @@ type Reader struct {
 	// Closed ends all waiting: a member that closes lets its readers go.
 	Closed context.Context
 	// Maps, where it is set, keeps the encoded placement map from one request to the next.
-	Maps *Maps
+	Maps *MapCache
 }
 
-// Maps is the JSON of the placement map that was asked for last: each change of it goes to every
+// MapCache is the JSON of the placement map that was asked for last: each change of it goes to every
 // host. The zero value is ready.
-type Maps struct{ last atomic.Pointer[encodedMap] }
+type MapCache struct{ last atomic.Pointer[encodedMap] }
 
 type encodedMap struct {
 	cluster vstack.ClusterID
@@ -41,7 +41,7 @@ type encodedMap struct {
 }
 
 // of is a map's JSON; the caller must not change it.
-func (c *Maps) of(cluster vstack.ClusterID, m *vstack.PlacementMap) ([]byte, error) {
+func (c *MapCache) of(cluster vstack.ClusterID, m *vstack.PlacementMap) ([]byte, error) {
 	if last := c.last.Load(); last != nil && last.cluster == cluster && last.version == m.Version {
 		return last.json, nil
 	}
@@ -96,7 +96,7 @@ func (r *Reader) ByGroups(ctx context.Context, q url.Values) ([]byte, uint64, er
 		return nil, 0, err
 	}
 	if page.Placement != nil && r.Maps != nil {
-		if page.Map, err = r.Maps.of(page.Cluster, page.Placement); err != nil {
+		if page.PlacementJSON, err = r.Maps.of(page.Cluster, page.Placement); err != nil {
 			return nil, 0, err
 		}
 	}

@@ -261,7 +261,13 @@ func (d *disk) damaged(why error) error {
 	}
 	text := why.Error()
 	_, err = f.Write([]byte(text[:min(len(text), maxWhy)]))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		var dir vfs.File
+		if dir, err = d.fs.OpenDir(d.dir); err == nil {
+			err = errors.Join(dir.Sync(), dir.Close())
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("mark the manifests as damaged: %w", err)
 	}
 	return nil
