@@ -15,6 +15,7 @@ import (
 	"github.com/vstack/vstack/internal/feed"
 	"github.com/vstack/vstack/internal/vfs"
 	"github.com/vstack/vstack/internal/vstack"
+	"github.com/vstack/vstack/internal/wire"
 )
 
 const (
@@ -35,6 +36,7 @@ type lineage struct {
 	saving  sync.Mutex // held while the file is written, and not for readers
 	mu      sync.Mutex // guards the fields below
 	past    past
+	started time.Time // of this process, or before begin of the one before
 	known   permit.Groups
 	mine    permit.Groups // by the newest map, those that are being prepared included
 	written time.Time     // when past was
@@ -51,7 +53,8 @@ type past struct {
 // writes it, so that what it joined meanwhile is not taken for all that there was.
 type lineageFile struct {
 	past
-	Groups *groupsNote `json:"groups,omitempty"`
+	Started time.Time   `json:"started,omitzero"` // of the last process, see wire.NextStart
+	Groups  *groupsNote `json:"groups,omitempty"`
 }
 
 // openLineage reads the store's past; a new store has none. holds says whether the store
@@ -66,13 +69,32 @@ func openLineage(fsys vfs.FS, dir string, holds bool) (*lineage, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read %s: %w: %w", l.path, vstack.ErrCorrupt, err)
 	}
-	l.past, l.known = file.past, file.Groups.read(holds)
+	l.past, l.started, l.known = file.past, file.Started, file.Groups.read(holds)
 	return l, nil
+}
+
+// begin names this process, once, and writes that down before anybody hears of it. Where that
+// fails the name stands for as long as the process does: a full disk is no reason not to start.
+func (l *lineage) begin(now time.Time) error {
+	l.saving.Lock()
+	defer l.saving.Unlock()
+	l.mu.Lock()
+	l.started = wire.NextStart(l.started, now)
+	p, known := l.past, l.known
+	l.mu.Unlock()
+	return l.save(p, known)
+}
+
+// began is this process's name.
+func (l *lineage) began() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.started
 }
 
 // save writes the file; the caller holds saving.
 func (l *lineage) save(p past, known permit.Groups) error {
-	b, err := json.Marshal(lineageFile{p, noteOf(known)})
+	b, err := json.Marshal(lineageFile{p, l.began(), noteOf(known)})
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", l.path, err)
 	}

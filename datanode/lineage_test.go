@@ -2,6 +2,7 @@ package datanode
 
 import (
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -112,5 +113,47 @@ func TestTheFollowedIndexIsNotedNowAndThen(t *testing.T) {
 		if got := follow(step.seen, step.at); got.Seen != step.want || got.Cluster != (vstack.ClusterID{7}) {
 			t.Errorf("after index %d at %v the file says %+v, want %d", step.seen, step.at, got, step.want)
 		}
+	}
+}
+
+// TestProcessesAreNamedInTheirOrder: whatever the clock says, by the note of the process before.
+// Where the note cannot be written, a store starts all the same.
+func TestProcessesAreNamedInTheirOrder(t *testing.T) {
+	dir, first := t.TempDir(), time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	begin := func(now time.Time) *lineage {
+		t.Helper()
+		l, err := openLineage(vfs.OS{}, dir, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.begin(now); err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	for _, c := range []struct{ now, want time.Time }{
+		{first, first},
+		{first.Add(-time.Hour), first.Add(1)},
+		{first, first.Add(2)},
+		{first.Add(time.Minute), first.Add(time.Minute)},
+	} {
+		l := begin(c.now)
+		if got := l.began(); !got.Equal(c.want) {
+			t.Errorf("at %v a process is named %v, want %v", c.now, got, c.want)
+		}
+		if err := l.follow(vstack.ClusterID{7}, 5, c.now.Add(2*lineageEvery)); err != nil { // what is written later keeps it
+			t.Fatal(err)
+		}
+	}
+	if got := begin(first).get(); got.Cluster != (vstack.ClusterID{7}) || got.Seen != 5 {
+		t.Errorf("the name's note forgot the past: %+v", got)
+	}
+	full := filepath.Join(dir, "none")
+	l, err := openLineage(vfs.OS{}, full, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.begin(first); err == nil || !l.began().Equal(first) {
+		t.Errorf("a note that cannot be written: %v, and the process is named %v", err, l.began())
 	}
 }

@@ -57,6 +57,9 @@ func openDisk(ctx context.Context, s *Server, cfg StoreConfig) (*store, error) {
 	if err != nil {
 		return nil, errors.Join(err, disk.Close())
 	}
+	if err := past.begin(s.started); err != nil {
+		s.cfg.Logger.Warn("the store's start is not noted: until it is, a report of the process before may be taken for a later one", "store", disk.ID(), "err", err)
+	}
 	return &store{
 		server: s, cfg: cfg, disk: disk, past: past,
 		gate: serve.NewGate(s.cfg.MaxRequests), latency: serve.NewLatency(),
@@ -165,7 +168,7 @@ func (st *store) report() wire.StoreReport {
 		LSN: st.voter.LSN(), Applied: st.server.follower.Index(),
 		Cluster: past.Cluster, Seen: past.Seen,
 		ReadP99: st.latency.Quantile(time.Now(), 0.99).Seconds(), Reads: reads, ReadSize: bytes,
-		Writes: st.voter.Accepted(), Started: st.server.started, Full: stats.Free < vstack.MaxChunkSize, Free: st.free(stats), Mute: mute,
+		Writes: st.voter.Accepted(), Started: st.past.began(), Full: stats.Free < vstack.MaxChunkSize, Free: st.free(stats), Mute: mute,
 		Amnesic: st.voter.Barred(time.Now()), Claims: st.loop.Claims(), Surveyed: surveyed, Lacking: lacking,
 		Browser: st.browserDoor(),
 	}

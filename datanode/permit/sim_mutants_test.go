@@ -137,8 +137,8 @@ func (w *world) seconds(n int) error {
 	return nil
 }
 
-// mutants are those of the rule. That reports of an earlier process count is
-// TestClaimsAreThoseOfThePresentProcess's.
+// mutants are those of the rule, and of what it stands on. That reports of an earlier process
+// count is TestClaimsAreThoseOfThePresentProcess's.
 var mutants = []struct {
 	name string
 	mutant
@@ -158,6 +158,7 @@ var mutants = []struct {
 	// A start waits for the catalog of its first answer, too: each of the two holds where the
 	// other is broken.
 	{"a view older than S drops", mutant{rules: rules{anyView: true}, noFence: true}},
+	{"a process is named by its clock alone", mutant{clocks: true}},
 	{"the fragment number follows the position", mutant{rules: rules{byPosition: true}}},
 }
 

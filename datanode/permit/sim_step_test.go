@@ -175,7 +175,7 @@ func (w *world) send(n *node) {
 		return
 	}
 	n.seq++
-	hb := wire.Heartbeat{Host: n.host, Seq: n.seq, Stores: []wire.StoreReport{{ID: n.id, Started: n.started, Claims: n.claims}}}
+	hb := wire.Heartbeat{Host: n.host, Seq: n.seq, Level: vstack.NewestLevel, Stores: []wire.StoreReport{{ID: n.id, Started: n.started, Claims: n.claims}}}
 	w.beats = append(w.beats, beat{n, to, hb})
 }
 

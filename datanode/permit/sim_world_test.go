@@ -31,6 +31,7 @@ type mutant struct {
 	oldReports  bool // what a target said of another epoch counts for the one in force
 	laterDrop   bool // drops run after the next survey was told
 	rowIndex    bool // a title is as good as a publish
+	clocks      bool // a process is named by its host's clock alone
 	forgetful   bool // a restart forgets the groups left
 	unread      bool // a group that is being read is complete
 	laggingEnd  bool // the end of a member's feed that is older than the view ends a read
@@ -171,6 +172,7 @@ type reply struct {
 // world is a cluster of some stores and one schedule of what happens to it.
 type world struct {
 	rnd     *rand.Rand
+	back    *rand.Rand // when clocks are set back
 	m       mutant
 	now     time.Time
 	history []*state
@@ -203,7 +205,7 @@ var slots = func() (out [simGroups][]vstack.Slot) {
 }()
 
 func newWorld(seed uint64, m mutant) *world {
-	w := &world{rnd: rand.New(rand.NewPCG(seed, 1)), m: m, now: time.Unix(1000, 0), base: map[vstack.ChunkID]int{}, hurt: map[vstack.ChunkID]int{}}
+	w := &world{rnd: rand.New(rand.NewPCG(seed, 1)), back: rand.New(rand.NewPCG(seed, 2)), m: m, now: time.Unix(1000, 0), base: map[vstack.ChunkID]int{}, hurt: map[vstack.ChunkID]int{}}
 	w.slow = []int{1, 3, 30}[w.rnd.IntN(3)]
 	w.fresh = []time.Duration{4 * time.Second, time.Hour}[w.rnd.IntN(2)]
 	first := &state{index: 1, films: map[vstack.VideoID]film{}}
@@ -239,10 +241,22 @@ func (w *world) store(host vstack.HostID) *node {
 	return n
 }
 
+// name is what names a store's next process. Now and then its host's clock was set back by then.
+func (w *world) name(n *node) time.Time {
+	clock := w.now
+	if w.back.IntN(4) == 0 {
+		clock = clock.Add(-time.Hour)
+	}
+	if w.m.clocks {
+		return clock
+	}
+	return wire.NextStart(n.started, clock)
+}
+
 // start begins a process over what is on the disk.
 func (w *world) start(n *node) {
 	w.now = w.now.Add(time.Millisecond) // no two processes begin at once
-	n.up, n.started, n.seq, n.fence = true, w.now, 0, 0
+	n.up, n.started, n.seq, n.fence = true, w.name(n), 0, 0
 	n.view, n.free, n.claims, n.answer, n.plan = simView{lying: w.m.unread}, map[has]time.Time{}, nil, Answer{}, nil
 	n.view.at = nil
 	if w.m.forgetful {

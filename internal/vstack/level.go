@@ -28,7 +28,7 @@ const (
 	// LevelKeys adds API keys of programs.
 	LevelKeys Level = 6
 	// LevelManifests keeps manifests apart from a member's snapshots: these name them, and the
-	// database beside the snapshots has them.
+	// database beside the snapshots has them. A store's processes have starts in their order.
 	LevelManifests Level = 7
 	// NewestLevel is the highest level that this program knows. A fresh cluster starts at it.
 	NewestLevel = LevelManifests

@@ -21,8 +21,9 @@ type StoreReport struct {
 	Reads    int64          `json:"reads"`      // requests served since start
 	ReadSize int64          `json:"read_bytes"` // bytes served since start
 	Writes   int64          `json:"writes"`     // chunks accepted since start
-	Started  time.Time      `json:"started"`
-	Full     bool           `json:"full"` // refuses writes for lack of space
+	// Started names the store's process, see NextStart.
+	Started time.Time `json:"started"`
+	Full    bool      `json:"full"` // refuses writes for lack of space
 	// Stored is what of Used records that count take; absent from programs that do not say.
 	Stored int64 `json:"stored,omitzero"`
 	// Free is what chunks may still take; absent from programs that do not say, and from a
@@ -49,6 +50,16 @@ type StoreReport struct {
 	// Browser is where browsers read from the store; absent where they do not. Never below
 	// vstack.LevelPolicy.
 	Browser *BrowserDoor `json:"browser,omitempty"`
+}
+
+// NextStart is what names a process of a store: when it began by its host's clock, or if that was
+// set back, a nanosecond after the one before. By it leaders know which of two processes is the
+// later, from vstack.LevelManifests on; programs from before go by their clocks alone.
+func NextStart(last, now time.Time) time.Time {
+	if !now.After(last) {
+		return last.Add(time.Nanosecond)
+	}
+	return now
 }
 
 // Holds is how many bytes the store has stored, as far as it says.

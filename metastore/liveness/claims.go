@@ -15,17 +15,21 @@ const maxPast = 8
 
 // process tells a store's present process from those before it: a report that was long on
 // its way may come after one of the next process, and what that process has may be less.
-// Clocks are not asked which was first.
+// Where starts are in order, see wire.NextStart, the later one is the present one, in whatever
+// order the two are first heard; elsewhere it is the one that was first heard last.
 type process struct {
 	started time.Time
 	seq     uint64
-	past    []time.Time // of those before it, oldest first
+	ordered bool
+	past    []time.Time // of those before it, as they were heard
 }
 
 // newer reports whether a report is the latest of the present process, and notes it. A
 // datanode that does not count its heartbeats is taken at its word.
-func (p *process) newer(started time.Time, seq uint64) bool {
+func (p *process) newer(started time.Time, seq uint64, ordered bool) bool {
 	switch {
+	case ordered && p.ordered && started.Before(p.started):
+		return false
 	case slices.ContainsFunc(p.past, started.Equal):
 		return false
 	case p.started.Equal(started):
@@ -37,7 +41,7 @@ func (p *process) newer(started time.Time, seq uint64) bool {
 			p.past = p.past[1:]
 		}
 	}
-	p.started, p.seq = started, seq
+	p.started, p.seq, p.ordered = started, seq, ordered
 	return true
 }
 

@@ -91,7 +91,7 @@ func (m *Monitor) Record(term uint64, hb wire.Heartbeat, now time.Time) {
 			m.stores[r.ID] = s
 		}
 		s.at, s.report, s.level, s.lsn = now, r, hb.Level.OrFirst(), max(s.lsn, r.LSN)
-		if s.process.newer(r.Started, hb.Seq) {
+		if s.process.newer(r.Started, hb.Seq, hb.Level >= vstack.LevelManifests) {
 			s.claims = claimsOf(r)
 		}
 	}
