@@ -74,7 +74,8 @@ func (s *Server) bears(view *catalog.View, id vstack.VideoID, l vstack.Layout) e
 		return err
 	}
 	policy, _ := view.Redundancy()
-	if err := placement.Bears(view.Placement(), manifest.Groups(m), l.Scheme, policy.HostsCanFail); err != nil {
+	at := view.Placement()
+	if err := placement.Bears(at, manifest.Groups(m), l.Scheme, policy.HostsCanFail); err != nil && !redundancy.Comes(at, view.Level(), l.Scheme, policy.HostsCanFail) {
 		return fmt.Errorf("pin video %s cold: %w", id, err)
 	}
 	return nil

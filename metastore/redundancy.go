@@ -52,7 +52,7 @@ func (s *Server) setRedundancy(c echo.Context) error {
 	view := s.catalog.View()
 	if req.Policy != nil {
 		now, _ := view.Redundancy()
-		if err := redundancy.CheckPolicy(view.Placement(), now, *req.Policy); err != nil {
+		if err := redundancy.CheckPolicy(view.Placement(), view.Level(), now, *req.Policy); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package permit
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -123,7 +124,7 @@ func (w *world) edit() {
 			id := films[w.rnd.IntN(len(films))]
 			f := s.films[id]
 			f.row = s.index
-			if w.rnd.IntN(4) == 0 {
+			if w.rnd.IntN(4) == 0 && w.fits() {
 				f.classIndex = s.index
 				f.class = []vstack.StorageClass{vstack.ClassHot, vstack.ClassCooling, vstack.ClassCold, vstack.ClassWarming}[w.rnd.IntN(4)]
 			}
@@ -214,7 +215,7 @@ func (w *world) settle() error {
 			stays--
 		}
 	}
-	if stays < vstack.Targets { // a target that is gone has no successor, and its group drops nothing
+	if stays < w.state().m.TargetCount() { // a target that is gone has no successor, and its group drops nothing
 		w.commit(func(s *state) {
 			for i := range s.m.Stores {
 				if s.m.Stores[i].Leaving == vstack.LeaveOrdered {
@@ -223,20 +224,23 @@ func (w *world) settle() error {
 			}
 		})
 	}
-	w.commit(func(s *state) {
-		for id, f := range s.films {
-			f.class, f.row, f.classIndex = []vstack.StorageClass{vstack.ClassHot, vstack.ClassCold}[id[0]%2], s.index, s.index
-			s.films[id] = f
-		}
-	})
 	w.beats, w.replies, w.old = nil, nil, nil
 	for _, n := range w.nodes {
 		if n.cut, n.deaf = false, false; !n.up && !n.lost {
 			w.start(n)
 		}
 	}
-	var why error
+	why, classes := errors.New("groups are not widened"), false
 	for range 300 {
+		if !classes && w.fits() {
+			classes = true
+			w.commit(func(s *state) {
+				for id, f := range s.films {
+					f.class, f.row, f.classIndex = []vstack.StorageClass{vstack.ClassHot, vstack.ClassCold}[id[0]%2], s.index, s.index
+					s.films[id] = f
+				}
+			})
+		}
 		w.now = w.now.Add(time.Second)
 		for _, n := range w.nodes {
 			if !n.up {
@@ -261,11 +265,17 @@ func (w *world) settle() error {
 		if err := w.check(); err != nil {
 			return err
 		}
-		if why = w.rest(); why == nil {
+		if why = w.rest(); why == nil && classes {
 			return nil
 		}
 	}
 	return fmt.Errorf("does not settle: %w", why)
+}
+
+// fits reports whether every group has a target for each fragment: no film cools before, which
+// the catalog sees to.
+func (w *world) fits() bool {
+	return !slices.ContainsFunc(w.state().m.Groups, func(g vstack.PGTargets) bool { return len(g.Targets) < simScheme.Total() })
 }
 
 // rest says what is still to be done.
@@ -337,4 +347,26 @@ func TestRandomSchedulesKeepEveryCopy(t *testing.T) {
 	}
 	t.Logf("%d schedules, %d epoch changes, %d chunks dropped, 0 orphans", count, epochs, drops)
 	soak.Add(t, map[string]int64{"copies: schedules": int64(count), "copies: epoch changes": int64(epochs), "copies: chunks dropped": int64(drops), "copies: orphans": 0})
+}
+
+// TestRandomSchedulesWidenGroups plays the same over films of 4+2: their groups begin with five
+// targets, and all of them end with six.
+func TestRandomSchedulesWidenGroups(t *testing.T) {
+	count := simSchedules
+	if v := os.Getenv("VSTACK_SOAK_COPIES"); v != "" {
+		var err error
+		if count, err = strconv.Atoi(v); err != nil {
+			t.Fatal(err)
+		}
+		count /= 10
+	}
+	was := simScheme
+	defer func() { simScheme = was }()
+	simScheme = vstack.Scheme{K: 4, M: 2}
+	for seed := range uint64(count) {
+		if _, err := run(seed, mutant{wide: true}); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+	t.Logf("%d schedules", count)
 }

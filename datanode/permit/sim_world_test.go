@@ -38,9 +38,12 @@ type mutant struct {
 	damagedHeld bool // a damaged chunk is a copy
 	noFence     bool // a start does not wait for the catalog of its first answer
 	acceptors   bool // W asks nobody but acceptors
+	// wide breaks nothing: groups, which begin with five targets, are to have one for each fragment
+	// of simScheme, and roles are shared out all the time.
+	wide bool
 }
 
-// simScheme is that of every film: any 3 of 5 fragments.
+// simScheme is that of every film: any 3 of 5 fragments, but for schedules that widen groups.
 var simScheme = vstack.DefaultScheme
 
 // has names a piece on a store's disk.
@@ -223,6 +226,9 @@ func newWorld(seed uint64, m mutant) *world {
 		first.m.Groups = append(first.m.Groups, vstack.PGTargets{Epoch: 1, Targets: plan[pg]})
 	}
 	first.m.Version = 1
+	if m.wide {
+		first.m.Targets = simScheme.Total()
+	}
 	w.history = []*state{first}
 	first.pad()
 	w.elect()
@@ -306,7 +312,7 @@ func (w *world) decide(l *leader) reconfigure.State {
 	for pg := range all {
 		all[pg] = true
 	}
-	st := reconfigure.State{Map: &s.m, Claims: l.monitor.Claims(), Published: &all, Silent: map[vstack.StoreID]bool{}, Now: w.now}
+	st := reconfigure.State{Map: &s.m, Claims: l.monitor.Claims(), Published: &all, Silent: map[vstack.StoreID]bool{}, Balance: w.m.wide, Now: w.now}
 	for _, store := range s.m.Stores {
 		if l.monitor.Silence(l.term, store.ID, w.now) >= 3*time.Second {
 			st.Silent[store.ID] = true

@@ -29,6 +29,7 @@ const (
 	LevelKeys Level = 6
 	// LevelManifests keeps manifests apart from a member's snapshots: these name them, and the
 	// database beside the snapshots has them. A store's processes have starts in their order.
+	// Groups are widened for a scheme of more fragments than Targets.
 	LevelManifests Level = 7
 	// NewestLevel is the highest level that this program knows. A fresh cluster starts at it.
 	NewestLevel = LevelManifests

@@ -15,8 +15,11 @@ const (
 	BlockSize = 64 << 10
 	// PlacementGroups is the number of placement groups; it never changes.
 	PlacementGroups = 128
-	// Targets is the number of ordered target stores of a placement group.
+	// Targets is the number of ordered target stores of a placement group, where no scheme of
+	// the cluster needs more.
 	Targets = 5
+	// MaxTargets bounds it.
+	MaxTargets = MaxFragments
 	// Acceptors is how many of the first targets vote, and hold copies while hot.
 	Acceptors = 3
 	// Majority of the acceptors.

@@ -114,8 +114,9 @@ type PlacementMap struct {
 	Version uint64      `json:"version"`
 	Groups  []PGTargets `json:"groups"`
 	Stores  []Store     `json:"stores"`
-	// Targets is the number of targets that a group is to have; absent for Targets, the
-	// number of before LevelFormats. A group follows it by its next change of epoch.
+	// Targets is the number of targets that a group is to have, MaxTargets at most; absent for
+	// Targets, and never there below LevelManifests. Groups follow it by changes of epoch as far as
+	// there are stores.
 	Targets int `json:"targets,omitzero"`
 }
 

@@ -88,7 +88,7 @@ type SchemeOffer struct {
 	Cost   float64       `json:"cost"` // bytes for each byte
 	Bears
 	// Placed says that the groups, as they are, have a place for every piece. Of others the
-	// figures are those of wider groups.
+	// figures are those of wider groups, which a policy with the scheme brings.
 	Placed  bool   `json:"placed"`
 	Refused string `json:"refused,omitempty"` // why it cannot be chosen here
 }

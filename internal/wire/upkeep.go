@@ -73,6 +73,8 @@ type BalanceReport struct {
 	State  vstack.Balance `json:"state"`
 	Groups int            `json:"groups"` // that would change for every store to have its share
 	Roles  int            `json:"roles"`  // that would go to another store: the rest only change their kind
+	// Added are roles that no store has: groups get more targets.
+	Added int `json:"added,omitzero"`
 	// Worst is the part of its share by which the worst store misses it.
 	Worst  float64        `json:"worst"`
 	Bytes  int64          `json:"bytes"` // that would be copied, estimated from what stores hold

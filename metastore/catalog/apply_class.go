@@ -73,7 +73,7 @@ func (a *application) stepClass(p command.StepClassPayload, res *command.Result)
 			a.err = fmt.Errorf("step video %s: %w", p.Video, err)
 			return nil
 		}
-		err = placement.Bears(placementOf(a.txn, a.meta.Placement), manifest.Groups(m), next.Video.Layout.Scheme, p.HostsCanFail)
+		err = placement.Bears(placementOf(a.txn, &a.meta), manifest.Groups(m), next.Video.Layout.Scheme, p.HostsCanFail)
 		if err != nil {
 			return fmt.Errorf("step video %s: %w", p.Video, err)
 		}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -47,7 +48,7 @@ func (a *application) assignPlacement(p command.AssignPlacementPayload, _ *comma
 
 // checkTargets wants distinct registered stores, enough of them to vote.
 func (a *application) checkTargets(targets []vstack.StoreID) error {
-	if len(targets) < vstack.Acceptors || len(targets) > vstack.Targets {
+	if len(targets) < vstack.Acceptors || len(targets) > cmp.Or(a.meta.Targets, vstack.Targets) {
 		return fmt.Errorf("%w: %d targets", vstack.ErrInvalid, len(targets))
 	}
 	for i, id := range targets {

@@ -23,6 +23,7 @@ func (a *application) setRedundancy(p command.SetRedundancyPayload, _ *command.R
 			return err
 		}
 		next.Policy = p.Policy
+		a.widen(p.Policy.Layout.Scheme.Total())
 		a.note(vstack.EventPolicy, "", "of redundancy")
 	}
 	if p.Paused != nil {
@@ -33,6 +34,20 @@ func (a *application) setRedundancy(p command.SetRedundancyPayload, _ *command.R
 	}
 	a.meta.Redundancy = &next
 	return nil
+}
+
+// widen has placement groups get a target for each fragment of a scheme. They never get fewer
+// again: what lies in a scheme stays in it.
+func (a *application) widen(total int) {
+	if a.meta.Level < vstack.LevelManifests || total <= cmp.Or(a.meta.Targets, vstack.Targets) {
+		return
+	}
+	a.meta.Targets = total
+	if a.meta.Balance == vstack.BalanceIdle { // roles are shared out with it
+		a.meta.Balance = vstack.BalanceRunning
+	}
+	a.placementChanged()
+	a.note(vstack.EventPlacement, "", fmt.Sprintf("groups are widened to %d targets", total))
 }
 
 // ageViews lets steps of heat pass. One that was decided upon another count, such as a

@@ -147,6 +147,52 @@ func TestThePolicyOfRedundancy(t *testing.T) {
 	}
 }
 
+// TestAWideSchemeWidensGroups from its level on: each may then have a target for each fragment,
+// and a later policy takes none away.
+func TestAWideSchemeWidensGroups(t *testing.T) {
+	six := preparation(0, 1, 0, 0, 1, 2, 3, 4, 5)
+	wide := vstack.DefaultRedundancy
+	wide.Layout.Scheme = vstack.Scheme{K: 4, M: 2}
+	for level, want := range map[vstack.Level]int{vstack.LevelManifests - 1: vstack.Targets, vstack.LevelManifests: 6} {
+		d := placedOn(t, 6)
+		d.raise(level)
+		d.publish(1, 1)
+		was := d.c.View().PlacementVersion()
+		d.must(command.SetRedundancy, command.SetRedundancyPayload{Policy: &wide})
+		m := d.c.View().Placement()
+		if wider := want > vstack.Targets; m.TargetCount() != want || (m.Version > was) != wider || (d.c.View().Balance() == vstack.BalanceRunning) != wider {
+			t.Errorf("level %d: %d targets at version %d after %d, balance %q", level, m.TargetCount(), m.Version, was, d.c.View().Balance())
+		}
+		if want == vstack.Targets {
+			d.refused(vstack.ErrInvalid, command.PrepareEpochs, prepare(six))
+			continue
+		}
+		d.must(command.PrepareEpochs, prepare(six))
+		d.must(command.ActivateEpochs, activate(change(0, 2, 1)))
+		g := d.group(0)
+		for i := range g.Targets {
+			if len(g.Targets) != 6 || g.Fragment(i) != vstack.FragmentNumber(i) {
+				t.Fatalf("widened: %+v", g)
+			}
+		}
+		sum := checksum(t, d.c)
+		d.must(command.SetRedundancy, command.SetRedundancyPayload{Policy: &vstack.DefaultRedundancy})
+		if n := d.c.View().Placement().TargetCount(); n != 6 {
+			t.Errorf("%d targets after a narrower scheme", n)
+		}
+		if checksum(t, d.c) == sum {
+			t.Error("the checksum does not see the policy")
+		}
+		restored := newCatalog(t)
+		if err := restored.Restore(io.NopCloser(bytes.NewReader(snapshotOf(t, d.c)))); err != nil {
+			t.Fatal(err)
+		}
+		if n := restored.View().Placement().TargetCount(); n != 6 || checksum(t, restored) != checksum(t, d.c) {
+			t.Errorf("%d targets after a restore", n)
+		}
+	}
+}
+
 // TestAStepOfAClassSaysSinceWhen from the level on that keeps it.
 func TestAStepOfAClassSaysSinceWhen(t *testing.T) {
 	for level, want := range map[vstack.Level]bool{vstack.LevelFragments: false, vstack.LevelPolicy: true} {

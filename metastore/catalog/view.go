@@ -186,10 +186,10 @@ func (v *View) Store(id vstack.StoreID) (Store, bool) {
 func (v *View) PlacementVersion() uint64 { return v.meta.Placement }
 
 // Placement assembles the placement map.
-func (v *View) Placement() *vstack.PlacementMap { return placementOf(v.txn, v.meta.Placement) }
+func (v *View) Placement() *vstack.PlacementMap { return placementOf(v.txn, v.meta) }
 
-func placementOf(txn *memdb.Txn, version uint64) *vstack.PlacementMap {
-	m := &vstack.PlacementMap{Version: version, Groups: []vstack.PGTargets{}, Stores: []vstack.Store{}}
+func placementOf(txn *memdb.Txn, meta *rows.Meta) *vstack.PlacementMap {
+	m := &vstack.PlacementMap{Version: meta.Placement, Targets: meta.Targets, Groups: []vstack.PGTargets{}, Stores: []vstack.Store{}}
 	if g := rows.Get[*rows.Groups](txn, rows.TableGroups, []byte{1}); g != nil {
 		m.Groups = g.Groups
 	}

@@ -34,7 +34,7 @@ func (e *Epochs) balance(ctx context.Context, view *catalog.View, state reconfig
 			e.Logger.Error("measure the shares of stores", "err", err)
 			return
 		}
-		if plan.Groups == 0 || plan.Worst < reconfigure.Uneven {
+		if plan.Groups == 0 || plan.Worst < reconfigure.Uneven && plan.Added == 0 {
 			return
 		}
 		if !e.setBalance(ctx, vstack.BalanceRunning) {

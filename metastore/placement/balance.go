@@ -44,7 +44,7 @@ func Balance(c Change) ([][]vstack.StoreID, error) {
 func (b *balancer) even() {
 	for range maxRounds {
 		b.spread()
-		share := b.shares(vstack.Targets, b.total, nil)
+		share := b.shares(b.want, b.total, nil)
 		moved := b.flow(b.total, share, b.rolesOf, b.replaceable, b.replace)
 		moved += b.flow(b.acceptor, b.shares(vstack.Acceptors, b.acceptor, b.total), b.votesOf, b.promotable, b.promote)
 		if moved += b.flow(b.lead, b.leadShares(), b.leadsOf, b.leadable, b.hand); moved == 0 {
@@ -65,7 +65,7 @@ func Excess(c Change) (float64, error) {
 	}
 	b.widen()
 	worst := 0.0
-	for s, share := range b.shares(vstack.Targets, b.total, nil) {
+	for s, share := range b.shares(b.want, b.total, nil) {
 		if off := max(share-b.total[s], b.total[s]-share); b.open[s] && off > 1 {
 			worst = max(worst, float64(off)/float64(max(share, 1)))
 		}
@@ -79,6 +79,7 @@ type balancer struct {
 	open []bool
 	lead []int
 	n    int // groups
+	want int // targets of each
 }
 
 func newBalancer(c Change) (*balancer, error) {
@@ -86,13 +87,13 @@ func newBalancer(c Change) (*balancer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("balance: %w", err)
 	}
-	return &balancer{planner: r.planner, open: r.open, lead: r.lead, n: len(c.Groups)}, nil
+	return &balancer{planner: r.planner, open: r.open, lead: r.lead, n: len(c.Groups), want: cmp.Or(c.Targets, vstack.Targets)}, nil
 }
 
 // widen gives groups more targets while stores are left for them.
 func (b *balancer) widen() {
 	for pg := range b.groups[:b.n] {
-		for len(b.groups[pg]) < vstack.Targets {
+		for len(b.groups[pg]) < b.want {
 			s := b.least(pg, func(int) bool { return true })
 			if s < 0 {
 				break
@@ -141,7 +142,7 @@ func (b *balancer) weight(s int) int64 { return max(b.stores[s].Weight, 1) }
 // spread moves what lies on fewer hosts than it could.
 func (b *balancer) spread() {
 	for pg := range b.groups[:b.n] {
-		for range vstack.Targets { // each step uses one host more, or one less twice
+		for range b.want { // each step uses one host more, or one less twice
 			if !b.spreadOne(pg) {
 				break
 			}
@@ -203,11 +204,11 @@ func (b *balancer) add(s, i, n int) {
 // many of its targets are on the host with the most of them, the next one and so on.
 type spreading struct {
 	acceptors int
-	most      [vstack.Targets]int
+	most      [vstack.MaxTargets]int
 }
 
 func (b *balancer) measure(g []int) (m spreading) {
-	var hosts [vstack.Targets]int
+	var hosts [vstack.MaxTargets]int
 	n := 0
 	for i, s := range g {
 		at := slices.Index(hosts[:n], b.host[s])

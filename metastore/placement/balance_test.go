@@ -31,6 +31,7 @@ func TestBalanceKeepsWhatAPlanPromises(t *testing.T) {
 				closed[s.ID] = true
 			}
 		}
+		c.Targets = rapid.IntRange(vstack.Targets, 9).Draw(t, "targets")
 		out, err := Balance(c)
 		if err != nil {
 			t.Fatal(err)
@@ -115,6 +116,49 @@ func TestANewHostIsFilled(t *testing.T) {
 				t.Errorf("%d roles moved to give the new host %d", moved, took)
 			}
 		})
+	}
+}
+
+// TestGroupsAreWidened gives the groups of each layout more targets: as many as there are stores
+// for, as evenly on hosts as it goes, in equal shares, and with hardly a role that
+// moves.
+func TestGroupsAreWidened(t *testing.T) {
+	for _, l := range layouts {
+		for _, want := range []int{6, 8, 9, vstack.MaxTargets} {
+			t.Run(fmt.Sprintf("%d hosts of %d to %d", l.hosts, l.stores, want), func(t *testing.T) {
+				stores := layout(l.hosts, l.stores)
+				c := planned(t, stores, nil)
+				c.Targets = want
+				out, err := Balance(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				total, hosts := map[vstack.StoreID]int{}, map[vstack.StoreID]vstack.HostID{}
+				for _, s := range stores {
+					hosts[s.ID] = s.Host
+				}
+				lost := 0
+				for pg, g := range c.after(out) {
+					lost += len(without(c.Groups[pg], g))
+					perHost := map[vstack.HostID]int{}
+					for _, id := range g {
+						total[id]++
+						perHost[hosts[id]]++
+					}
+					if len(g) != min(want, len(stores)) {
+						t.Fatalf("group %d went from %v to %v", pg, c.Groups[pg], g)
+					}
+					for host, n := range perHost {
+						if most := (len(g) + l.hosts - 1) / l.hosts; n > most || len(g) >= l.hosts && n < len(g)/l.hosts {
+							t.Fatalf("group %d has %d of %d targets on %s", pg, n, len(g), host)
+						}
+					}
+				}
+				if spreadOf(total) > 1 || lost > 128*vstack.Targets/50 {
+					t.Errorf("roles differ by %d: %v; %d went to another store", spreadOf(total), total, lost)
+				}
+			})
+		}
 	}
 }
 

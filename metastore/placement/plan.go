@@ -47,7 +47,7 @@ func Plan(stores []Store) ([vstack.PlacementGroups][]vstack.StoreID, error) {
 	p.assignAcceptors()
 	p.balanceLeads()
 	p.assignTails()
-	b := &balancer{planner: p, open: slices.Repeat([]bool{true}, len(p.stores)), lead: make([]int, len(p.stores)), n: len(p.groups)}
+	b := &balancer{planner: p, open: slices.Repeat([]bool{true}, len(p.stores)), lead: make([]int, len(p.stores)), n: len(p.groups), want: vstack.Targets}
 	for _, g := range p.groups {
 		b.lead[g[0]]++
 	}

@@ -19,6 +19,9 @@ type Change struct {
 	Leaving map[vstack.StoreID]vstack.StoreID
 	// Open are the stores that may take a role; none of Leaving.
 	Open map[vstack.StoreID]bool
+	// Targets is the number that a group is to have, as far as there are stores; 0 for
+	// vstack.Targets.
+	Targets int
 	// Narrow are the groups that may do with fewer targets, down to the acceptors, where
 	// nobody can take the place of a tail that leaves; nil for none.
 	Narrow []bool

@@ -146,7 +146,7 @@ func (b *balancer) leadShares() []int {
 // which a store has such a role, in the order in which it gives them up; may says whether
 // another can take it, and give does it.
 func (b *balancer) flow(load, share []int, groups func(s int) []int, may func(pg, from, to int) bool, give func(pg, from, to int)) (moved int) {
-	for range b.n * vstack.Targets { // each round brings two stores nearer to their shares
+	for range b.n * b.want { // each round brings two stores nearer to their shares
 		path := b.path(load, share, groups, may)
 		if path == nil {
 			break

@@ -80,6 +80,7 @@ func weigh(stores []placement.Store, of []vstack.Store) {
 type Plan struct {
 	Groups int // that would change
 	Roles  int // that would go to another store
+	Added  int // that are new: groups would have more targets than they have
 	// Worst is the part of its share by which the worst store misses it.
 	Worst float64
 	Then  map[vstack.StoreID]int // roles of each store afterwards
@@ -98,6 +99,8 @@ func Shares(s State) (Plan, error) {
 			to = v.change.Groups[pg]
 		} else {
 			out.Groups++
+			wider := len(to) - len(v.change.Groups[pg])
+			out.Added, out.Roles = out.Added+wider, out.Roles-wider
 		}
 		for _, id := range to {
 			out.Then[id]++

@@ -129,3 +129,35 @@ func TestFiveStoresBecomeFour(t *testing.T) {
 		}
 	}
 }
+
+// TestWiderGroupsTakeAStoreAtATime: a scheme of eight fragments on eight stores. What is new goes
+// from no store to another.
+func TestWiderGroupsTakeAStoreAtATime(t *testing.T) {
+	w := newWorld(t, 4, 2, 0)
+	w.m.Targets, w.balance = 8, true
+	plan, err := Shares(State{Map: w.m})
+	if err != nil || plan.Added != 3*vstack.PlacementGroups || plan.Roles != 0 || plan.Groups != vstack.PlacementGroups {
+		t.Fatalf("the plan: %+v, %v", plan, err)
+	}
+	for round := 0; ; round++ {
+		w.survey(nil)
+		d := w.look(time.Second)
+		if d.Uneven == 0 {
+			break
+		}
+		if round > 200 {
+			t.Fatal("it never ends")
+		}
+		for _, c := range d.Changes {
+			if was := w.m.Groups[c.PG].Targets; len(c.Targets) != len(was)+1 || !slices.Equal(c.Targets[:len(was)], was) {
+				t.Fatalf("group %d goes from %v to %v", c.PG, was, c.Targets)
+			}
+		}
+		w.activate()
+	}
+	for _, s := range w.m.Stores {
+		if n := w.roles(s.ID); n != vstack.PlacementGroups {
+			t.Errorf("store %s has %d roles", s.ID, n)
+		}
+	}
+}

@@ -39,6 +39,7 @@ func survey(s State, amnesic map[vstack.PG][]vstack.StoreID) *view {
 			v.change.Open[st.ID] = true
 		}
 	}
+	v.change.Targets = s.Map.TargetCount()
 	weigh(v.change.Stores, s.Map.Stores)
 	for _, g := range s.Map.Groups {
 		targets := g.Targets

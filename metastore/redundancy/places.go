@@ -9,7 +9,7 @@ import (
 // Places says where each slot of a video lives, and what it bears if everybody holds what they
 // should.
 func Places(m *vstack.PlacementMap, video vstack.Video, manifest *vstack.Manifest) wire.VideoPlacement {
-	out := wire.VideoPlacement{Video: video.ID, Class: video.Class, HostsCanFail: vstack.Targets, StoresCanFail: vstack.Targets, Slots: []wire.SlotPlacement{}}
+	out := wire.VideoPlacement{Video: video.ID, Class: video.Class, HostsCanFail: vstack.MaxTargets, StoresCanFail: vstack.MaxTargets, Slots: []wire.SlotPlacement{}}
 	type kind struct {
 		pg     vstack.PG
 		scheme vstack.Scheme

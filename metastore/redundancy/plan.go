@@ -21,16 +21,12 @@ func (l *Ledger) Plan(v *catalog.View, p vstack.RedundancyPolicy, now time.Time)
 	everything := p
 	everything.BytesADay = 0
 	w := Wish(everything, now, v.Published())
-	out := wire.RedundancyPlan{Policy: p, Cool: w.Cool, Warm: w.Warm, Schemes: Compare(m, p.HostsCanFail), Behind: l.behind}
-	before, _ := onGroups(m, vstack.Scheme{})
-	out.Copies, out.Fragments = before, lost
-	if of, short := onGroups(m, p.Layout.Scheme); short != "" {
-		out.Refused = fmt.Sprintf("%s: %s", name(p.Layout.Scheme), short)
-	} else {
-		out.Fragments = of
-		if of.Hosts < p.HostsCanFail {
-			out.Refused = fmt.Sprintf("%s bears the loss of %d hosts (any %d stores) on this cluster, and should bear that of %d", name(p.Layout.Scheme), max(of.Hosts, 0), max(of.Stores, 0), p.HostsCanFail)
-		}
+	out := wire.RedundancyPlan{Policy: p, Cool: w.Cool, Warm: w.Warm, Schemes: Compare(m, v.Level(), p.HostsCanFail), Behind: l.behind}
+	out.Copies, _ = onGroups(m, vstack.Scheme{})
+	chosen := offer(m, v.Level(), p.Layout.Scheme, p.HostsCanFail)
+	out.Fragments = chosen.Bears
+	if chosen.Refused != "" {
+		out.Refused = fmt.Sprintf("%s: %s", name(p.Layout.Scheme), chosen.Refused)
 	}
 	l.weigh(&out, everything, now, v)
 	return out, nil
@@ -95,21 +91,23 @@ func Over(p vstack.RedundancyPolicy, query url.Values) (vstack.RedundancyPolicy,
 }
 
 // CheckPolicy refuses as ErrTooFewTargets a policy whose scheme or bound is new and cannot be
-// kept on the cluster as it is placed.
-func CheckPolicy(m *vstack.PlacementMap, now, next vstack.RedundancyPolicy) error {
+// kept on the cluster as it is placed, nor in wider groups.
+func CheckPolicy(m *vstack.PlacementMap, level vstack.Level, now, next vstack.RedundancyPolicy) error {
 	if err := next.Check(); err != nil {
 		return err
 	}
 	if !m.Ready() || next.Layout.Scheme == now.Layout.Scheme && next.HostsCanFail == now.HostsCanFail {
 		return nil
 	}
-	of, short := onGroups(m, next.Layout.Scheme)
-	switch {
-	case short != "":
-		return fmt.Errorf("policy of redundancy: %w: %s is %s", vstack.ErrTooFewTargets, name(next.Layout.Scheme), short)
-	case of.Hosts < next.HostsCanFail:
-		return fmt.Errorf("policy of redundancy: %w: %s bears the loss of %d hosts (any %d stores) on this cluster, and should bear that of %d",
-			vstack.ErrTooFewTargets, name(next.Layout.Scheme), max(of.Hosts, 0), max(of.Stores, 0), next.HostsCanFail)
+	if o := offer(m, level, next.Layout.Scheme, next.HostsCanFail); o.Refused != "" {
+		return fmt.Errorf("policy of redundancy: %w: %s: %s", vstack.ErrTooFewTargets, name(next.Layout.Scheme), o.Refused)
 	}
 	return nil
+}
+
+// Comes reports whether the groups of a cluster are being widened for a scheme, and will bear the
+// loss of so many hosts in it.
+func Comes(m *vstack.PlacementMap, level vstack.Level, s vstack.Scheme, wantHosts int) bool {
+	o := offer(m, level, s, wantHosts)
+	return !o.Placed && o.Refused == "" && s.Total() <= m.TargetCount()
 }

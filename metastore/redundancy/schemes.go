@@ -2,6 +2,7 @@ package redundancy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/vstack/vstack/internal/vstack"
@@ -69,41 +70,47 @@ func Cost(s vstack.Scheme) float64 {
 }
 
 // Compare sets schemes beside each other on a cluster as it is placed, and says why one cannot
-// be chosen there under a policy: its groups have too few targets for it, or do not bear as
-// many hosts as the policy asks for.
-func Compare(m *vstack.PlacementMap, wantHosts int) []wire.SchemeOffer {
-	perHost := map[vstack.HostID]int{}
-	for _, st := range m.Stores {
-		perHost[st.Host]++
-	}
-	var stores []int
-	for _, n := range perHost {
-		stores = append(stores, n)
-	}
-	slices.Sort(stores)
+// be chosen there under a policy.
+func Compare(m *vstack.PlacementMap, level vstack.Level, wantHosts int) []wire.SchemeOffer {
 	var out []wire.SchemeOffer
 	for _, s := range Schemes() {
-		out = append(out, offer(m, stores, s, wantHosts))
+		out = append(out, offer(m, level, s, wantHosts))
 	}
 	return out
 }
 
-func offer(m *vstack.PlacementMap, stores []int, s vstack.Scheme, wantHosts int) wire.SchemeOffer {
-	total, need := pieces(s)
+// offer says what a scheme bears in the groups as they are, or, where these have too few targets
+// for it, once they are wider.
+func offer(m *vstack.PlacementMap, level vstack.Level, s vstack.Scheme, wantHosts int) wire.SchemeOffer {
 	o := wire.SchemeOffer{Scheme: s, Cost: Cost(s)}
-	if of, short := onGroups(m, s); short == "" {
-		o.Bears, o.Placed = of, true
-	} else { // what it would bear in wider groups
-		spread := Spread(stores, total)
-		o.Bears, o.Refused = BearsOf(spread, need), short
-		if have := sum(spread); have < total {
+	of, short := onGroups(m, s)
+	if o.Bears, o.Placed = of, short == ""; !o.Placed {
+		total, need := pieces(s)
+		stores := storesOf(m)
+		if have := sum(stores); have < total {
 			o.Bears, o.Refused = lost, fmt.Sprintf("%d pieces, and there are %d stores", total, have)
+			return o
+		}
+		if o.Bears = BearsOf(Spread(stores, total), need); level < vstack.LevelManifests && total > vstack.Targets {
+			o.Refused = fmt.Sprintf("%s: they are widened from feature level %d on", short, vstack.LevelManifests)
+			return o
 		}
 	}
-	if o.Placed && o.Hosts < wantHosts {
-		o.Refused = fmt.Sprintf("bears the loss of %d hosts (any %d stores), and should bear that of %d", max(o.Hosts, 0), max(o.Stores, 0), wantHosts)
+	if o.Hosts < wantHosts {
+		o.Refused = fmt.Sprintf("bears the loss of %d hosts (any %d stores) on this cluster, and should bear that of %d", max(o.Hosts, 0), max(o.Stores, 0), wantHosts)
 	}
 	return o
+}
+
+// storesOf is how many stores each host has that stay.
+func storesOf(m *vstack.PlacementMap) []int {
+	perHost := map[vstack.HostID]int{}
+	for _, st := range m.Stores {
+		if st.Leaving == "" {
+			perHost[st.Host]++
+		}
+	}
+	return slices.Sorted(maps.Values(perHost))
 }
 
 // onGroups is the worst that a scheme bears in the groups as they are placed, every store in

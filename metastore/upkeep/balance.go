@@ -17,7 +17,7 @@ func Balance(s reconfigure.State, state vstack.Balance, used map[vstack.StoreID]
 	if err != nil {
 		return out, err
 	}
-	out.Groups, out.Roles, out.Worst = plan.Groups, plan.Roles, plan.Worst
+	out.Groups, out.Roles, out.Added, out.Worst = plan.Groups, plan.Roles, plan.Added, plan.Worst
 	now, votes := map[vstack.StoreID]int{}, map[vstack.StoreID]int{}
 	roles := 0
 	for _, g := range s.Map.Groups {

@@ -120,7 +120,7 @@ function Sharing({ stores }: { stores: Map<string, NodeStore> }) {
   return (
     <>
       <div class="row"><h2>Sharing out</h2><span class="soft">{states[b.state]}</span></div>
-      <p>{b.groups === 0 ? "Every store has its share." : `${b.groups} groups have yet to change, ${b.roles} roles to go to another store, about ${bytes(b.bytes)} to be copied.`}</p>
+      <p>{b.groups === 0 ? "Every store has its share." : `${b.groups} groups have yet to change, ${b.roles} roles to go to another store, about ${bytes(b.bytes)} to be copied${b.added ? `, ${b.added} new roles` : ""}.`}</p>
       {b.groups > 0 && <Region label="Shares">
         <table>
           <thead><tr><th>store</th><th>host</th><th class="n">used</th><th class="n">roles now</th><th class="n">then</th></tr></thead>

@@ -65,6 +65,9 @@ func balanceTable(r wire.BalanceReport) console.Table {
 		t.Foot += "; every store has its share"
 	} else {
 		t.Foot += fmt.Sprintf("; %d groups have yet to change, %d roles to go to another store, about %s to be copied", r.Groups, r.Roles, console.Bytes(r.Bytes))
+		if r.Added > 0 {
+			t.Foot += fmt.Sprintf(", %d new roles", r.Added)
+		}
 	}
 	return t
 }

@@ -54,6 +54,9 @@ func planTable(p wire.RedundancyPlan) console.Table {
 		if !s.Scheme.IsZero() {
 			name = s.Scheme.String()
 		}
+		if note == "" && !s.Placed {
+			note = fmt.Sprintf("groups are widened to %d targets for it", s.Scheme.Total())
+		}
 		switch {
 		case s.Scheme == p.Policy.Layout.Scheme && note == "":
 			note = "the policy's"

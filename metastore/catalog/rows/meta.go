@@ -36,6 +36,9 @@ type Meta struct {
 	ClassFloor uint64 `json:"class_floor,omitzero"`
 	// Balance says whether roles are being shared out anew; absent below vstack.LevelPolicy.
 	Balance vstack.Balance `json:"balance,omitzero"`
+	// Targets is how many a placement group is to have; absent for vstack.Targets, and below
+	// vstack.LevelManifests.
+	Targets int `json:"targets,omitzero"`
 	// Events are the rows of events; absent below vstack.LevelPolicy.
 	Events int `json:"events,omitzero"`
 	// Tickets are to upload with, oldest first; absent below vstack.LevelPolicy.
