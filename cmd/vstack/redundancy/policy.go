@@ -109,8 +109,9 @@ func newPolicy(a *cli.App) *cobra.Command {
 		Long: `Popularity is views that decay: after each half-life they count half. A video that rises above --warm-above becomes copies, one that
 falls below --cool-below fragments; in between it stays as it is. A scheme that the cluster has no place for, or that does not bear
 the loss of --min-hosts-can-fail hosts, is refused with the figures; "vstack redundancy plan" with the same flags shows what would be
-done. A change of --scheme is for videos that cool from then on. For one of more fragments than placement groups have targets the
-groups are widened first, as far as there are stores ("vstack rebalance" says how far that is); they do not get narrower again.`,
+done. A change of --scheme is for videos that cool for the first time; others keep the scheme that they had ("vstack video pin VIDEO
+cold --scheme K+M" gives a hot one another). For a scheme of more fragments than placement groups have targets, groups are widened
+first, as far as there are stores ("vstack rebalance" says how far that is); they do not get narrower again.`,
 	}
 	flags.add(cmd.Flags())
 	cmd.RunE = a.WithCluster(cli.CallTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, _ []string) error {
