@@ -118,6 +118,8 @@ func Routes() []wire.Route {
 	events.Params = []wire.Param{{Name: "topics", In: "query", Doc: "some of cluster, films, nodes, placement, raft, sessions, with commas"}}
 	history := get("/v1/history", "Figures of the cluster over time", live.Series{}, vstack.ErrInvalid)
 	history.Params = []wire.Param{{Name: "span", In: "query", Doc: "10m, 2h or 24h"}}
+	opened := get("/v1/webtransport", "Where pages read from the stores themselves now", wire.List[doors.Door]{}, vstack.ErrInvalid)
+	opened.Params = []wire.Param{{Name: "known", In: "query", Doc: "true: what was heard in the last minutes will do"}}
 	file := func(path, summary string) wire.Route {
 		r := get(path, summary, []byte(nil), vstack.ErrRangeInvalid)
 		r.Params = []wire.Param{{Name: "Range", In: "header", Doc: "one range of bytes"}}
@@ -138,7 +140,7 @@ func Routes() []wire.Route {
 		get("/v1/keys", "The public keys of playback tokens, as a JSON Web Key Set", wire.JWKS{}),
 		get("/v1/player/{video}", "What a player needs to start: the video, its manifest and who holds it", PlayerData{}),
 		get("/v1/player/{video}/token", "A fresh playback token of a private film, for an administrator at a console", watching.Signed{}, vstack.ErrInvalid),
-		get("/v1/webtransport", "Where pages read from the stores themselves now", wire.List[doors.Door]{}),
+		opened,
 		get("/play/{video}/master.m3u8", "HLS multivariant playlist", ""),
 		get("/play/{video}/manifest.mpd", "DASH description", ""),
 		file("/play/{video}/film.mp4", "The best picture and the first sound as one MP4 file"),

@@ -19,6 +19,8 @@ const (
 	// age is how long what stores said of their doors for browsers is used. A page that
 	// finds a store gone asks again before it dials again.
 	age = 2 * time.Second
+	// knownAge is how long it is good enough for who asks for what is known.
+	knownAge = 5 * time.Minute
 	// wait bounds asking the catalog. Without an answer the last one holds: a
 	// certificate serves for days.
 	wait = 2 * time.Second
@@ -68,6 +70,18 @@ func (d *Doors) List() []Door {
 		return d.last, nil
 	})
 	return out.([]Door)
+}
+
+// Known is List without asking where stores said something within the last minutes: a session that
+// is dialled too late costs a first picture more than one that comes to nothing.
+func (d *Doors) Known() []Door {
+	d.mu.Lock()
+	last, known := d.last, len(d.last) > 0 && time.Since(d.at) < knownAge
+	d.mu.Unlock()
+	if known {
+		return last
+	}
+	return d.List()
 }
 
 // of finds the doors in what stores last reported.

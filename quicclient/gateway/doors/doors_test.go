@@ -24,3 +24,22 @@ func TestDoorsOutliveTheLeader(t *testing.T) {
 		t.Errorf("without an answer the doors are %+v", got)
 	}
 }
+
+func TestWhatIsKnownIsNotAskedForAnew(t *testing.T) {
+	asked := 0
+	d := New(func(context.Context) ([]wire.Node, error) {
+		asked++
+		return []wire.Node{{Host: "h1", Stores: []wire.NodeStore{{Report: &wire.StoreReport{Browser: &wire.BrowserDoor{Addr: "h1:9081"}}}}}}, nil
+	})
+	if got := d.Known(); len(got) != 1 || asked != 1 {
+		t.Fatalf("at first %+v, asked %d times", got, asked)
+	}
+	d.at = d.at.Add(-2 * age)
+	if got := d.Known(); len(got) != 1 || asked != 1 {
+		t.Errorf("later %+v, asked %d times", got, asked)
+	}
+	d.at = d.at.Add(-knownAge)
+	if got := d.Known(); len(got) != 1 || asked != 2 {
+		t.Errorf("much later %+v, asked %d times", got, asked)
+	}
+}
