@@ -86,6 +86,16 @@ func TestPlayerReadsAndWritesTheBytesOfTheDoor(t *testing.T) {
 	}
 }
 
+// TestPlayerAsksAgainWhoHadNoRoom: after a seek all of the stores may owe bytes that were given up,
+// and nothing of what is on its way says when they have room.
+func TestPlayerAsksAgainWhoHadNoRoom(t *testing.T) {
+	var got struct{ Full int }
+	replay(t, map[string]any{"full": true}, &got)
+	if got.Full == 0 {
+		t.Error("a chunk was never asked for: its store had no room at first")
+	}
+}
+
 // The player's words for a view.
 type (
 	viewJSON struct {

@@ -5,6 +5,8 @@ import { Chunk, fragmentsOf } from "./manifest";
 import { Action, Attempt, decide, Piece, View } from "./policy";
 import { now, Refused, Store } from "./store";
 
+const recheck = 100e6; // how long a piece waits at most that the policy does not start, ns
+
 export interface Wanted {
   chunk: Chunk;
   holders: Store[];
@@ -63,7 +65,7 @@ export class Engine {
   onliar: (store: Store, what: string) => void = () => undefined;
   private readings: Reading[] = [];
   private ids = 0;
-  private timer = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
   private queued = false;
 
   constructor(private seed: bigint) {}
@@ -109,7 +111,10 @@ export class Engine {
       let acted = false;
       for (const a of d.actions) acted = this.apply(a, stores, parts) || acted;
       if (acted) continue;
-      if (d.wake > 0) this.timer = window.setTimeout(() => this.turn(), Math.max(1, (d.wake - now()) / 1e6));
+      // Of a piece that nobody is asked for while nobody has room no byte comes that would tell.
+      const waits = this.readings.some((r) => r.parts.some((p) => p.runs.length === 0)), again = now() + recheck;
+      const wake = waits && (d.wake === 0 || d.wake > again) ? again : d.wake;
+      if (wake > 0) this.timer = setTimeout(() => this.turn(), Math.max(1, (wake - now()) / 1e6));
       break;
     }
     for (const r of [...this.readings]) {

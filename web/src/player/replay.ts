@@ -1,19 +1,51 @@
 // Run by the Go tests: what the player makes of views and of bytes that Go wrote.
+import { Engine } from "./engine";
 import { head, hex, request, signals, tail } from "./format";
-import { decide, Decision, View } from "./policy";
+import { decide, Decision, Signals, View } from "./policy";
+import { now, Store, Taker } from "./store";
 
 declare const process: { stdin: AsyncIterable<Uint8Array>; stdout: { write(s: string): void } };
 
-interface Asked { views?: { view: View; seed: string }[]; golden?: { Request: string; Head: string; Tail: string; Signals: string }; chunk?: string; }
+interface Asked { views?: { view: View; seed: string }[]; golden?: { Request: string; Head: string; Tail: string; Signals: string }; chunk?: string; full?: boolean; }
 
 const bytes = (s: string) => Uint8Array.from(s.match(/../g) ?? [], (x) => parseInt(x, 16));
+
+// Full is a store that has no room for a while, as one whose bytes were given up just now, and
+// of which nothing comes that would tell of room.
+class Full extends Store {
+  private until = now() + 300e6;
+  asked = 0;
+  override async dial() { this.link = "quic"; }
+  override signals(at: number): Signals {
+    const s = super.signals(at);
+    return { ...s, up: true, measured: true, rtt: 1e6, sampled: true, fast: 1e6, slow: 1e6, recent: 1e6, pending: at < this.until ? 1e9 : 0, inFlight: 0 };
+  }
+  override async read(r: { offset: number; length: number }, taker: Taker) {
+    this.asked++;
+    taker.head({ status: 206, body: r.length, size: 100, leaves: 0, retryAfter: 0, told: this.told }, 1e6);
+    taker.bytes(bytesOf.subarray(r.offset, r.offset + r.length));
+  }
+}
+const bytesOf = new Uint8Array(100).fill(7);
+
+// readsFromFull reads a chunk from such a store; 0 requests where it never comes.
+async function readsFromFull(): Promise<number> {
+  const store = new Full("00", "h1", "h1:8081", { store: "00", started: "", addr: "h1:9081", hashes: [] });
+  store.link = "quic";
+  const id = new Uint8Array(await crypto.subtle.digest("SHA-256", bytesOf)), stop = new AbortController();
+  const chunk = { seq: 1, id, root: undefined, size: 100, start: 0, duration: 1, keyframe: true, fragments: [] };
+  const timer = setTimeout(() => stop.abort(), 5000);
+  await new Engine(1n).read({ chunk, holders: [store], due: () => now(), pace: () => 0, proven: () => undefined }, stop.signal).catch(() => undefined);
+  clearTimeout(timer);
+  return stop.signal.aborted ? 0 : store.asked;
+}
 
 async function main() {
   const parts: Uint8Array[] = [];
   for await (const b of process.stdin) parts.push(b);
   const decoder = new TextDecoder();
   const asked = JSON.parse(parts.map((b) => decoder.decode(b, { stream: true })).join("")) as Asked;
-  const out: { decisions?: Decision[]; request?: string; head?: unknown; tail?: unknown; signals?: unknown } = {};
+  const out: { decisions?: Decision[]; request?: string; head?: unknown; tail?: unknown; signals?: unknown; full?: number } = {};
   if (asked.views) out.decisions = asked.views.map((v) => decide(v.view, BigInt(v.seed)));
   if (asked.golden) {
     const chunk = bytes(asked.chunk!);
@@ -22,6 +54,7 @@ async function main() {
     out.tail = tail(bytes(asked.golden.Tail));
     out.signals = signals(bytes(asked.golden.Signals));
   }
+  if (asked.full) out.full = await readsFromFull();
   process.stdout.write(JSON.stringify(out));
 }
 
