@@ -1,4 +1,5 @@
 // What the pages ask of the server that they came from, in its own words (docs/api.md).
+import type { Early } from "./player/early";
 
 export interface Video {
   id: string; title: string; state: string; class: string; policy: string; duration: number; size: number;
@@ -17,6 +18,7 @@ export interface PlayerData {
   video: Video;
   manifest: { version: number; duration: number; tracks: Track[] };
   placement: { stores: Store[] };
+  early?: Early | undefined; // of the player of the stores
 }
 
 // What an operator ordered, and how far it is.

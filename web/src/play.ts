@@ -3,12 +3,20 @@
 // own HLS on Apple's, the whole file where there is neither.
 import type HlsType from "hls.js";
 import { before, PlayerData, Session, carried } from "./api";
+import type { Early } from "./player/early";
 import type { Data } from "./player/manifest";
 import type { Player, State } from "./player/player";
 
 export interface Playing {
   through: string; firstPicture: number | undefined; buffer: number; size: string; dropped: number; stalls: number; error: string;
   smart: State | undefined; // what the player of the stores knows
+}
+
+// begin loads the player of the stores and dials them, while the film is asked for.
+export async function begin(): Promise<Early | undefined> {
+  if (new URLSearchParams(location.search).get("through") === "gateway" || !("WebTransport" in window)) return undefined;
+  const { Early } = await import("./player/player");
+  return new Early("", carried());
 }
 
 // ways are how a page may be asked to play.

@@ -4,7 +4,7 @@ import { before, bytes, carried, clock, count, get, Holdings, PlayerData, Track 
 import { Class } from "./films";
 import { usePoll } from "./live";
 import { Overlay } from "./overlay";
-import { attach, Playing, Way } from "./play";
+import { attach, begin, Playing, Way } from "./play";
 import { Actions } from "./actions";
 import { isPoster, isTiles, Scenes } from "./scenes";
 import { Badge, Copy, Dot, Failure, Loading, Region, Segments, useQuery } from "./ui";
@@ -14,8 +14,8 @@ export function WatchPage({ id }: { id: string }) {
   const [data, setData] = useState<PlayerData>();
   const [failed, setFailed] = useState("");
   useEffect(() => {
-    const stop = new AbortController();
-    get<PlayerData>(before() + "/v1/player/" + id, stop.signal).then(setData, (e: Error) => {
+    const stop = new AbortController(), early = begin();
+    get<PlayerData>(before() + "/v1/player/" + id, stop.signal).then(async (d) => setData({ ...d, early: await early }), (e: Error) => {
       if (!stop.signal.aborted) setFailed(e.message);
     });
     return () => stop.abort();

@@ -1,4 +1,5 @@
 // What a player reads of GET /v1/player/{video}: manifest, its table of chunks, who holds them.
+import type { Early } from "./early";
 import { base64 } from "./format";
 
 export interface Fragment { size: number; lead: number; duration: number; keyframe: boolean; cut: boolean; }
@@ -16,7 +17,9 @@ export interface Data {
   video: { id: string; title: string; class: string; duration: number };
   manifest: { version: number; duration: number; tracks: Track[]; table?: string };
   placement: { version: number; groups: { epoch: number; targets: string[] }[] | null; stores: StoreRow[] };
+  early?: Early; // sessions that stand or are dialled already
   token?: string; expires?: string; // for who sees a private film without one
+  inits?: Record<string, string>; // init chunks by track, of those that were at hand
   webtransport?: { store: string; started: string; addr: string; hashes: string[] }[];
 }
 

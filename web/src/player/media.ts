@@ -1,8 +1,8 @@
 // One track's way into a source buffer: fragments in order, no more than one append at a time.
 import { Chunk, fragmentsOf, Track } from "./manifest";
 
-// Reading is a chunk on its way: proven bytes from its start.
-export interface Coming { chunk: Chunk; head: number; buf: Uint8Array<ArrayBuffer> | undefined; stop: AbortController; appended: number; skip: number; }
+// Coming is a chunk on its way: proven bytes from its start, and whether what was appended ends inside a fragment.
+export interface Coming { chunk: Chunk; head: number; buf: Uint8Array<ArrayBuffer> | undefined; stop: AbortController; appended: number; skip: number; inside: boolean; }
 
 export class Lane {
   readonly coming: Coming[] = []; // in the order of their chunks
@@ -11,6 +11,7 @@ export class Lane {
   private init: Uint8Array<ArrayBuffer> | undefined;
   private started = false;
   private running = false;
+  private torn = false; // a fragment was left off in its middle
 
   constructor(readonly track: Track, readonly source: SourceBuffer, private video: HTMLVideoElement) {
     source.addEventListener("updateend", () => {
@@ -46,7 +47,10 @@ export class Lane {
 
   // seek starts over at the last keyframe at or before a time.
   seek(t: number) {
-    for (const c of this.coming) c.stop.abort();
+    for (const c of this.coming) {
+      c.stop.abort();
+      this.torn ||= c.inside;
+    }
     this.coming.length = 0;
     const { chunks, timescale } = this.track, ticks = t * timescale;
     let i = chunks.length - 1;
@@ -71,12 +75,14 @@ export class Lane {
         time += f.duration;
       }
     }
-    const c = { chunk, head: 0, buf: undefined, stop: new AbortController(), appended: skip, skip };
+    const c = { chunk, head: 0, buf: undefined, stop: new AbortController(), appended: skip, skip, inside: false };
     this.coming.push(c);
     return c;
   }
 
-  // feed appends what is proven, whole fragments in order.
+  // feed appends what is proven, whole fragments in order. While no picture is there to go on with,
+  // or once a fragment was begun so, its bytes go in as they come: a decoder shows a frame
+  // before the rest of its second is here.
   feed() {
     if (this.running || this.source.updating || this.failed) return;
     try {
@@ -94,7 +100,12 @@ export class Lane {
         if (end > c.head) break;
         if (end > ready) ready = end;
       }
+      const whole = ready;
+      if (c.head > whole && (this.video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA || (c.inside && whole === c.appended))) ready = c.head;
       if (ready > c.appended) {
+        if (this.torn) this.source.abort(); // else it would wait for the rest
+        this.torn = false;
+        c.inside = ready > whole;
         this.running = true;
         this.source.appendBuffer(c.buf.subarray(c.appended, ready));
         c.appended = ready;

@@ -1,11 +1,12 @@
 // Plays a film in a video element from the stores themselves.
+import { Early, mostEarly } from "./early";
 import { Engine, Exhausted } from "./engine";
-import { hex, leafSize } from "./format";
+import { base64, hex, leafSize } from "./format";
 import { Coming, Lane } from "./media";
 import { Chunk, Data, fragmentsOf, groupOf, readManifest, Track } from "./manifest";
 import { Door, now, Store } from "./store";
 
-const bufferGoal = 30, earlyBuffer = 6, fillSpeed = 3, inFlight = 4, acceptors = 3, tick = 200, doorsEvery = 2000, dialPatience = 700, sessionsAhead = 12;
+const bufferGoal = 30, earlyBuffer = 6, fillSpeed = 3, inFlight = 4, acceptors = 3, tick = 200, doorsEvery = 2000, dialPatience = 700;
 const tokenLife = 300_000; // of those that a gateway signs for its pages, ms
 
 // under is what stands before the paths of a private film.
@@ -19,6 +20,7 @@ export interface StoreState {
 }
 export interface State {
   through: string; firstPicture: number | undefined; buffer: number; stalls: number; stallTime: number; seeks: number; steals: number; useful: number; extra: number; gateway: number;
+  steps: Record<string, number>; // when what the first picture waits for was there, seconds
   stores: StoreState[]; strip: Drawn[]; liars: { store: string; host: string; what: string }[]; error: string; why: string;
 }
 
@@ -41,7 +43,7 @@ export function choose(tracks: Track[]): { video?: Track; audio?: Track } | unde
 export class Player {
   readonly stores = new Map<string, Store>();
   readonly state: State = {
-    through: "WebTransport to the stores", firstPicture: undefined, buffer: 0, stalls: 0, stallTime: 0, seeks: 0, steals: 0, useful: 0, extra: 0, gateway: 0, stores: [], strip: [], liars: [], error: "", why: "",
+    through: "WebTransport to the stores", firstPicture: undefined, buffer: 0, stalls: 0, stallTime: 0, seeks: 0, steals: 0, useful: 0, extra: 0, gateway: 0, steps: {}, stores: [], strip: [], liars: [], error: "", why: "",
   };
   private engine: Engine;
   private lanes: Lane[] = [];
@@ -60,19 +62,25 @@ export class Player {
   constructor(private video: HTMLVideoElement, private data: Data, private origin = "", private token = "", seed = crypto.getRandomValues(new BigUint64Array(1))[0]!) {
     this.engine = new Engine(seed);
     const doors = new Map((data.webtransport ?? []).map((d) => [d.store, d]));
+    const reads = token || data.token || "";
     for (const s of data.placement.stores) {
-      const store = new Store(s.id, s.host, s.addr, doors.get(s.id));
-      store.down = s.state === "down";
-      store.token = token || data.token || "";
-      store.onchange = () => this.engine.wake();
+      const store = data.early?.take(s.id, reads) ?? new Store(s.id, s.host, s.addr, doors.get(s.id));
+      [store.host, store.addr, store.down, store.token] = [s.host, s.addr, s.state === "down", reads];
+      store.onchange = () => {
+        if (store.link === "quic") this.step("session");
+        this.engine.wake();
+      };
       this.stores.set(s.id, store);
     }
+    data.early?.close(); // of stores that hold nothing
+    if ([...this.stores.values()].some((s) => s.link === "quic")) this.step("session");
     this.engine.onliar = (s, what) => this.state.liars.push({ store: s.id, host: s.host, what });
     const signal = this.gone.signal;
     video.addEventListener("loadeddata", () => {
-      this.state.firstPicture ??= (performance.now() - this.began) / 1000;
+      this.step("picture");
+      this.state.firstPicture ??= this.state.steps["picture"];
       // A seek finds sessions that stand already; of a large cluster the first will do.
-      for (const s of [...this.stores.values()].slice(0, sessionsAhead)) void s.dial();
+      for (const s of [...this.stores.values()].slice(0, mostEarly)) void s.dial();
     }, { signal });
     video.addEventListener("seeking", () => this.seek(), { signal });
     video.addEventListener("waiting", () => {
@@ -87,6 +95,8 @@ export class Player {
     video.addEventListener("timeupdate", () => this.fill(), { signal });
   }
 
+  private step(name: string) { this.state.steps[name] ??= (performance.now() - this.began) / 1000; }
+
   get stalled(): boolean { return this.stalledAt > 0; }
   get rate(): number { return this.state.stores.reduce((n, s) => n + s.rate, 0) * 8; }
 
@@ -98,9 +108,10 @@ export class Player {
     const tracks = [chosen.video, chosen.audio].filter((t): t is Track => !!t);
     this.strip(tracks[0]!);
     // All at once: init chunks, the first chunks, and the media source's opening.
-    const inits = tracks.map((t) => this.bring(t, t.init!, () => now(), () => 0));
+    const inits = tracks.map((t) => this.init(t));
     for (const i of inits) i.catch(() => undefined); // awaited below
     await opened;
+    this.step("source");
     if (this.gone.signal.aborted) return;
     this.source.duration = this.data.manifest.duration;
     this.lanes = tracks.map((t) => new Lane(t, this.source.addSourceBuffer(typeOf(t)), this.video));
@@ -108,7 +119,21 @@ export class Player {
     this.timer = window.setInterval(() => this.look(), tick);
     this.renewLater(this.data);
     this.fill();
-    await Promise.all(inits.map(async (i, n) => this.lanes[n]!.open(await i)));
+    await Promise.all(inits.map(async (i, n) => {
+      const init = await i;
+      this.step("init " + tracks[n]!.kind);
+      this.lanes[n]!.open(init);
+    }));
+  }
+
+  // init is a track's init chunk: what the gateway sent along, if it is that.
+  private async init(t: Track): Promise<Uint8Array<ArrayBuffer>> {
+    const sent = this.data.inits?.[t.number];
+    if (sent) {
+      const b = base64(sent);
+      if (hex(new Uint8Array(await crypto.subtle.digest("SHA-256", b))) === hex(t.init!.id)) return b;
+    }
+    return this.bring(t, t.init!, () => now(), () => 0);
   }
 
   // renew goes on with another token of the viewer's.
@@ -222,6 +247,8 @@ export class Player {
           chunk, from: c?.skip ?? 0, holders: round === 0 ? holders.slice(0, acceptors) : holders, due, pace,
           proven: (head, b) => {
             buf = b;
+            if (c) this.step("proven " + t.kind);
+            if (c && head >= (fragmentsOf(chunk)[0]?.size ?? 0)) this.step("fragment " + t.kind);
             if (drawn) drawn.head = head;
             if (c && lane) {
               c.buf = b;
@@ -352,4 +379,4 @@ function why(stores: StoreState[]): string {
     (next ? ` The next, ${next.host} ${next.addr}, in ${ms(next.score)}.` : "");
 }
 
-export { leafSize };
+export { Early, leafSize };

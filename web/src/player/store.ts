@@ -5,6 +5,7 @@ import { rateOf, Signals } from "./policy";
 export const now = () => Math.round(performance.now() * 1e6); // nanoseconds, as the policy counts
 
 const fastTau = 2e9, slowTau = 10e9, recentTau = 0.2e9, sampleEvery = 50e6, sampleBytes = 32 << 10, lossWeight = 400, smoothing = 1 / 8;
+const lossy = 0.003; // as the policy's
 const defaultCwnd = 32 * 1252, ejectMin = 250e6, ejectMax = 2e9;
 const dialTimeout = 5000, lastReads = 15_000;
 // Browsers punish handshakes that come to nothing with ever longer waits: so many tries in so
@@ -35,7 +36,8 @@ export class Store {
   onchange: () => void = () => undefined;
 
   token = ""; // of a private film
-  private session: WebTransport | undefined;
+  private sessions = new Map<WebTransport, number>(); // with the reads of each
+  private widened = false;
   private dials: number[] = [];
   private lost = -1; // when a session ended or a dial failed, ms; −1: none has
   private news = 0; // when the gateway last spoke of the door, ms
@@ -44,7 +46,7 @@ export class Store {
   private busy = 0; private ghosts = 0; private ghostsAt = 0; private ttfb = 0; private ttfbs: number[] = []; private lastByte = 0; private heard = 0;
   private loss = 0; private failures = 0; private ejectUntil = 0; private silentSince = 0;
 
-  constructor(readonly id: string, readonly host: string, readonly addr: string, private door: Door | undefined) {}
+  constructor(readonly id: string, public host: string, public addr: string, private door: Door | undefined) {}
 
   // open takes what the gateway says of the store's door now; undefined: it has none.
   open(door: Door | undefined) {
@@ -74,29 +76,47 @@ export class Store {
     if (!this.door || !this.canDial()) return;
     this.dials.push(performance.now());
     this.link = "dialing";
-    const hashes = this.door.hashes.map((h) => ({ algorithm: "sha-256", value: base64(h) }));
-    let session: WebTransport | undefined;
+    let session: WebTransport;
     try {
-      session = new WebTransport(`https://${this.door.addr}/v1/read${this.token ? "?t=" + encodeURIComponent(this.token) : ""}`, { serverCertificateHashes: hashes, congestionControl: "throughput" });
-      session.closed.catch(() => undefined); // told of below
-      await within(dialTimeout, session.ready);
+      session = await this.connect(this.door);
     } catch (e) {
+      if (!this.isDialing()) return;
       this.link = "down";
       this.lost = performance.now();
       this.error = "no session: " + (e instanceof Error ? e.message : String(e));
-      try { session?.close(); } catch { /* it never opened */ }
       this.onchange();
       return;
     }
-    this.session = session;
+    if (!this.isDialing()) return end([session]); // it was closed meanwhile
     this.link = "quic";
     this.error = "";
     this.dials = []; // it worked
     this.lost = -1;
     this.ejectUntil = this.silentSince = 0;
+    this.widened = false;
+    this.take(session);
+  }
+
+  private isDialing(): boolean { return this.link === "dialing"; }
+
+  private async connect(door: Door): Promise<WebTransport> {
+    const hashes = door.hashes.map((h) => ({ algorithm: "sha-256", value: base64(h) }));
+    const session = new WebTransport(`https://${door.addr}/v1/read${this.token ? "?t=" + encodeURIComponent(this.token) : ""}`, { serverCertificateHashes: hashes, congestionControl: "throughput" });
+    session.closed.catch(() => undefined); // told of below
+    try {
+      await within(dialTimeout, session.ready);
+    } catch (e) {
+      try { session.close(); } catch { /* it never opened */ }
+      throw e;
+    }
+    return session;
+  }
+
+  // take has a session read from until it ends; with the last one the store is down.
+  private take(session: WebTransport) {
+    this.sessions.set(session, 0);
     void session.closed.catch(() => undefined).then(() => {
-      if (this.session !== session) return;
-      this.session = undefined;
+      if (!this.sessions.delete(session) || this.sessions.size > 0) return;
       this.link = "down";
       this.lost = performance.now();
       this.onchange();
@@ -105,23 +125,36 @@ export class Store {
     this.onchange();
   }
 
+  // widen gives a store whose packets are lost a second session, as the smart client has two
+  // connections to each: the loss of one holds up half of what comes.
+  private async widen() {
+    if (this.widened || !this.door || this.link !== "quic" || this.loss <= lossy) return;
+    this.widened = true;
+    const token = this.token;
+    try {
+      const session = await this.connect(this.door);
+      if (this.link === "quic" && token === this.token) this.take(session);
+      else session.close();
+    } catch { /* one has to do */ }
+  }
+
   // renew goes on with another token: what is being read ends on the session where it began.
   async renew(token: string): Promise<void> {
     if (token === this.token) return;
     this.token = token;
-    const old = this.session;
-    if (!old || this.link !== "quic") return;
-    this.session = undefined;
+    const old = [...this.sessions.keys()];
+    if (old.length === 0 || this.link !== "quic") return;
+    this.sessions.clear();
     this.link = "idle";
-    setTimeout(() => { try { old.close(); } catch { /* it has ended */ } }, lastReads);
+    setTimeout(() => end(old), lastReads);
     await this.dial();
   }
 
   close() {
-    const s = this.session;
-    this.session = undefined;
+    const old = [...this.sessions.keys()];
+    this.sessions.clear();
     this.link = "idle";
-    try { s?.close(); } catch { /* it has ended */ }
+    end(old);
   }
 
   // listen takes the signals that come without a read.
@@ -140,9 +173,19 @@ export class Store {
   // read asks for bytes and hands them on as they come, until all came, the taker has enough
   // or signal aborts it.
   async read(r: Request, taker: Taker, signal: AbortSignal): Promise<void> {
-    const session = this.session;
+    const session = [...this.sessions.keys()].sort((a, b) => this.sessions.get(a)! - this.sessions.get(b)!)[0];
     if (!session) throw new Error("no session");
-    const asked = now();
+    const asked = now(), reads = (n: number) => { if (this.sessions.has(session)) this.sessions.set(session, this.sessions.get(session)! + n); };
+    reads(1);
+    try {
+      await this.ask(session, asked, r, taker, signal);
+    } finally {
+      reads(-1);
+    }
+    void this.widen();
+  }
+
+  private async ask(session: WebTransport, asked: number, r: Request, taker: Taker, signal: AbortSignal): Promise<void> {
     const stream = await session.createBidirectionalStream();
     const reader = (stream.readable as ReadableStream<Uint8Array>).getReader();
     const stop = () => {
@@ -267,7 +310,7 @@ export class Store {
     if (this.bodies > 0 && fast > 0 && at - this.window >= sampleEvery) [fast, slow, recent] = this.averages(at);
     const ejected = this.silentSince > 0 ? this.heard <= this.silentSince : at < this.ejectUntil;
     return {
-      id: this.id, up: this.link === "quic" && !ejected, ejected, link: this.link, down: this.down, conns: this.link === "quic" ? 1 : 0,
+      id: this.id, up: this.link === "quic" && !ejected, ejected, link: this.link, down: this.down, conns: this.link === "quic" ? this.sessions.size : 0,
       measured: this.told.rtt > 0, rtt, minRtt: Number.isFinite(this.least) ? this.least : 0, rttVar: Math.round(rtt / 4), loss: this.loss,
       silence: at - this.lastByte, ttfb: this.ttfb, fast, slow, recent, busied: this.pending > 0 ? at - this.busy : 0, sampled: this.fast > 0,
       pending: this.pending + Math.round(this.ghostsNow(at)), inFlight: this.inFlight, bytes: this.bytes,
@@ -279,6 +322,10 @@ export class Store {
     const s = this.signals(now());
     return s.up ? (s.rtt / 1e9) + (s.pending + 2 * 1048576) / rateOf(s) : Infinity;
   }
+}
+
+function end(sessions: WebTransport[]) {
+  for (const s of sessions) try { s.close(); } catch { /* it has ended */ }
 }
 
 function decay(avg: number, sample: number, dt: number, tau: number): number {

@@ -4,17 +4,20 @@
 //   <vstack-player src="https://HOST:8888" video="ID" controls></vstack-player>
 //
 // A private film wants token="TOKEN"; another value goes on with that one.
+import { Early } from "./early";
 import { Data } from "./manifest";
 import { canPlay, Player, State, under } from "./player";
 
 export { canPlay, Player };
 export type { Data, State };
 
-// load asks a gateway for all that a player needs.
+// load asks a gateway for all that a player needs, and dials stores meanwhile. A Player takes the
+// sessions over; without one they end after ten seconds.
 export async function load(origin: string, video: string, token = ""): Promise<Data> {
+  const early = new Early(origin, token);
   const answer = await fetch(`${origin}${under(token)}/v1/player/${video}`, { referrerPolicy: "no-referrer" });
   if (!answer.ok) throw new Error(`${origin}: no film ${video} (status ${answer.status})`);
-  return (await answer.json()) as Data;
+  return { ...((await answer.json()) as Data), early };
 }
 
 class Element extends HTMLElement {
@@ -54,7 +57,7 @@ class Element extends HTMLElement {
     if (!video) return;
     try {
       const data = await load(origin, video, token);
-      if (turn !== this.turn) return;
+      if (turn !== this.turn) return data.early?.close();
       if (canPlay(data)) {
         this.player = new Player(this.media, data, origin, token);
         await this.player.start();
