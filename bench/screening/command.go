@@ -20,12 +20,12 @@ func (h *house) command(ctx context.Context, n scenario.Layout, video vstack.Vid
 		if err := h.lab.Net.CountAnew(); err != nil {
 			return err
 		}
-		if err := h.links(n); err != nil {
+		if err := SetLinks(h.lab, n); err != nil {
 			return err
 		}
 		took, err := h.firstByte(ctx, video)
-		late, kept := h.lateness()
-		if err := errors.Join(err, h.calm(ctx)); err != nil {
+		late, kept := Lateness(h.lab)
+		if err := errors.Join(err, Calm(ctx, h.lab)); err != nil {
 			return err
 		}
 		if errors.Is(kept, link.ErrLate) {

@@ -1,7 +1,6 @@
 package screening
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/vstack/vstack/bench/lab"
 	"github.com/vstack/vstack/bench/link"
-	"github.com/vstack/vstack/bench/link/shape"
 	"github.com/vstack/vstack/bench/players"
 	"github.com/vstack/vstack/bench/viewing"
 	"github.com/vstack/vstack/bench/viewing/scenario"
@@ -27,8 +25,6 @@ const (
 	tries = 3
 	// patience bounds a playback, beyond the film's length and as a multiple of it.
 	patience = 4
-	// settle bounds the time that a lab needs after bad links until all is well again.
-	settle = time.Minute
 )
 
 // Options say what to play.
@@ -240,14 +236,14 @@ func (h *house) play(ctx context.Context, sc scenario.Scenario, n scenario.Layou
 	if err := h.lab.Net.CountAnew(); err != nil {
 		return o, 0, err
 	}
-	if err := h.links(n); err != nil {
+	if err := SetLinks(h.lab, n); err != nil {
 		return o, 0, err
 	}
 	pctx, stop := context.WithTimeout(ctx, patience*h.opt.Length)
 	o, err = viewing.Watch(pctx, client, film, v)
 	stop()
-	late, kept := h.lateness()
-	if calm := h.calm(ctx); err == nil {
+	late, kept := Lateness(h.lab)
+	if calm := Calm(ctx, h.lab); err == nil {
 		err = errors.Join(kept, calm)
 	}
 	return o, late, err
@@ -274,43 +270,4 @@ func (h *house) client(ctx context.Context, policy string) (*vstack.PlacementMap
 		}
 	}})
 	return places, c, err
-}
-
-// links makes the links what a layout says.
-func (h *house) links(n scenario.Layout) error {
-	for i, l := range n.Hosts {
-		if err := h.lab.Net.SetLink(i, planOf(l.Up), planOf(l.Down)); err != nil {
-			return err
-		}
-	}
-	return h.lab.Net.SetOwnLink(planOf(n.Up), planOf(n.Down))
-}
-
-// calm takes the links' shapes away and waits until all hosts are well.
-func (h *house) calm(ctx context.Context) error {
-	nothing := shape.Always(shape.Shape{})
-	for i := range h.lab.Hosts {
-		if err := h.lab.Net.SetLink(i, nothing, nothing); err != nil {
-			return err
-		}
-	}
-	if err := h.lab.Net.SetOwnLink(nothing, nothing); err != nil {
-		return err
-	}
-	rctx, stop := context.WithTimeout(ctx, settle)
-	defer stop()
-	return h.lab.Ready(rctx)
-}
-
-// lateness is the worst of the links, and the first error of one that kept bad time.
-func (h *house) lateness() (worst float64, err error) {
-	look := func(up, down link.Counts, one error) {
-		worst = max(worst, up.LateP95, down.LateP95)
-		err = cmp.Or(err, one)
-	}
-	for i := range h.lab.Hosts {
-		look(h.lab.Net.LinkReport(i))
-	}
-	look(h.lab.Net.OwnLinkReport())
-	return worst, err
 }

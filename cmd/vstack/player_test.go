@@ -32,6 +32,7 @@ import (
 // player is the state of the page's player of the stores.
 type player struct {
 	Useful, Extra, Gateway float64
+	FirstPicture           float64
 	Stalls                 int
 	Error                  string
 	Stores                 []struct {
