@@ -96,6 +96,23 @@ func TestPlayerAsksAgainWhoHadNoRoom(t *testing.T) {
 	}
 }
 
+// TestPlayerShowsAPictureBeforeItsFragmentIsHere: until there is something to go on with, and until
+// that fragment ends, bytes are appended as they are proven; what a seek leaves off is taken back.
+func TestPlayerShowsAPictureBeforeItsFragmentIsHere(t *testing.T) {
+	var got struct{ Lane []string }
+	replay(t, map[string]any{"lane": true}, &got)
+	want := []string{
+		"append 8", "proven 65536", "append 65536", // no picture yet: half of a fragment
+		"proven 98000", "append 32464", "proven 131072", "append 2000", // to its end
+		"proven 200000", "append 100000", // the next one at once
+		"proven 65536", "append 65536", // after a seek again
+		"proven 131072", "abort", "append 31072", // from the second fragment on
+	}
+	if d := cmp.Diff(want, got.Lane); d != "" {
+		t.Errorf("the source buffer was given (-want +got):\n%s", d)
+	}
+}
+
 // The player's words for a view.
 type (
 	viewJSON struct {

@@ -1,6 +1,8 @@
 // One track's way into a source buffer: fragments in order, no more than one append at a time.
 import { Chunk, fragmentsOf, Track } from "./manifest";
 
+const futureData = 3; // HAVE_FUTURE_DATA
+
 // Coming is a chunk on its way: proven bytes from its start, and whether what was appended ends inside a fragment.
 export interface Coming { chunk: Chunk; head: number; buf: Uint8Array<ArrayBuffer> | undefined; stop: AbortController; appended: number; skip: number; inside: boolean; }
 
@@ -101,7 +103,7 @@ export class Lane {
         if (end > ready) ready = end;
       }
       const whole = ready;
-      if (c.head > whole && (this.video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA || (c.inside && whole === c.appended))) ready = c.head;
+      if (c.head > whole && (this.video.readyState < futureData || (c.inside && whole === c.appended))) ready = c.head;
       if (ready > c.appended) {
         if (this.torn) this.source.abort(); // else it would wait for the rest
         this.torn = false;
