@@ -137,6 +137,7 @@ func (s *Server) getBalance(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	_, report.Paused = view.Redundancy()
 	return answers.JSON(c, report)
 }
 

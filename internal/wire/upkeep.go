@@ -70,9 +70,11 @@ type AcceptLossReply struct {
 
 // BalanceReport answers GET /v1/balance.
 type BalanceReport struct {
-	State  vstack.Balance `json:"state"`
-	Groups int            `json:"groups"` // that would change for every store to have its share
-	Roles  int            `json:"roles"`  // that would go to another store: the rest only change their kind
+	State vstack.Balance `json:"state"`
+	// Paused says that nothing is shared out, whatever State: all that only moves is paused.
+	Paused bool `json:"paused,omitzero"`
+	Groups int  `json:"groups"` // that would change for every store to have its share
+	Roles  int  `json:"roles"`  // that would go to another store: the rest only change their kind
 	// Added are roles that no store has: groups get more targets.
 	Added int `json:"added,omitzero"`
 	// Worst is the part of its share by which the worst store misses it.

@@ -18,9 +18,9 @@ type stillness struct {
 }
 
 // balance ends the sharing out of roles once every store has its share, and begins it where
-// one has far from it and nothing has moved for a while.
+// one has far from it and nothing has moved for a while; neither while moves are paused.
 func (e *Epochs) balance(ctx context.Context, view *catalog.View, state reconfigure.State, d reconfigure.Decision) {
-	if view.Level() < vstack.LevelPolicy || !view.Frozen() {
+	if _, paused := view.Redundancy(); paused || view.Level() < vstack.LevelPolicy || !view.Frozen() {
 		return
 	}
 	switch {

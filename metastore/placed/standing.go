@@ -15,7 +15,8 @@ import (
 
 // Of is what the catalog says of epochs; what stores say of themselves is not in it.
 func Of(view *catalog.View) reconfigure.State {
-	s := reconfigure.State{Map: view.Placement(), Wanted: map[vstack.StoreID]vstack.StoreID{}, Balance: view.Balance() == vstack.BalanceRunning, Now: time.Now()}
+	_, paused := view.Redundancy()
+	s := reconfigure.State{Map: view.Placement(), Wanted: map[vstack.StoreID]vstack.StoreID{}, Balance: view.Balance() == vstack.BalanceRunning && !paused, Now: time.Now()}
 	for _, st := range view.Stores() {
 		if !st.With.IsZero() {
 			s.Wanted[st.ID] = st.With

@@ -24,7 +24,7 @@ export interface PlayerData {
 // What an operator ordered, and how far it is.
 export interface Order { store: string; host: string; state: string; cordoned: boolean; leaving?: string; roles: number; moving: number; stay: number; waits?: string[]; }
 export interface Balance {
-  state: "" | "running" | "held"; groups: number; roles: number; added?: number; worst: number; bytes: number; stores: { store: string; host: string; now: number; then: number; votes: number; used: number }[] | null;
+  state: "" | "running" | "held"; groups: number; roles: number; added?: number; paused?: boolean; worst: number; bytes: number; stores: { store: string; host: string; now: number; then: number; votes: number; used: number }[] | null;
 }
 
 // Redundancy is how all films lie and what may fail.

@@ -120,6 +120,7 @@ function Sharing({ stores }: { stores: Map<string, NodeStore> }) {
   return (
     <>
       <div class="row"><h2>Sharing out</h2><span class="soft">{states[b.state]}</span></div>
+      {b.paused && <p>Paused, with all that only moves: <code>vstack redundancy resume</code></p>}
       <p>{b.groups === 0 ? "Every store has its share." : `${b.groups} groups have yet to change, ${b.roles} roles to go to another store, about ${bytes(b.bytes)} to be copied${b.added ? `, ${b.added} new roles` : ""}.`}</p>
       {b.groups > 0 && <Region label="Shares">
         <table>

@@ -61,6 +61,9 @@ func balanceTable(r wire.BalanceReport) console.Table {
 	default:
 		t.Foot = "nothing is being shared out"
 	}
+	if r.Paused {
+		t.Foot = "paused: nothing is shared out until  vstack redundancy resume"
+	}
 	if r.Groups == 0 {
 		t.Foot += "; every store has its share"
 	} else {

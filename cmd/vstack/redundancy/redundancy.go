@@ -23,11 +23,12 @@ about half the space. It moves them by itself as their views come and decay. One
 }
 
 func newPause(a *cli.App, pause bool) *cobra.Command {
-	cmd := &cobra.Command{Use: "resume", Short: "Have videos move between classes again", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "resume", Short: "Have videos move between classes again, and roles be shared out", Args: cobra.NoArgs}
 	if pause {
-		cmd.Use, cmd.Short = "pause", "Have no video move between classes"
-		cmd.Long = `No video begins to cool or to warm, and those that are on their way stay where they are, readable as ever. Repair does not stand
-still: copies and fragments that were lost are made again. A pin that undoes a move that is under way is followed.`
+		cmd.Use, cmd.Short = "pause", "Have nothing move that need not"
+		cmd.Long = `No video begins to cool or to warm, and those that are on their way stay where they are, readable as ever; roles are not shared
+out between stores. Repair does not stand still: copies and fragments that were lost are made again, and stores that are lost or ordered
+to leave are replaced. A pin that undoes a move that is under way is followed.`
 	}
 	cmd.RunE = a.WithCluster(cli.CallTimeout, func(ctx context.Context, c *cluster.Cluster, p *console.Printer, _ []string) error {
 		r, err := c.Meta.SetRedundancy(ctx, wire.RedundancyRequest{Paused: &pause})
