@@ -5,7 +5,7 @@ import { Chunk, fragmentsOf } from "./manifest";
 import { Action, Attempt, decide, Piece, View } from "./policy";
 import { now, Refused, Store } from "./store";
 
-const recheck = 100e6; // how long a piece waits at most that the policy does not start, ns
+const recheck = 50e6; // how long a piece waits at most that the policy does not start, ns
 
 export interface Wanted {
   chunk: Chunk;

@@ -263,7 +263,9 @@ export class Store {
   cut(n: number) {
     const at = now();
     this.pending -= n;
-    this.ghosts = this.ghostsNow(at) + Math.min(n, this.told.cwnd || defaultCwnd);
+    // However many answers a seek leaves off at once, no more than a window of each session is on its way.
+    const window = (this.told.cwnd || defaultCwnd) * Math.max(this.sessions.size, 1);
+    this.ghosts = Math.min(this.ghostsNow(at) + Math.min(n, window), window);
     this.ghostsAt = at;
   }
 
