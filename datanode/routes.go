@@ -66,6 +66,10 @@ func Routes() []wire.Route {
 		{Method: http.MethodPost, Path: wire.PathSeal, Summary: "Freeze a placement group's epoch", Request: wire.PaxosRequest{}, Response: message.Sealed{}, Errors: refusals, Roles: vstack.RoleData},
 		{Method: http.MethodPost, Path: wire.PathInstall, Summary: "Stage the values of a sealed epoch", Request: wire.PaxosRequest{}, Response: message.Installed{}, Errors: refusals, Roles: vstack.RoleData},
 		{Method: http.MethodGet, Path: pathSlot, Heeds: wire.HeedsCertificate, Summary: "What this store holds for a slot of an unpublished upload", Response: message.SlotState{}, Errors: refusals},
+		{Method: http.MethodGet, Path: wire.PathMessages, Summary: "Messages of ChunkPaxos that come here and what is answered, as they come, of a sample of slots", Params: []wire.Param{
+			{Name: "after", In: "query", Doc: "next of the page before; without, what comes from now on"}, {Name: "wait", In: "query", Doc: "seconds to wait for something, at most and by default 2"},
+			{Name: "one_in", In: "query", Doc: "hear one slot in so many, 1 to 65536, default 1; for all who listen to this store"},
+		}, Response: wire.HeardPage{}, Errors: []*vstack.Sentinel{vstack.ErrInvalid, vstack.ErrUnauthenticated, vstack.ErrForbidden}, Roles: vstack.RoleAdmin},
 		{Method: http.MethodGet, Path: pathInventory, Heeds: wire.HeedsCertificate, Summary: "Stored chunks, ordered by name", Params: []wire.Param{
 			{Name: "cursor", In: "query", Doc: "next of the page before"}, {Name: "limit", In: "query", Doc: "1 to 4096, default 1000"},
 			{Name: "fragments", In: "query", Doc: "true: fragments of chunks, too"},
@@ -98,6 +102,7 @@ func (st *store) handlers() map[string]http.Handler {
 		method("POST", wire.PathSeal):    st.voter,
 		method("POST", wire.PathInstall): st.voter,
 		method("GET", pathSlot):          st.server.guard.kept(st.voter),
+		method("GET", wire.PathMessages): st.tap,
 		method("GET", pathInventory):     st.server.guard.kept(http.HandlerFunc(st.serveInventory)),
 		method("GET", pathStore):         http.HandlerFunc(st.serveStore),
 		method("POST", pathScrub):        http.HandlerFunc(st.serveScrub),

@@ -15,6 +15,7 @@ import (
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/datanode/superblock"
 	"github.com/vstack/vstack/datanode/superblock/finding"
+	"github.com/vstack/vstack/datanode/tap"
 	"github.com/vstack/vstack/datanode/vote"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/watch"
@@ -31,6 +32,7 @@ type store struct {
 	reader    *serve.Reader
 	rebuilder *rebuild.Rebuilder
 	voter     *vote.Voter
+	tap       *tap.Tap
 	loop      *converge.Loop
 	endpoint  *serve.Endpoint
 	past      *lineage
@@ -62,7 +64,7 @@ func openDisk(ctx context.Context, s *Server, cfg StoreConfig) (*store, error) {
 	}
 	return &store{
 		server: s, cfg: cfg, disk: disk, past: past,
-		gate: serve.NewGate(s.cfg.MaxRequests), latency: serve.NewLatency(),
+		gate: serve.NewGate(s.cfg.MaxRequests), latency: serve.NewLatency(), tap: tap.New(disk.ID()),
 	}, nil
 }
 
@@ -71,7 +73,7 @@ func (st *store) assemble() (err error) {
 	s := st.server
 	st.voter, err = vote.New(vote.Config{
 		Log: st.disk, Fetch: s.fetch, Buffers: s.writes, Fatal: s.cfg.Fatal, Logger: s.cfg.Logger, Registry: s.cfg.Registry,
-		CatchUp: s.cfg.CatchUp, InstallWait: s.cfg.InstallWait, Drives: s.drives,
+		CatchUp: s.cfg.CatchUp, InstallWait: s.cfg.InstallWait, Drives: s.drives, Tap: st.tap,
 	})
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/vstack/vstack/datanode/serve"
 	"github.com/vstack/vstack/datanode/superblock"
+	"github.com/vstack/vstack/datanode/tap"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -40,6 +41,8 @@ type Config struct {
 	Fatal func(error)
 	// Drives says whether a host may change the epoch of a group. Default: any may.
 	Drives func(vstack.HostID, vstack.PG) error
+	// Tap, when set, hears what comes and what is answered.
+	Tap *tap.Tap
 	// Logger; default slog.Default.
 	Logger *slog.Logger
 	// Registry for metrics, which carry the label store; nil for none.

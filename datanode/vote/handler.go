@@ -67,7 +67,10 @@ func (v *Voter) judge(w http.ResponseWriter, r *http.Request) (reply message.Rep
 	if err != nil {
 		return nil, kind, err
 	}
-	if by, known := identity.PeerOf(r.TLS); known && by.Role == identity.RoleHost {
+	by, known := identity.PeerOf(r.TLS)
+	heard := v.cfg.Tap.Came(kind, by.ID, msg)
+	defer func() { heard.Answered(reply, err) }()
+	if known && by.Role == identity.RoleHost {
 		if err := v.speaks(vstack.HostID(by.ID), msg); err != nil {
 			return nil, kind, err
 		}
