@@ -17,11 +17,11 @@ const settle = time.Minute
 // SetLinks makes a lab's links what a layout says.
 func SetLinks(l *lab.Lab, n scenario.Layout) error {
 	for i, h := range n.Hosts {
-		if err := l.Net.SetLink(i, planOf(h.Up), planOf(h.Down)); err != nil {
+		if err := l.Net.SetLink(i, PlanOf(h.Up), PlanOf(h.Down)); err != nil {
 			return err
 		}
 	}
-	return l.Net.SetOwnLink(planOf(n.Up), planOf(n.Down))
+	return l.Net.SetOwnLink(PlanOf(n.Up), PlanOf(n.Down))
 }
 
 // Calm takes the links' shapes away and waits until all hosts are well.

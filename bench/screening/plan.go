@@ -5,8 +5,8 @@ import (
 	"github.com/vstack/vstack/bench/virtual"
 )
 
-// planOf is a virtual link's plan for a real one.
-func planOf(c virtual.LinkConfig) shape.Plan {
+// PlanOf is a virtual link's plan for a real one.
+func PlanOf(c virtual.LinkConfig) shape.Plan {
 	base := shape.Shape{Delay: c.Delay, Jitter: c.Jitter, Loss: c.Loss, Rate: c.Rate, Queue: c.Queue}
 	if len(c.Steps) == 0 {
 		return shape.Always(base)

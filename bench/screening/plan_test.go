@@ -17,7 +17,7 @@ func TestARealLinkFollowsTheVirtualOne(t *testing.T) {
 		"gone":   {Steps: []virtual.Step{{For: 10 * time.Second, Rate: 3e7}, {For: 15 * time.Second, Down: true}, {For: time.Hour, Rate: 3e7}}},
 		"stops":  {Steps: []virtual.Step{{For: time.Second, Rate: 1e6}, {For: 2 * time.Second}}, Once: true},
 	} {
-		p := planOf(c)
+		p := PlanOf(c)
 		if err := p.Validate(); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

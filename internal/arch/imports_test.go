@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	// collector takes spans, for tests.
 	"internal/tracing/collector": {},
 	// cluster is the command line without its flags: it talks to every role.
-	"internal/cluster": {"internal/httpclient", "internal/watch", "internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/console", "deploy/config",
+	"internal/cluster": {"internal/httpclient", "internal/watch", "internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "internal/network", "internal/console", "deploy/config",
 		"quicclient", "quicclient/gateway/mp4", "uploader/ffmpeg"},
 	// tell tells a gateway how a playback fares.
 	// board shows a playback's stores while it runs.
@@ -120,7 +120,7 @@ var allowed = map[string][]string{
 	// monitoring is what Prometheus and Grafana are given.
 	"deploy/monitoring":            {"internal/wire"},
 	"deploy/monitoring/dashboards": {},
-	"deploy/pages":                 {"internal/vstack", "chunkpaxos/message", "internal/watch", "internal/wire", "internal/console", "internal/cluster", "quicclient", "quicclient/policy", "quicclient/gateway", "quicclient/gateway/sessions", "quicclient/gateway/watching"},
+	"deploy/pages":                 {"internal/vstack", "chunkpaxos/message", "internal/watch", "internal/wire", "internal/network", "internal/sleep", "internal/console", "internal/cluster", "quicclient", "quicclient/policy", "quicclient/gateway", "quicclient/gateway/sessions", "quicclient/gateway/watching"},
 	// host puts the roles of one process together.
 	"deploy/host": {"internal/tracing", "internal/vstack", "internal/wire", "internal/identity", "internal/metaclient", "deploy/config", "deploy/datakey", "metastore", "metastore/standin", "datanode", "datanode/superblock/keyfile", "uploader",
 		"uploader/jail", "quicclient", "quicclient/gateway", "quicclient/gateway/steer"},

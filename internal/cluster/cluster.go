@@ -18,6 +18,7 @@ import (
 	"github.com/vstack/vstack/internal/httpclient"
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/metaclient"
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
@@ -41,6 +42,8 @@ type Cluster struct {
 	web    *httpclient.Client // to stores, and for short calls to uploaders
 	films  *httpclient.Client // of films, to uploaders
 	logger *slog.Logger
+
+	network network.Network // to stores, of the data plane; nil: the operating system's
 }
 
 // Open reads the identity of a client bundle; a bundle without tls.crt is a reader's.
@@ -103,13 +106,21 @@ func (c *Cluster) Transport() http.RoundTripper { return c.films }
 // TLS is what the bundle's owner dials with.
 func (c *Cluster) TLS() *tls.Config { return c.id.ClientTLS() }
 
+// Over is the cluster with another network between its stores and the clients of the data plane
+// that it makes; nil is what there is. It is closed with c.
+func (c *Cluster) Over(n network.Network) *Cluster {
+	over := *c
+	over.network = n
+	return &over
+}
+
 // Chunks makes a client of the data plane; "" is the default policy. The caller closes it.
 func (c *Cluster) Chunks(policy string) (*quicclient.Client, error) {
 	p, err := quicclient.PolicyByName(policy)
 	if err != nil {
 		return nil, err
 	}
-	return quicclient.New(quicclient.Config{TLS: c.id.ClientTLS(), Placement: c.Meta.Placement, Policy: p, Logger: c.logger})
+	return quicclient.New(quicclient.Config{TLS: c.id.ClientTLS(), Placement: c.Meta.Placement, Policy: p, Network: c.network, Logger: c.logger})
 }
 
 // Get reads a role's JSON answer at https://addr/path; out may be nil.
