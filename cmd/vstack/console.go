@@ -30,7 +30,7 @@ Ctrl-C.`,
 			if err != nil {
 				return err
 			}
-			opt := pages.ServeOptions{Addr: addr, Version: buildVersion(), Opened: func(url string) { p.Say("open %s", url) }}
+			opt := pages.ServeOptions{Addr: addr, Version: buildVersion(), Links: openLinks(), Opened: func(url string) { p.Say("open %s", url) }}
 			if hosts != "" {
 				if opt.Drills, err = openDrills(bundle, a.Cluster, hosts); err != nil {
 					return err

@@ -16,7 +16,7 @@ import (
 
 func newDemo(a *cli.App) *cobra.Command {
 	// A host takes the whole of its first superblock from the disk when it starts.
-	cfg := demo.Config{Lab: lab.Spec{Superblock: 128 << 20}, Args0: os.Args[0], Version: buildVersion(), NewProgress: a.Progress}
+	cfg := demo.Config{Lab: lab.Spec{Superblock: 128 << 20}, Args0: os.Args[0], Version: buildVersion(), CompareOver: openLinks(), NewProgress: a.Progress}
 	var link string
 	cmd := &cobra.Command{
 		Use: "demo [FILE]", Short: "Three hosts on this machine: store a video, play it back verified", Args: cobra.MaximumNArgs(1),

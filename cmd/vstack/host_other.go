@@ -37,3 +37,6 @@ func hostCommands(*cli.App) []*cobra.Command {
 func openDrills(*config.Client, string, string) (pages.Drills, error) {
 	return nil, fmt.Errorf("--hosts on %s: %w: drills run on Linux", runtime.GOOS, errors.ErrUnsupported)
 }
+
+// openLinks has none: they are emulated on Linux.
+func openLinks() pages.Links { return nil }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/vstack/vstack/deploy/config"
 	"github.com/vstack/vstack/deploy/pages"
+	"github.com/vstack/vstack/internal/cluster"
 	"github.com/vstack/vstack/internal/wire"
 	"github.com/vstack/vstack/web"
 )
@@ -66,7 +67,10 @@ func TestThePagesPlayAFilm(t *testing.T) {
 }
 
 // console serves the pages for the lab and returns their link.
-func (s *scenario) console() string {
+func (s *scenario) console() string { return s.consoleOf(s.cluster) }
+
+// consoleOf is console with the rights of c.
+func (s *scenario) consoleOf(c *cluster.Cluster) string {
 	s.Helper()
 	file, err := s.lab.WriteHostsFile()
 	if err != nil {
@@ -83,7 +87,7 @@ func (s *scenario) console() string {
 	ctx, cancel := context.WithCancel(context.Background())
 	link, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- pages.Serve(ctx, s.cluster, pages.ServeOptions{Addr: "127.0.0.1:0", Version: buildVersion(), Drills: drills, Opened: func(url string) { link <- url }})
+		ended <- pages.Serve(ctx, c, pages.ServeOptions{Addr: "127.0.0.1:0", Version: buildVersion(), Links: openLinks(), Drills: drills, Opened: func(url string) { link <- url }})
 	}()
 	s.Cleanup(func() {
 		cancel()

@@ -40,6 +40,8 @@ type Config struct {
 	// Links, when set, has the hosts of a lab reach everybody over links of their own. It is called
 	// before they start; what it returns is closed after they ended.
 	Links func(context.Context, *lab.Lab) (io.Closer, error)
+	// CompareOver, when set, is what the pages' comparisons may go over.
+	CompareOver pages.Links
 	// Drills, when set, makes what the pages do to the hosts of a lab by the commands of a file.
 	Drills func(l *lab.Lab, file string) (pages.Drills, error)
 	// Version is told by the pages.

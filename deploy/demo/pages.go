@@ -14,7 +14,7 @@ import (
 func (d *demo) openPages(ctx context.Context, drills pages.Drills) (ended <-chan error) {
 	done, opened := make(chan error, 1), make(chan struct{})
 	serve := func(addr string) error {
-		return pages.Serve(ctx, d.cluster, pages.ServeOptions{Addr: addr, Version: d.cfg.Version, Drills: drills, Opened: func(url string) {
+		return pages.Serve(ctx, d.cluster, pages.ServeOptions{Addr: addr, Version: d.cfg.Version, Links: d.cfg.CompareOver, Drills: drills, Opened: func(url string) {
 			d.p.Say("\n  %s %s", d.cfg.Paint.Accent("open      "), d.cfg.Paint.Bold(url))
 			close(opened)
 		}})

@@ -42,6 +42,9 @@ func (s *Server) getActions(w http.ResponseWriter, _ *http.Request) {
 	if s.cfg.Drills != nil {
 		may = append(may, "drill")
 	}
+	if s.cfg.Voters != nil {
+		may = append(may, "messages")
+	}
 	answer(w, map[string][]string{"actions": may})
 }
 

@@ -26,6 +26,8 @@ type ServeOptions struct {
 	Version wire.Version
 	// Drills, when set, are done by a button.
 	Drills Drills
+	// Links, when set, are what comparisons may go over.
+	Links Links
 	// Opened is told the link to open.
 	Opened func(url string)
 	// Logger defaults to discarding.
@@ -52,7 +54,7 @@ func Serve(ctx context.Context, c *cluster.Cluster, opt ServeOptions) (err error
 	defer func() { err = errors.Join(err, pages.Close()) }()
 	srv, err := Open(Config{
 		Addr: opt.Addr, Pages: pages.Handler(), Stop: pages.Stop, Uploaders: c.Uploaders(), Transport: c.Transport(), Catalog: c.Meta, Roles: c,
-		Play: players(c), Drills: opt.Drills, Voters: voting{c}, Logger: opt.Logger,
+		Play: players(c), Links: opt.Links, Placement: c.Meta.RefreshPlacement, Drills: opt.Drills, Voters: voting{c}, Logger: opt.Logger,
 	})
 	if err != nil {
 		return err
@@ -64,12 +66,12 @@ func Serve(ctx context.Context, c *cluster.Cluster, opt ServeOptions) (err error
 // players plays a film as vstack video play would, told of nowhere.
 func players(c *cluster.Cluster) Players {
 	quiet := console.NewProgress(console.ProgressNone, io.Discard)
-	return func(ctx context.Context, id vstack.VideoID, policy string, speed float64, onEvent func(quicclient.Event)) (quicclient.Report, error) {
-		m, err := c.Meta.Manifest(ctx, id)
+	return func(ctx context.Context, r PlayRequest, onEvent func(quicclient.Event)) (quicclient.Report, error) {
+		m, err := c.Meta.Manifest(ctx, r.Video)
 		if err != nil {
 			return quicclient.Report{}, err
 		}
-		return c.Play(ctx, quiet, m, policy, quicclient.PlayOptions{Speed: speed, OnEvent: onEvent})
+		return c.Over(r.Over).Play(ctx, quiet, m, r.Policy, quicclient.PlayOptions{Speed: r.Speed, OnEvent: onEvent})
 	}
 }
 
@@ -82,4 +84,12 @@ func (v voting) RefreshPlacement(ctx context.Context) (*vstack.PlacementMap, err
 
 func (v voting) Slot(ctx context.Context, addr string, slot vstack.Slot) (st message.SlotState, err error) {
 	return st, v.c.Get(ctx, addr, fmt.Sprintf("/v1/paxos/slots/%s/%d/%d", slot.Video, slot.Track, slot.Seq), &st)
+}
+
+func (v voting) Messages(ctx context.Context, addr string, after uint64, fresh bool, oneIn uint32) (page wire.HeardPage, err error) {
+	path := fmt.Sprintf("%s?one_in=%d", wire.PathMessages, oneIn)
+	if !fresh {
+		path += fmt.Sprintf("&after=%d", after)
+	}
+	return page, v.c.Get(ctx, addr, path, &page)
 }

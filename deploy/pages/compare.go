@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 	"github.com/vstack/vstack/quicclient/policy"
@@ -23,8 +24,16 @@ const (
 	pointStep = 200 * time.Millisecond
 )
 
+// PlayRequest is one play of a comparison.
+type PlayRequest struct {
+	Video  vstack.VideoID
+	Policy string
+	Speed  float64
+	Over   network.Network // nil: what there is
+}
+
 // Players plays a film as one policy would, until ctx ends; onEvent hears how it goes.
-type Players func(ctx context.Context, id vstack.VideoID, policy string, speed float64, onEvent func(quicclient.Event)) (quicclient.Report, error)
+type Players func(ctx context.Context, r PlayRequest, onEvent func(quicclient.Event)) (quicclient.Report, error)
 
 // CompareRequest asks for two policies, paired: each pair plays the beginning of the film
 // once with either, in turn, the first one taking turns as well.
@@ -35,12 +44,16 @@ type CompareRequest struct {
 	Pairs   int            `json:"pairs"`
 	Seconds float64        `json:"seconds"` // of media
 	Speed   float64        `json:"speed"`   // media seconds a second
+	// Links are emulated ones between the viewer and the stores; empty: those that there are. Each
+	// pair has links of its own, both of its plays the same.
+	Links string `json:"links,omitempty"`
 }
 
 // Comparison is how far a comparison is.
 type Comparison struct {
 	CompareRequest
 	Policies []string      `json:"policies"` // that there are
+	Kinds    []LinkKind    `json:"kinds"`    // of links that can be emulated
 	Running  bool          `json:"running"`
 	Now      string        `json:"now"` // smart or naive, while it plays
 	Started  time.Time     `json:"started"`
@@ -67,6 +80,8 @@ type CompareRun struct {
 	Retries   int                     `json:"retries"`
 	Stores    []quicclient.StoreShare `json:"stores"`
 	Points    []ComparePoint          `json:"points"`
+	// Late says that the emulated links kept bad time, thrice: the pair counts for nothing.
+	Late string `json:"late,omitempty"`
 }
 
 // ComparePoint is a play at one time since its start.
@@ -78,12 +93,13 @@ type ComparePoint struct {
 // comparer runs one comparison at a time.
 type comparer struct {
 	*single
-	play Players
-	now  Comparison
+	play  Players
+	links *linker
+	now   Comparison
 }
 
-func newComparer(play Players) *comparer {
-	return &comparer{single: newSingle("compare"), play: play, now: Comparison{Policies: policy.Names(), Runs: []ComparePair{}, Figures: []Figure{}}}
+func newComparer(play Players, links *linker) *comparer {
+	return &comparer{single: newSingle("compare"), play: play, links: links, now: Comparison{Policies: policy.Names(), Kinds: links.kinds(), Runs: []ComparePair{}, Figures: []Figure{}}}
 }
 
 // Validate checks a request and fills in what it leaves out.
@@ -110,8 +126,11 @@ func (c *comparer) start(r CompareRequest) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
+	if err := c.links.know(r.Links); err != nil {
+		return err
+	}
 	began := func() {
-		c.now = Comparison{CompareRequest: r, Policies: policy.Names(), Running: true, Started: time.Now(), Runs: []ComparePair{}, Figures: []Figure{}}
+		c.now = Comparison{CompareRequest: r, Policies: policy.Names(), Kinds: c.links.kinds(), Running: true, Started: time.Now(), Runs: []ComparePair{}, Figures: []Figure{}}
 	}
 	return c.begin(began, func(ctx context.Context) func() {
 		err := c.run(ctx, r)
@@ -140,7 +159,9 @@ func (c *comparer) run(ctx context.Context, r CompareRequest) error {
 			c.mu.Lock()
 			c.now.Now = name
 			c.mu.Unlock()
-			one, err := c.once(ctx, r, chooser)
+			one, err := c.links.over(ctx, r.Links, uint64(i)+1, func(n network.Network) (*CompareRun, error) {
+				return c.once(ctx, r, PlayRequest{Video: r.Video, Policy: chooser, Speed: r.Speed, Over: n})
+			})
 			if err != nil {
 				return fmt.Errorf("%s, pair %d: %w", chooser, i+1, err)
 			}
@@ -159,12 +180,12 @@ func (c *comparer) run(ctx context.Context, r CompareRequest) error {
 }
 
 // once plays the beginning of the film.
-func (c *comparer) once(ctx context.Context, r CompareRequest, chooser string) (*CompareRun, error) {
+func (c *comparer) once(ctx context.Context, r CompareRequest, as PlayRequest) (*CompareRun, error) {
 	play, enough := context.WithCancel(ctx)
 	defer enough()
 	one := &CompareRun{Points: []ComparePoint{}}
 	var last time.Duration
-	report, err := c.play(play, r.Video, chooser, r.Speed, func(e quicclient.Event) {
+	report, err := c.play(play, as, func(e quicclient.Event) {
 		if at := e.Time; (at-last >= pointStep || len(one.Points) == 0) && len(one.Points) < maxPoints {
 			last = at
 			one.Points = append(one.Points, ComparePoint{At: at.Seconds(), Buffer: max(e.Buffered.Seconds(), 0)})

@@ -6,18 +6,20 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/vstack/vstack/internal/network"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/quicclient"
 )
 
 // plays is a film whose first picture comes after what its policy is worth.
-func plays(ctx context.Context, _ vstack.VideoID, policy string, speed float64, onEvent func(quicclient.Event)) (quicclient.Report, error) {
+func plays(ctx context.Context, p PlayRequest, onEvent func(quicclient.Event)) (quicclient.Report, error) {
 	startup := 0.2
-	if policy == "round-robin" {
+	if p.Policy == "round-robin" {
 		startup = 0.5
 	}
 	r := quicclient.Report{Startup: startup, Bytes: 100}
@@ -25,7 +27,7 @@ func plays(ctx context.Context, _ vstack.VideoID, policy string, speed float64, 
 		if ctx.Err() != nil {
 			return r, ctx.Err()
 		}
-		onEvent(quicclient.Event{Time: at, Position: time.Duration(float64(at) * speed), Buffered: time.Second})
+		onEvent(quicclient.Event{Time: at, Position: time.Duration(float64(at) * p.Speed), Buffered: time.Second})
 		time.Sleep(100 * time.Millisecond) // the pace of the film, by the test's clock
 	}
 }
@@ -33,10 +35,10 @@ func plays(ctx context.Context, _ vstack.VideoID, policy string, speed float64, 
 func TestAComparisonIsPaired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var began []string
-		c := newComparer(func(ctx context.Context, id vstack.VideoID, policy string, speed float64, onEvent func(quicclient.Event)) (quicclient.Report, error) {
-			began = append(began, policy)
-			return plays(ctx, id, policy, speed, onEvent)
-		})
+		c := newComparer(func(ctx context.Context, p PlayRequest, onEvent func(quicclient.Event)) (quicclient.Report, error) {
+			began = append(began, p.Policy)
+			return plays(ctx, p, onEvent)
+		}, &linker{})
 		defer c.close()
 		if err := c.start(CompareRequest{Video: vstack.VideoID{1}, Pairs: 2, Seconds: 4, Speed: 2}); err != nil {
 			t.Fatal(err)
@@ -59,11 +61,78 @@ func TestAComparisonIsPaired(t *testing.T) {
 	})
 }
 
+// worse are links of one kind, which keep bad time as often as late says.
+type worse struct {
+	late  *int
+	seeds *[]uint64
+	open  *int
+}
+
+func (worse) Ls() []LinkKind { return []LinkKind{{Name: "bad", Doc: "bad ones"}} }
+
+func (w worse) Open(_ string, seed uint64, stores []vstack.Store) (LinkedNetwork, error) {
+	if len(stores) != 3 {
+		return nil, vstack.ErrInvalid
+	}
+	*w.seeds = append(*w.seeds, seed)
+	*w.open++
+	return worseNetwork{network.OS{}, w}, nil
+}
+
+type worseNetwork struct {
+	network.OS
+	of worse
+}
+
+func (n worseNetwork) Late() error {
+	if *n.of.late--; *n.of.late >= 0 {
+		return vstack.ErrUnavailable
+	}
+	return nil
+}
+
+func (n worseNetwork) Close() error {
+	*n.of.open--
+	return nil
+}
+
+// Both plays of a pair have the same links; one whose links kept bad time is played again, and
+// counts for nothing after the third time.
+func TestAComparisonOverEmulatedLinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seeds []uint64
+		late, open := 4, 0
+		c := newComparer(func(ctx context.Context, p PlayRequest, onEvent func(quicclient.Event)) (quicclient.Report, error) {
+			if p.Over == nil || open != 1 {
+				t.Errorf("played over %v, %d networks are open", p.Over, open)
+			}
+			return plays(ctx, p, onEvent)
+		}, &linker{worse{&late, &seeds, &open}, voters{}.RefreshPlacement})
+		defer c.close()
+		ask := CompareRequest{Video: vstack.VideoID{1}, Pairs: 2, Seconds: 4, Speed: 2, Links: "good"}
+		if err := c.start(ask); !errors.Is(err, vstack.ErrInvalid) {
+			t.Errorf("over links that there are not: %v", err)
+		}
+		ask.Links = "bad"
+		if err := c.start(ask); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // of the bubble's clock: longer than all playbacks
+		synctest.Wait()
+		if want := []uint64{1, 1, 1, 1, 1, 2, 2}; !slices.Equal(seeds, want) || open != 0 {
+			t.Errorf("links of seeds %v, want %v; %d are open", seeds, want, open)
+		}
+		if c.now.Error != "" || c.now.Runs[0].Smart.Late == "" || c.now.Runs[0].Naive.Late != "" || len(c.now.Figures) == 0 || c.now.Figures[0].Pairs != 1 {
+			t.Errorf("%+v", c.now)
+		}
+	})
+}
+
 func TestAComparisonThatFailsSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newComparer(func(context.Context, vstack.VideoID, string, float64, func(quicclient.Event)) (quicclient.Report, error) {
+		c := newComparer(func(context.Context, PlayRequest, func(quicclient.Event)) (quicclient.Report, error) {
 			return quicclient.Report{}, vstack.ErrUnavailable
-		})
+		}, &linker{})
 		defer c.close()
 		if err := c.start(CompareRequest{Video: vstack.VideoID{1}, Pairs: 1, Seconds: 4, Speed: 2}); err != nil {
 			t.Fatal(err)

@@ -38,7 +38,7 @@ func figures(pairs []ComparePair) []Figure {
 		f := Figure{Name: m.name, Unit: m.unit}
 		var diffs []float64
 		for _, p := range pairs {
-			if p.Smart == nil || p.Naive == nil {
+			if p.Smart == nil || p.Naive == nil || p.Smart.Late != "" || p.Naive.Late != "" {
 				continue
 			}
 			s, n := m.of(p.Smart), m.of(p.Naive)

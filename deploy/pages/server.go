@@ -34,6 +34,10 @@ type Config struct {
 	Roles   Roles
 	// Play plays a film for a comparison; nil closes that.
 	Play Players
+	// Links are what a comparison may go over in place of those that there are, between stores of
+	// Placement, which they require; nil closes that.
+	Links     Links
+	Placement func(ctx context.Context) (*vstack.PlacementMap, error)
 	// Drills break the cluster on purpose; nil closes that.
 	Drills Drills
 	// Voters answer for the votes of an upload that runs; nil closes that.
@@ -51,8 +55,8 @@ func (c *Config) Validate() error {
 	if err != nil || !net.ParseIP(host).IsLoopback() {
 		return fmt.Errorf("console at %q: %w: it speaks no TLS, so it wants a loopback address", c.Addr, vstack.ErrInvalid)
 	}
-	if c.Pages == nil || len(c.Uploaders) > 0 && c.Transport == nil {
-		return fmt.Errorf("console: %w: no pages, or no way to reach the uploaders", vstack.ErrInvalid)
+	if c.Pages == nil || len(c.Uploaders) > 0 && c.Transport == nil || c.Links != nil && c.Placement == nil {
+		return fmt.Errorf("console: %w: no pages, or no way to reach uploaders or stores", vstack.ErrInvalid)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -72,6 +76,7 @@ type Server struct {
 	compare *comparer
 	drills  *driller
 	votes   *looker
+	heard   *listener
 }
 
 // Open binds the listener; Run serves.
@@ -83,7 +88,8 @@ func Open(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open console: %w", err)
 	}
-	s := &Server{cfg: cfg, token: newToken(), addr: ln.Addr().String(), ln: ln, compare: newComparer(cfg.Play), drills: newDriller(cfg.Drills)}
+	s := &Server{cfg: cfg, token: newToken(), addr: ln.Addr().String(), ln: ln, compare: newComparer(cfg.Play, &linker{cfg.Links, cfg.Placement}), drills: newDriller(cfg.Drills)}
+	s.heard = newListener(cfg.Voters)
 	s.votes = &looker{voters: cfg.Voters, jobs: func(ctx context.Context) []wire.Job {
 		list, _ := s.allJobs(ctx) // no uploader that answers is no upload that runs
 		return list.Items
@@ -128,6 +134,7 @@ func (s *Server) routes() http.Handler {
 	}
 	if s.cfg.Voters != nil {
 		mux.HandleFunc("GET /v1/paxos/votes", s.getVotes)
+		mux.HandleFunc("GET /v1/paxos/messages", s.getMessages)
 	}
 	if len(s.cfg.Uploaders) > 0 {
 		mux.HandleFunc("POST /files", s.createUpload)
@@ -160,6 +167,7 @@ func (s *Server) Close() error {
 	defer cancel()
 	s.compare.close()
 	s.drills.close()
+	s.heard.close()
 	if s.cfg.Stop != nil {
 		s.cfg.Stop()
 	}

@@ -29,6 +29,9 @@ type Voters interface {
 	RefreshPlacement(ctx context.Context) (*vstack.PlacementMap, error)
 	// Slot asks one store what it holds for a slot of an open upload.
 	Slot(ctx context.Context, addr string, slot vstack.Slot) (message.SlotState, error)
+	// Messages asks one store what it heard after a number, or what it hears from now on (fresh),
+	// of one slot in oneIn; it answers as soon as there is something, else after two seconds.
+	Messages(ctx context.Context, addr string, after uint64, fresh bool, oneIn uint32) (wire.HeardPage, error)
 }
 
 // Votes is what acceptors hold for the newest slots of an upload that runs.

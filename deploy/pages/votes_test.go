@@ -26,6 +26,10 @@ func (voters) RefreshPlacement(context.Context) (*vstack.PlacementMap, error) {
 	return m, nil
 }
 
+func (voters) Messages(context.Context, string, uint64, bool, uint32) (wire.HeardPage, error) {
+	return wire.HeardPage{}, vstack.ErrForbidden
+}
+
 func (voters) Slot(_ context.Context, addr string, slot vstack.Slot) (message.SlotState, error) {
 	if addr == "b" && slot.Seq > 7 {
 		return message.SlotState{}, vstack.ErrUnavailable

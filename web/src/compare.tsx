@@ -7,10 +7,10 @@ import { usePoll } from "./live";
 import { act, Badge, Cmd, Empty, Failure, Loading, Meter, Region, Stat, useActions } from "./ui";
 
 interface Share { store: string; host: string; addr: string; bytes: number; chunks: number; }
-interface Run { startup: number; stalls: number; stall_time: number; p50: number; p95: number; bytes: number; hedges: number; retries: number; stores: Share[] | null; points: { at: number; buffer: number }[]; }
+interface Run { startup: number; stalls: number; stall_time: number; p50: number; p95: number; bytes: number; hedges: number; retries: number; stores: Share[] | null; points: { at: number; buffer: number }[]; late?: string; }
 interface Figure { name: string; unit: string; smart: number; naive: number; difference: number; low: number; high: number; pairs: number; }
 interface Comparison {
-  video: string; smart: string; naive: string; pairs: number; seconds: number; speed: number; policies: string[]; running: boolean; now: string; error?: string;
+  video: string; smart: string; naive: string; pairs: number; seconds: number; speed: number; links?: string; policies: string[]; kinds: { name: string; doc: string }[]; running: boolean; now: string; error?: string;
   runs: { smart: Run | null; naive: Run | null }[]; figures: Figure[];
 }
 
@@ -25,13 +25,15 @@ export function ComparePage() {
   return (
     <>
       <h1>Compare</h1>
-      <p class="soft under">Two ways to choose stores play the beginning of one film from this cluster, in pairs, the first one taking turns. Break something meanwhile: <code>vstack drill run kill-store</code>.</p>
+      <p class="soft under">Two ways to choose stores play the beginning of one film from this cluster, in pairs, the first one taking turns, over the links that there are or over emulated ones. Break something meanwhile by a <a href="/drills">drill</a>.</p>
       <Start c={c} may={may} />
       {c.error && <Failure what="The comparison ended" why={c.error} />}
       {c.runs.length === 0 ? !c.running && <Empty title="Nothing compared yet"><p>Choose a film and begin.</p></Empty> : (
         <>
           <div class="row between"><h2>{c.running ? `Pair ${c.runs.length} of ${c.pairs}, ${c.now} plays` : `${c.runs.length} pair${c.runs.length > 1 ? "s" : ""}`}</h2><Export c={c} /></div>
           {c.running && <progress max={c.pairs * 2} value={c.runs.length * 2 - 2 + (last?.smart ? 1 : 0) + (last?.naive ? 1 : 0)} aria-label="Plays done" />}
+          {c.links && <p class="soft">Over emulated links between this console and the stores: {c.kinds.find((k) => k.name === c.links)?.doc}. Each pair has links of its own, both of its plays the same.</p>}
+          <Late c={c} />
           <Figures c={c} />
           <Clocks c={c} />
           <Shares c={c} />
@@ -39,6 +41,12 @@ export function ComparePage() {
       )}
     </>
   );
+}
+
+// Late says which pairs count for nothing, because the machine could not keep the links' times.
+function Late({ c }: { c: Comparison }) {
+  const late = c.runs.flatMap((r) => r.smart?.late ?? r.naive?.late ?? []);
+  return late.length ? <div class="card notice warn" role="status">{late.length} of {c.runs.length} pairs count for nothing: {late[0]}.</div> : null;
 }
 
 function Start({ c, may }: { c: Comparison; may: string[] }) {
@@ -49,12 +57,15 @@ function Start({ c, may }: { c: Comparison; may: string[] }) {
   const [speed, setSpeed] = useState(4);
   const [smart, setSmart] = useState("");
   const [naive, setNaive] = useState("round-robin");
+  const [links, setLinks] = useState("");
   const [failed, setFailed] = useState("");
   useEffect(() => void get<Films>("/v1/videos?limit=100").then(setFilms, () => undefined), []);
   if (!may.includes("compare")) return null;
   const chosen = video || films?.items[0]?.id || "";
   const done = (p: Promise<string>) => p.then(() => setFailed(""), (e: Error) => setFailed(e.message));
-  const begin = () => done(act("POST", "/v1/compare", { video: chosen, smart: smart || c.policies[0], naive, pairs, seconds, speed }));
+  const begin = () => done(act("POST", "/v1/compare", { video: chosen, smart: smart || c.policies[0], naive, pairs, seconds, speed, links }));
+  // Links of some rate are for a film of its own pace.
+  const over = (kind: string) => { setLinks(kind); if (kind) { setSpeed(1); setSeconds((s) => Math.max(s, 40)); } };
   const listed = films?.items.some((f) => f.id === chosen);
   return (
     <div class="card sandbox">
@@ -65,6 +76,10 @@ function Start({ c, may }: { c: Comparison; may: string[] }) {
         <label>smart <select value={smart || c.policies[0]} onChange={(e) => setSmart(e.currentTarget.value)}>{c.policies.map((p) => <option key={p}>{p}</option>)}</select></label>
         <label>naive <select value={naive} onChange={(e) => setNaive(e.currentTarget.value)}>{c.policies.map((p) => <option key={p}>{p}</option>)}</select></label>
       </div>
+      {c.kinds.length > 0 && <div class="row">
+        <label class="wide">Links <select value={links} onChange={(e) => over(e.currentTarget.value)}>
+          <option value="">those that there are</option>{c.kinds.map((k) => <option key={k.name} value={k.name}>{k.name}: {k.doc}</option>)}</select></label>
+      </div>}
       <div class="row">
         <label>pairs <input type="number" min="1" max="20" value={pairs} onChange={(e) => setPairs(e.currentTarget.valueAsNumber || 1)} /></label>
         <label>seconds of film <input type="number" min="1" max="120" value={seconds} onChange={(e) => setSeconds(e.currentTarget.valueAsNumber || 1)} /></label>
@@ -73,7 +88,7 @@ function Start({ c, may }: { c: Comparison; may: string[] }) {
         {c.running ? <button onClick={() => void done(act("DELETE", "/v1/compare"))}>Stop</button> : <button class="main" disabled={!chosen} onClick={() => void begin()}>Compare</button>}
       </div>
       {failed && <p class="bad" role="alert">{failed}</p>}
-      <Cmd text={`vstack video play ${chosen || "VIDEO"} --policy ${naive} --speed ${speed}`} />
+      <Cmd text={links ? `vstack bench run playback --links ${links} --policy ${smart || c.policies[0]},${naive}` : `vstack video play ${chosen || "VIDEO"} --policy ${naive} --speed ${speed}`} />
     </div>
   );
 }

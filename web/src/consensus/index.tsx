@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { get, problem } from "../api";
 import { Badge, Copy, Failure, Loading, Segments } from "../ui";
 import { Diagram } from "./diagram";
+import { Live } from "./heard";
 import { Now } from "./now";
 import { Sandbox } from "./sandbox";
 import { chosenAt, pack, Scenario, Script, stateAt, Trace, unpack } from "./trace";
@@ -57,6 +58,7 @@ export function ConsensusPage() {
       {failed && <Failure what="This run cannot be played" why={failed} />}
       {!trace ? !failed && <Loading /> : <Player t={trace} step={step} setStep={setStep} />}
       {trace && open && <Sandbox t={trace} step={step} run={run} />}
+      <Live />
       <Now />
       {trace && <Story t={trace} step={step} setStep={setStep} />}
     </>
@@ -107,7 +109,7 @@ function Player({ t, step, setStep }: { t: Trace; step: number; setStep: (to: (n
     setPlaying(!playing);
   };
   return (
-    <>
+    <div>
       {t.about && <p>{t.about}</p>}
       <div class="card controls" role="group" aria-label="Playback of the run">
         <button onClick={() => move(0)} aria-label="First step" disabled={step === 0}><Icon d="M3 2h2v12H3zM13 2v12L6 8z" /></button>
@@ -128,7 +130,7 @@ function Player({ t, step, setStep }: { t: Trace; step: number; setStep: (to: (n
         </div>
       </div>
       {t.cut && <p class="soft">The run was ended at a bound: it would go on.</p>}
-    </>
+    </div>
   );
 }
 
