@@ -62,13 +62,20 @@ func public(r *http.Request) bool {
 		r.URL.Path != "/metrics"
 }
 
-// knows says that a request carries the token, as a cookie or as a bearer's.
+// knows says that a request carries the token, as a cookie or as a bearer's. What else a page
+// shows as a bearer is a ticket, for an uploader.
 func (s *Server) knows(r *http.Request) bool {
-	if t, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		return s.is(t)
+	if s.bears(r.Header) {
+		return true
 	}
 	c, err := r.Cookie(cookieName)
 	return err == nil && s.is(c.Value)
+}
+
+// bears says that the Authorization is this console's own.
+func (s *Server) bears(h http.Header) bool {
+	t, ok := strings.CutPrefix(h.Get("Authorization"), "Bearer ")
+	return ok && s.is(t)
 }
 
 func (s *Server) is(token string) bool {

@@ -30,7 +30,7 @@ func open(t *testing.T) (*Server, *httptest.Server) {
 			w.Header().Set("Location", "https://elsewhere/files/abc")
 			w.WriteHeader(http.StatusCreated)
 		default:
-			fmt.Fprintf(w, "%s %s cookie=%q", r.Method, r.URL.Path, r.Header.Get("Cookie"))
+			fmt.Fprintf(w, "%s %s cookie=%q authorization=%q", r.Method, r.URL.Path, r.Header.Get("Cookie"), r.Header.Get("Authorization"))
 		}
 	}))
 	t.Cleanup(up.Close)
@@ -180,6 +180,8 @@ func TestOnlyTheConsolesOwnPagesGetIn(t *testing.T) {
 		"the token from another site":         {ask{path: "/v1/videos", token: s.token, origin: "https://evil.example"}, 403},
 		"the token from here":                 {ask{path: "/v1/videos", token: s.token, origin: here}, 200},
 		"an upload without the token":         {ask{method: "POST", path: "/files"}, 401},
+		"an upload with a ticket alone":       {ask{method: "POST", path: "/files", token: "a-ticket"}, 401},
+		"an upload with another's cookie":     {ask{method: "POST", path: "/files", token: "a-ticket", cookie: cookieName + "=other"}, 401},
 		"an upload with the token":            {ask{method: "POST", path: "/files", token: s.token}, 201},
 		"an uploader that there is not":       {ask{path: "/up/7/files/abc", token: s.token}, 404},
 		"a film changed without the token":    {ask{method: "DELETE", path: "/play/x"}, 401},
@@ -251,8 +253,16 @@ func TestAnUploadStaysWithItsUploader(t *testing.T) {
 		t.Fatalf("Location %q", got)
 	}
 	_, body, _ := s.answer(t, ask{method: http.MethodPatch, path: "/up/0/files/abc", token: s.token, cookie: "secret=1"})
-	if body != `PATCH /files/abc cookie=""` {
+	if body != `PATCH /files/abc cookie="" authorization=""` {
 		t.Errorf("the uploader got %s", body)
+	}
+	// A page that has signed in shows a ticket for the uploader as its bearer.
+	cookie := cookieName + "=" + s.token
+	if _, body, _ = s.answer(t, ask{method: http.MethodPatch, path: "/up/0/files/abc", token: "a-ticket", cookie: cookie}); body != `PATCH /files/abc cookie="" authorization="Bearer a-ticket"` {
+		t.Errorf("with a ticket the uploader got %s", body)
+	}
+	if _, body, _ = s.answer(t, ask{method: http.MethodPatch, path: "/up/0/files/abc", token: s.token, cookie: cookie}); body != `PATCH /files/abc cookie="" authorization=""` {
+		t.Errorf("with token and cookie the uploader got %s", body)
 	}
 }
 

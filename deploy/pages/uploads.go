@@ -88,8 +88,12 @@ func (s *Server) proxy(n int, cut string) http.Handler {
 			p.Out.URL.Path = strings.TrimPrefix(p.In.URL.Path, cut)
 			p.Out.URL.RawPath = ""
 			p.Out.Host = target.Host
-			for _, h := range []string{"Cookie", "Authorization", "Origin"} {
-				p.Out.Header.Del(h) // the console's, not the uploader's
+			own := []string{"Cookie", "Origin"} // the console's, not the uploader's
+			if s.bears(p.In.Header) {
+				own = append(own, "Authorization")
+			}
+			for _, h := range own {
+				p.Out.Header.Del(h)
 			}
 		},
 		ModifyResponse: func(resp *http.Response) error {

@@ -1,7 +1,7 @@
 // Films in: dropped or chosen, sent by tus so that a cut connection goes on where it
 // stopped, then followed until they are published.
 import { useRef, useState } from "preact/hooks";
-import { Upload as Tus } from "tus-js-client";
+import { DetailedError, Upload as Tus } from "tus-js-client";
 import { ago, bytes, clock, count } from "./api";
 import { usePoll } from "./live";
 import { act, Action, Badge, Cmd, Empty, Failure, Loading, Tone, useConfirm } from "./ui";
@@ -13,6 +13,33 @@ interface Job {
 }
 
 let keys = 0;
+let kept = ""; // a ticket, for as long as the tab shows these pages: it is in no address and on no disk
+
+// carriedTicket takes a ticket out of the page's address, where a link had it.
+function carriedTicket(): string {
+  const q = new URLSearchParams(location.search), got = q.get("ticket");
+  if (got) {
+    kept = got;
+    q.delete("ticket");
+    history.replaceState(null, "", location.pathname + (q.size ? "?" + q : "") + location.hash);
+  }
+  return kept;
+}
+
+const headersOf = (ticket: string): Record<string, string> => (ticket ? { Authorization: "Bearer " + ticket } : {});
+
+// refusal is what the server said of a request that it refused, and whether it wants to know who asks.
+function refusal(e: Error): { error: string; closed: boolean } {
+  const answer = e instanceof DetailedError ? e.originalResponse : undefined;
+  if (!answer) return { error: e.message, closed: false };
+  let said = e.message;
+  try {
+    const p = JSON.parse(answer.getBody()) as { detail?: string; title?: string };
+    said = p.detail ?? p.title ?? said;
+  } catch { /* no problem of ours, but of something between */ }
+  return { error: said, closed: answer.getStatus() === 401 };
+}
+
 const ended = ["published", "failed", "canceled"];
 const tones: Record<string, Tone> = { published: "good", failed: "bad", interrupted: "warn", canceled: "" };
 
@@ -20,6 +47,8 @@ export function UploadPage() {
   const [list, setList] = useState<Sending[]>([]);
   const [over, setOver] = useState(false);
   const [seen, setSeen] = useState("public");
+  const [ticket, setTicket] = useState(carriedTicket);
+  const [closed, setClosed] = useState(ticket !== "");
   const jobs = usePoll<{ items: Job[] | null }>("/v1/jobs", 1000);
   const pick = useRef<HTMLInputElement>(null);
   const [ask, dialog] = useConfirm();
@@ -38,7 +67,12 @@ export function UploadPage() {
         metadata: { filename: file.name, title: file.name.replace(/\.[^.]+$/, ""), ...(seen === "public" ? {} : { visibility: seen }) },
         onProgress: (sent) => change(one, { sent, from: one.from < 0 ? sent : one.from }),
         onSuccess: () => change(one, { sent: one.size, state: "received" }),
-        onError: (e) => change(one, { state: "failed", error: e.message }),
+        headers: headersOf(kept),
+        onError: (e) => {
+          const r = refusal(e);
+          if (r.closed) setClosed(true);
+          change(one, { state: "failed", error: r.error });
+        },
       });
       setList((l) => [one, ...l]);
       one.upload.findPreviousUploads().then((earlier) => {
@@ -73,9 +107,14 @@ export function UploadPage() {
         <p><label>Who may watch <select value={seen} onChange={(e) => setSeen(e.currentTarget.value)}>
           <option value="public">everybody</option><option value="unlisted">who has the address</option><option value="private">who has a token</option>
         </select></label></p>
+        <details class="ticket" open={closed} onToggle={(e) => setClosed(e.currentTarget.open)}>
+          <summary>With a ticket</summary>
+          <p><label>Ticket or API key <input type="password" autocomplete="off" spellcheck={false} value={ticket} onInput={(e) => setTicket((kept = e.currentTarget.value.trim()))} /></label></p>
+          <p class="soft">Where uploads are closed to you: an administrator makes one by <code>vstack tickets new</code>. Each file takes a use of it.</p>
+        </details>
         <p class="soft">Anything that FFmpeg reads. A cut connection goes on where it stopped, also after this page was closed: choose the same file again.</p>
       </div>
-      <Cmd text={`vstack video upload ${list[0]?.name.includes(" ") ? `'${list[0].name}'` : (list[0]?.name ?? "FILE")}${seen === "public" ? "" : ` --visibility ${seen}`}`} />
+      <Cmd text={`vstack video upload ${list[0]?.name.includes(" ") ? `'${list[0].name}'` : (list[0]?.name ?? "FILE")}${seen === "public" ? "" : ` --visibility ${seen}`}${ticket ? " --ticket TICKET" : ""}`} />
       {list.length > 0 && <h2>On the way</h2>}
       <ul class="jobs">
         {list.map((s) => <Sent key={s.key} s={s} change={(by) => change(s, by)} />)}
@@ -91,7 +130,7 @@ export function UploadPage() {
 
 function Sent({ s, change }: { s: Sending; change: (by: Partial<Sending>) => void }) {
   const pause = () => void s.upload!.abort().then(() => change({ state: "paused" }));
-  const resume = () => { change({ state: "sending", began: Date.now(), from: -1 }); s.upload!.start(); };
+  const resume = () => { change({ state: "sending", began: Date.now(), from: -1, error: "" }); s.upload!.options.headers = headersOf(kept); s.upload!.start(); };
   const speed = (s.sent - Math.max(0, s.from)) / Math.max(1, (Date.now() - s.began) / 1000);
   const left = speed > 0 ? (s.size - s.sent) / speed : 0;
   return (
