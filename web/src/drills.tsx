@@ -45,15 +45,16 @@ export function DrillsPage() {
 function Begin({ items, run }: { items: Drill[]; run: Run | undefined }) {
   const [name, setName] = useState("");
   const [repeat, setRepeat] = useState(1);
+  const [pause, setPause] = useState(0);
   const [on, setOn] = useState<string[]>([...loads]);
   const [ask, dialog] = useConfirm();
   const [failed, setFailed] = useState("");
   const chosen = items.find((d) => d.name === name) ?? items[0];
   if (!chosen) return null;
   const action: Action = {
-    title: `Do ${chosen.name}?`, verb: "Break it", danger: true, command: `vstack drill run ${chosen.name} --hosts FILE --repeat ${repeat} --load ${on.join(",") || "none"} --yes`,
+    title: `Do ${chosen.name}?`, verb: "Break it", danger: true, command: `vstack drill run ${chosen.name} --hosts FILE --repeat ${repeat} --load ${on.join(",") || "none"}${pause ? ` --pause ${pause}s` : ""} --yes`,
     text: <>{chosen.doc}. {on.length > 0 && <>Meanwhile: {on.map((l) => does[l]).join(", ")}; what they store is removed at the end. </>}Whoever uses this cluster notices it, too.</>,
-    run: () => act("POST", "/v1/drills", { name: chosen.name, repeat, loads: on }),
+    run: () => act("POST", "/v1/drills", { name: chosen.name, repeat, loads: on, pause }),
   };
   const stop = () => void act("DELETE", "/v1/drills").then(() => setFailed(""), (e: Error) => setFailed(e.message));
   return (
@@ -62,6 +63,7 @@ function Begin({ items, run }: { items: Drill[]; run: Run | undefined }) {
         <label class="wide">Drill <select value={chosen.name} disabled={run?.running} onChange={(e) => setName(e.currentTarget.value)}>
           {items.map((d) => <option key={d.name} value={d.name}>{d.name}{d.lacks ? " (not here)" : ""}</option>)}</select></label>
         <label>faults <input type="number" min="1" max="20" value={repeat} onChange={(e) => setRepeat(Math.min(20, Math.max(1, e.currentTarget.valueAsNumber || 1)))} /></label>
+        <label>seconds each <input type="number" min="0" max="60" value={pause || ""} placeholder="its own" onChange={(e) => setPause(Math.min(60, Math.max(0, e.currentTarget.valueAsNumber || 0)))} /></label>
         {loads.map((l) => <label key={l}><input type="checkbox" checked={on.includes(l)} onChange={(e) => setOn(e.currentTarget.checked ? [...on, l] : on.filter((x) => x !== l))} />{does[l]}</label>)}
         {run?.running ? <button onClick={stop} disabled={run.stopping}>{run.stopping ? "Mending…" : "Stop"}</button>
           : <button class="danger" disabled={!!chosen.lacks} onClick={() => ask(action)}>Begin…</button>}
