@@ -64,7 +64,7 @@ func (d *Doors) List() []Door {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		if err == nil {
-			d.last = of(nodes)
+			d.last = of(nodes, d.last)
 		}
 		d.at = time.Now()
 		return d.last, nil
@@ -84,11 +84,15 @@ func (d *Doors) Known() []Door {
 	return d.List()
 }
 
-// of finds the doors in what stores last reported.
-func of(nodes []wire.Node) []Door {
+// of finds the doors in what stores last reported. A leader that is new has heard of no store yet:
+// until it has, what was known of those that are not down holds.
+func of(nodes []wire.Node, known []Door) []Door {
 	out := []Door{}
 	for _, n := range nodes {
 		for _, s := range n.Stores {
+			if i := slices.IndexFunc(known, func(d Door) bool { return d.Store == s.ID }); s.State != vstack.StoreDown && s.Report == nil && i >= 0 {
+				out = append(out, known[i])
+			}
 			if s.State != vstack.StoreDown && s.Report != nil && s.Report.Browser != nil && plainAddr(s.Report.Browser.Addr) {
 				out = append(out, Door{s.ID, s.Report.Started, *s.Report.Browser})
 			}
