@@ -198,7 +198,10 @@ func (s *scenario) liar(id, host string) string {
 	})
 	proxy := &httputil.ReverseProxy{
 		Transport: s.cluster.Transport(),
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(gateway) },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(gateway)
+			r.Out.Header.Del("Accept-Encoding") // answers are read here
+		},
 		ModifyResponse: func(r *http.Response) error {
 			switch path := r.Request.URL.Path; {
 			case len(lying) == 0:
