@@ -69,10 +69,10 @@ func TestKilledMembersComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		var said strings.Builder
-		sound := false
-		for lines := bufio.NewScanner(out); !sound && lines.Scan(); {
+		sound, late := false, round%4 < 3 // one in four may die before it publishes
+		for lines, begun := bufio.NewScanner(out), false; (!sound || late && !begun) && lines.Scan(); {
 			fmt.Fprintln(&said, lines.Text())
-			sound = lines.Text() == allThere
+			sound, begun = sound || lines.Text() == allThere, begun || lines.Text() == published
 		}
 		if sound {
 			<-time.After(time.Duration(rng.IntN(700)) * time.Millisecond) // when it dies is chance
@@ -90,12 +90,16 @@ func TestKilledMembersComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d kills, %d films published, %d deleted", rounds, strings.Count(string(b), "p "), strings.Count(string(b), "d "))
-	if strings.Count(string(b), "p ") < rounds { // a busy machine publishes less between two kills
+	if strings.Count(string(b), "p ") < rounds*3/4 {
 		t.Errorf("they published too little")
 	}
 }
 
-const allThere = "all that was acknowledged is there"
+// What the process that is killed says: what it found is sound, and it has published since.
+const (
+	allThere  = "all that was acknowledged is there"
+	published = "a film is published"
+)
 
 // TestTheMembersThatAreKilled is the process that TestKilledMembersComeBack kills.
 func TestTheMembersThatAreKilled(t *testing.T) {
@@ -134,6 +138,7 @@ func TestTheMembersThatAreKilled(t *testing.T) {
 	c.holdTo(cl, ack)
 	fmt.Println("\n" + allThere)
 	var mu sync.Mutex
+	var first sync.Once
 	say := func(what string, id vstack.VideoID) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -150,6 +155,7 @@ func TestTheMembersThatAreKilled(t *testing.T) {
 					continue
 				}
 				say("p", v.ID)
+				first.Do(func() { fmt.Println("\n" + published) })
 				if k%3 == 0 {
 					say("D", v.ID) // from here on it may be gone
 					if cl.DeleteVideo(t.Context(), v.ID) == nil {
