@@ -131,6 +131,9 @@ func TestProcessesAreNamedInTheirOrder(t *testing.T) {
 		}
 		return l
 	}
+	if got := begin(first.Add(-1)); !got.began().Equal(first.Add(-1)) || !got.get().Cluster.IsZero() { // it belongs to no cluster yet
+		t.Errorf("a new store's first process: %v, %+v", got.began(), got.get())
+	}
 	for _, c := range []struct{ now, want time.Time }{
 		{first, first},
 		{first.Add(-time.Hour), first.Add(1)},

@@ -7,8 +7,8 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
-	"time"
 
+	"github.com/vstack/vstack/bench/link/inbox"
 	"github.com/vstack/vstack/internal/vstack"
 )
 
@@ -61,8 +61,7 @@ func (h *Host) ListenPacket(_ context.Context, network, addr string) (net.Packet
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s %s: %w", network, addr, err)
 	}
-	c := &packetConn{host: h, local: netip.AddrPortFrom(h.addr, port)}
-	c.ready.L = &c.mu
+	c := &packetConn{host: h, local: netip.AddrPortFrom(h.addr, port), inbox: inbox.New(func(d datagram) int { return len(*d.data) })}
 	c.addr = udpAddr(c.local)
 	h.packets[port] = c
 	return c, nil
@@ -141,15 +140,4 @@ func (h *Host) close() {
 	for _, c := range all {
 		_ = c.Close() // virtual sockets close without errors
 	}
-}
-
-// deadlineTimer wakes whoever waits when a deadline passes.
-func deadlineTimer(old *time.Timer, t time.Time, wake func()) *time.Timer {
-	if old != nil {
-		old.Stop()
-	}
-	if t.IsZero() {
-		return nil
-	}
-	return time.AfterFunc(time.Until(t), wake)
 }

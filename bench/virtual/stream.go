@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/vstack/vstack/bench/link/inbox"
 )
 
 const (
@@ -254,7 +256,7 @@ func (s *stream) Close() error {
 	s.closed = true
 	s.closing.Store(true)
 	for i := range s.timers {
-		s.timers[i] = deadlineTimer(s.timers[i], time.Time{}, nil)
+		s.timers[i] = inbox.Timer(s.timers[i], time.Time{}, nil)
 	}
 	s.changed.Broadcast()
 	s.mu.Unlock()
@@ -290,7 +292,7 @@ func (s *stream) setDeadline(timer int, field *time.Time, t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	*field = t
-	s.timers[timer] = deadlineTimer(s.timers[timer], t, func() {
+	s.timers[timer] = inbox.Timer(s.timers[timer], t, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.changed.Broadcast()

@@ -7,7 +7,6 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/vstack/vstack/internal/wire"
-	"github.com/vstack/vstack/web"
 )
 
 // heardWithin is how soon a message that came to a store is on the screen; a machine that others
@@ -17,10 +16,7 @@ const heardWithin = time.Second
 // TestThePageHearsMessagesAsTheyCome opens the page of the consensus, uploads a film, and wants the
 // messages that ask for its chunks' votes on the screen while they travel, and what was answered.
 func TestThePageHearsMessagesAsTheyCome(t *testing.T) {
-	need(t, "chromium")
-	if _, built := web.Pages(); !built {
-		t.Skip("SKIPPED: the pages are not built; make web builds them")
-	}
+	needPages(t)
 	s := newScenario(t)
 	file := clip(t, "30", "1")
 	b := s.chromium()

@@ -15,13 +15,19 @@ import (
 	"github.com/vstack/vstack/web"
 )
 
-// TestThePagesPlayAFilm opens the console's link in Chromium as a person would: the film
-// is listed, a click plays it, a seek lands where it was asked for.
-func TestThePagesPlayAFilm(t *testing.T) {
+// needPages skips a test that wants a browser and the pages where there is one not.
+func needPages(t *testing.T) {
+	t.Helper()
 	need(t, "chromium")
 	if _, built := web.Pages(); !built {
 		t.Skip("SKIPPED: the pages are not built; make web builds them")
 	}
+}
+
+// TestThePagesPlayAFilm opens the console's link in Chromium as a person would: the film
+// is listed, a click plays it, a seek lands where it was asked for.
+func TestThePagesPlayAFilm(t *testing.T) {
+	needPages(t)
 	s := newScenario(t)
 	var jobs wire.List[wire.Job]
 	subtitles := filepath.Join(t.TempDir(), "de.srt")
@@ -176,10 +182,7 @@ func (b *browser) shot(name string) {
 // TestThePagesTakeAFilmAndGiveItUp uploads by the page, which speaks tus, watches what came
 // of it, keeps it cold and deletes it.
 func TestThePagesTakeAFilmAndGiveItUp(t *testing.T) {
-	need(t, "chromium")
-	if _, built := web.Pages(); !built {
-		t.Skip("SKIPPED: the pages are not built; make web builds them")
-	}
+	needPages(t)
 	s := newScenario(t)
 	b := s.chromium()
 	b.do(chromedp.Navigate(s.console()))

@@ -20,16 +20,12 @@ import (
 	"github.com/vstack/vstack/internal/identity"
 	"github.com/vstack/vstack/internal/vstack"
 	"github.com/vstack/vstack/internal/wire"
-	"github.com/vstack/vstack/web"
 )
 
 // TestThePageUploadsWithATicket has a person without a certificate, whose files no uploader takes,
 // read why on the page, and upload with a ticket from the page's field, then with one from a link.
 func TestThePageUploadsWithATicket(t *testing.T) {
-	need(t, "chromium")
-	if _, built := web.Pages(); !built {
-		t.Skip("SKIPPED: the pages are not built; make web builds them")
-	}
+	needPages(t)
 	s := newScenario(t)
 	b := s.chromium()
 	ticket := func() string {

@@ -10,17 +10,13 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/vstack/vstack/internal/wire"
-	"github.com/vstack/vstack/web"
 )
 
 // TestThePagesPlayAPrivateFilm plays a film that was never public: at the console, whose page
 // reads from the stores with a token that the console signs, and at a gateway by an address with
 // a token in it. No log of any host has a token.
 func TestThePagesPlayAPrivateFilm(t *testing.T) {
-	need(t, "chromium")
-	if _, built := web.Pages(); !built {
-		t.Skip("SKIPPED: the pages are not built; make web builds them")
-	}
+	needPages(t)
 	s := newScenario(t)
 	var jobs wire.List[wire.Job]
 	s.vstackJSON(&jobs, "video", "upload", clip(t, "20", "1"), "--title", "A private film", "--visibility", "private")

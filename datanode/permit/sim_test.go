@@ -314,18 +314,25 @@ func (w *world) rest() error {
 	return nil
 }
 
+// schedules is how many to play: of a soak one in so many.
+func schedules(t *testing.T, of int) int {
+	v := os.Getenv("VSTACK_SOAK_COPIES")
+	if v == "" {
+		return simSchedules
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n / of
+}
+
 // TestRandomSchedulesKeepEveryCopy plays schedules of epoch changes, lost disks, rot,
 // crashes, lagging views, late and lost heartbeats and answers, and deposed leaders over
 // copies. What did not fail is always there, and in the end every target has everything and
 // nobody an orphan.
 func TestRandomSchedulesKeepEveryCopy(t *testing.T) {
-	count := simSchedules
-	if v := os.Getenv("VSTACK_SOAK_COPIES"); v != "" {
-		var err error
-		if count, err = strconv.Atoi(v); err != nil {
-			t.Fatal(err)
-		}
-	}
+	count := schedules(t, 1)
 	drops, epochs, broken := 0, 0, 0
 	for _, seed := range slices.Concat(unfulfilled, crossed) {
 		if _, err := run(seed, mutant{}); err != nil {
@@ -352,14 +359,7 @@ func TestRandomSchedulesKeepEveryCopy(t *testing.T) {
 // TestRandomSchedulesWidenGroups plays the same over films of 4+2: their groups begin with five
 // targets, and all of them end with six.
 func TestRandomSchedulesWidenGroups(t *testing.T) {
-	count := simSchedules
-	if v := os.Getenv("VSTACK_SOAK_COPIES"); v != "" {
-		var err error
-		if count, err = strconv.Atoi(v); err != nil {
-			t.Fatal(err)
-		}
-		count /= 10
-	}
+	count := schedules(t, 10)
 	was := simScheme
 	defer func() { simScheme = was }()
 	simScheme = vstack.Scheme{K: 4, M: 2}

@@ -30,7 +30,7 @@ func TestNothingIsKeptWhileNobodyListens(t *testing.T) {
 		if tap.Came("query", "h1", message.Query{}) != nil {
 			t.Error("what is about no slot was heard")
 		}
-		time.Sleep(listens + time.Millisecond)
+		time.Sleep(listens + time.Millisecond) // of the bubble's clock: longer than a listener counts
 		if tap.Came("put", "h1", accept(2)) != nil || tap.oneIn.Load() != 0 {
 			t.Error("heard after the listener had gone")
 		}
@@ -47,7 +47,7 @@ func TestAListenerHearsAMessageAndItsAnswerAtOnce(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		m := tap.Came("put", "h1", accept(1))
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // of the bubble's clock: what the store took to answer
 		m.Answered(message.Accepted{}, nil)
 		page := <-heard
 		if took := time.Since(began); took != gather || len(page.Items) != 2 {

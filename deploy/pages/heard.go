@@ -61,6 +61,7 @@ type listener struct {
 	mu     sync.Mutex
 	pages  map[chan []byte]struct{}
 	end    context.CancelFunc // nil while no page listens
+	closed bool
 	asked  map[vstack.StoreID]bool
 	tells  map[vstack.StoreID]bool
 	of     int
@@ -78,6 +79,10 @@ func (l *listener) join() chan []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	page := make(chan []byte, 16)
+	if l.closed {
+		close(page)
+		return page
+	}
 	l.pages[page] = struct{}{}
 	if l.end == nil {
 		ctx, end := context.WithCancel(context.Background())
@@ -149,9 +154,7 @@ func (l *listener) listen(ctx context.Context, s vstack.Store) {
 		if err != nil {
 			l.why = err.Error()
 		}
-		if page.Missed > 0 {
-			l.missed += page.Missed
-		}
+		l.missed += page.Missed
 		for _, h := range page.Items {
 			if len(l.items) == heardMost {
 				l.missed++
@@ -245,6 +248,7 @@ func (l *listener) tell(b []byte) {
 // close ends all streams and waits for the questions under way.
 func (l *listener) close() {
 	l.mu.Lock()
+	l.closed = true
 	for page := range l.pages {
 		delete(l.pages, page)
 		close(page)

@@ -1,7 +1,6 @@
 package catalog
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -48,7 +47,7 @@ func (a *application) assignPlacement(p command.AssignPlacementPayload, _ *comma
 
 // checkTargets wants distinct registered stores, enough of them to vote.
 func (a *application) checkTargets(targets []vstack.StoreID) error {
-	if len(targets) < vstack.Acceptors || len(targets) > cmp.Or(a.meta.Targets, vstack.Targets) {
+	if len(targets) < vstack.Acceptors || len(targets) > a.meta.TargetCount() {
 		return fmt.Errorf("%w: %d targets", vstack.ErrInvalid, len(targets))
 	}
 	for i, id := range targets {

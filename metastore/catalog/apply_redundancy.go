@@ -39,7 +39,7 @@ func (a *application) setRedundancy(p command.SetRedundancyPayload, _ *command.R
 // widen has placement groups get a target for each fragment of a scheme. They never get fewer
 // again: what lies in a scheme stays in it.
 func (a *application) widen(total int) {
-	if a.meta.Level < vstack.LevelManifests || total <= cmp.Or(a.meta.Targets, vstack.Targets) {
+	if a.meta.Level < vstack.LevelManifests || total <= a.meta.TargetCount() {
 		return
 	}
 	a.meta.Targets = total

@@ -34,6 +34,7 @@ type PlayerData struct {
 func (g *Gateway) getPlayer(c echo.Context) error {
 	// The first picture waits for this answer: one way to the catalog and back, not four in a row.
 	ctx, cancel := context.WithCancel(c.Request().Context())
+	defer cancel()
 	var out PlayerData
 	var asking sync.WaitGroup
 	var noVideo, noPlacement error
@@ -51,7 +52,6 @@ func (g *Gateway) getPlayer(c echo.Context) error {
 		cancel()
 	}
 	asking.Wait()
-	cancel()
 	if err = cmp.Or(err, noVideo, noPlacement); err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ export function WatchPage({ id }: { id: string }) {
   const [data, setData] = useState<PlayerData>();
   const [failed, setFailed] = useState("");
   useEffect(() => {
-    const stop = new AbortController(), early = begin();
+    const stop = new AbortController(), early = begin().catch(() => undefined); // without it the player dials itself
     get<PlayerData>(before() + "/v1/player/" + id, stop.signal).then(async (d) => setData({ ...d, early: await early }), (e: Error) => {
       if (!stop.signal.aborted) setFailed(e.message);
     });

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/vstack/vstack/bench/link"
+	"github.com/vstack/vstack/bench/link/inbox"
 	"github.com/vstack/vstack/bench/link/shape"
 	"github.com/vstack/vstack/internal/vstack"
 )
@@ -17,8 +17,6 @@ import (
 const (
 	// overhead is what a datagram takes beside its bytes.
 	overhead = 28
-	// inboxBytes is what waits for a reader; what does not fit is dropped, as a kernel drops it.
-	inboxBytes = 8 << 20
 	// datagram is the largest one that is read.
 	datagram = 2048
 )
@@ -28,15 +26,10 @@ type conn struct {
 	net     *Network
 	below   *net.UDPConn
 	reading sync.WaitGroup
+	inbox   *inbox.Inbox[came]
 
-	mu       sync.Mutex
-	ready    *sync.Cond // a datagram came, the deadline passed, or it was closed
-	inbox    []came
-	bytes    int
-	deadline time.Time
-	timer    *time.Timer
-	closed   bool
-	paths    map[netip.AddrPort]*path
+	mu    sync.Mutex
+	paths map[netip.AddrPort]*path
 }
 
 // came is a datagram for the reader.
@@ -49,9 +42,7 @@ type came struct {
 type path struct{ out, in link.Target }
 
 func newConn(n *Network, below *net.UDPConn) *conn {
-	c := &conn{net: n, below: below, paths: map[netip.AddrPort]*path{}}
-	c.ready = sync.NewCond(&c.mu)
-	return c
+	return &conn{net: n, below: below, paths: map[netip.AddrPort]*path{}, inbox: inbox.New(func(d came) int { return len(d.data) })}
 }
 
 // hop has what passed one link go over another.
@@ -128,10 +119,7 @@ func (c *conn) WriteTo(p []byte, to net.Addr) (int, error) {
 	if via == nil {
 		return c.below.WriteTo(p, to)
 	}
-	c.mu.Lock()
-	closed := c.closed
-	c.mu.Unlock()
-	if closed {
+	if c.inbox.Closed() {
 		return 0, net.ErrClosed
 	}
 	push(c.net.up, time.Now(), p, via.out)
@@ -166,51 +154,29 @@ func (c *conn) readAll() {
 }
 
 func (c *conn) receive(d came) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || c.bytes+len(d.data) > inboxBytes {
+	if !c.inbox.Put(d) {
 		link.Release(d.data)
-		return
 	}
-	c.bytes += len(d.data)
-	c.inbox = append(c.inbox, d)
-	c.ready.Signal()
 }
 
 // ReadFrom implements net.PacketConn.
 func (c *conn) ReadFrom(p []byte) (int, net.Addr, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for {
-		switch {
-		case c.closed:
-			return 0, nil, net.ErrClosed
-		case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
-			return 0, nil, os.ErrDeadlineExceeded
-		case len(c.inbox) > 0:
-			d := c.inbox[0]
-			c.inbox[0] = came{}
-			c.inbox = c.inbox[1:]
-			c.bytes -= len(d.data)
-			n := copy(p, d.data)
-			link.Release(d.data)
-			return n, d.from, nil
-		}
-		c.ready.Wait()
+	d, err := c.inbox.Take()
+	if err != nil {
+		return 0, nil, err
 	}
+	n := copy(p, d.data)
+	link.Release(d.data)
+	return n, d.from, nil
 }
 
 // Close implements net.PacketConn.
 func (c *conn) Close() error {
-	c.mu.Lock()
-	was := c.closed
-	c.closed, c.inbox, c.bytes = true, nil, 0
-	if c.timer != nil {
-		c.timer.Stop()
+	left, was := c.inbox.Close()
+	for _, d := range left {
+		link.Release(d.data)
 	}
-	c.ready.Broadcast()
-	c.mu.Unlock()
-	if was {
+	if !was {
 		return nil
 	}
 	err := c.below.Close()
@@ -235,21 +201,4 @@ func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
 // SetReadDeadline implements net.PacketConn.
-func (c *conn) SetReadDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.deadline = t
-	if c.timer != nil {
-		c.timer.Stop()
-		c.timer = nil
-	}
-	if !t.IsZero() {
-		c.timer = time.AfterFunc(max(0, time.Until(t)), func() {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			c.ready.Broadcast()
-		})
-	}
-	c.ready.Broadcast()
-	return nil
-}
+func (c *conn) SetReadDeadline(t time.Time) error { return c.inbox.SetDeadline(t) }

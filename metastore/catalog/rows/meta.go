@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/hashicorp/go-memdb"
@@ -81,6 +82,9 @@ type Redundancy struct {
 	Steps uint64    `json:"steps,omitzero"`
 	At    time.Time `json:"at,omitzero"`
 }
+
+// TargetCount is how many targets a placement group is to have.
+func (m *Meta) TargetCount() int { return cmp.Or(m.Targets, vstack.Targets) }
 
 // Decided is a copy of Redundancy, zero where nothing was decided.
 func (m *Meta) Decided() Redundancy {
